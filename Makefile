@@ -1,0 +1,85 @@
+# Makefile: short names for what meson and tools/ do.
+# SPDX-License-Identifier: Apache-2.0
+
+MAKEFLAGS += --no-print-directory
+CLANG_FORMAT = $(shell command -v clang-format-14 || echo clang-format)
+C_FILES = $(shell find src include sim test bench -name '*.[ch]' 2>/dev/null)
+PREFIX ?= /usr/local
+
+.DEFAULT_GOAL := all
+.PHONY: all asan bench check check-docs check-format check-includes check-style clean debug \
+	demo deps deps-build deps-ci deps-test dev format help install scenarios symbols test tsan
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | sort | expand -t 16
+
+all: deps-build ## build the program: build/quorate
+	@tools/build.sh release quorate libquorate.a
+	@cp -f build/release/quorate build/quorate
+
+debug: deps-test ## build with assertions on every step, without optimization: build/debug
+	@tools/build.sh debug
+
+asan: deps-test ## run unit and scenario tests under AddressSanitizer and UBSan
+	@tools/test.sh asan --suite unit --suite scenario
+
+tsan: deps-test ## run unit and scenario tests under ThreadSanitizer
+	@tools/test.sh tsan --suite unit --suite scenario
+
+deps: ## install the packages that building and testing need (Debian, by apt-get)
+	@tools/deps.sh install build test
+
+deps-build:
+	@tools/deps.sh install build
+
+deps-test:
+	@tools/deps.sh install build test
+
+deps-ci:
+	@tools/deps.sh install build test ci
+
+demo: all ## start a cluster, kill its leader, show and verify what happened
+	@./build/quorate demo
+
+dev: all ## run a local cluster in this terminal
+	@./build/quorate dev
+
+test: deps-test ## build and run all tests
+	@tools/test.sh release
+
+check: ## run all checks of the source; all of them, also when one fails
+	@$(MAKE) --keep-going check-format check-includes check-style check-docs symbols
+
+check-format: deps-ci ## check the format of the source
+	@$(CLANG_FORMAT) --dry-run --Werror $(C_FILES) && echo "format: $(words $(C_FILES)) files"
+
+check-includes: deps-build ## check who includes whom
+	@python3 tools/check_includes.py
+
+check-style: deps-build ## check bans, lengths, file heads and docstrings
+	@python3 tools/check_style.py
+
+check-docs: deps-build ## check the links, commands and tables in the documents
+	@tools/check_docs.sh
+	@python3 tools/check_wire_format.py
+
+symbols: deps-ci ## prove that the pure folders need nothing of libc but mem*
+	@tools/check_symbols.sh
+
+format: deps-ci ## format the source
+	@$(CLANG_FORMAT) -i $(C_FILES)
+
+scenarios: deps-test ## write the expected output of all scenarios anew
+	@tools/build.sh release
+	@build/release/test/scenario/scenario_runner --rewrite test/scenario/data/*.txt
+
+bench: deps-test ## run the benchmarks; each prints a table
+	@tools/build.sh release
+	@meson test -C build/release --no-rebuild --benchmark --verbose
+
+install: all ## install under PREFIX (/usr/local), within DESTDIR if that is set
+	@meson configure build/release --prefix=$(PREFIX)
+	@meson install -C build/release --quiet
+
+clean: ## remove all that was built
+	rm -rf build

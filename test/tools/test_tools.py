@@ -1,0 +1,203 @@
+#!/usr/bin/env python3
+# test_tools.py: each check of tools/ finds what it is for, and nothing else; prints TAP.
+#
+# A case makes a small tree of files that differs from a clean one in one thing, runs the check
+# on it, and compares what the check says.
+# SPDX-License-Identifier: Apache-2.0
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+
+TOOLS = pathlib.Path(__file__).resolve().parent.parent.parent / "tools"
+SPDX = "/* SPDX-License-Identifier: Apache-2.0 */\n"
+
+
+def c_file(name, body):
+    return f"/* {name}: a file of the test. */\n{SPDX}{body}"
+
+
+CLEAN = {
+    "src/base/a.h": c_file("a.h", "int a(void);\n"),
+    "src/base/a.c": c_file("a.c", '#include "base/a.h"\n\nint a(void)\n{\n    return 1;\n}\n'),
+    "src/base/meson.build": "base_sources = files('a.c')\n",
+    "src/raft/raft.h": c_file("raft.h", ""),
+    "src/raft/internal.h": c_file("internal.h", ""),
+    "src/node/node.h": c_file("node.h", '#include "raft/raft.h"\n'),
+    "src/kv/kv.h": c_file("kv.h", '#include "quorate/types.h"\n'),
+    "src/runtime/runtime.h": c_file("runtime.h", "#include <time.h>\n"),
+    "include/quorate/types.h": c_file("types.h", "#include <stdint.h>\n"),
+    "Makefile": "all: ## build\n",
+    "README.md": "[house](docs/house.md), `make all`\n",
+    "docs/house.md": "a house\n",
+}
+
+
+def run(tool, *arguments):
+    command = [str(TOOLS / tool), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return done.returncode, done.stdout + done.stderr
+
+
+def run_on(tool, changes):
+    with tempfile.TemporaryDirectory() as root:
+        for path, text in {**CLEAN, **changes}.items():
+            file = pathlib.Path(root, path)
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text, encoding="utf-8")
+        return run(tool, root)
+
+
+def body(text):
+    """A change: src/base/a.c with `text` within its function."""
+    return {"src/base/a.c": c_file("a.c", f"int a(void)\n{{\n{text}\n}}\n")}
+
+
+def header(path, text):
+    return {path: c_file(pathlib.Path(path).name, text)}
+
+
+# tool, name of the case, what differs from the clean tree, what the check must say (None: nothing)
+CASES = [
+    ("check_includes.py", "a clean tree passes", {}, None),
+    ("check_includes.py", "a room includes no room above it",
+     header("src/raft/raft.h", '#include "node/node.h"\n'), "src/raft/raft.h:3: raft may include"),
+    ("check_includes.py", "kv knows nothing of raft",
+     header("src/kv/kv.h", '#include "raft/raft.h"\n'), "src/kv/kv.h:3: kv may include"),
+    ("check_includes.py", "a private header stays in its folder",
+     header("src/node/node.h", '#include "raft/internal.h"\n'), "src/node/node.h:3: a private header"),
+    ("check_includes.py", "a private header is open to its own folder",
+     header("src/raft/raft.h", '#include "raft/internal.h"\n'), None),
+    ("check_includes.py", "a pure folder includes no system header",
+     header("src/raft/raft.h", "#include <stdio.h>\n"), "src/raft/raft.h:3: raft is pure"),
+    ("check_includes.py", "a public header includes no private one",
+     header("include/quorate/types.h", '#include "base/a.h"\n'), "types.h:3: a public header"),
+    ("check_includes.py", "a header must exist",
+     header("src/raft/raft.h", '#include "base/b.h"\n'), "src/raft/raft.h:3: there is no such header"),
+    ("check_includes.py", "a path is written from src",
+     header("src/raft/raft.h", '#include "internal.h"\n'), "src/raft/raft.h:3: write the path"),
+    ("check_includes.py", "an include in a comment is none",
+     header("src/raft/raft.h", '/*\n#include "node/node.h"\n*/\n'), None),
+    ("check_includes.py", "a new folder needs a row",
+     header("src/attic/x.h", ""), "src/attic has no row"),
+    ("check_style.py", "a clean tree passes", {}, None),
+    ("check_style.py", "a banned call", body("    strcpy(b, c);"), "a.c:5: strcpy is banned"),
+    ("check_style.py", "a banned call with a blank", body("    atoi (b);"), "a.c:5: atoi is banned"),
+    ("check_style.py", "a longer name is not banned", body("    my_strcpy(b);"), None),
+    ("check_style.py", "a member of that name is not banned", body("    b->rand();"), None),
+    ("check_style.py", "a ban does not see comments", body("    /* strcpy(b, c) */"), None),
+    ("check_style.py", "a ban does not see strings", body('    b("strcpy( // TODO \\" rand(");'), None),
+    ("check_style.py", "a clock outside the runtime", body("    time(0);"), "a.c:5: time: only src/runtime"),
+    ("check_style.py", "a clock within the runtime",
+     header("src/runtime/runtime.h", "#define NOW() time(0)\n"), None),
+    ("check_style.py", "a // comment", body("    ; // b"), "a.c:5: write /* */, not //"),
+    ("check_style.py", "a // in a string is none", body('    b("http://c");'), None),
+    ("check_style.py", "a TODO without a number", body("    /* TODO: b */"), "a.c:5: TODO without"),
+    ("check_style.py", "a TODO with a number", body("    /* TODO(#12): b */"), None),
+    ("check_style.py", "a typedef'd struct",
+     header("src/raft/raft.h", "typedef struct a b;\n"), "raft.h:3: write struct x"),
+    ("check_style.py", "no file head", {"src/raft/raft.h": SPDX}, "raft.h:1: begin with a head comment"),
+    ("check_style.py", "a file head of another file",
+     {"src/raft/raft.h": c_file("other.h", "")}, "raft.h:1: the head comment names other.h"),
+    ("check_style.py", "no licence line",
+     {"src/raft/raft.h": "/* raft.h: x. */\nint b;\n"}, "write /* SPDX"),
+    ("check_style.py", "a file of 501 lines",
+     header("src/raft/raft.h", "int b;\n" * 499), "raft.h:501: 501 lines"),
+    ("check_style.py", "a file of 500 lines", header("src/raft/raft.h", "int b;\n" * 498), None),
+    ("check_style.py", "a function of 71 lines",
+     body("\n".join(["    ;"] * 68)), "a.c:3: a function of 71 lines"),
+    ("check_style.py", "a function of 70 lines", body("\n".join(["    ;"] * 67)), None),
+    ("check_style.py", "a line of 101 columns", body("    " + "b" * 97), "a.c:5: 101 columns"),
+    ("check_style.py", "a line of 100 columns", body("    " + "b" * 96), None),
+    ("check_style.py", "a blank at the end of a line", body("    b; "), "a.c:5: blanks at the end"),
+    ("check_style.py", "a tab", body("\tb;"), "a.c:5: a tab"),
+    ("check_style.py", "no line feed at the end",
+     {"src/raft/raft.h": c_file("raft.h", "int b;")}, "end the file with one line feed"),
+    ("check_style.py", "a public prototype without a docstring",
+     header("include/quorate/types.h", "\nint b(int c,\n      int d);\n"), "types.h:4: a public proto"),
+    ("check_style.py", "a public prototype with a docstring, and one in its group",
+     header("include/quorate/types.h", "/* B. */\nint b(int c);\nint d(void);\n"), None),
+    ("check_style.py", "a pointer to a function in a struct is no prototype",
+     header("include/quorate/types.h", "\nstruct b {\n    int (*c)(void);\n};\n"), None),
+    ("check_style.py", "a public prototype behind an inline function",
+     header("include/quorate/types.h", "\nstatic inline int b(void)\n{\n    return 1;\n}\n\nint c(void);\n"),
+     "types.h:9: a public proto"),
+    ("check_style.py", "a file that nothing builds",
+     {"src/base/b.c": c_file("b.c", "")}, "src/base/b.c:1: no meson.build names"),
+    ("check_symbols.sh", "a clean tree passes", {}, None),
+    ("check_symbols.sh", "a call of libc",
+     body("    int puts(const char *);\n    return puts(\"b\");"), "not pure: puts, needed by src_base_a.o"),
+    ("check_symbols.sh", "a global that changes",
+     body("    static int b;\n    return b++;"), "a.c: mutable global: b"),
+    ("check_symbols.sh", "a table of constants is no global that changes",
+     body('    static const char *const b[] = {"c", "d"};\n    return b[a() & 1][0];'), None),
+    ("check_symbols.sh", "a file that does not compile", body("    return b;"), "undeclared"),
+    ("check_docs.sh", "a clean tree passes", {}, None),
+    ("check_docs.sh", "a link to nowhere", {"docs/house.md": "[x](nowhere.md)\n"}, "no such file: nowhere.md"),
+    ("check_docs.sh", "a link is relative to its document", {"docs/house.md": "[x](../README.md#a)\n"}, None),
+    ("check_docs.sh", "a link to elsewhere is not followed", {"README.md": "[x](https://x.org)\n"}, None),
+    ("check_docs.sh", "a command that does not exist",
+     {"README.md": "```\nmake b\n```\n"}, "no such target: make b"),
+    ("check_docs.sh", "a sentence is no command", {"README.md": "they make sense\n"}, None),
+]
+
+RUN = "[ RUN      ] b\n"
+OK = "[       OK ] b\n"
+
+# name, programs of the run with result and output, meson's status, expected last line and status
+SUMMARIES = [
+    ("cases of cmocka are counted", [("OK", RUN + OK + RUN + OK)], 0, "2 passed, 0 failed", 0),
+    ("a failed case of cmocka", [("FAIL", RUN + OK + RUN)], 1, "1 passed, 1 failed", 1),
+    ("a skipped case of cmocka", [("OK", RUN + OK + RUN + "[  SKIPPED ] b\n")], 0, "1 passed, 0 failed", 0),
+    ("a crash behind the last case", [("FAIL", RUN + OK)], 1, "1 passed, 1 failed", 1),
+    ("lines of TAP are counted", [("FAIL", "1..3\nok 1 b\nnot ok 2 c\nok 3 # SKIP d\n")], 1,
+     "1 passed, 1 failed", 1),
+    ("a program without cases counts as one", [("OK", "fine\n"), ("OK", "")], 0, "2 passed, 0 failed", 0),
+    ("a timeout is a failure", [("TIMEOUT", "")], 1, "0 passed, 1 failed", 1),
+    ("a run without tests fails", [], 0, "0 passed, 0 failed", 1),
+    ("a build that failed is a failure", [], 1, "0 passed, 1 failed", 1),
+]
+
+
+def check_summary(programs, status, last_line, expected_status):
+    with tempfile.TemporaryDirectory() as root:
+        os.mkdir(f"{root}/meson-logs")
+        with open(f"{root}/meson-logs/testlog.json", "w", encoding="utf-8") as log:
+            for result, stdout in programs:
+                log.write(json.dumps({"name": "x", "result": result, "stdout": stdout}) + "\n")
+        code, output = run("test_summary.py", root, str(status))
+    is_right = output.splitlines()[-1:] == [last_line] and code == expected_status
+    return is_right, output
+
+
+def check_case(tool, changes, expected):
+    code, output = run_on(tool, changes)
+    if expected is None:
+        return code == 0, output
+    return code == 1 and expected in output, output
+
+
+def main():
+    results = []
+    has_compilers = all(shutil.which(name) for name in ("gcc", "clang-14"))
+    for tool, name, changes, expected in CASES:
+        if tool == "check_symbols.sh" and not has_compilers:
+            results.append((True, f"{tool}: {name} # SKIP needs gcc and clang-14", ""))
+            continue
+        is_right, output = check_case(tool, changes, expected)
+        results.append((is_right, f"{tool}: {name}", output))
+    for name, programs, status, last_line, expected_status in SUMMARIES:
+        is_right, output = check_summary(programs, status, last_line, expected_status)
+        results.append((is_right, f"test_summary.py: {name}", output))
+    print(f"1..{len(results)}")
+    for number, (is_right, name, output) in enumerate(results, 1):
+        print(f"{'ok' if is_right else 'not ok'} {number} {name}")
+        if not is_right:
+            print("\n".join(f"# {line}" for line in output.splitlines()))
+    sys.exit(0 if all(is_right for is_right, _, _ in results) else 1)
+
+
+main()

@@ -1,0 +1,30 @@
+#!/bin/bash
+# test.sh: builds one build folder, runs its tests, and counts them.
+#
+# usage: test.sh KIND [MESON_TEST_OPTION...]      as in: test.sh asan --suite unit
+#
+# The last line is `N passed, N failed`; the exit code is 0 when nothing failed.
+# SPDX-License-Identifier: Apache-2.0
+set -uo pipefail
+cd "$(dirname "$0")/.."
+
+kind=${1:?usage: test.sh KIND}
+shift
+dir=build/$kind
+rm -f "$dir"/meson-logs/testlog.json
+
+# GCC 12's ThreadSanitizer cannot start under the address layouts of newer kernels.
+run=()
+if [ "$kind" = tsan ] && setarch "$(uname -m)" -R true 2>/dev/null; then
+    run=(setarch "$(uname -m)" -R)
+fi
+export ASAN_OPTIONS=${ASAN_OPTIONS:-abort_on_error=1:detect_stack_use_after_return=1}
+export UBSAN_OPTIONS=${UBSAN_OPTIONS:-abort_on_error=1:halt_on_error=1:print_stacktrace=1}
+export TSAN_OPTIONS=${TSAN_OPTIONS:-halt_on_error=1:abort_on_error=1}
+
+status=0
+tools/build.sh "$kind" || status=$?
+if [ $status = 0 ]; then
+    "${run[@]}" meson test -C "$dir" --no-rebuild --print-errorlogs "$@" || status=$?
+fi
+python3 tools/test_summary.py "$dir" $status
