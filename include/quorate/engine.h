@@ -1,0 +1,257 @@
+/* engine.h: a node of a Quorate cluster inside a C program.
+ *
+ * Owns     one data directory, the connections to the other members, and a thread (or a
+ *          place on the caller's event loop). The state machine stays the program's.
+ * Threads  with a thread of its own every function may be called from any thread, and
+ *          callbacks come on the engine's. On a caller's loop all calls are made, and all
+ *          callbacks come, on the loop's thread. A callback must not block.
+ */
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef QUORATE_ENGINE_H
+#define QUORATE_ENGINE_H
+
+#include "quorate/error.h"
+#include "quorate/log.h"
+#include "quorate/state_machine.h"
+#include "quorate/types.h"
+
+#define QR_ERROR_DETAIL_BYTES 512
+
+#define QR_VERSION_TEXT "0.1.0"
+
+struct qr_engine;
+
+/* X(type of number, name, default, least, most, unit in words): every number an engine can
+ * be told, its default and its bounds, for headers, configuration files and command lines.
+ */
+/* clang-format off */
+#define QR_LIMIT_MAP(X)                                                                            \
+    X(election_timeout_min_ms, 150,          10,        60000,               "milliseconds")       \
+    X(election_timeout_max_ms, 300,          10,        120000,              "milliseconds")       \
+    X(heartbeat_interval_ms,   50,           1,         30000,               "milliseconds")       \
+    X(proposal_timeout_ms,     5000,         100,       600000,              "milliseconds")       \
+    X(max_log_entries,         10000,        100,       UINT64_C(1000000000), "entries")           \
+    X(max_log_bytes,           UINT64_C(1) << 30, UINT64_C(1) << 20, UINT64_C(1) << 40, "bytes")   \
+    X(max_message_bytes,       UINT64_C(10) << 20, 65536, UINT64_C(512) << 20, "bytes")            \
+    X(max_pending_proposals,   65536,        16,        1048576,             "proposals")          \
+    X(max_inflight_bytes,      UINT64_C(8) << 20, 65536, UINT64_C(1) << 30,  "bytes per peer")     \
+    X(log_cache_bytes,         UINT64_C(8) << 20, 65536, UINT64_C(1) << 34,  "bytes")              \
+    X(segment_bytes,           UINT64_C(16) << 20, 65536, UINT64_C(1) << 30, "bytes")
+/* clang-format on */
+
+struct qr_limits {
+#define X(name, value, least, most, unit) uint64_t name;
+    QR_LIMIT_MAP(X)
+#undef X
+};
+
+/* The defaults. */
+struct qr_limits qr_limits_default(void);
+
+/* Check every limit and the relations between them (heartbeat below the election timeout,
+ * minimum below maximum, a message fits a segment).
+ *
+ * detail   of QR_ERROR_DETAIL_BYTES; on failure "name: value is out of bounds, least..most".
+ *
+ * Returns 0 or QR_ERR_INVALID.
+ */
+int qr_limits_check(const struct qr_limits *limits, char *detail);
+
+struct qr_engine_options {
+    size_t size_bytes;                            /* sizeof(struct qr_engine_options) */
+    const struct qr_state_machine *state_machine; /* kept; outlives the engine */
+    const char *name;                             /* 1..63 of [a-z0-9.-] */
+    const char *data_directory;                   /* made when missing; locked while in use */
+    const char *peer_address;                     /* HOST:PORT to listen on for members */
+    const char *advertise_address;                /* what others dial; NULL: peer_address */
+    const char *meta;         /* told to every member, not looked into; NULL: "" */
+    const char *join;         /* HOST:PORT,… of members to join through, or NULL */
+    bool is_bootstrap;        /* a directory without a cluster begins one, alone */
+    bool is_learner;          /* joins without ever asking for a vote */
+    struct qr_limits limits;  /* from qr_limits_default() */
+    struct qr_logger *logger; /* borrowed; NULL: silent */
+    void *loop; /* a uv_loop_t of the caller's to live on; NULL: a thread of its own */
+
+    /* Called once, when the engine has stopped: after qr_engine_stop() (status 0), or
+     * because it cannot go on (a failed disk, say): then status and reason say why. From
+     * then on the engine can only be freed. May be NULL.
+     */
+    void (*on_stopped)(void *argument, int status, const char *reason);
+    void *argument;
+};
+
+/* Open the data directory, replay nothing yet, listen, and take part in the cluster.
+ *
+ * detail   of QR_ERROR_DETAIL_BYTES; on failure a sentence: what, where, what to do.
+ *
+ * Returns 0, or with nothing left behind
+ *   QR_ERR_INVALID    an option out of bounds, named in `detail`.
+ *   QR_ERR_LOCKED     another process has the directory.
+ *   QR_ERR_CORRUPT, QR_ERR_VERSION, QR_ERR_FOREIGN   what the directory holds cannot be used;
+ *                     not one byte of it changed.
+ *   QR_ERR_ADDRESS    the address does not parse or is in use.
+ *   QR_ERR_IO, QR_ERR_DISK_FULL, QR_ERR_NO_MEMORY
+ *
+ * Cost: reads the whole log once.
+ */
+int qr_engine_open(const struct qr_engine_options *options, struct qr_engine **out, char *detail);
+
+/* Stop: what waits is answered QR_ERR_STOPPED, what is durable stays; on_stopped follows. */
+void qr_engine_stop(struct qr_engine *engine);
+
+/* Stop if that was not done, wait for the engine's own thread, and free. On a caller's loop
+ * it may be called only after on_stopped. NULL is allowed.
+ */
+void qr_engine_free(struct qr_engine *engine);
+
+struct qr_proposal {
+    struct qr_id id; /* all zero: the engine makes one */
+    const char *command;
+    size_t command_bytes; /* 0..QR_COMMAND_BYTES_MAX; command and payload not both empty */
+    const void *payload;
+    size_t payload_bytes; /* with the command at most max_message_bytes */
+};
+
+/* How a proposal ended.
+ *
+ * status   0: committed by a quorum and applied here; index and result are set.
+ *          QR_ERR_NO_LEADER, QR_ERR_BUSY, QR_ERR_SUPERSEDED, QR_ERR_DISK_FULL, QR_ERR_STOPPED
+ *          before it was sent: certainly not applied, and never will be.
+ *          QR_ERR_TIMEOUT, or QR_ERR_STOPPED after it was sent: unknown.
+ * result   what the state machine gave, borrowed until return; NULL unless status is 0.
+ */
+typedef void qr_propose_done(void *argument, int status, uint64_t index,
+                             const struct qr_result *result);
+
+/* Propose an entry, on any node: one that does not lead forwards it.
+ *
+ * proposal   borrowed until return; copied.
+ * done       called exactly once, never from within this call, unless it returns an error.
+ *
+ * Returns 0, or with nothing done
+ *   QR_ERR_INVALID, QR_ERR_TOO_LARGE   the proposal is out of bounds.
+ *   QR_ERR_BUSY      max_pending_proposals are waiting, or one with this id.
+ *   QR_ERR_DISK_FULL the log has no room.
+ *   QR_ERR_NO_MEMORY
+ *   QR_ERR_STOPPED   the engine has stopped.
+ */
+int qr_propose(struct qr_engine *engine, const struct qr_proposal *proposal, qr_propose_done *done,
+               void *argument);
+
+/* status 0: whatever was acknowledged anywhere before the call is applied here, at `index`
+ * or above; else QR_ERR_NO_LEADER, QR_ERR_BUSY, QR_ERR_TIMEOUT, QR_ERR_STOPPED.
+ */
+typedef void qr_read_done(void *argument, int status, uint64_t index);
+
+/* Wait until a local read is linearizable (ReadIndex; Ongaro's dissertation, §6.4).
+ * Returns and calls as qr_propose(). Cost: one round to a majority, shared by all barriers
+ * of the same moment.
+ */
+int qr_read_barrier(struct qr_engine *engine, qr_read_done *done, void *argument);
+
+bool qr_is_leader(struct qr_engine *engine);
+
+/* Log time now, as the leader would stamp an entry; elsewhere an estimate. */
+uint64_t qr_log_time(struct qr_engine *engine);
+
+enum qr_role {
+    QR_LEARNER,
+    QR_FOLLOWER,
+    QR_PRE_CANDIDATE,
+    QR_CANDIDATE,
+    QR_LEADER,
+};
+
+const char *qr_role_name(enum qr_role role);
+
+enum qr_health {
+    QR_ALIVE,
+    QR_SUSPECT,
+    QR_DEAD,
+    QR_LEFT,
+};
+
+const char *qr_health_name(enum qr_health health);
+
+struct qr_member {
+    uint64_t id;
+    char name[QR_NAME_BYTES_MAX];
+    char address[QR_ADDRESS_BYTES_MAX];
+    char meta[QR_META_BYTES_MAX];
+    bool is_voter; /* else a learner */
+    enum qr_health health;
+    uint64_t match_index; /* leader: durable there, as far as known; elsewhere 0 */
+};
+
+/* One consistent picture: everything belongs to the same moment. */
+struct qr_status {
+    char name[QR_NAME_BYTES_MAX];
+    uint64_t node_id;
+    uint64_t cluster_high; /* both 0: no cluster yet */
+    uint64_t cluster_low;
+    enum qr_role role;
+    uint64_t term;
+    bool has_leader;
+    uint64_t leader_id;
+    char leader_name[QR_NAME_BYTES_MAX]; /* "" when not known */
+    char leader_meta[QR_META_BYTES_MAX];
+    uint64_t first_index;
+    uint64_t last_index;
+    uint64_t commit_index;
+    uint64_t applied_index;
+    uint64_t snapshot_index;
+    uint64_t digest; /* of the state machine at applied_index */
+    bool is_disk_full;
+    bool is_stopped;
+    size_t member_count;
+    struct qr_member members[QR_MEMBERS_MAX];
+};
+
+void qr_status(struct qr_engine *engine, struct qr_status *out);
+
+/* X(name, "help"): what an engine counts, since it was opened. */
+#define QR_COUNTER_MAP(X)                                                                          \
+    X(proposals, "Proposals taken from this node's program")                                       \
+    X(proposals_failed, "Proposals that were refused or timed out")                                \
+    X(proposals_forwarded, "Proposals sent on to the leader")                                      \
+    X(reads, "Read barriers asked for")                                                            \
+    X(entries_applied, "Entries given to the state machine")                                       \
+    X(elections_started, "Campaigns begun by this node")                                           \
+    X(leader_changes, "Times another leader, or none, became known")                               \
+    X(messages_sent, "Frames handed to connections with members")                                  \
+    X(messages_dropped, "Frames not sent: no connection, or its queue full")                       \
+    X(messages_received, "Frames taken from members")                                              \
+    X(frames_refused, "Connections closed for bytes that do not decode")                           \
+    X(sent_bytes, "Bytes sent to members")                                                         \
+    X(received_bytes, "Bytes received from members")                                               \
+    X(log_writes, "Batches written to the log")                                                    \
+    X(log_syncs, "Syncs of the log")                                                               \
+    X(log_written_bytes, "Bytes written to the log")                                               \
+    X(log_size_bytes, "Bytes of the log's files")                                                  \
+    X(sync_time_ns, "Time spent in writes and syncs of the log, in nanoseconds")
+
+struct qr_counters {
+#define X(name, help) uint64_t name;
+    QR_COUNTER_MAP(X)
+#undef X
+};
+
+void qr_counters(struct qr_engine *engine, struct qr_counters *out);
+
+/* Called for every entry of a program's own, after it was applied, in order, on every node.
+ * The entry is borrowed until return.
+ */
+typedef void qr_commit_handler(void *argument, const struct qr_entry *entry);
+
+#define QR_COMMIT_HANDLERS_MAX 64
+
+/* Call `handler` from the next applied entry on; `token` removes it.
+ * Returns 0, QR_ERR_BUSY (QR_COMMIT_HANDLERS_MAX) or QR_ERR_STOPPED.
+ */
+int qr_on_commit(struct qr_engine *engine, qr_commit_handler *handler, void *argument,
+                 uint64_t *token);
+
+/* Remove a handler; after return it is not called again. An unknown token is ignored. */
+void qr_remove_commit_handler(struct qr_engine *engine, uint64_t token);
+
+#endif

@@ -1,0 +1,62 @@
+/* error.h: every error of Quorate, once, with its class and what it means in words.
+ *
+ * Owns     the list. Functions return 0 or one of these; results go through pointers and
+ *          are untouched on failure.
+ * Classes  CALLER: fix the call. PEER: drop the bytes. RETRY: nothing happened, try later.
+ *          UNKNOWN: it may or may not have happened. FATAL: the object can only be freed.
+ */
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef QUORATE_ERROR_H
+#define QUORATE_ERROR_H
+
+/* clang-format off */
+#define QR_ERROR_MAP(X)                                                                       \
+    X(QR_ERR_INVALID,      -1, CALLER,  "an argument is out of bounds")                       \
+    X(QR_ERR_NOT_LEADER,   -2, RETRY,   "this node is not the leader")                        \
+    X(QR_ERR_NO_LEADER,    -3, RETRY,   "no leader is known")                                 \
+    X(QR_ERR_MALFORMED,    -4, PEER,    "the bytes do not decode")                            \
+    X(QR_ERR_IO,           -5, FATAL,   "the disk failed a call")                             \
+    X(QR_ERR_CORRUPT,      -6, FATAL,   "stored bytes fail their checksum")                   \
+    X(QR_ERR_NO_MEMORY,    -7, FATAL,   "memory ran out")                                     \
+    X(QR_ERR_BUSY,         -8, RETRY,   "a limit is reached")                                 \
+    X(QR_ERR_TOO_LARGE,    -9, CALLER,  "larger than the configured limit")                   \
+    X(QR_ERR_TIMEOUT,     -10, UNKNOWN, "no answer in time; the outcome is unknown")          \
+    X(QR_ERR_SUPERSEDED,  -11, RETRY,   "another leader's entry took the place; not applied") \
+    X(QR_ERR_STOPPED,     -12, FATAL,   "the node has stopped")                               \
+    X(QR_ERR_LOCKED,      -13, CALLER,  "the data directory is in use by another process")    \
+    X(QR_ERR_NOT_FOUND,   -14, CALLER,  "there is no such thing")                             \
+    X(QR_ERR_VERSION,     -15, CALLER,  "a format or protocol version this build cannot use") \
+    X(QR_ERR_FOREIGN,     -16, CALLER,  "it belongs to another cluster or node")              \
+    X(QR_ERR_DISK_FULL,   -17, RETRY,   "the disk is full; writes are refused")               \
+    X(QR_ERR_PENDING,     -18, RETRY,   "a change of the configuration is in progress")       \
+    X(QR_ERR_ADDRESS,     -19, CALLER,  "the address cannot be used")                         \
+    X(QR_ERR_CANCELLED,   -20, UNKNOWN, "cancelled; the outcome is unknown")
+/* clang-format on */
+
+enum qr_error {
+#define X(name, value, kind, text) name = value,
+    QR_ERROR_MAP(X)
+#undef X
+};
+
+enum qr_error_class {
+    QR_CLASS_NONE,
+    QR_CLASS_CALLER,
+    QR_CLASS_PEER,
+    QR_CLASS_RETRY,
+    QR_CLASS_UNKNOWN,
+    QR_CLASS_FATAL,
+};
+
+/* Name of `error`, as "QR_ERR_BUSY"; "QR_OK" for 0, "QR_ERR_?" for a number not in the
+ * list. Static.
+ */
+const char *qr_error_name(int error);
+
+/* What `error` means, in a sentence without a full stop. Static. */
+const char *qr_error_text(int error);
+
+/* What a caller may do about `error`; QR_CLASS_NONE for 0. */
+enum qr_error_class qr_error_class_of(int error);
+
+#endif

@@ -1,0 +1,44 @@
+/* types.h: the values that cross the public interface. */
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef QUORATE_TYPES_H
+#define QUORATE_TYPES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define QR_NAME_BYTES_MAX 64     /* of a member's name, the NUL included */
+#define QR_ADDRESS_BYTES_MAX 128 /* of HOST:PORT, the NUL included */
+#define QR_META_BYTES_MAX 256    /* of what an application tells about its node, with the NUL */
+#define QR_COMMAND_BYTES_MAX 32  /* of a proposal's command, without a NUL */
+#define QR_MEMBERS_MAX 64
+
+/* 128 bits that name a proposal. All zero: the engine makes one. */
+struct qr_id {
+    uint64_t high;
+    uint64_t low;
+};
+
+/* One entry of the replicated log, as a state machine or a commit handler sees it.
+ * Pointers are borrowed and live as long as the call that hands them over.
+ */
+struct qr_entry {
+    uint64_t index;        /* from 1, without gaps, over all kinds of entries */
+    uint64_t term;         /* the term of the leader that made it */
+    uint64_t timestamp_ns; /* log time: since the Unix epoch, the same on every replica, never
+                              going back */
+    struct qr_id id;
+    const char *command; /* command_bytes long, without a NUL */
+    size_t command_bytes;
+    const void *payload;
+    size_t payload_bytes;
+    bool wants_result; /* somebody on this node waits for the result */
+};
+
+/* What applying an entry gave, for whoever proposed it. */
+struct qr_result {
+    const void *data; /* owned by the state machine, kept until its next apply */
+    size_t size_bytes;
+};
+
+#endif

@@ -1,0 +1,42 @@
+/* wal.h: look into a data directory that no node is using. Nothing is changed.
+ *
+ * Owns     nothing; the directory is locked while a call reads it.
+ */
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef QUORATE_WAL_H
+#define QUORATE_WAL_H
+
+#include "quorate/error.h"
+#include "quorate/types.h"
+
+struct qr_wal_summary {
+    uint64_t node_id;
+    uint64_t cluster_high;
+    uint64_t cluster_low;
+    char name[QR_NAME_BYTES_MAX];
+    uint64_t segment_count;
+    uint64_t batch_count;
+    uint64_t entry_count; /* entries met, replaced ones included */
+    uint64_t last_index;
+    uint64_t term; /* hard state */
+    bool has_voted;
+    uint64_t voted_for;
+    uint64_t commit_index; /* as far as the log knows */
+    bool is_torn;          /* an unacknowledged tail would be cut at the next start */
+};
+
+/* One line for every thing met: text, or a JSON object when is_json; without newline. */
+typedef void qr_wal_line(void *argument, const char *line);
+
+/* Read the whole log.
+ *
+ * line     called for every segment, batch and entry (dump); NULL: only check (verify).
+ * detail   of 512 bytes; on failure a sentence with file and offset.
+ *
+ * Returns 0, QR_ERR_NOT_FOUND (no data directory there), QR_ERR_LOCKED, QR_ERR_CORRUPT,
+ * QR_ERR_VERSION, QR_ERR_IO or QR_ERR_NO_MEMORY. `out` is filled as far as the reading came.
+ */
+int qr_wal_inspect(const char *data_directory, bool is_json, qr_wal_line *line, void *argument,
+                   struct qr_wal_summary *out, char *detail);
+
+#endif
