@@ -1,0 +1,232 @@
+/* election.c: timeouts, pre-votes, votes (Raft §5.2, §5.4.1; diss. §4.2.3, §9.6). */
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <string.h>
+
+#include "base/assert.h"
+#include "raft/internal.h"
+
+void raft_reset_election_timer(struct raft *raft)
+{
+    raft->election_deadline_ns = TIME_NEVER;
+    if (raft_configuration_is_voter(raft_configuration_in_force(raft), raft->options.self)) {
+        raft->election_deadline_ns =
+            raft->now_ns + prng_between(&raft->prng, raft->options.election_timeout_min_ns,
+                                        raft->options.election_timeout_max_ns);
+    }
+}
+
+/* Who hears from a leader, or leads, helps nobody to depose it (diss. §4.2.3). */
+bool raft_sticks_to_leader(const struct raft *raft)
+{
+    if (raft->role == RAFT_LEADER) {
+        return true;
+    }
+    return raft->has_leader &&
+           raft->now_ns - raft->leader_heard_ns < raft->options.election_timeout_min_ns;
+}
+
+/* §5.4.1: the later term wins; with the same term, the longer log. */
+static bool is_up_to_date(const struct raft *raft, struct raft_position candidate)
+{
+    struct raft_position mine = raft_log_last(&raft->log);
+    return candidate.term > mine.term ||
+           (candidate.term == mine.term && candidate.index >= mine.index);
+}
+
+static void add_vote(node_id *ids, size_t *count, node_id id)
+{
+    for (size_t i = 0; i < *count; i++) {
+        if (ids[i] == id) {
+            return;
+        }
+    }
+    if (*count < RAFT_MEMBERS_MAX) {
+        ids[(*count)++] = id;
+    }
+}
+
+static void record_vote(struct raft *raft, node_id id, bool is_granted)
+{
+    if (is_granted) {
+        add_vote(raft->granted, &raft->granted_count, id);
+    } else {
+        add_vote(raft->refused, &raft->refused_count, id);
+    }
+}
+
+static void ask_voters(struct raft *raft, const struct raft_message *question)
+{
+    const struct raft_configuration *configuration = raft_configuration_in_force(raft);
+    for (size_t i = 0; i < configuration->count; i++) {
+        const struct raft_member *member = &configuration->members[i];
+        bool is_voter = (member->roles & (RAFT_VOTER | RAFT_VOTER_OUTGOING)) != 0;
+        if (is_voter && member->id != raft->options.self) {
+            struct raft_message message = *question;
+            message.to = member->id;
+            raft_send(raft, message);
+        }
+    }
+}
+
+static void become_candidate(struct raft *raft)
+{
+    ASSERT(raft->role == RAFT_PRE_CANDIDATE);
+    raft->role = RAFT_CANDIDATE;
+    raft->has_leader = false;
+    raft->granted_count = 0;
+    raft->refused_count = 0;
+    raft_set_hard_state(raft, raft->hard_state.term + 1, true, raft->options.self);
+    raft_reset_election_timer(raft);
+    /* Our own vote counts, and the requests leave, once the save is done. */
+    ask_voters(raft, &(struct raft_message){
+                         .type = RAFT_REQUEST_VOTE,
+                         .request_vote = {.last = raft_log_last(&raft->log)},
+                     });
+}
+
+static int count_votes(struct raft *raft)
+{
+    enum raft_vote_state state = raft_quorum_vote(raft);
+    if (state == RAFT_VOTE_LOST) {
+        raft_become_follower(raft, raft->hard_state.term, false, 0);
+        return 0;
+    }
+    if (state == RAFT_VOTE_PENDING) {
+        return 0;
+    }
+    if (raft->role == RAFT_PRE_CANDIDATE) {
+        become_candidate(raft);
+        return 0;
+    }
+    return raft_become_leader(raft);
+}
+
+/* Ask first whether a campaign could succeed, without disturbing anyone (diss. §9.6). */
+static void become_pre_candidate(struct raft *raft)
+{
+    raft->role = RAFT_PRE_CANDIDATE;
+    raft->has_leader = false;
+    raft->granted_count = 0;
+    raft->refused_count = 0;
+    raft_reset_election_timer(raft);
+    record_vote(raft, raft->options.self, true);
+    ask_voters(raft, &(struct raft_message){
+                         .type = RAFT_PRE_VOTE,
+                         .pre_vote = {.next_term = raft->hard_state.term + 1,
+                                      .last = raft_log_last(&raft->log)},
+                     });
+    if (raft_quorum_vote(raft) == RAFT_VOTE_WON) {
+        become_candidate(raft);
+    }
+}
+
+void raft_election_tick(struct raft *raft)
+{
+    ASSERT(raft->role != RAFT_LEADER);
+    if (raft->now_ns < raft->election_deadline_ns) {
+        return;
+    }
+    if (!raft_configuration_is_voter(raft_configuration_in_force(raft), raft->options.self)) {
+        raft->election_deadline_ns = TIME_NEVER;
+        return;
+    }
+    become_pre_candidate(raft);
+}
+
+int raft_election_saved(struct raft *raft)
+{
+    if (raft->role != RAFT_CANDIDATE || !raft_is_hard_state_durable(raft)) {
+        return 0;
+    }
+    ASSERT(raft->hard_state.has_voted && raft->hard_state.voted_for == raft->options.self);
+    record_vote(raft, raft->options.self, true);
+    return count_votes(raft);
+}
+
+static enum raft_vote_reason judge_pre_vote(const struct raft *raft,
+                                            const struct raft_message *message)
+{
+    if (message->pre_vote.next_term <= raft->hard_state.term) {
+        return RAFT_VOTE_STALE_TERM;
+    }
+    if (raft->role == RAFT_LEADER) {
+        return RAFT_VOTE_IS_LEADER;
+    }
+    if (raft_sticks_to_leader(raft)) {
+        return RAFT_VOTE_LEADER_ALIVE;
+    }
+    return is_up_to_date(raft, message->pre_vote.last) ? RAFT_VOTE_GRANTED : RAFT_VOTE_LOG_BEHIND;
+}
+
+/* Changes nothing here: not the term, not the vote, not the timer. */
+void raft_on_pre_vote(struct raft *raft, const struct raft_message *message)
+{
+    enum raft_vote_reason reason = judge_pre_vote(raft, message);
+    raft_send(raft, (struct raft_message){
+                        .type = RAFT_PRE_VOTE_RESPONSE,
+                        .to = message->from,
+                        .pre_vote_response = {.next_term = message->pre_vote.next_term,
+                                              .is_granted = reason == RAFT_VOTE_GRANTED,
+                                              .reason = reason},
+                    });
+}
+
+int raft_on_pre_vote_response(struct raft *raft, const struct raft_message *message)
+{
+    bool is_awaited = raft->role == RAFT_PRE_CANDIDATE &&
+                      message->pre_vote_response.next_term == raft->hard_state.term + 1 &&
+                      message->term <= raft->hard_state.term;
+    if (!is_awaited) {
+        return 0;
+    }
+    record_vote(raft, message->from, message->pre_vote_response.is_granted);
+    return count_votes(raft);
+}
+
+/* Raft, figure 2, RequestVote RPC, receiver. */
+static enum raft_vote_reason judge_vote(const struct raft *raft, const struct raft_message *message)
+{
+    if (message->term > raft->hard_state.term) {
+        return RAFT_VOTE_LEADER_ALIVE; /* the term was not taken over: we hear a leader */
+    }
+    if (message->term < raft->hard_state.term) {
+        return RAFT_VOTE_STALE_TERM;
+    }
+    if (raft->role == RAFT_LEADER) {
+        return RAFT_VOTE_IS_LEADER;
+    }
+    if (raft->hard_state.has_voted) {
+        return raft->hard_state.voted_for == message->from ? RAFT_VOTE_GRANTED
+                                                           : RAFT_VOTE_ALREADY_VOTED;
+    }
+    if (raft->has_leader) {
+        return RAFT_VOTE_LEADER_ALIVE; /* this term has its leader already */
+    }
+    return is_up_to_date(raft, message->request_vote.last) ? RAFT_VOTE_GRANTED
+                                                           : RAFT_VOTE_LOG_BEHIND;
+}
+
+void raft_on_request_vote(struct raft *raft, const struct raft_message *message)
+{
+    enum raft_vote_reason reason = judge_vote(raft, message);
+    if (reason == RAFT_VOTE_GRANTED && !raft->hard_state.has_voted) {
+        raft_set_hard_state(raft, message->term, true, message->from);
+        raft_reset_election_timer(raft);
+    }
+    /* Held back until the vote is durable. */
+    raft_send(raft, (struct raft_message){
+                        .type = RAFT_REQUEST_VOTE_RESPONSE,
+                        .to = message->from,
+                        .request_vote_response = {.is_granted = reason == RAFT_VOTE_GRANTED,
+                                                  .reason = reason},
+                    });
+}
+
+int raft_on_request_vote_response(struct raft *raft, const struct raft_message *message)
+{
+    if (raft->role != RAFT_CANDIDATE || message->term != raft->hard_state.term) {
+        return 0;
+    }
+    record_vote(raft, message->from, message->request_vote_response.is_granted);
+    return count_votes(raft);
+}

@@ -1,0 +1,273 @@
+/* raft.h: the Raft machine: events in, actions out.
+ *
+ * Owns     term, vote, role, the tail of the log in memory, what is known of each peer, the
+ *          configuration in force, and every rule of Raft that decides.
+ * Does not know a clock, chance, a disk, a socket, or how anything is encoded but the
+ *          entries it makes itself. Time comes with each event; chance from a seed.
+ * Threads  one caller at a time.
+ * Source   Ongaro and Ousterhout 2014 ("Raft"), Ongaro's dissertation 2014 ("diss.").
+ *
+ * One way in, raft_step(); one way out, raft_ready(). Any number of steps may come before
+ * one ready: what they cause is gathered, so that a turn's proposals become one save and
+ * one append_entries per peer.
+ */
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef RAFT_RAFT_H
+#define RAFT_RAFT_H
+
+#include "base/allocator.h"
+#include "base/entry.h"
+#include "base/types.h"
+#include "raft/configuration.h"
+#include "raft/message.h"
+
+#define RAFT_SAVES_MAX 64     /* saves in flight; more wait and become one */
+#define RAFT_MESSAGES_MAX 512 /* of one ready; a message over it counts as lost */
+#define RAFT_READS_MAX 65536  /* reads waiting for their quorum */
+
+/* X(NAME, value, "text") */
+#define RAFT_ROLE_MAP(X)                                                                           \
+    X(RAFT_LEARNER, 0, "learner")                                                                  \
+    X(RAFT_FOLLOWER, 1, "follower")                                                                \
+    X(RAFT_PRE_CANDIDATE, 2, "pre_candidate")                                                      \
+    X(RAFT_CANDIDATE, 3, "candidate")                                                              \
+    X(RAFT_LEADER, 4, "leader")
+
+enum raft_role {
+#define X(name, value, text) name = value,
+    RAFT_ROLE_MAP(X)
+#undef X
+};
+
+const char *raft_role_name(enum raft_role role);
+
+struct raft_options {
+    const struct allocator *allocator; /* borrowed; outlives the machine */
+    node_id self;
+    uint64_t seed;                   /* of the election timeouts */
+    time_ns election_timeout_min_ns; /* drawn uniformly from [min, max] */
+    time_ns election_timeout_max_ns;
+    time_ns heartbeat_interval_ns;  /* below election_timeout_min_ns */
+    uint32_t append_entries_max;    /* entries of one append_entries, >= 1 */
+    uint64_t append_bytes_max;      /* bytes of one, passed only by a single entry */
+    uint32_t inflight_messages_max; /* unanswered append_entries per peer, >= 1 */
+    uint64_t inflight_bytes_max;    /* and their bytes; one may pass it */
+    uint64_t uncommitted_bytes_max; /* of the leader's own proposals; past it QR_ERR_BUSY */
+    uint64_t cache_bytes_max;       /* entries kept in memory once durable; older are fetched */
+    uint32_t group;                 /* goes into every record */
+};
+
+struct raft_term_run {
+    raft_term term;
+    raft_index first_index;
+};
+
+/* What was durable when the node stopped. Everything is borrowed until raft_new returns. */
+struct raft_restored {
+    struct hard_state hard_state;
+    raft_index commit_index; /* known; at most last_index */
+    raft_index last_index;
+    time_ns last_timestamp_ns;
+    const struct raft_term_run *terms;
+    size_t term_count;
+    /* Entries of type ENTRY_CONFIGURATION: the latest at or below commit_index, and all
+     * above it.
+     */
+    const struct entry *configurations;
+    size_t configuration_count;
+};
+
+/* X(NAME, value, "text") */
+#define RAFT_EVENT_MAP(X)                                                                          \
+    X(RAFT_EVENT_MESSAGE, 0, "message")     /* one arrived */                                      \
+    X(RAFT_EVENT_TICK, 1, "tick")           /* raft_deadline() has come, or any other moment */    \
+    X(RAFT_EVENT_PROPOSE, 2, "propose")     /* append these to the log, as leader */               \
+    X(RAFT_EVENT_CONFIGURE, 3, "configure") /* append this configuration, as leader */             \
+    X(RAFT_EVENT_READ, 4, "read")           /* at which index is a read linearizable? */           \
+    X(RAFT_EVENT_SAVED, 5, "saved")         /* a save is durable */                                \
+    X(RAFT_EVENT_APPLIED, 6, "applied")     /* the state machine stands at this index */           \
+    X(RAFT_EVENT_FETCHED, 7, "fetched")     /* a fetch ended */                                    \
+    X(RAFT_EVENT_NOTIFY, 8, "notify")       /* tell a peer at once when an index commits */
+
+enum raft_event_type {
+#define X(name, value, text) name = value,
+    RAFT_EVENT_MAP(X)
+#undef X
+};
+
+struct raft_proposal {
+    struct proposal_id id;
+    uint8_t type; /* ENTRY_NORMAL or ENTRY_TICK */
+    uint8_t command_bytes;
+    uint32_t payload_bytes;
+    const char *command;
+    const void *payload;
+};
+
+struct raft_event {
+    enum raft_event_type type;
+    time_ns now_ns;  /* monotonic; never less than in the event before */
+    time_ns wall_ns; /* since the Unix epoch; used only where a term begins */
+    union {
+        const struct raft_message *message; /* its entries' chunks are held, not copied */
+        struct {
+            const struct raft_proposal *proposals;
+            size_t count;
+        } propose;
+        const struct raft_configuration *configuration; /* index and joint are the machine's */
+        uint64_t read_token;
+        uint64_t saved; /* raft_ready.save_number */
+        raft_index applied;
+        struct {
+            node_id peer;
+            int status; /* 0, or why the log could not be read: then nothing is sent */
+            const struct entry *entries;
+            size_t count;
+        } fetched;
+        struct {
+            node_id peer;
+            raft_index index;
+        } notify; /* leader; else ignored */
+    };
+};
+
+struct raft_read {
+    uint64_t token;
+    raft_index index; /* read once this is applied */
+    int status;       /* 0, or QR_ERR_NOT_LEADER: leadership was lost meanwhile */
+};
+
+struct raft_fetch {
+    node_id peer;
+    raft_index first;
+    uint64_t bytes_max;
+};
+
+/* What is to be done, in this order: save; send; hand out reads; fetch. Everything is
+ * borrowed until the next raft_step() or raft_ready().
+ */
+struct raft_ready {
+    /* Write these in one batch and sync; then step RAFT_EVENT_SAVED with save_number.
+     * 0: nothing to save. Every message here may leave at once: what must wait for a save
+     * is held back by the machine and comes with a later ready.
+     */
+    uint64_t save_number;
+    struct hard_state hard_state;
+    const struct entry *entries; /* the first may replace what was saved before */
+    size_t entry_count;
+
+    const struct raft_message *messages;
+    size_t message_count;
+    const struct raft_read *reads;
+    size_t read_count;
+    const struct raft_fetch *fetches;
+    size_t fetch_count;
+};
+
+struct raft;
+
+/* Make a machine from what was durable; a fresh one has an all-zero `restored`.
+ *
+ * now_ns   as in events.
+ *
+ * Returns 0, QR_ERR_INVALID (options out of bounds or contradicting), QR_ERR_CORRUPT (what
+ * was restored contradicts itself) or QR_ERR_NO_MEMORY.
+ */
+NODISCARD int raft_new(const struct raft_options *options, const struct raft_restored *restored,
+                       time_ns now_ns, struct raft **out);
+void raft_free(struct raft *raft);
+
+/* Take one event.
+ *
+ * Returns 0, or, with nothing changed but time,
+ *   QR_ERR_NOT_LEADER  propose, configure, read: this node does not lead.
+ *   QR_ERR_BUSY        propose: uncommitted_bytes_max; read: RAFT_READS_MAX.
+ *   QR_ERR_PENDING     configure: one is not yet committed, or none of this term is.
+ *   QR_ERR_INVALID     configure: changes more than one voter, or leaves none.
+ *   QR_ERR_MALFORMED   message: contradicts itself, or what is committed; dropped.
+ *   QR_ERR_NO_MEMORY   the machine can only be freed.
+ */
+NODISCARD int raft_step(struct raft *raft, const struct raft_event *event);
+
+/* Collect what the steps since the last ready caused. */
+void raft_ready(struct raft *raft, struct raft_ready *out);
+
+/* When a tick is due at the latest, on the clock of now_ns; TIME_NEVER for none. */
+time_ns raft_deadline(const struct raft *raft);
+
+/* The entries in memory from `first` on: pointer and count, 0 when `first` is not in
+ * memory. Borrowed until the next step.
+ */
+const struct entry *raft_entries(const struct raft *raft, raft_index first, size_t *count);
+
+/* Log time now, as the leader would stamp an entry; for others an estimate from the last
+ * entry. Never behind the last entry.
+ */
+time_ns raft_log_time(const struct raft *raft, time_ns now_ns);
+
+bool raft_is_leader(const struct raft *raft);
+
+/* One consistent picture of the machine. */
+struct raft_status {
+    enum raft_role role;
+    raft_term term;
+    bool has_leader;
+    node_id leader; /* of `term`; means nothing unless has_leader */
+    raft_index first_index;
+    raft_index last_index;
+    raft_index durable_index;
+    raft_index commit_index;
+    raft_index applied_index;
+    bool has_committed_in_term; /* leader: reads and configurations may go */
+    uint64_t cached_bytes;
+    uint64_t uncommitted_bytes;
+};
+
+void raft_status(const struct raft *raft, struct raft_status *out);
+
+/* Highest index that may be applied: committed, and durable here. */
+raft_index raft_applicable_index(const struct raft *raft);
+
+/* The configuration in force. Borrowed until the next step. */
+const struct raft_configuration *raft_configuration(const struct raft *raft);
+
+/* Whether the entry that made it is committed. */
+bool raft_configuration_is_committed(const struct raft *raft);
+
+/* Term of the entry at `index`; false when the log does not hold it. */
+bool raft_term_at(const struct raft *raft, raft_index index, raft_term *term);
+
+/* X(NAME, value, "text"): how the leader feeds a peer (diss. §10.2.1; etcd's progress). */
+#define RAFT_PROGRESS_MAP(X)                                                                       \
+    X(RAFT_PROBE, 0, "probe")         /* one message at a time, looking where the logs meet */     \
+    X(RAFT_REPLICATE, 1, "replicate") /* pipelined */
+
+enum raft_progress_state {
+#define X(name, value, text) name = value,
+    RAFT_PROGRESS_MAP(X)
+#undef X
+};
+
+struct raft_peer_status {
+    node_id id;
+    enum raft_progress_state state;
+    raft_index match_index;
+    raft_index next_index;
+    uint64_t inflight_messages;
+    uint64_t inflight_bytes;
+    time_ns heard_ns; /* when the last answer came; 0: never in this term */
+};
+
+/* What the leader knows of the member at this position of the configuration. Returns false
+ * when this node does not lead, or for itself.
+ */
+bool raft_peer_status(const struct raft *raft, node_id id, struct raft_peer_status *out);
+
+/* Assert everything that must hold between steps. For tests and simulation. */
+void raft_invariants(const struct raft *raft);
+
+/* Texts of role changes and events, for traces: one line each, stable. */
+void raft_status_text(const struct raft_status *status, struct text *text);
+void raft_status_json(const struct raft_status *status, struct text *text);
+
+#endif
