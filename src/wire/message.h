@@ -1,0 +1,132 @@
+/* message.h: everything nodes say to each other: Raft's messages and the node's own.
+ *
+ * Owns     the node's messages, each field named once, like src/raft/message.h does for
+ *          Raft's. Further field kinds here: I32, CLUSTER (struct cluster_id), STRING (a
+ *          char array in the struct, NUL-terminated).
+ * Does not know how any of it is encoded: see wire/wire.h.
+ */
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WIRE_MESSAGE_H
+#define WIRE_MESSAGE_H
+
+#include "base/entry.h"
+#include "base/types.h"
+#include "raft/configuration.h"
+#include "raft/message.h"
+
+#define WIRE_VERSION_MIN 1 /* of the protocol between nodes, that this build speaks */
+#define WIRE_VERSION_MAX 1
+#define WIRE_REASON_BYTES_MAX 200
+
+/* The first frame of a connection, from who dialed it. */
+#define WIRE_HELLO_FIELDS(F)                                                                       \
+    F(U32, uint32_t, version_min)                                                                  \
+    F(U32, uint32_t, version_max)                                                                  \
+    F(CLUSTER, struct cluster_id, cluster) /* none: not in one yet, wants to join */               \
+    F(ID, node_id, from)                                                                           \
+    F(BOOL, bool, has_expected)                                                                    \
+    F(ID, node_id, expected) /* who the dialer means to talk to */                                 \
+    F(STRING, char, name, RAFT_NAME_BYTES_MAX)                                                     \
+    F(STRING, char, address, RAFT_ADDRESS_BYTES_MAX)                                               \
+    F(STRING, char, meta, RAFT_META_BYTES_MAX)
+
+/* The answer; after a refusal the connection is closed. */
+#define WIRE_HELLO_RESPONSE_FIELDS(F)                                                              \
+    F(I32, int32_t, status) /* 0 or a QR_ERR_* */                                                  \
+    F(U32, uint32_t, version)                                                                      \
+    F(CLUSTER, struct cluster_id, cluster)                                                         \
+    F(ID, node_id, from)                                                                           \
+    F(STRING, char, reason, WIRE_REASON_BYTES_MAX)
+
+/* Take me in. Sent on a connection whose hello named no cluster. */
+#define WIRE_JOIN_FIELDS(F)                                                                        \
+    F(ID, node_id, from)                                                                           \
+    F(BOOL, bool, wants_vote)                                                                      \
+    F(STRING, char, name, RAFT_NAME_BYTES_MAX)                                                     \
+    F(STRING, char, address, RAFT_ADDRESS_BYTES_MAX)                                               \
+    F(STRING, char, meta, RAFT_META_BYTES_MAX)
+
+#define WIRE_JOIN_RESPONSE_FIELDS(F)                                                               \
+    F(I32, int32_t, status) /* 0: a member now; QR_ERR_NOT_LEADER: ask leader_address */           \
+    F(CLUSTER, struct cluster_id, cluster)                                                         \
+    F(STRING, char, leader_address, RAFT_ADDRESS_BYTES_MAX) /* "" when not known */                \
+    F(STRING, char, reason, WIRE_REASON_BYTES_MAX)
+
+/* Proposals for the leader, as entries without index and term. */
+#define WIRE_FORWARD_FIELDS(F)                                                                     \
+    F(ID, node_id, from)                                                                           \
+    F(U64, uint64_t, request) /* of the first entry; the others count on from it */
+
+#define WIRE_FORWARD_RESPONSE_FIELDS(F)                                                            \
+    F(ID, node_id, from)                                                                           \
+    F(U64, uint64_t, request)                                                                      \
+    F(U32, uint32_t, count)                                                                        \
+    F(I32, int32_t, status) /* 0: appended; else certainly not */                                  \
+    F(U64, raft_term, entry_term)                                                                  \
+    F(U64, raft_index, first_index)
+
+/* At which index is a read linearizable? */
+#define WIRE_READ_FIELDS(F)                                                                        \
+    F(ID, node_id, from)                                                                           \
+    F(U64, uint64_t, request)
+
+#define WIRE_READ_RESPONSE_FIELDS(F)                                                               \
+    F(ID, node_id, from)                                                                           \
+    F(U64, uint64_t, request)                                                                      \
+    F(I32, int32_t, status)                                                                        \
+    F(U64, raft_index, index)
+
+/* X(ENUM_NAME, value, union member, "name in text", FIELDS); values go on behind Raft's. */
+#define WIRE_MESSAGE_MAP(X)                                                                        \
+    X(WIRE_HELLO, 32, hello, "hello", WIRE_HELLO_FIELDS)                                           \
+    X(WIRE_HELLO_RESPONSE, 33, hello_response, "hello_response", WIRE_HELLO_RESPONSE_FIELDS)       \
+    X(WIRE_JOIN, 34, join, "join", WIRE_JOIN_FIELDS)                                               \
+    X(WIRE_JOIN_RESPONSE, 35, join_response, "join_response", WIRE_JOIN_RESPONSE_FIELDS)           \
+    X(WIRE_FORWARD, 36, forward, "forward", WIRE_FORWARD_FIELDS)                                   \
+    X(WIRE_FORWARD_RESPONSE, 37, forward_response, "forward_response",                             \
+      WIRE_FORWARD_RESPONSE_FIELDS)                                                                \
+    X(WIRE_READ, 38, read, "read", WIRE_READ_FIELDS)                                               \
+    X(WIRE_READ_RESPONSE, 39, read_response, "read_response", WIRE_READ_RESPONSE_FIELDS)
+
+enum wire_message_type {
+#define X(name, value, member, text, fields) name = value,
+    WIRE_MESSAGE_MAP(X)
+#undef X
+};
+
+#define WIRE_MEMBER_SCALAR(type, name) type name;
+#define WIRE_MEMBER_STRING(type, name, bytes) type name[bytes];
+#define WIRE_MEMBER_U32(type, name) WIRE_MEMBER_SCALAR(type, name)
+#define WIRE_MEMBER_I32(type, name) WIRE_MEMBER_SCALAR(type, name)
+#define WIRE_MEMBER_U64(type, name) WIRE_MEMBER_SCALAR(type, name)
+#define WIRE_MEMBER_ID(type, name) WIRE_MEMBER_SCALAR(type, name)
+#define WIRE_MEMBER_BOOL(type, name) WIRE_MEMBER_SCALAR(type, name)
+#define WIRE_MEMBER_CLUSTER(type, name) WIRE_MEMBER_SCALAR(type, name)
+#define WIRE_FIELD_MEMBER(kind, ...) WIRE_MEMBER_##kind(__VA_ARGS__)
+#define X(name, value, member, text, fields)                                                       \
+    struct wire_##member {                                                                         \
+        fields(WIRE_FIELD_MEMBER)                                                                  \
+    };
+WIRE_MESSAGE_MAP(X)
+#undef X
+#undef WIRE_FIELD_MEMBER
+
+struct wire_message {
+    uint8_t type; /* enum raft_message_type or enum wire_message_type */
+    union {
+        struct raft_message raft; /* without its entries: those are below */
+#define X(name, value, member, text, fields) struct wire_##member member;
+        WIRE_MESSAGE_MAP(X)
+#undef X
+    };
+    /* append_entries and forward only. */
+    const struct entry *entries;
+    size_t entry_count;
+};
+
+static inline bool wire_is_raft(uint8_t type)
+{
+    return type < WIRE_HELLO;
+}
+
+#endif
