@@ -1,0 +1,74 @@
+/* disk.h: what the log asks of a disk: one directory of files, and nothing else.
+ *
+ * The runtime answers with real files, the simulator with virtual ones. Calls made while a
+ * node starts are synchronous; afterwards everything goes through submit() and comes back
+ * later, on the same thread, through the operation's `done`.
+ *
+ * Order    writes are carried out in the order of submit(), and reported in it. Operations
+ *          of kind DISK_PREPARE and DISK_REMOVE may pass them and each other.
+ * Failure  after the first DISK_WRITE that fails, every later one fails too, untried.
+ */
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WAL_DISK_H
+#define WAL_DISK_H
+
+#include "base/types.h"
+
+#define DISK_NAME_BYTES_MAX 64
+#define DISK_PARTS_MAX 256 /* of one operation */
+#define DISK_SECTOR_BYTES 512
+
+enum disk_op_kind {
+    DISK_WRITE,   /* write the parts at the offset; then, if is_synced, make them durable */
+    DISK_READ,    /* fill the one part from the offset; a short file is QR_ERR_CORRUPT */
+    DISK_PREPARE, /* create the file full of zeros, size_bytes long; file and name durable */
+    DISK_REMOVE,  /* remove the file; durable */
+};
+
+struct disk_part {
+    void *data; /* read from by writes, never changed by them */
+    size_t size_bytes;
+};
+
+struct disk_op {
+    enum disk_op_kind kind;
+    bool is_synced;
+    char name[DISK_NAME_BYTES_MAX];
+    uint64_t offset;
+    uint64_t size_bytes; /* DISK_PREPARE only */
+    struct disk_part *parts;
+    size_t part_count;
+    int status; /* set before done(): 0, QR_ERR_IO, QR_ERR_CORRUPT, QR_ERR_DISK_FULL */
+    /* Called once, on the thread of submit(), never from within submit(). */
+    void (*done)(struct disk_op *op);
+    void *context;        /* the submitter's */
+    struct disk_op *next; /* the disk's, while it has the operation */
+};
+
+struct disk {
+    void *context;
+
+    /* Give every file's name and size to `each`, in any order. 0 or QR_ERR_IO. */
+    int (*list)(void *context, void (*each)(void *argument, const char *name, uint64_t size_bytes),
+                void *argument);
+
+    /* Read up to size_bytes at the offset; `read_bytes` is less only at the file's end.
+     * 0, QR_ERR_NOT_FOUND or QR_ERR_IO.
+     */
+    int (*read)(void *context, const char *name, uint64_t offset, struct disk_part part,
+                size_t *read_bytes);
+
+    /* Make `name` hold just these bytes, durably and in one step: written aside, synced,
+     * renamed, directory synced. 0, QR_ERR_IO or QR_ERR_DISK_FULL; on failure the old
+     * content, or none, is still there.
+     */
+    int (*replace)(void *context, const char *name, const void *data, size_t size_bytes);
+
+    /* DISK_PREPARE at once. 0, QR_ERR_IO or QR_ERR_DISK_FULL. */
+    int (*prepare)(void *context, const char *name, uint64_t size_bytes);
+
+    /* Take the operation; it and its parts stay where they are until done(). */
+    void (*submit)(void *context, struct disk_op *op);
+};
+
+#endif

@@ -1,0 +1,199 @@
+/* wal.h: the durable log: entries and hard state, in one directory of segment files.
+ *
+ * Owns     the files called log-* of its disk, their format, their recovery, and the rule
+ *          what is a torn tail and what is damage.
+ * Does not know Raft, a clock, a thread, a file descriptor: it is written against disk.h.
+ * Threads  one caller; completions come on the caller's thread.
+ * Format   docs/wal-format.md.
+ *
+ * One append is one batch: {hard state, entries, commit index, what is known to be synced}
+ * in one write with one sync. A batch that begins at or below the last index replaces the
+ * log from there on (conflict); nothing is ever cut in place. The first failed write or
+ * sync poisons the log for good: it is never tried again.
+ */
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WAL_WAL_H
+#define WAL_WAL_H
+
+#include "base/allocator.h"
+#include "base/entry.h"
+#include "base/log.h"
+#include "base/types.h"
+#include "wal/disk.h"
+
+#define WAL_SEGMENT_BYTES_MIN (UINT64_C(64) * 1024)
+#define WAL_SEGMENT_BYTES_DEFAULT (UINT64_C(16) * 1024 * 1024)
+#define WAL_SEGMENT_BYTES_MAX (UINT64_C(1024) * 1024 * 1024)
+#define WAL_APPENDS_MAX 64 /* in flight; the caller keeps to it */
+#define WAL_READS_MAX 128  /* in flight */
+#define WAL_ERROR_DETAIL_BYTES 256
+
+struct wal;
+
+/* Told by the log, always from within a disk operation's done(). */
+struct wal_listener {
+    void *context;
+    /* All appends up to and with this ticket are durable. */
+    void (*synced)(void *context, uint64_t ticket);
+    /* A read ended. status 0: `count` >= 1 entries from the asked index on, borrowed until
+     * return (hold their chunks to keep them). Else count is 0: QR_ERR_CORRUPT, QR_ERR_IO,
+     * QR_ERR_NO_MEMORY, or QR_ERR_NOT_FOUND when an append replaced them meanwhile.
+     */
+    void (*read_done)(void *context, uint64_t token, int status, const struct entry *entries,
+                      size_t count);
+    /* The log is poisoned; said once. `detail` names file, offset and what failed. */
+    void (*poisoned)(void *context, int status, const char *detail);
+};
+
+struct wal_options {
+    const struct allocator *allocator; /* borrowed */
+    const struct disk *disk;           /* borrowed */
+    const struct log_sink *log;        /* borrowed; may be NULL */
+    struct wal_listener listener;
+    node_id node;             /* stands in every segment; another's is refused */
+    uint64_t segment_bytes;   /* WAL_SEGMENT_BYTES_MIN.._MAX, a multiple of 4096 */
+    uint64_t entry_bytes_max; /* of one record; segment_bytes must hold it with headers */
+    bool must_hold_batches;   /* a log without any is damage, not a fresh directory */
+};
+
+/* Where the log's terms begin: `term` is that of every entry from first_index up to the
+ * next run.
+ */
+struct wal_term_run {
+    raft_term term;
+    raft_index first_index;
+};
+
+/* What recovery found. Arrays are the log's, until its next append. */
+struct wal_recovered {
+    struct hard_state hard_state;
+    raft_index commit_index; /* known to be committed when last written; may be behind */
+    raft_index first_index;  /* 1 */
+    raft_index last_index;   /* 0 when the log is empty */
+    time_ns last_timestamp_ns;
+    const struct wal_term_run *terms;
+    size_t term_count;
+    /* Entries of type ENTRY_CONFIGURATION that still count: the latest at or below
+     * commit_index, and every one above it. Ascending.
+     */
+    const struct entry *configurations;
+    size_t configuration_count;
+    bool was_torn;       /* a tail was cut that nobody had been told was durable */
+    uint64_t torn_bytes; /* how much, at least */
+};
+
+/* Open the log of a directory, or begin one.
+ *
+ * detail   WAL_ERROR_DETAIL_BYTES of room; on failure a sentence with file and offset and
+ *          what to do.
+ *
+ * Returns 0, or, with nothing changed on the disk,
+ *   QR_ERR_CORRUPT   damage in what was once known to be synced, or a gap between segments.
+ *   QR_ERR_VERSION   a segment of a newer format.
+ *   QR_ERR_FOREIGN   a segment of another node.
+ *   QR_ERR_IO, QR_ERR_NO_MEMORY
+ *   QR_ERR_DISK_FULL no room for the first segment.
+ *
+ * Cost: reads the whole log once.
+ */
+NODISCARD int wal_open(const struct wal_options *options, struct wal **out,
+                       struct wal_recovered *recovered, char *detail);
+
+/* Free the log; no operation may be in flight (see wal_is_idle()). NULL is allowed. */
+void wal_free(struct wal *wal);
+
+struct wal_batch {
+    struct hard_state hard_state;
+    const struct entry *entries; /* follow one another; the first is at most last_index + 1 */
+    size_t count;                /* 0: only the hard state */
+    raft_index commit_index;     /* a hint for recovery */
+    uint64_t ticket;             /* greater than any before */
+};
+
+/* Append one batch and make it durable; listener.synced(ticket) says when.
+ *
+ * entries   borrowed until return; their chunks are held until the write is done.
+ *
+ * At most WAL_APPENDS_MAX may be in flight, those that wait for a segment included; more is
+ * the caller's bug and is asserted.
+ *
+ * Returns 0, or with nothing changed
+ *   QR_ERR_DISK_FULL   no room is prepared and none can be made now, see wal_room_bytes().
+ *   QR_ERR_STOPPED     the log is poisoned.
+ *   QR_ERR_NO_MEMORY
+ */
+NODISCARD int wal_append(struct wal *wal, const struct wal_batch *batch);
+
+/* Note in the log, without a sync, what is synced by now, so that damage to the last batch
+ * is told from a torn tail. Does nothing when that stands there already, or when anything
+ * is in flight. For a moment without other work.
+ */
+void wal_mark(struct wal *wal, raft_index commit_index);
+
+/* Read entries from `first` on, at least one, up to about bytes_max; the answer comes
+ * through listener.read_done(token).
+ *
+ * first   wal first index .. the last durable index, and before anything that an append
+ *         under way replaces.
+ *
+ * Returns 0, QR_ERR_NOT_FOUND (not in the log), QR_ERR_BUSY (WAL_READS_MAX in flight),
+ * QR_ERR_STOPPED or QR_ERR_NO_MEMORY.
+ */
+NODISCARD int wal_read(struct wal *wal, raft_index first, uint64_t bytes_max, uint64_t token);
+
+/* How many bytes of records one append can surely take now. Small when the disk is full and
+ * the present segment nearly so; a reserve for hard state and no-ops is not counted.
+ */
+uint64_t wal_room_bytes(const struct wal *wal);
+
+/* Try again to prepare segments after QR_ERR_DISK_FULL; cheap when nothing is to be done. */
+void wal_prepare(struct wal *wal);
+
+bool wal_is_idle(const struct wal *wal); /* no operation in flight */
+bool wal_is_poisoned(const struct wal *wal);
+
+struct wal_stats {
+    uint64_t segment_count;
+    uint64_t size_bytes; /* of all segment files */
+    uint64_t append_count;
+    uint64_t entry_count;
+    uint64_t written_bytes;
+    uint64_t sync_count;
+};
+
+void wal_stats(const struct wal *wal, struct wal_stats *out);
+
+/* Assert all that must hold between two calls; for tests, the simulator and CHECKS builds. */
+void wal_invariants(const struct wal *wal);
+
+/* What wal_scan() meets, in the order of the files. */
+enum wal_scan_kind {
+    WAL_SCAN_SEGMENT, /* a segment begins */
+    WAL_SCAN_BATCH,   /* a batch; its entries follow */
+    WAL_SCAN_ENTRY,
+    WAL_SCAN_TORN,   /* the tail from here on was never known to be synced */
+    WAL_SCAN_DAMAGE, /* bytes that were once whole; the scan ends */
+};
+
+struct wal_scan_item {
+    enum wal_scan_kind kind;
+    const char *file;
+    uint64_t offset;
+    uint64_t sequence;            /* segment: its number */
+    struct hard_state hard_state; /* batch */
+    raft_index commit_index;      /* batch */
+    size_t entry_count;           /* batch */
+    const struct entry *entry;    /* entry: borrowed until return */
+    const char *text;             /* torn, damage: what is wrong, in words */
+};
+
+/* Read a log without changing it: for `wal verify` and `wal dump`.
+ *
+ * Returns 0 (also with a torn tail), QR_ERR_CORRUPT after a WAL_SCAN_DAMAGE item, or as
+ * wal_open().
+ */
+NODISCARD int wal_scan(const struct wal_options *options,
+                       void (*each)(void *context, const struct wal_scan_item *item), void *context,
+                       char *detail);
+
+#endif

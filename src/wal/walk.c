@@ -1,0 +1,363 @@
+/* walk.c: reading a whole log in order.
+ *
+ * Owns     the way from batch to batch and from segment to segment. What the end means is
+ *          judged in tail.c.
+ */
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "wal/walk.h"
+
+#include <string.h>
+
+#define WINDOW_BYTES (UINT64_C(1024) * 1024)
+#define FILES_MAX WAL_SEGMENTS_MAX
+
+const char wal_advice_damage[] =
+    "restore this file from a backup, or remove the node and let it join again with an empty "
+    "directory";
+
+enum step {
+    STEP_ON,  /* a whole batch: go on behind it */
+    STEP_END, /* the log does not go on here */
+};
+
+void wal_walk_init(struct wal_walk *walk, const struct wal_options *options, char *detail)
+{
+    *walk = (struct wal_walk){
+        .options = options,
+        .cursor = {.at = {1, 0}, .number = 1, .generation = 1},
+        .noted = {1, 0},
+        .generation_max = 0,
+        .detail = detail,
+    };
+    detail[0] = '\0';
+}
+
+void wal_walk_deinit(struct wal_walk *walk)
+{
+    const struct allocator *allocator = walk->options->allocator;
+    release(allocator, walk->files, walk->file_capacity * sizeof(*walk->files));
+    release(allocator, walk->entries, walk->entry_capacity * sizeof(*walk->entries));
+    chunk_drop(walk->window);
+    walk->files = NULL;
+    walk->entries = NULL;
+    walk->window = NULL;
+}
+
+int wal_walk_refuse(struct wal_walk *walk, int status, struct wal_position at, const char *reason,
+                    const char *advice)
+{
+    char name[DISK_NAME_BYTES_MAX];
+    wal_segment_name(at.sequence, name);
+    struct text text = text_of(walk->detail, WAL_ERROR_DETAIL_BYTES);
+    text_string(&text, name);
+    text_string(&text, ", offset ");
+    text_u64(&text, at.offset);
+    text_string(&text, ": ");
+    text_string(&text, reason);
+    if (advice != NULL) {
+        text_string(&text, "; ");
+        text_string(&text, advice);
+    }
+    walk->failed = at;
+    walk->reason = reason;
+    return status;
+}
+
+static int without_memory(struct wal_walk *walk)
+{
+    struct text text = text_of(walk->detail, WAL_ERROR_DETAIL_BYTES);
+    text_string(&text, "not enough memory to read the log");
+    return QR_ERR_NO_MEMORY;
+}
+
+static int damage(struct wal_walk *walk, uint64_t sequence, uint64_t offset, const char *reason)
+{
+    return wal_walk_refuse(walk, QR_ERR_CORRUPT, (struct wal_position){sequence, offset}, reason,
+                           wal_advice_damage);
+}
+
+/* The log does not go on here; the first reason counts. */
+static enum step end_here(struct wal_walk *walk, struct wal_position at, const char *reason)
+{
+    if (walk->reason == NULL) {
+        walk->failed = at;
+        walk->reason = reason;
+    }
+    return STEP_END;
+}
+
+int wal_walk_bytes(struct wal_walk *walk, const struct wal_file *file, uint64_t offset,
+                   uint64_t size_bytes, const uint8_t **out)
+{
+    ASSERT(offset + size_bytes <= file->size_bytes);
+    bool is_there = walk->window_sequence == file->sequence && offset >= walk->window_offset &&
+                    offset + size_bytes <= walk->window_offset + walk->window_bytes;
+    if (!is_there) {
+        uint64_t wanted = min_u64(max_u64(size_bytes, WINDOW_BYTES), file->size_bytes - offset);
+        walk->window_sequence = 0;
+        if (walk->window == NULL || walk->window->size_bytes < wanted) {
+            chunk_drop(walk->window);
+            walk->window = chunk_new(walk->options->allocator, (uint32_t)wanted);
+            if (walk->window == NULL) {
+                return without_memory(walk);
+            }
+        }
+        char name[DISK_NAME_BYTES_MAX];
+        wal_segment_name(file->sequence, name);
+        size_t got = 0;
+        const struct disk *disk = walk->options->disk;
+        struct disk_part part = {walk->window->data, wanted};
+        int status = disk->read(disk->context, name, offset, part, &got);
+        if (status != 0 || got < wanted) {
+            return wal_walk_refuse(walk, QR_ERR_IO, (struct wal_position){file->sequence, offset},
+                                   "the file cannot be read", NULL);
+        }
+        walk->window_sequence = file->sequence;
+        walk->window_offset = offset;
+        walk->window_bytes = wanted;
+    }
+    *out = walk->window->data + (offset - walk->window_offset);
+    return 0;
+}
+
+static void add_file(void *argument, const char *name, uint64_t size_bytes)
+{
+    struct wal_walk *walk = argument;
+    uint64_t sequence = wal_segment_sequence(name);
+    if (sequence == 0 || walk->list_status != 0) {
+        return;
+    }
+    void *files = walk->files;
+    walk->list_status = allocate_grow(walk->options->allocator, &files, &walk->file_capacity,
+                                      walk->file_count + 1, FILES_MAX, sizeof(*walk->files));
+    walk->files = files;
+    if (walk->list_status != 0) {
+        return;
+    }
+    size_t at = walk->file_count;
+    while (at > 0 && walk->files[at - 1].sequence > sequence) {
+        at--;
+    }
+    memmove(walk->files + at + 1, walk->files + at, (walk->file_count - at) * sizeof(*walk->files));
+    walk->files[at] = (struct wal_file){sequence, size_bytes};
+    walk->file_count++;
+}
+
+/* Segments are made in order and one at a time: a gap was made by somebody else. */
+static int list_files(struct wal_walk *walk)
+{
+    const struct disk *disk = walk->options->disk;
+    int status = disk->list(disk->context, add_file, walk);
+    if (status != 0) {
+        struct text text = text_of(walk->detail, WAL_ERROR_DETAIL_BYTES);
+        text_string(&text, "the directory of the log cannot be listed");
+        return status;
+    }
+    if (walk->list_status != 0) {
+        return without_memory(walk);
+    }
+    for (size_t i = 0; i < walk->file_count; i++) {
+        if (walk->files[i].sequence != i + 1) {
+            return damage(walk, i + 1, 0, "the file is missing, but later ones exist");
+        }
+    }
+    return 0;
+}
+
+/* Check the body of a batch and fill walk->entries. NULL, or what is wrong. */
+static const char *check_body(struct wal_walk *walk, const struct wal_batch_header *header,
+                              const uint8_t *body, uint64_t padded_bytes)
+{
+    uint32_t digest = 0;
+    uint64_t used = 0;
+    for (uint32_t i = 0; i < header->entry_count; i++) {
+        struct entry *entry = &walk->entries[i];
+        if (!wal_record_decode(body + used, header->body_bytes - used, header->first_index + i,
+                               walk->window, entry)) {
+            return "a record that is not whole";
+        }
+        used += entry->record_bytes;
+        digest = wal_digest_add(digest, entry_checksum(entry));
+    }
+    if (used != header->body_bytes || digest != header->digest) {
+        return "records that are not those of their batch";
+    }
+    return wal_is_zero(body + used, padded_bytes - used) ? NULL : "padding that is not zero";
+}
+
+static void note(struct wal_walk *walk, const struct wal_batch_header *header)
+{
+    walk->noted = wal_position_max(walk->noted, header->synced);
+    walk->commit_index = max_u64(walk->commit_index, header->commit_index);
+    walk->generation_max = max_u64(walk->generation_max, header->generation);
+}
+
+/* A whole header that follows, but not its body yet: read, check and visit it. */
+static int take_batch(struct wal_walk *walk, const struct wal_file *file,
+                      const struct wal_segment_header *segment,
+                      const struct wal_batch_header *header, uint32_t checksum, enum step *step)
+{
+    uint64_t body_at = header->at.offset + WAL_BATCH_HEADER_BYTES;
+    uint64_t end = wal_sectors(body_at + header->body_bytes);
+    *step = STEP_END;
+    if (end > segment->segment_bytes ||
+        header->entry_count > header->body_bytes / ENTRY_HEADER_BYTES) {
+        (void)end_here(walk, header->at, "a batch longer than its segment");
+        return 0;
+    }
+    void *entries = walk->entries;
+    int status = allocate_grow(walk->options->allocator, &entries, &walk->entry_capacity,
+                               header->entry_count, UINT32_MAX, sizeof(*walk->entries));
+    walk->entries = entries;
+    if (status != 0) {
+        return without_memory(walk);
+    }
+    const uint8_t *body;
+    status = wal_walk_bytes(walk, file, body_at, end - body_at, &body);
+    if (status != 0) {
+        return status;
+    }
+    const char *wrong = check_body(walk, header, body, end - body_at);
+    if (wrong != NULL) {
+        (void)end_here(walk, header->at, wrong);
+        return 0;
+    }
+    char name[DISK_NAME_BYTES_MAX];
+    wal_segment_name(file->sequence, name);
+    if (header->at.offset == WAL_SEGMENT_HEADER_BYTES) {
+        status = walk->visitor.segment(walk->visitor.context, segment, name);
+    }
+    if (status == 0) {
+        status = walk->visitor.batch(walk->visitor.context, header, name, walk->entries, end);
+    }
+    note(walk, header);
+    wal_cursor_advance(&walk->cursor, header, checksum, end);
+    walk->reason = NULL;
+    walk->has_mark = false;
+    *step = STEP_ON;
+    return status;
+}
+
+static int step_over(struct wal_walk *walk, const struct wal_file *file,
+                     const struct wal_segment_header *segment, uint64_t offset, enum step *step)
+{
+    struct wal_position at = {file->sequence, offset};
+    const uint8_t *data;
+    int status = wal_walk_bytes(walk, file, offset, DISK_SECTOR_BYTES, &data);
+    if (status != 0) {
+        return status;
+    }
+    *step = STEP_END;
+    struct wal_batch_header header;
+    uint32_t checksum;
+    if (!wal_batch_header_decode(data, &header, &checksum)) {
+        if (!wal_is_zero(data, DISK_SECTOR_BYTES)) {
+            *step = end_here(walk, at, "a batch header that is not whole");
+        }
+        return 0;
+    }
+    const char *misfit = wal_batch_misfit(&header, &walk->cursor, at);
+    if (misfit != NULL) {
+        *step = end_here(walk, at, misfit);
+        return 0;
+    }
+    if (header.is_mark) {
+        note(walk, &header);
+        walk->has_mark =
+            wal_is_zero(data + WAL_BATCH_HEADER_BYTES, DISK_SECTOR_BYTES - WAL_BATCH_HEADER_BYTES);
+        return 0;
+    }
+    return take_batch(walk, file, segment, &header, checksum, step);
+}
+
+/* Read a segment's header and tell whether the log goes on there. */
+static int open_segment(struct wal_walk *walk, const struct wal_file *file, bool is_last_file,
+                        struct wal_segment_header *header, enum step *step)
+{
+    struct wal_position at = {file->sequence, 0};
+    const uint8_t *sector;
+    *step = STEP_END;
+    if (file->size_bytes < WAL_SEGMENT_HEADER_BYTES) {
+        int status = wal_walk_bytes(walk, file, 0, file->size_bytes, &sector);
+        if (status != 0) {
+            return status;
+        }
+        bool is_unfinished = is_last_file && wal_is_zero(sector, file->size_bytes);
+        return is_unfinished ? 0 : damage(walk, file->sequence, 0, "the file was cut short");
+    }
+    int status = wal_walk_bytes(walk, file, 0, WAL_SEGMENT_HEADER_BYTES, &sector);
+    if (status != 0) {
+        return status;
+    }
+    enum wal_sector_kind kind = wal_segment_header_decode(sector, header);
+    if (kind != WAL_SECTOR_WHOLE) {
+        if (kind == WAL_SECTOR_BAD) {
+            (void)end_here(walk, at, "a segment header that is not whole");
+        }
+        return 0;
+    }
+    if (header->version != WAL_VERSION) {
+        return wal_walk_refuse(walk, QR_ERR_VERSION, at, "a format that this version cannot read",
+                               "use the version of quorate that wrote it");
+    }
+    if (header->node != walk->options->node) {
+        return wal_walk_refuse(walk, QR_ERR_FOREIGN, at, "the log of another node",
+                               "put this node's own files back");
+    }
+    if (header->sequence != file->sequence) {
+        return damage(walk, file->sequence, 0, "the segment has the name of another one");
+    }
+    if (header->generation < walk->cursor.generation || header->number != walk->cursor.number ||
+        header->chain != walk->cursor.chain || header->first_index != walk->cursor.last_index + 1) {
+        (void)end_here(walk, at, "a segment that does not follow the one before");
+        return 0;
+    }
+    if (header->segment_bytes < WAL_SEGMENT_BYTES_MIN ||
+        header->segment_bytes > WAL_SEGMENT_BYTES_MAX ||
+        header->segment_bytes % DISK_SECTOR_BYTES != 0) {
+        return damage(walk, file->sequence, 0, "a segment of an impossible size");
+    }
+    if (file->size_bytes < header->segment_bytes) {
+        return damage(walk, file->sequence, file->size_bytes, "the file was cut short");
+    }
+    *step = STEP_ON;
+    return 0;
+}
+
+/* Walk one segment as far as it goes. `step` is STEP_END when the log does not reach it. */
+static int walk_segment(struct wal_walk *walk, size_t index, enum step *step)
+{
+    const struct wal_file *file = &walk->files[index];
+    struct wal_segment_header header;
+    int status = open_segment(walk, file, index + 1 == walk->file_count, &header, step);
+    if (status != 0 || *step == STEP_END) {
+        return status;
+    }
+    uint64_t offset = WAL_SEGMENT_HEADER_BYTES;
+    enum step inner = STEP_ON;
+    while (inner == STEP_ON && offset + DISK_SECTOR_BYTES <= header.segment_bytes) {
+        status = step_over(walk, file, &header, offset, &inner);
+        if (status != 0) {
+            return status;
+        }
+        offset = walk->cursor.at.offset;
+    }
+    *step = walk->cursor.at.sequence == file->sequence ? STEP_ON : STEP_END;
+    return 0;
+}
+
+int wal_walk_run(struct wal_walk *walk)
+{
+    int status = list_files(walk);
+    if (status != 0) {
+        return status;
+    }
+    enum step step = STEP_ON;
+    for (size_t i = 0; i < walk->file_count && step == STEP_ON; i++) {
+        status = walk_segment(walk, i, &step);
+        if (status != 0) {
+            return status;
+        }
+    }
+    return wal_walk_judge_tail(walk);
+}
