@@ -1,0 +1,179 @@
+/* apply.c: committed and durable entries go to the state machine, in batches, in order. */
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <string.h>
+
+#include "base/assert.h"
+#include "node/internal.h"
+#include "quorate/error.h"
+
+void node_apply_deinit(struct node *node)
+{
+    for (size_t i = 0; i < node->apply_fetched_count; i++) {
+        chunk_drop(node->apply_fetched[i].chunk);
+    }
+    release(node->options.allocator, node->apply_fetched,
+            node->apply_fetched_capacity * sizeof(*node->apply_fetched));
+    release(node->options.allocator, node->apply_entries,
+            NODE_APPLY_ENTRIES_MAX * sizeof(*node->apply_entries));
+    node->apply_fetched_count = 0;
+}
+
+static void drop_fetched(struct node *node)
+{
+    for (size_t i = 0; i < node->apply_fetched_count; i++) {
+        chunk_drop(node->apply_fetched[i].chunk);
+    }
+    node->apply_fetched_count = 0;
+}
+
+static struct qr_entry entry_for_program(struct node *node, const struct entry *entry)
+{
+    struct entry_fields fields = entry_fields_of(entry);
+    return (struct qr_entry){
+        .index = fields.index,
+        .term = fields.term,
+        .timestamp_ns = fields.timestamp_ns,
+        .id = {fields.id.high, fields.id.low},
+        .command = fields.command,
+        .command_bytes = fields.command_bytes,
+        .payload = fields.payload,
+        .payload_bytes = fields.payload_bytes,
+        .wants_result = pending_find(&node->pending, fields.id) != NULL,
+    };
+}
+
+/* Hand over one batch that begins at entries[0]. */
+static void apply_batch(struct node *node, const struct entry *entries, size_t count)
+{
+    uint64_t bytes = 0;
+    size_t taken = 0;
+    node->apply_count = 0;
+    while (taken < count && node->apply_count < NODE_APPLY_ENTRIES_MAX &&
+           (taken == 0 || bytes < NODE_APPLY_BYTES_MAX)) {
+        const struct entry *entry = &entries[taken++];
+        bytes += entry->record_bytes;
+        if (entry->type == ENTRY_NORMAL || entry->type == ENTRY_TICK) {
+            node->apply_entries[node->apply_count++] = entry_for_program(node, entry);
+        }
+    }
+    node->apply_last = entries[taken - 1].index;
+    node->is_applying = true;
+    if (node->apply_count == 0) {
+        node_applied(node, 0, NULL, node->time); /* only the engine's own entries */
+        return;
+    }
+    node->options.io.apply(node->options.io.context, node->apply_entries, node->apply_count);
+}
+
+/* The entries from `first` on, from memory or as they were read back; 0: not here yet. */
+static size_t entries_from(struct node *node, raft_index first, const struct entry **entries)
+{
+    size_t count;
+    *entries = raft_entries(node->raft, first, &count);
+    if (count > 0) {
+        return count;
+    }
+    if (node->apply_fetched_count > 0 && node->apply_fetched[0].index == first) {
+        *entries = node->apply_fetched;
+        return node->apply_fetched_count;
+    }
+    drop_fetched(node);
+    if (!node->is_apply_fetching) {
+        node->is_apply_fetching = node_fetch_for_apply(node, first);
+    }
+    return 0;
+}
+
+void node_start_apply(struct node *node)
+{
+    for (int batches = 0; !node->is_applying && node_is_running(node); batches++) {
+        raft_index first = node_raft_status(node).applied_index + 1;
+        raft_index last = raft_applicable_index(node->raft);
+        if (first > last) {
+            return;
+        }
+        if (batches == NODE_APPLY_BATCHES_MAX) {
+            node->needs_turn = true;
+            return;
+        }
+        const struct entry *entries;
+        size_t count = min_u64(entries_from(node, first, &entries), last - first + 1);
+        if (count == 0) {
+            return;
+        }
+        apply_batch(node, entries, count);
+    }
+}
+
+void node_applied(struct node *node, int status, const struct qr_result *results,
+                  struct node_time time)
+{
+    ASSERT(node->is_applying);
+    node->is_applying = false;
+    node->time = time;
+    if (!node_is_running(node)) {
+        return;
+    }
+    if (status != 0) {
+        node_fail(node, status, "the state machine cannot go on");
+        return;
+    }
+    raft_index last = node->apply_last;
+    status = node_step(node, (struct raft_event){.type = RAFT_EVENT_APPLIED, .applied = last});
+    ASSERT(status == 0);
+    for (size_t i = 0; i < node->apply_count; i++) {
+        const struct qr_entry *entry = &node->apply_entries[i];
+        if (entry->wants_result) {
+            struct pending *pending =
+                pending_find(&node->pending, (struct proposal_id){entry->id.high, entry->id.low});
+            if (pending != NULL) {
+                node_finish(node, pending, 0, entry->index, &results[i]);
+            }
+        }
+    }
+    node_sweep_superseded(node);
+    node->needs_turn = node->needs_turn || raft_applicable_index(node->raft) > last;
+}
+
+/* When log time must move though nobody writes: the leader says so through the log. */
+static time_ns wake_at(const struct node *node)
+{
+    if (node->options.io.wake_at == NULL || !node_raft_status(node).has_committed_in_term) {
+        return 0;
+    }
+    return node->options.io.wake_at(node->options.io.context);
+}
+
+void node_propose_tick(struct node *node)
+{
+    time_ns wanted_ns = wake_at(node);
+    struct raft_status now = node_raft_status(node);
+    if (wanted_ns == 0 || now.applied_index < node->tick_index ||
+        node_log_time(node, node->time) < wanted_ns || !node_has_room(node, ENTRY_HEADER_BYTES)) {
+        return;
+    }
+    struct raft_proposal tick = {.type = ENTRY_TICK};
+    int status =
+        node_step(node, (struct raft_event){.type = RAFT_EVENT_PROPOSE, .propose = {&tick, 1}});
+    if (status == 0) {
+        node->tick_index = now.last_index + 1;
+        node->unsaved_bytes += ENTRY_HEADER_BYTES;
+    }
+}
+
+time_ns node_tick_deadline(const struct node *node)
+{
+    time_ns wanted_ns = wake_at(node);
+    if (wanted_ns == 0) {
+        return TIME_NEVER;
+    }
+    struct raft_status now = node_raft_status(node);
+    time_ns log_time_ns = node_log_time(node, node->time);
+    if (now.applied_index < node->tick_index) {
+        return TIME_NEVER; /* its own turn follows when it is applied */
+    }
+    if (!node_has_room(node, ENTRY_HEADER_BYTES)) {
+        return node->time.now_ns + NODE_RETRY_NS;
+    }
+    return node->time.now_ns + (wanted_ns > log_time_ns ? wanted_ns - log_time_ns : 0);
+}

@@ -1,0 +1,218 @@
+/* internal.h: what the files of the node share. Never leaves src/node. */
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef NODE_INTERNAL_H
+#define NODE_INTERNAL_H
+
+#include "base/prng.h"
+#include "node/node.h"
+#include "node/pending.h"
+#include "wal/wal.h"
+
+#define NODE_READ_GROUPS_MAX 1024
+#define NODE_REMOTE_READS_MAX 1024
+#define NODE_JOINS_MAX 16
+#define NODE_APPLY_BYTES_MAX (UINT64_C(1) << 20)
+#define NODE_APPLY_BATCHES_MAX 16 /* of one turn; then the loop gets its turn */
+#define NODE_ROOM_SLACK_BYTES (UINT64_C(64) * 1024)
+#define NODE_RETRY_NS NS_PER_S
+
+/* X(NAME, value): how far the data directory is on its way into a cluster. */
+enum node_phase {
+    NODE_JOINING, /* in no cluster: asks to be taken in; no Raft machine yet */
+    NODE_OPENING, /* its first record is being made durable, then its identity */
+    NODE_RUNNING, /* takes part */
+    NODE_STOPPED, /* stopped or failed */
+};
+
+/* Reads that were asked in one turn and share one round. */
+enum node_read_state {
+    NODE_READ_HELD,      /* waits for a leader to be known */
+    NODE_READ_ASKED,     /* the Raft machine, or the leader, was asked */
+    NODE_READ_CONFIRMED, /* waits for the state machine to come to `index` */
+    NODE_READ_DONE,
+};
+
+struct node_read_group {
+    enum node_read_state state;
+    uint64_t request; /* the present question's number */
+    size_t count;     /* of tokens: the next ones of the token ring */
+    raft_index index;
+    time_ns asked_ns;
+    time_ns hold_until_ns; /* without a leader: refused then */
+    time_ns deadline_ns;
+};
+
+struct node_reads {
+    uint64_t *tokens; /* ring */
+    size_t capacity;
+    size_t head;
+    size_t count;
+    struct node_read_group groups[NODE_READ_GROUPS_MAX]; /* ring */
+    size_t group_head;
+    size_t group_count;
+    bool is_open; /* the last group still takes reads of this turn */
+};
+
+/* A member's question to us as leader, while its round is under way. */
+struct node_remote_read {
+    bool is_used;
+    node_id from;
+    uint64_t request;
+};
+
+/* Somebody who asked to be taken in, or to have its member's record changed. */
+struct node_join {
+    bool is_used;
+    uint64_t connection;
+    struct wire_join request;
+    raft_index index; /* of the configuration with it; 0: not yet proposed */
+    time_ns deadline_ns;
+};
+
+enum node_seed_state {
+    NODE_SEED_IDLE,
+    NODE_SEED_DIALING,
+    NODE_SEED_ASKED,
+};
+
+struct node_fetch {
+    bool is_used;
+    bool is_apply;
+    node_id peer;
+};
+
+/* The last forward taken from a member, so that a repeated frame appends nothing twice. */
+struct node_forward_seen {
+    node_id from;
+    uint64_t next_request;
+    bool is_used;
+};
+
+struct node {
+    struct node_options options;
+    char name[RAFT_NAME_BYTES_MAX];
+    char address[RAFT_ADDRESS_BYTES_MAX];
+    char meta[RAFT_META_BYTES_MAX];
+    char *join; /* copy of options.join */
+    size_t join_bytes;
+    struct node_identity identity;
+    enum node_phase phase;
+    struct node_time time;
+    struct prng prng;
+
+    struct wal *wal;
+    struct raft *raft; /* NULL before NODE_RUNNING */
+    uint64_t last_ticket;
+    uint64_t unsaved_bytes; /* proposed since the last save */
+    time_ns mark_due_ns;
+    time_ns prepare_due_ns;
+    struct node_fetch fetches[WAL_READS_MAX];
+
+    struct pending_table pending;
+    struct entry_arena held_arena;
+    size_t held_count; /* of pending ones: not yet with a leader */
+    struct node_forward_seen seen[RAFT_MEMBERS_MAX];
+    struct node_reads reads;
+    uint64_t next_request;
+    struct node_remote_read remote_reads[NODE_REMOTE_READS_MAX];
+    struct raft_read answers[NODE_REMOTE_READS_MAX]; /* to members, of this turn */
+    size_t answer_count;
+
+    /* Applying. */
+    bool is_applying;
+    bool is_apply_fetching;
+    raft_index apply_last;          /* of the batch under way */
+    struct qr_entry *apply_entries; /* NODE_APPLY_ENTRIES_MAX */
+    size_t apply_count;
+    struct entry *apply_fetched; /* read back from the log; hold their chunks */
+    size_t apply_fetched_count;
+    size_t apply_fetched_capacity;
+    raft_index tick_index; /* the tick under way; 0 for none */
+    bool needs_turn;
+
+    /* Membership. */
+    struct node_join joins[NODE_JOINS_MAX];
+    enum node_seed_state seed_state;
+    size_t seed_position;                   /* in the join string */
+    char seed_hint[RAFT_ADDRESS_BYTES_MAX]; /* where the leader is said to be */
+    time_ns seed_due_ns;
+    raft_index told_configuration; /* index that io.members() knows */
+    bool has_told_configuration;
+    raft_index promote_goal; /* commit index at the last check */
+    time_ns promote_due_ns;
+    time_ns announce_due_ns;
+
+    /* What was said last, to notice changes. */
+    enum raft_role told_role;
+    raft_term told_term;
+    bool told_has_leader;
+    node_id told_leader;
+
+    uint64_t elections_started;
+    uint64_t leader_changes;
+    uint64_t proposals_forwarded;
+};
+
+/* node.c */
+void node_fail(struct node *node, int status, const char *reason);
+bool node_is_running(const struct node *node);
+NODISCARD int node_step(struct node *node, struct raft_event event);
+struct raft_status node_raft_status(const struct node *node);
+void node_notify(struct node *node, node_id peer, raft_index index);
+bool node_send(struct node *node, node_id to, const struct wire_message *message);
+void node_start_raft(struct node *node, const struct raft_restored *restored);
+bool node_has_room(const struct node *node, uint64_t bytes);
+
+/* identity.c */
+NODISCARD int node_identity_write(const struct disk *disk, const struct node_identity *identity);
+
+/* open.c */
+void node_opened(struct node *node);
+NODISCARD int node_begin_log(struct node *node, struct cluster_id cluster, bool is_bootstrap);
+
+/* persist.c */
+void node_on_synced(void *context, uint64_t ticket);
+void node_on_read(void *context, uint64_t token, int status, const struct entry *entries,
+                  size_t count);
+void node_on_poisoned(void *context, int status, const char *detail);
+void node_fetch(struct node *node, const struct raft_fetch *fetch);
+bool node_fetch_for_apply(struct node *node, raft_index first);
+void node_persist(struct node *node, const struct raft_ready *ready);
+void node_log_upkeep(struct node *node);
+
+/* propose.c */
+void node_flush_held(struct node *node);
+void node_expire_proposals(struct node *node);
+void node_finish(struct node *node, struct pending *pending, int status, raft_index index,
+                 const struct qr_result *result);
+void node_sweep_superseded(struct node *node);
+void node_fail_proposals(struct node *node);
+void node_on_forward(struct node *node, node_id from, const struct wire_message *message);
+void node_on_forward_response(struct node *node, const struct wire_forward_response *response);
+
+/* reads.c */
+void node_flush_reads(struct node *node);
+void node_reads_confirmed(struct node *node, const struct raft_read *reads, size_t count);
+void node_finish_reads(struct node *node);
+void node_fail_reads(struct node *node);
+void node_reads_deinit(struct node *node);
+time_ns node_reads_deadline(const struct node *node);
+void node_on_read_request(struct node *node, node_id from, const struct wire_read *request);
+void node_on_read_response(struct node *node, const struct wire_read_response *response);
+
+/* apply.c */
+void node_start_apply(struct node *node);
+void node_apply_deinit(struct node *node);
+void node_propose_tick(struct node *node);
+time_ns node_tick_deadline(const struct node *node);
+
+/* members.c */
+void node_on_join(struct node *node, uint64_t connection, const struct wire_join *request);
+void node_members_turn(struct node *node);
+time_ns node_members_deadline(const struct node *node);
+void node_refuse_joins(struct node *node, int status, const char *reason);
+
+/* join.c */
+void node_join_turn(struct node *node);
+
+#endif

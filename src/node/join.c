@@ -1,0 +1,117 @@
+/* join.c: a node without a cluster asks the members it was told of to take it in. */
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <string.h>
+
+#include "base/assert.h"
+#include "node/internal.h"
+#include "quorate/error.h"
+
+#define RETRY_NS_MIN (100 * NS_PER_MS)
+#define RETRY_NS_MAX (400 * NS_PER_MS)
+#define ANSWER_NS_MAX (10 * NS_PER_S)
+
+/* The next address of the list, around and around. Returns false for an empty one. */
+static bool next_seed(struct node *node, char *out, size_t out_bytes)
+{
+    const char *list = node->options.join;
+    if (list[node->seed_position] == '\0') {
+        node->seed_position = 0;
+    }
+    struct text text = text_of(out, out_bytes);
+    while (list[node->seed_position] != '\0' && list[node->seed_position] != ',') {
+        text_char(&text, list[node->seed_position++]);
+    }
+    if (list[node->seed_position] == ',') {
+        node->seed_position++;
+    }
+    return text.length > 0 && !text.truncated;
+}
+
+static void try_again_later(struct node *node)
+{
+    node->seed_state = NODE_SEED_IDLE;
+    node->seed_due_ns = node->time.now_ns + prng_between(&node->prng, RETRY_NS_MIN, RETRY_NS_MAX);
+}
+
+void node_join_turn(struct node *node)
+{
+    if (node->time.now_ns < node->seed_due_ns) {
+        return;
+    }
+    char address[RAFT_ADDRESS_BYTES_MAX];
+    if (node->seed_hint[0] != '\0') {
+        memcpy(address, node->seed_hint, sizeof(address));
+        node->seed_hint[0] = '\0';
+    } else if (!next_seed(node, address, sizeof(address))) {
+        try_again_later(node);
+        return;
+    }
+    LOG(node->options.log, LOG_DEBUG, "join_dialing", log_string("address", address));
+    node->seed_state = NODE_SEED_DIALING;
+    node->seed_due_ns = node->time.now_ns + ANSWER_NS_MAX;
+    node->options.io.dial_seed(node->options.io.context, address);
+}
+
+void node_seed_ready(struct node *node, struct node_time time)
+{
+    node->time = time;
+    if (node->phase != NODE_JOINING) {
+        return;
+    }
+    struct wire_message message = {.type = WIRE_JOIN};
+    struct wire_join *join = &message.join;
+    join->from = node->identity.id;
+    join->wants_vote = !node->options.is_learner;
+    memcpy(join->name, node->name, sizeof(join->name));
+    memcpy(join->address, node->address, sizeof(join->address));
+    memcpy(join->meta, node->meta, sizeof(join->meta));
+    struct wire_frame *frame = wire_encode(node->options.allocator, &message);
+    if (frame == NULL) {
+        try_again_later(node);
+        return;
+    }
+    node->seed_state = NODE_SEED_ASKED;
+    node->options.io.send_seed(node->options.io.context, frame);
+}
+
+static void taken_in(struct node *node, struct cluster_id cluster)
+{
+    node->options.io.dial_seed(node->options.io.context, NULL);
+    node->options.is_bootstrap = false;
+    int status = node_begin_log(node, cluster, false);
+    if (status != 0) {
+        node_fail(node, status, "the log cannot be begun");
+    }
+}
+
+void node_seed_receive(struct node *node, const struct wire_message *message, struct node_time time)
+{
+    node->time = time;
+    if (node->phase != NODE_JOINING || message->type != WIRE_JOIN_RESPONSE) {
+        return;
+    }
+    const struct wire_join_response *response = &message->join_response;
+    if (response->status == 0 && !cluster_id_is_none(response->cluster)) {
+        taken_in(node, response->cluster);
+        return;
+    }
+    LOG(node->options.log, response->status == QR_ERR_NOT_LEADER ? LOG_DEBUG : LOG_WARN,
+        "join_refused", log_string("error", qr_error_name(response->status)),
+        log_string("reason", response->reason),
+        log_string("leader_address", response->leader_address));
+    try_again_later(node);
+    if (response->status == QR_ERR_NOT_LEADER) {
+        memcpy(node->seed_hint, response->leader_address, sizeof(node->seed_hint));
+        node->seed_due_ns = node->seed_hint[0] != '\0' ? time.now_ns : node->seed_due_ns;
+    }
+}
+
+void node_seed_closed(struct node *node, const char *reason, struct node_time time)
+{
+    node->time = time;
+    if (node->phase != NODE_JOINING || node->seed_state == NODE_SEED_IDLE) {
+        return;
+    }
+    LOG(node->options.log, LOG_WARN, "join_failed", log_string("reason", reason));
+    try_again_later(node);
+}

@@ -1,0 +1,364 @@
+/* node.c: the turn: what came in is let happen, in the one right order.
+ *
+ *   1. what is due by now (election, heartbeat, timeouts)
+ *   2. held proposals and reads go to the leader
+ *   3. the machine's ready: save first (write and sync begin), then messages (none of them
+ *      promises what is not durable), then reads, then fetches
+ *   4. committed and durable entries go to the state machine
+ *   5. who waited is told
+ */
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "node/node.h"
+
+#include <string.h>
+
+#include "base/assert.h"
+#include "node/internal.h"
+#include "quorate/error.h"
+
+bool node_is_running(const struct node *node)
+{
+    return node->phase == NODE_RUNNING;
+}
+
+struct raft_status node_raft_status(const struct node *node)
+{
+    struct raft_status status = {0};
+    if (node->raft != NULL) {
+        raft_status(node->raft, &status);
+    }
+    return status;
+}
+
+/* Step the machine; what only memory or an impossible state can cause ends the node. */
+int node_step(struct node *node, struct raft_event event)
+{
+    ASSERT(node_is_running(node));
+    event.now_ns = node->time.now_ns;
+    event.wall_ns = node->time.wall_ns;
+    int status = raft_step(node->raft, &event);
+    if (status == QR_ERR_NO_MEMORY) {
+        node_fail(node, status, "memory ran out");
+    }
+    return status;
+}
+
+/* Tell a member, as soon as this index is committed, that it is. */
+void node_notify(struct node *node, node_id peer, raft_index index)
+{
+    int status =
+        node_step(node, (struct raft_event){.type = RAFT_EVENT_NOTIFY, .notify = {peer, index}});
+    ASSERT(status == 0);
+}
+
+void node_fail(struct node *node, int status, const char *reason)
+{
+    if (node->phase == NODE_STOPPED) {
+        return;
+    }
+    node->phase = NODE_STOPPED;
+    LOG(node->options.log, LOG_ERROR, "node_failed", log_string("error", qr_error_name(status)),
+        log_string("reason", reason));
+    node_fail_proposals(node);
+    node_fail_reads(node);
+    node->options.io.failed(node->options.io.context, status, reason);
+}
+
+void node_stop(struct node *node)
+{
+    if (node->phase == NODE_STOPPED) {
+        return;
+    }
+    if (node_is_running(node)) {
+        node_refuse_joins(node, QR_ERR_STOPPED, "this node is stopping");
+    }
+    node->phase = NODE_STOPPED;
+    node_fail_proposals(node);
+    node_fail_reads(node);
+    node->options.io.dial_seed(node->options.io.context, NULL);
+    if (wal_is_idle(node->wal) && node->raft != NULL) {
+        wal_mark(node->wal, node_raft_status(node).commit_index);
+    }
+}
+
+bool node_is_idle(const struct node *node)
+{
+    return (node->wal == NULL || wal_is_idle(node->wal)) && !node->is_applying;
+}
+
+void node_free(struct node *node)
+{
+    if (node == NULL) {
+        return;
+    }
+    const struct allocator *allocator = node->options.allocator;
+    ASSERT(node_is_idle(node));
+    node_apply_deinit(node);
+    node_reads_deinit(node);
+    pending_deinit(&node->pending);
+    entry_arena_deinit(&node->held_arena);
+    raft_free(node->raft);
+    wal_free(node->wal);
+    release(allocator, node->join, node->join_bytes);
+    release(allocator, node, sizeof(*node));
+}
+
+bool node_send(struct node *node, node_id to, const struct wire_message *message)
+{
+    struct wire_frame *frame = wire_encode(node->options.allocator, message);
+    if (frame == NULL) {
+        return false; /* as good as lost on the way */
+    }
+    return node->options.io.send(node->options.io.context, to, frame);
+}
+
+static void send_raft_messages(struct node *node, const struct raft_ready *ready)
+{
+    for (size_t i = 0; i < ready->message_count; i++) {
+        struct wire_message message = wire_of_raft(&ready->messages[i]);
+        (void)node_send(node, ready->messages[i].to, &message);
+    }
+}
+
+static void take_ready(struct node *node)
+{
+    struct raft_ready ready;
+    raft_ready(node->raft, &ready);
+    node_persist(node, &ready);
+    if (!node_is_running(node)) {
+        return;
+    }
+    send_raft_messages(node, &ready);
+    /* What follows steps the machine, which ends what the ready lent. */
+    struct raft_fetch fetches[RAFT_MEMBERS_MAX];
+    size_t fetch_count = ready.fetch_count;
+    ASSERT(fetch_count <= RAFT_MEMBERS_MAX);
+    for (size_t i = 0; i < fetch_count; i++) {
+        fetches[i] = ready.fetches[i];
+    }
+    node_reads_confirmed(node, ready.reads, ready.read_count);
+    for (size_t i = 0; i < fetch_count && node_is_running(node); i++) {
+        node_fetch(node, &fetches[i]);
+    }
+}
+
+static void note_leader(struct node *node, const struct raft_status *now)
+{
+    node->leader_changes++;
+    if (now->role == RAFT_LEADER) {
+        LOG(node->options.log, LOG_INFO, "became_leader", log_u64("term", now->term),
+            log_u64("last_index", now->last_index), log_u64("commit_index", now->commit_index));
+        return;
+    }
+    if (!now->has_leader) {
+        LOG(node->options.log, LOG_INFO, "leader_lost", log_u64("term", now->term));
+        return;
+    }
+    const struct raft_configuration *configuration = raft_configuration(node->raft);
+    int at = raft_configuration_find(configuration, now->leader);
+    LOG(node->options.log, LOG_INFO, "leader_changed", log_u64("term", now->term),
+        log_id("leader", now->leader),
+        log_string("name", at < 0 ? "" : configuration->members[at].name));
+}
+
+/* Say once what is different since the turn before. */
+static void note_changes(struct node *node)
+{
+    struct raft_status now = node_raft_status(node);
+    bool is_leader_new = now.has_leader != node->told_has_leader ||
+                         (now.has_leader && now.leader != node->told_leader) ||
+                         (now.has_leader && now.term != node->told_term);
+    bool is_changed = is_leader_new || now.role != node->told_role || now.term != node->told_term;
+    if (!is_changed) {
+        return;
+    }
+    if (now.role == RAFT_PRE_CANDIDATE && node->told_role != RAFT_PRE_CANDIDATE) {
+        node->elections_started++;
+        LOG(node->options.log, LOG_INFO, "election_started", log_u64("term", now.term + 1));
+    }
+    if (is_leader_new) {
+        note_leader(node, &now);
+    }
+    if (node->told_role == RAFT_LEADER && now.role != RAFT_LEADER) {
+        node_refuse_joins(node, QR_ERR_NOT_LEADER, "leadership moved");
+    }
+    node->told_role = now.role;
+    node->told_term = now.term;
+    node->told_has_leader = now.has_leader;
+    node->told_leader = now.leader;
+    node->options.io.changed(node->options.io.context);
+}
+
+static void running_turn(struct node *node)
+{
+    if (node->time.now_ns >= raft_deadline(node->raft)) {
+        int status = node_step(node, (struct raft_event){.type = RAFT_EVENT_TICK});
+        ASSERT(status == 0 || !node_is_running(node));
+    }
+    if (node_is_running(node)) {
+        node_members_turn(node);
+    }
+    if (node_is_running(node)) {
+        node_propose_tick(node);
+        node_flush_held(node);
+        node_flush_reads(node);
+    }
+    if (node_is_running(node)) {
+        take_ready(node);
+    }
+    if (node_is_running(node)) {
+        node_start_apply(node);
+    }
+    if (node_is_running(node)) {
+        note_changes(node);
+        node_log_upkeep(node);
+    }
+}
+
+void node_turn(struct node *node, struct node_time time)
+{
+    ASSERT(time.now_ns >= node->time.now_ns);
+    node->time = time;
+    node->needs_turn = false;
+    if (node->phase == NODE_JOINING) {
+        node_join_turn(node);
+    }
+    if (node_is_running(node)) {
+        running_turn(node);
+    }
+    if (node->phase != NODE_STOPPED) {
+        node_expire_proposals(node);
+        node_finish_reads(node);
+    }
+}
+
+/* When the oldest proposal is to be given up; later ones come later. */
+static time_ns proposals_deadline(const struct node *node)
+{
+    if (node->pending.count == 0) {
+        return TIME_NEVER;
+    }
+    const struct pending *oldest =
+        &node->pending.slots[node->pending.first & (node->pending.capacity - 1)];
+    return node->held_count > 0 ? min_u64(oldest->deadline_ns,
+                                          node->time.now_ns + node->options.heartbeat_interval_ns)
+                                : oldest->deadline_ns;
+}
+
+time_ns node_deadline(const struct node *node)
+{
+    if (node->phase == NODE_STOPPED) {
+        return TIME_NEVER;
+    }
+    if (node->needs_turn) {
+        return node->time.now_ns;
+    }
+    time_ns deadline = min_u64(proposals_deadline(node), node_reads_deadline(node));
+    if (node->phase == NODE_JOINING) {
+        return min_u64(deadline, node->seed_due_ns);
+    }
+    if (node_is_running(node)) {
+        deadline = min_u64(deadline, raft_deadline(node->raft));
+        deadline = min_u64(deadline, node_members_deadline(node));
+        deadline = min_u64(deadline, node_tick_deadline(node));
+        deadline = min_u64(deadline, min_u64(node->mark_due_ns, node->prepare_due_ns));
+    }
+    return deadline;
+}
+
+static void on_raft_message(struct node *node, node_id from, const struct wire_message *message)
+{
+    struct raft_message raft_message = wire_to_raft(message);
+    if (raft_message.from != from) {
+        LOG(node->options.log, LOG_WARN, "message_refused", log_id("from", from),
+            log_string("reason", "it claims another sender"));
+        return;
+    }
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < message->entry_count; i++) {
+        bytes += message->entries[i].record_bytes;
+    }
+    if (bytes > 0 && !node_has_room(node, bytes)) {
+        return; /* no room in the log: as good as lost; the leader sends it again */
+    }
+    int status =
+        node_step(node, (struct raft_event){.type = RAFT_EVENT_MESSAGE, .message = &raft_message});
+    if (status == QR_ERR_MALFORMED) {
+        LOG(node->options.log, LOG_WARN, "message_refused", log_id("from", from),
+            log_string("reason", "it contradicts itself, or what is committed"));
+        return;
+    }
+    node->unsaved_bytes += bytes;
+}
+
+void node_receive(struct node *node, node_id from, uint64_t connection,
+                  const struct wire_message *message, struct node_time time)
+{
+    node->time = time;
+    if (!node_is_running(node)) {
+        return;
+    }
+    if (wire_is_raft(message->type)) {
+        on_raft_message(node, from, message);
+        return;
+    }
+    switch ((enum wire_message_type)message->type) {
+    case WIRE_JOIN:
+        node_on_join(node, connection, &message->join);
+        break;
+    case WIRE_FORWARD:
+        node_on_forward(node, from, message);
+        break;
+    case WIRE_FORWARD_RESPONSE:
+        node_on_forward_response(node, &message->forward_response);
+        break;
+    case WIRE_READ:
+        node_on_read_request(node, from, &message->read);
+        break;
+    case WIRE_READ_RESPONSE:
+        node_on_read_response(node, &message->read_response);
+        break;
+    case WIRE_HELLO:
+    case WIRE_HELLO_RESPONSE:
+    case WIRE_JOIN_RESPONSE:
+        break; /* not at this point of a conversation; harmless */
+    }
+}
+
+void node_status(const struct node *node, struct node_status *out)
+{
+    struct wal_stats log;
+    wal_stats(node->wal, &log);
+    *out = (struct node_status){
+        .raft = node_raft_status(node),
+        .id = node->identity.id,
+        .cluster = node->identity.is_log_used ? node->identity.cluster : (struct cluster_id){0},
+        .is_disk_full = !node_has_room(node, NODE_ROOM_SLACK_BYTES),
+        .is_stopped = node->phase == NODE_STOPPED,
+        .is_joining = node->phase == NODE_JOINING,
+        .pending_count = node->pending.count,
+        .elections_started = node->elections_started,
+        .leader_changes = node->leader_changes,
+        .proposals_forwarded = node->proposals_forwarded,
+        .log_writes = log.append_count,
+        .log_syncs = log.sync_count,
+        .log_written_bytes = log.written_bytes,
+        .log_size_bytes = log.size_bytes,
+    };
+}
+
+const struct raft_configuration *node_configuration(const struct node *node)
+{
+    static const struct raft_configuration none;
+    return node->raft == NULL ? &none : raft_configuration(node->raft);
+}
+
+bool node_peer_status(const struct node *node, node_id id, struct raft_peer_status *out)
+{
+    return node->raft != NULL && raft_peer_status(node->raft, id, out);
+}
+
+time_ns node_log_time(const struct node *node, struct node_time time)
+{
+    return node->raft == NULL ? time.wall_ns : raft_log_time(node->raft, time.now_ns);
+}

@@ -1,0 +1,219 @@
+/* node.h: one node: raft + log + identity + who waits for what, and the order between them.
+ *
+ * Owns     the identity of the data directory, the Raft machine, the durable log, the
+ *          proposals and reads that somebody waits for, joining a cluster, promotion of
+ *          learners, and ticks of log time.
+ * Does not know a clock, a random number, a socket, a file or a thread: time comes with each
+ *          call, chance as a seed, disk and network through interfaces.
+ * Threads  one caller at a time; interfaces are called on the caller's thread, from within
+ *          node calls, and must not call back into the node unless it says so.
+ *
+ * Calls only take things in; node_turn() lets them happen: one save, one append_entries per
+ * peer, one batch to apply for everything that came since the turn before.
+ */
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef NODE_NODE_H
+#define NODE_NODE_H
+
+#include "base/allocator.h"
+#include "base/log.h"
+#include "base/types.h"
+#include "quorate/types.h"
+#include "raft/raft.h"
+#include "wal/disk.h"
+#include "wire/wire.h"
+
+#define NODE_DETAIL_BYTES 512
+#define NODE_APPLY_ENTRIES_MAX 1024 /* of one batch */
+
+/* Both clocks at one moment. */
+struct node_time {
+    time_ns now_ns;  /* monotonic, never going back */
+    time_ns wall_ns; /* since the Unix epoch */
+};
+
+/* What a node asks of the world. */
+struct node_io {
+    void *context;
+
+    /* Send a frame to a member. The frame is given; without a connection, or with its queue
+     * full, it is dropped: Raft sends again. Returns false when it was certainly not sent.
+     */
+    bool (*send)(void *context, node_id to, struct wire_frame *frame);
+
+    /* Keep connections to these members (but this node), and to no other. Borrowed. */
+    void (*members)(void *context, const struct raft_configuration *configuration);
+
+    /* Dial a member to join through, instead of any dialed before; NULL: none any more.
+     * node_seed_ready() or node_seed_closed() follows, later.
+     */
+    void (*dial_seed)(void *context, const char *address);
+    void (*send_seed)(void *context, struct wire_frame *frame);
+
+    /* Answer on the connection a message came in on; ignored when that is gone. */
+    void (*reply)(void *context, uint64_t connection, struct wire_frame *frame);
+
+    /* Apply these, in order. Then node_applied(), once, from within this call or later;
+     * entries stay valid until then. Only one batch is under way at a time.
+     */
+    void (*apply)(void *context, const struct qr_entry *entries, size_t count);
+
+    /* When the state machine wants a tick (log time), 0 for never. May be NULL. */
+    uint64_t (*wake_at)(void *context);
+
+    /* A proposal ended, see qr_propose_done; `result` is NULL unless status is 0. */
+    void (*proposal_done)(void *context, uint64_t token, int status, raft_index index,
+                          const struct qr_result *result);
+    void (*read_done)(void *context, uint64_t token, int status, raft_index index);
+
+    /* Role, term or leader changed; once a turn at most. */
+    void (*changed)(void *context);
+
+    /* The node cannot go on: it no longer votes, answers or leads. Said once. */
+    void (*failed)(void *context, int status, const char *reason);
+};
+
+struct node_options {
+    const struct allocator *allocator; /* borrowed */
+    const struct disk *disk;           /* borrowed */
+    const struct log_sink *log;        /* borrowed; may be NULL */
+    struct node_io io;
+    const char *name; /* copied, like the other strings */
+    const char *address;
+    const char *meta;
+    const char *join; /* HOST:PORT,… or NULL */
+    bool is_bootstrap;
+    bool is_learner;
+    node_id fresh_node_id;              /* random: for a directory that has no identity */
+    struct cluster_id fresh_cluster_id; /* random: for a bootstrap */
+    uint64_t seed;                      /* random: election timeouts, proposal ids, jitter */
+    time_ns election_timeout_min_ns;
+    time_ns election_timeout_max_ns;
+    time_ns heartbeat_interval_ns;
+    time_ns proposal_timeout_ns;
+    uint64_t message_bytes_max; /* of a proposal's command and payload, and of a frame's entries */
+    uint64_t inflight_bytes_max;
+    uint64_t cache_bytes_max;
+    uint64_t segment_bytes;
+    uint32_t pending_max; /* proposals, and reads, that wait */
+};
+
+struct node;
+
+/* Open the data directory behind options->disk and make the node.
+ *
+ * detail   NODE_DETAIL_BYTES; on failure a sentence with the file and what to do.
+ *
+ * Returns 0, or with nothing changed on the disk that was there before: QR_ERR_INVALID,
+ * QR_ERR_CORRUPT, QR_ERR_VERSION, QR_ERR_FOREIGN, QR_ERR_IO, QR_ERR_DISK_FULL,
+ * QR_ERR_NO_MEMORY.
+ */
+NODISCARD int node_open(const struct node_options *options, struct node_time time,
+                        struct node **out, char *detail);
+
+/* Take part no more; who waits is answered QR_ERR_STOPPED. Wait for node_is_idle(), then
+ * free.
+ */
+void node_stop(struct node *node);
+bool node_is_idle(const struct node *node);
+void node_free(struct node *node);
+
+struct node_proposal {
+    struct proposal_id id; /* all zero: the node makes one */
+    const char *command;
+    size_t command_bytes;
+    const void *payload;
+    size_t payload_bytes;
+};
+
+/* Take a proposal; io.proposal_done(token) follows in some later turn.
+ * Returns 0, or, then nothing follows, QR_ERR_INVALID, QR_ERR_TOO_LARGE, QR_ERR_BUSY (a limit,
+ * or a proposal with this id is under way), QR_ERR_DISK_FULL, QR_ERR_NO_MEMORY or
+ * QR_ERR_STOPPED.
+ */
+NODISCARD int node_propose(struct node *node, const struct node_proposal *proposal, uint64_t token,
+                           struct node_time time);
+
+/* Take a read; io.read_done(token) follows in some later turn. Returns as node_propose(). */
+NODISCARD int node_read(struct node *node, uint64_t token, struct node_time time);
+
+/* What this node says first on a connection it dials. */
+void node_hello(const struct node *node, bool has_expected, node_id expected,
+                struct wire_hello *out);
+
+/* Judge the hello of who dialed us. Returns 0 or the error in response->status: then send
+ * the response and close.
+ */
+NODISCARD int node_hello_check(const struct node *node, const struct wire_hello *hello,
+                               struct wire_hello_response *response);
+
+/* Judge the answer to our hello; has_expected as in node_hello(). Returns 0, or an error:
+ * then close. `reason` (static or in the response) says why.
+ */
+NODISCARD int node_hello_response_check(const struct node *node,
+                                        const struct wire_hello_response *response,
+                                        bool has_expected, node_id expected, const char **reason);
+
+/* A message came from `from`, who proved to be of this cluster (or, for a join, to be
+ * nobody's yet). Its entries' chunks are held, not copied.
+ */
+void node_receive(struct node *node, node_id from, uint64_t connection,
+                  const struct wire_message *message, struct node_time time);
+
+/* The connection of io.dial_seed: its hello was accepted; a message came; it is gone. */
+void node_seed_ready(struct node *node, struct node_time time);
+void node_seed_receive(struct node *node, const struct wire_message *message,
+                       struct node_time time);
+void node_seed_closed(struct node *node, const char *reason, struct node_time time);
+
+/* The batch of io.apply ended. status 0: results[i] is of entries[i], borrowed until return.
+ * Else the state machine cannot go on, and the node fails.
+ */
+void node_applied(struct node *node, int status, const struct qr_result *results,
+                  struct node_time time);
+
+/* Let everything that came in happen, and all that is due by now. */
+void node_turn(struct node *node, struct node_time time);
+
+/* When node_turn() must be called at the latest; TIME_NEVER for none. */
+time_ns node_deadline(const struct node *node);
+
+struct node_status {
+    struct raft_status raft;
+    node_id id;
+    struct cluster_id cluster;
+    bool is_disk_full;
+    bool is_stopped; /* stopped or failed */
+    bool is_joining;
+    uint64_t pending_count;
+    uint64_t elections_started;
+    uint64_t leader_changes;
+    uint64_t proposals_forwarded;
+    uint64_t log_writes;
+    uint64_t log_syncs;
+    uint64_t log_written_bytes;
+    uint64_t log_size_bytes;
+};
+
+void node_status(const struct node *node, struct node_status *out);
+
+/* Borrowed until the next call. */
+const struct raft_configuration *node_configuration(const struct node *node);
+bool node_peer_status(const struct node *node, node_id id, struct raft_peer_status *out);
+
+/* Log time now, see raft_log_time(). */
+time_ns node_log_time(const struct node *node, struct node_time time);
+
+/* Read the identity of a data directory. 0, QR_ERR_NOT_FOUND (none), QR_ERR_CORRUPT,
+ * QR_ERR_VERSION or QR_ERR_IO, with `detail` saying what.
+ */
+struct node_identity {
+    node_id id;
+    struct cluster_id cluster; /* none: not yet in one */
+    bool is_log_used;          /* the log holds something that must not be lost */
+    char name[RAFT_NAME_BYTES_MAX];
+};
+
+NODISCARD int node_identity_read(const struct disk *disk, struct node_identity *out, char *detail);
+
+#endif

@@ -1,0 +1,304 @@
+/* open.c: from a data directory to a node: identity, log, Raft machine, in this order.
+ *
+ * A fresh directory first gets its identity (a node id, no cluster), so that the id never
+ * changes. Before the node takes part, the log's first batch is made durable, and only then
+ * the identity says that the log is in use and in which cluster: from then on a log that is
+ * missing or empty is a loss, and is refused.
+ */
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <string.h>
+
+#include "base/assert.h"
+#include "node/internal.h"
+#include "quorate/error.h"
+
+#define OPENING_TICKET 1 /* the first batch of a fresh log; the machine's saves follow */
+
+static int refuse(int status, const char *sentence, char *detail)
+{
+    struct text text = text_of(detail, NODE_DETAIL_BYTES);
+    text_string(&text, sentence);
+    return status;
+}
+
+static bool copy_string(const char *from, char *to, size_t to_bytes)
+{
+    struct text text = text_of(to, to_bytes);
+    text_string(&text, from == NULL ? "" : from);
+    return !text.truncated;
+}
+
+static int copy_options(struct node *node, char *detail)
+{
+    const struct node_options *options = &node->options;
+    if (!copy_string(options->name, node->name, sizeof(node->name)) ||
+        !copy_string(options->address, node->address, sizeof(node->address)) ||
+        !copy_string(options->meta, node->meta, sizeof(node->meta)) || node->name[0] == '\0' ||
+        node->address[0] == '\0') {
+        return refuse(QR_ERR_INVALID, "name, address or meta is empty or too long", detail);
+    }
+    if (options->join == NULL) {
+        return 0;
+    }
+    while (options->join[node->join_bytes] != '\0') {
+        node->join_bytes++;
+    }
+    node->join_bytes++;
+    node->join = allocate(options->allocator, node->join_bytes);
+    if (node->join == NULL) {
+        return refuse(QR_ERR_NO_MEMORY, "memory ran out", detail);
+    }
+    memcpy(node->join, options->join, node->join_bytes);
+    node->options.join = node->join;
+    return 0;
+}
+
+static int open_identity(struct node *node, char *detail)
+{
+    const struct disk *disk = node->options.disk;
+    int status = node_identity_read(disk, &node->identity, detail);
+    if (status != QR_ERR_NOT_FOUND) {
+        return status;
+    }
+    node->identity = (struct node_identity){.id = node->options.fresh_node_id};
+    memcpy(node->identity.name, node->name, sizeof(node->name));
+    status = node_identity_write(disk, &node->identity);
+    return status == 0 ? 0 : refuse(status, "file identity: cannot be written", detail);
+}
+
+static int open_log(struct node *node, struct wal_recovered *recovered, char *detail)
+{
+    const struct node_options *options = &node->options;
+    char log_detail[WAL_ERROR_DETAIL_BYTES] = "";
+    struct wal_options wal_options = {
+        .allocator = options->allocator,
+        .disk = options->disk,
+        .log = options->log,
+        .listener = {.context = node,
+                     .synced = node_on_synced,
+                     .read_done = node_on_read,
+                     .poisoned = node_on_poisoned},
+        .node = node->identity.id,
+        .segment_bytes = options->segment_bytes,
+        .entry_bytes_max = entry_record_bytes(ENTRY_COMMAND_BYTES_MAX, options->message_bytes_max),
+        .must_hold_batches = node->identity.is_log_used,
+    };
+    int status = wal_open(&wal_options, &node->wal, recovered, log_detail);
+    return status == 0 ? 0 : refuse(status, log_detail, detail);
+}
+
+/* The machine's saves are numbered from 1; the opening batch, if any, took that ticket. */
+static void raft_from(struct node *node, const struct wal_recovered *recovered)
+{
+    struct raft_restored restored = {
+        .hard_state = recovered->hard_state,
+        .commit_index = recovered->commit_index,
+        .last_index = recovered->last_index,
+        .last_timestamp_ns = recovered->last_timestamp_ns,
+        .terms = (const struct raft_term_run *)(const void *)recovered->terms,
+        .term_count = recovered->term_count,
+        .configurations = recovered->configurations,
+        .configuration_count = recovered->configuration_count,
+    };
+    _Static_assert(sizeof(struct raft_term_run) == sizeof(struct wal_term_run), "one layout");
+    node_start_raft(node, &restored);
+}
+
+void node_start_raft(struct node *node, const struct raft_restored *restored)
+{
+    const struct node_options *options = &node->options;
+    struct raft_options raft_options = {
+        .allocator = options->allocator,
+        .self = node->identity.id,
+        .seed = prng_next(&node->prng),
+        .election_timeout_min_ns = options->election_timeout_min_ns,
+        .election_timeout_max_ns = options->election_timeout_max_ns,
+        .heartbeat_interval_ns = options->heartbeat_interval_ns,
+        .append_entries_max = WIRE_ENTRIES_MAX,
+        .append_bytes_max = min_u64(UINT64_C(1) << 20, options->message_bytes_max),
+        .inflight_messages_max = 256,
+        .inflight_bytes_max = options->inflight_bytes_max,
+        .uncommitted_bytes_max = 4 * options->inflight_bytes_max,
+        .cache_bytes_max = options->cache_bytes_max,
+    };
+    int status = raft_new(&raft_options, restored, node->time.now_ns, &node->raft);
+    if (status != 0) {
+        node_fail(node, status, "what the log holds cannot be used");
+        return;
+    }
+    node->phase = NODE_RUNNING;
+    node->told_role = node_raft_status(node).role;
+    node->told_term = node_raft_status(node).term;
+}
+
+/* The configuration of a cluster that is this node alone. */
+static int make_first_entry(struct node *node, struct entry *entry)
+{
+    struct raft_configuration alone = {.count = 1};
+    struct raft_member *member = &alone.members[0];
+    uint8_t payload[1024];
+    _Static_assert(sizeof(payload) >=
+                       3 + 9 + RAFT_NAME_BYTES_MAX + RAFT_ADDRESS_BYTES_MAX + RAFT_META_BYTES_MAX,
+                   "one member fits");
+    member->id = node->identity.id;
+    member->roles = RAFT_VOTER;
+    memcpy(member->name, node->name, sizeof(member->name));
+    memcpy(member->address, node->address, sizeof(member->address));
+    memcpy(member->meta, node->meta, sizeof(member->meta));
+    size_t payload_bytes = raft_configuration_encode(&alone, payload);
+    return entry_arena_encode(&node->held_arena,
+                              &(struct entry_fields){
+                                  .index = 1,
+                                  .term = 1,
+                                  .timestamp_ns = node->time.wall_ns,
+                                  .type = ENTRY_CONFIGURATION,
+                                  .payload = payload,
+                                  .payload_bytes = (uint32_t)payload_bytes,
+                              },
+                              entry);
+}
+
+int node_begin_log(struct node *node, struct cluster_id cluster, bool is_bootstrap)
+{
+    struct entry entry = {0};
+    struct wal_batch batch = {.ticket = OPENING_TICKET};
+    int status = 0;
+    if (is_bootstrap) {
+        status = make_first_entry(node, &entry);
+        batch.hard_state.term = 1;
+        batch.entries = &entry;
+        batch.count = 1;
+        batch.commit_index = 1; /* alone, what is durable is committed */
+    }
+    if (status == 0) {
+        status = wal_append(node->wal, &batch);
+    }
+    chunk_drop(entry.chunk);
+    if (status == 0) {
+        node->identity.cluster = cluster;
+        node->last_ticket = OPENING_TICKET;
+        node->phase = NODE_OPENING;
+    }
+    return status;
+}
+
+/* The opening batch is durable: now the identity may say so. */
+void node_opened(struct node *node)
+{
+    ASSERT(node->phase == NODE_OPENING);
+    node->identity.is_log_used = true;
+    memcpy(node->identity.name, node->name, sizeof(node->name));
+    int status = node_identity_write(node->options.disk, &node->identity);
+    if (status != 0) {
+        node_fail(node, status, "file identity: cannot be written");
+        return;
+    }
+    bool is_bootstrap = node->options.is_bootstrap;
+    struct entry entry = {0};
+    struct raft_term_run run = {1, 1};
+    struct raft_restored restored = {0};
+    if (is_bootstrap) {
+        status = make_first_entry(node, &entry);
+        if (status != 0) {
+            node_fail(node, status, "memory ran out");
+            return;
+        }
+        restored = (struct raft_restored){
+            .hard_state = {.term = 1},
+            .commit_index = 1,
+            .last_index = 1,
+            .last_timestamp_ns = node->time.wall_ns,
+            .terms = &run,
+            .term_count = 1,
+            .configurations = &entry,
+            .configuration_count = 1,
+        };
+    }
+    LOG(node->options.log, LOG_INFO, "cluster_entered", log_id("node", node->identity.id),
+        log_id("cluster", node->identity.cluster.high),
+        log_string("by", is_bootstrap ? "bootstrap" : "join"));
+    node_start_raft(node, &restored);
+    chunk_drop(entry.chunk);
+}
+
+/* What the directory is, and what the flags ask for, decide how the node begins. */
+static int begin(struct node *node, const struct wal_recovered *recovered, char *detail)
+{
+    if (node->identity.is_log_used) {
+        raft_from(node, recovered);
+        return node->phase == NODE_STOPPED
+                   ? refuse(QR_ERR_CORRUPT, "what the log holds contradicts itself", detail)
+                   : 0;
+    }
+    if (node->options.is_bootstrap) {
+        int status = node_begin_log(node, node->options.fresh_cluster_id, true);
+        return status == 0 ? 0 : refuse(status, "the log cannot be begun", detail);
+    }
+    if (recovered->last_index > 0) {
+        return refuse(QR_ERR_INVALID,
+                      "a cluster was half begun in this directory: start once with --bootstrap, or "
+                      "empty it",
+                      detail);
+    }
+    if (node->options.join != NULL) {
+        node->phase = NODE_JOINING;
+        return 0;
+    }
+    return refuse(QR_ERR_INVALID,
+                  "the data directory belongs to no cluster yet: begin one with --bootstrap, or "
+                  "name members of one with --join",
+                  detail);
+}
+
+static struct node *node_make(const struct node_options *options, struct node_time time)
+{
+    struct node *node = allocate_zeroed(options->allocator, sizeof(*node));
+    if (node == NULL) {
+        return NULL;
+    }
+    node->options = *options;
+    node->time = time;
+    node->prng = prng_of(options->seed);
+    node->mark_due_ns = TIME_NEVER;
+    node->prepare_due_ns = TIME_NEVER;
+    node->next_request = (prng_next(&node->prng) >> 2) + 1;
+    pending_init(&node->pending, options->allocator, options->pending_max,
+                 (prng_next(&node->prng) >> 2) + 1);
+    entry_arena_init(&node->held_arena, options->allocator);
+    node->apply_entries =
+        allocate(options->allocator, NODE_APPLY_ENTRIES_MAX * sizeof(*node->apply_entries));
+    if (node->apply_entries == NULL) {
+        node_free(node);
+        return NULL;
+    }
+    return node;
+}
+
+int node_open(const struct node_options *options, struct node_time time, struct node **out,
+              char *detail)
+{
+    ASSERT(options->pending_max > 0);
+
+    struct node *node = node_make(options, time);
+    if (node == NULL) {
+        return refuse(QR_ERR_NO_MEMORY, "memory ran out", detail);
+    }
+    struct wal_recovered recovered;
+    int status = copy_options(node, detail);
+    if (status == 0) {
+        status = open_identity(node, detail);
+    }
+    if (status == 0) {
+        status = open_log(node, &recovered, detail);
+    }
+    if (status == 0) {
+        status = begin(node, &recovered, detail);
+    }
+    if (status != 0) {
+        node->phase = NODE_STOPPED;
+        node_free(node);
+        return status;
+    }
+    *out = node;
+    return 0;
+}

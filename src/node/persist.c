@@ -1,0 +1,158 @@
+/* persist.c: between the Raft machine and the durable log: saves, fetches, room, marks. */
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <string.h>
+
+#include "base/assert.h"
+#include "node/internal.h"
+#include "quorate/error.h"
+
+/* Room for these bytes of records besides what was taken in since the last save. */
+bool node_has_room(const struct node *node, uint64_t bytes)
+{
+    return wal_room_bytes(node->wal) >= node->unsaved_bytes + bytes + NODE_ROOM_SLACK_BYTES;
+}
+
+void node_persist(struct node *node, const struct raft_ready *ready)
+{
+    if (ready->save_number == 0) {
+        return;
+    }
+    /* The opening batch, if there was one, had ticket 1; the machine counts from 1 too. */
+    struct wal_batch batch = {
+        .hard_state = ready->hard_state,
+        .entries = ready->entries,
+        .count = ready->entry_count,
+        .commit_index = node_raft_status(node).commit_index,
+        .ticket = ready->save_number + 1,
+    };
+    int status = wal_append(node->wal, &batch);
+    if (status != 0) {
+        node_fail(node, status, "the log takes no more");
+        return;
+    }
+    node->last_ticket = batch.ticket;
+    node->unsaved_bytes = 0;
+    node->mark_due_ns = node->time.now_ns + 2 * node->options.heartbeat_interval_ns;
+}
+
+void node_on_synced(void *context, uint64_t ticket)
+{
+    struct node *node = context;
+    if (node->phase == NODE_OPENING) {
+        node_opened(node);
+        return;
+    }
+    if (node_is_running(node)) {
+        int status =
+            node_step(node, (struct raft_event){.type = RAFT_EVENT_SAVED, .saved = ticket - 1});
+        ASSERT(status == 0 || !node_is_running(node));
+    }
+}
+
+void node_on_poisoned(void *context, int status, const char *detail)
+{
+    node_fail(context, status, detail);
+}
+
+static uint64_t fetch_slot(struct node *node, bool is_apply, node_id peer)
+{
+    for (size_t i = 0; i < WAL_READS_MAX; i++) {
+        if (!node->fetches[i].is_used) {
+            node->fetches[i] = (struct node_fetch){true, is_apply, peer};
+            return i;
+        }
+    }
+    return WAL_READS_MAX;
+}
+
+static void tell_fetched(struct node *node, node_id peer, int fetch_status,
+                         const struct entry *entries, size_t count)
+{
+    int status =
+        node_step(node, (struct raft_event){.type = RAFT_EVENT_FETCHED,
+                                            .fetched = {peer, fetch_status, entries, count}});
+    ASSERT(status == 0 || !node_is_running(node));
+}
+
+void node_fetch(struct node *node, const struct raft_fetch *fetch)
+{
+    uint64_t slot = fetch_slot(node, false, fetch->peer);
+    int status = QR_ERR_BUSY;
+    if (slot < WAL_READS_MAX) {
+        status = wal_read(node->wal, fetch->first, fetch->bytes_max, slot);
+        node->fetches[slot].is_used = status == 0;
+    }
+    if (status != 0) {
+        tell_fetched(node, fetch->peer, status, NULL, 0);
+    }
+}
+
+bool node_fetch_for_apply(struct node *node, raft_index first)
+{
+    uint64_t slot = fetch_slot(node, true, 0);
+    if (slot == WAL_READS_MAX) {
+        return false;
+    }
+    int status = wal_read(node->wal, first, NODE_APPLY_BYTES_MAX, slot);
+    node->fetches[slot].is_used = status == 0;
+    return status == 0;
+}
+
+/* Entries for the state machine: kept until the batch is applied. */
+static void keep_for_apply(struct node *node, const struct entry *entries, size_t count)
+{
+    node->is_apply_fetching = false;
+    ASSERT(node->apply_fetched_count == 0);
+    count = min_u64(count, NODE_APPLY_ENTRIES_MAX);
+    if (allocate_grow(node->options.allocator, (void **)&node->apply_fetched,
+                      &node->apply_fetched_capacity, count, NODE_APPLY_ENTRIES_MAX,
+                      sizeof(*entries)) != 0) {
+        node_fail(node, QR_ERR_NO_MEMORY, "memory ran out");
+        return;
+    }
+    memcpy(node->apply_fetched, entries, count * sizeof(*entries));
+    node->apply_fetched_count = count;
+    for (size_t i = 0; i < count; i++) {
+        chunk_hold(entries[i].chunk);
+    }
+}
+
+void node_on_read(void *context, uint64_t token, int status, const struct entry *entries,
+                  size_t count)
+{
+    struct node *node = context;
+    ASSERT(token < WAL_READS_MAX && node->fetches[token].is_used);
+    struct node_fetch fetch = node->fetches[token];
+    node->fetches[token].is_used = false;
+    if (!node_is_running(node)) {
+        return;
+    }
+    if (status != 0) {
+        node_fail(node, status, "an entry of the log cannot be read back");
+        return;
+    }
+    if (fetch.is_apply) {
+        keep_for_apply(node, entries, count);
+    } else {
+        tell_fetched(node, fetch.peer, 0, entries, count);
+    }
+}
+
+/* Small work that nobody waits for. */
+void node_log_upkeep(struct node *node)
+{
+    if (node->time.now_ns >= node->mark_due_ns && wal_is_idle(node->wal)) {
+        node->mark_due_ns = TIME_NEVER;
+        wal_mark(node->wal, node_raft_status(node).commit_index);
+    } else if (node->time.now_ns >= node->mark_due_ns) {
+        node->mark_due_ns = node->time.now_ns + node->options.heartbeat_interval_ns;
+    }
+    if (node->prepare_due_ns != TIME_NEVER && node->time.now_ns < node->prepare_due_ns) {
+        return;
+    }
+    node->prepare_due_ns = TIME_NEVER;
+    if (!node_has_room(node, node->options.message_bytes_max)) {
+        wal_prepare(node->wal);
+        node->prepare_due_ns = node->time.now_ns + NODE_RETRY_NS;
+    }
+}
