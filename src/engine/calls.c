@@ -1,0 +1,171 @@
+/* calls.c: proposals and reads: the public calls, and how they end. */
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <string.h>
+
+#include "base/assert.h"
+#include "engine/internal.h"
+#include "runtime/memory.h"
+
+static int check_proposal(const struct qr_engine *engine, const struct qr_proposal *proposal)
+{
+    if (proposal->command_bytes > QR_COMMAND_BYTES_MAX ||
+        (proposal->command_bytes == 0 && proposal->payload_bytes == 0) ||
+        (proposal->command_bytes > 0 && proposal->command == NULL) ||
+        (proposal->payload_bytes > 0 && proposal->payload == NULL)) {
+        return QR_ERR_INVALID;
+    }
+    uint64_t most = engine->limits.max_message_bytes;
+    return proposal->payload_bytes > most ||
+                   proposal->command_bytes > most - proposal->payload_bytes
+               ? QR_ERR_TOO_LARGE
+               : 0;
+}
+
+/* The loop's thread may ask the node at once, unless it would overtake, or is inside it. */
+static bool is_direct(struct qr_engine *engine)
+{
+    return !engine->has_thread && engine->in_node == 0 && engine_queue_is_empty(engine);
+}
+
+int engine_propose(struct qr_engine *engine, const struct qr_proposal *proposal,
+                   qr_propose_done *done, void *argument)
+{
+    if (engine->node == NULL || engine->is_stopping) {
+        return QR_ERR_STOPPED;
+    }
+    uint64_t token = 0;
+    int status = waiters_add(&engine->proposals, (void (*)(void))done, argument, &token);
+    if (status != 0) {
+        return status;
+    }
+    struct node_proposal given = {
+        .id = {proposal->id.high, proposal->id.low},
+        .command = proposal->command,
+        .command_bytes = proposal->command_bytes,
+        .payload = proposal->payload,
+        .payload_bytes = proposal->payload_bytes,
+    };
+    engine->in_node++;
+    status = node_propose(engine->node, &given, token, engine_time());
+    engine->in_node--;
+    if (status != 0) {
+        struct waiter unused;
+        bool was_there = waiters_take(&engine->proposals, token, &unused);
+        ASSERT(was_there);
+        return status;
+    }
+    engine->counters.proposals++;
+    engine_mark(engine);
+    return 0;
+}
+
+int engine_read(struct qr_engine *engine, qr_read_done *done, void *argument)
+{
+    if (engine->node == NULL || engine->is_stopping) {
+        return QR_ERR_STOPPED;
+    }
+    uint64_t token = 0;
+    int status = waiters_add(&engine->reads, (void (*)(void))done, argument, &token);
+    if (status != 0) {
+        return status;
+    }
+    engine->in_node++;
+    status = node_read(engine->node, token, engine_time());
+    engine->in_node--;
+    if (status != 0) {
+        struct waiter unused;
+        bool was_there = waiters_take(&engine->reads, token, &unused);
+        ASSERT(was_there);
+        return status;
+    }
+    engine->counters.reads++;
+    engine_mark(engine);
+    return 0;
+}
+
+void engine_proposal_done(void *context, uint64_t token, int status, raft_index index,
+                          const struct qr_result *result)
+{
+    struct qr_engine *engine = context;
+    struct waiter waiter;
+    bool was_there = waiters_take(&engine->proposals, token, &waiter);
+    ASSERT(was_there);
+    if (status != 0) {
+        engine->counters.proposals_failed++;
+    }
+    ((qr_propose_done *)waiter.done)(waiter.argument, status, index, status == 0 ? result : NULL);
+}
+
+void engine_read_done(void *context, uint64_t token, int status, raft_index index)
+{
+    struct qr_engine *engine = context;
+    struct waiter waiter;
+    bool was_there = waiters_take(&engine->reads, token, &waiter);
+    ASSERT(was_there);
+    ((qr_read_done *)waiter.done)(waiter.argument, status, index);
+}
+
+static int queue_proposal(struct qr_engine *engine, const struct qr_proposal *proposal,
+                          qr_propose_done *done, void *argument)
+{
+    size_t size_bytes = sizeof(struct request) + proposal->command_bytes + proposal->payload_bytes;
+    struct request *request = allocate(&runtime_allocator, size_bytes);
+    if (request == NULL) {
+        return QR_ERR_BUSY;
+    }
+    *request = (struct request){.kind = REQUEST_PROPOSE, .size_bytes = size_bytes};
+    request->propose.done = done;
+    request->propose.argument = argument;
+    request->propose.id = proposal->id;
+    request->propose.command_bytes = proposal->command_bytes;
+    request->propose.payload_bytes = proposal->payload_bytes;
+    if (proposal->command_bytes > 0) {
+        memcpy(request->data, proposal->command, proposal->command_bytes);
+    }
+    if (proposal->payload_bytes > 0) {
+        memcpy(request->data + proposal->command_bytes, proposal->payload, proposal->payload_bytes);
+    }
+    int status = engine_queue(engine, request);
+    if (status != 0) {
+        engine_request_free(request);
+    }
+    return status;
+}
+
+/* What the node may answer, as what qr_propose() and qr_read_barrier() promise. */
+static int refusal(int status)
+{
+    return status == QR_ERR_NO_MEMORY ? QR_ERR_BUSY : status;
+}
+
+int qr_propose(struct qr_engine *engine, const struct qr_proposal *proposal, qr_propose_done *done,
+               void *argument)
+{
+    int status = check_proposal(engine, proposal);
+    if (status != 0) {
+        return status;
+    }
+    if (is_direct(engine)) {
+        return refusal(engine_propose(engine, proposal, done, argument));
+    }
+    return queue_proposal(engine, proposal, done, argument);
+}
+
+int qr_read_barrier(struct qr_engine *engine, qr_read_done *done, void *argument)
+{
+    if (is_direct(engine)) {
+        return refusal(engine_read(engine, done, argument));
+    }
+    struct request *request = allocate(&runtime_allocator, sizeof(*request));
+    if (request == NULL) {
+        return QR_ERR_BUSY;
+    }
+    *request = (struct request){.kind = REQUEST_READ, .size_bytes = sizeof(*request)};
+    request->read.done = done;
+    request->read.argument = argument;
+    int status = engine_queue(engine, request);
+    if (status != 0) {
+        engine_request_free(request);
+    }
+    return status;
+}

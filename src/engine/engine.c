@@ -1,0 +1,219 @@
+/* engine.c: opening: disk, listening socket, node, and a place on a loop, in this order.
+ *
+ * All that can fail for the world's reasons comes before the first handle on the loop, so
+ * that a failed opening leaves nothing there to wait for.
+ */
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <signal.h>
+#include <stdio.h>
+
+#include "base/assert.h"
+#include "engine/internal.h"
+#include "runtime/logger.h"
+#include "runtime/memory.h"
+#include "runtime/random.h"
+
+/* A frame's entries may pass max_message_bytes by one entry's header and the frame's own. */
+#define FRAME_SLACK_BYTES 65536
+#define QUEUE_MESSAGES 2 /* what may wait for a peer: so many times what may be in flight */
+
+static void before_completions(void *context)
+{
+    struct qr_engine *engine = context;
+    engine->in_node++;
+}
+
+static void after_completions(void *context)
+{
+    struct qr_engine *engine = context;
+    engine->in_node--;
+    engine_mark(engine);
+}
+
+static int open_disk(struct qr_engine *engine, const struct qr_engine_options *options,
+                     char *detail)
+{
+    struct disk_posix_options given = {
+        .allocator = &runtime_allocator,
+        .log = &engine->log,
+        .directory = options->data_directory,
+        .completing = before_completions,
+        .completed = after_completions,
+        .context = engine,
+    };
+    return disk_posix_open(&given, &engine->disk, detail);
+}
+
+static int open_transport(struct qr_engine *engine, const struct qr_engine_options *options,
+                          char *detail)
+{
+    struct transport_options given = {
+        .allocator = &runtime_allocator,
+        .log = &engine->log,
+        .events = engine_transport_events(engine),
+        .address = options->peer_address,
+        .seed = runtime_random(),
+        .frame_bytes_max = options->limits.max_message_bytes + FRAME_SLACK_BYTES,
+        .queue_bytes_max = options->limits.max_inflight_bytes * QUEUE_MESSAGES,
+    };
+    return transport_open(&given, &engine->transport, detail);
+}
+
+static int open_node(struct qr_engine *engine, const struct qr_engine_options *options,
+                     char *detail)
+{
+    const struct qr_limits *limits = &options->limits;
+    struct node_options given = {
+        .allocator = &runtime_allocator,
+        .disk = disk_posix_disk(engine->disk),
+        .log = &engine->log,
+        .io = engine_node_io(engine),
+        .name = options->name,
+        .address =
+            options->advertise_address == NULL ? options->peer_address : options->advertise_address,
+        .meta = options->meta == NULL ? "" : options->meta,
+        .join = options->join,
+        .is_bootstrap = options->is_bootstrap,
+        .is_learner = options->is_learner,
+        .fresh_node_id = runtime_random(),
+        .fresh_cluster_id = {runtime_random(), runtime_random()},
+        .seed = runtime_random(),
+        .election_timeout_min_ns = limits->election_timeout_min_ms * NS_PER_MS,
+        .election_timeout_max_ns = limits->election_timeout_max_ms * NS_PER_MS,
+        .heartbeat_interval_ns = limits->heartbeat_interval_ms * NS_PER_MS,
+        .proposal_timeout_ns = limits->proposal_timeout_ms * NS_PER_MS,
+        .message_bytes_max = limits->max_message_bytes,
+        .inflight_bytes_max = limits->max_inflight_bytes,
+        .cache_bytes_max = limits->log_cache_bytes,
+        .segment_bytes = limits->segment_bytes,
+        .pending_max = (uint32_t)limits->max_pending_proposals,
+    };
+    engine->in_node++;
+    int status = node_open(&given, engine_time(), &engine->node, detail);
+    engine->in_node--;
+    return status;
+}
+
+static struct qr_engine *make(const struct qr_engine_options *options)
+{
+    struct qr_engine *engine = allocate_zeroed(&runtime_allocator, sizeof(*engine));
+    if (engine == NULL) {
+        return NULL;
+    }
+    engine->state_machine = options->state_machine;
+    engine->limits = options->limits;
+    engine->on_stopped = options->on_stopped;
+    engine->argument = options->argument;
+    engine->log = logger_sink(options->logger);
+    engine->has_thread = options->loop == NULL;
+    engine->loop = engine->has_thread ? &engine->own_loop : options->loop;
+    struct text text = text_of(engine->name, sizeof(engine->name));
+    text_string(&text, options->name);
+    size_t limit = (size_t)options->limits.max_pending_proposals;
+    waiters_init(&engine->proposals, &runtime_allocator, limit);
+    waiters_init(&engine->reads, &runtime_allocator, limit);
+    int failed = pthread_mutex_init(&engine->mutex, NULL);
+    failed |= pthread_cond_init(&engine->answered, NULL);
+    ASSERT(failed == 0);
+    return engine;
+}
+
+static void *run_thread(void *argument)
+{
+    struct qr_engine *engine = argument;
+    (void)pthread_mutex_lock(&engine->mutex); /* until engine->thread is written */
+    (void)pthread_mutex_unlock(&engine->mutex);
+    engine_run(engine);
+    if (engine->on_stopped != NULL) {
+        engine->on_stopped(engine->argument, engine->stop_status, engine->stop_reason);
+    }
+    return NULL;
+}
+
+/* Signals are for the program's own threads. */
+static int start_thread(struct qr_engine *engine)
+{
+    sigset_t all;
+    sigset_t before;
+    (void)sigfillset(&all);
+    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
+    (void)pthread_mutex_lock(&engine->mutex);
+    engine->is_thread_started = pthread_create(&engine->thread, NULL, run_thread, engine) == 0;
+    (void)pthread_mutex_unlock(&engine->mutex);
+    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (engine->is_thread_started) {
+        return 0;
+    }
+    qr_engine_stop(engine);
+    engine_run(engine);
+    return QR_ERR_NO_MEMORY;
+}
+
+/* What is on the loop only afterwards. On failure none of it is. */
+static int start(struct qr_engine *engine)
+{
+    if (disk_posix_start(engine->disk, engine->loop) != 0) {
+        return QR_ERR_NO_MEMORY;
+    }
+    transport_start(engine->transport, engine->loop);
+    engine_start_turns(engine);
+    engine_set_members(engine);
+    engine_publish_role(engine);
+    return engine->has_thread ? start_thread(engine) : 0;
+}
+
+static int open_parts(struct qr_engine *engine, const struct qr_engine_options *options,
+                      char *detail)
+{
+    int status = open_disk(engine, options, detail);
+    if (status == 0) {
+        status = open_transport(engine, options, detail);
+    }
+    if (status == 0) {
+        status = open_node(engine, options, detail);
+    }
+    if (status == 0) {
+        struct node_status node;
+        node_status(engine->node, &node);
+        engine->self = node.id;
+        status = start(engine);
+        if (status != 0) {
+            (void)snprintf(detail, QR_ERROR_DETAIL_BYTES, "no thread or descriptor to be had");
+        }
+    }
+    return status;
+}
+
+int qr_engine_open(const struct qr_engine_options *options, struct qr_engine **out, char *detail)
+{
+    _Static_assert(QR_ERROR_DETAIL_BYTES >= NODE_DETAIL_BYTES &&
+                       QR_ERROR_DETAIL_BYTES >= DISK_DETAIL_BYTES &&
+                       QR_ERROR_DETAIL_BYTES >= TRANSPORT_DETAIL_BYTES,
+                   "every part's detail fits");
+    int status = engine_options_check(options, detail);
+    if (status != 0) {
+        return status;
+    }
+    struct qr_engine *engine = make(options);
+    if (engine == NULL || (engine->has_thread && uv_loop_init(&engine->own_loop) != 0)) {
+        (void)snprintf(detail, QR_ERROR_DETAIL_BYTES, "memory or descriptors ran out");
+        if (engine != NULL) {
+            engine_free_memory(engine);
+        }
+        return QR_ERR_NO_MEMORY;
+    }
+    status = open_parts(engine, options, detail);
+    if (status == 0) {
+        *out = engine;
+        return 0;
+    }
+    node_free(engine->node);
+    transport_free(engine->transport);
+    disk_posix_free(engine->disk);
+    if (engine->has_thread) {
+        int failed = uv_loop_close(&engine->own_loop);
+        ASSERT(failed == 0);
+    }
+    engine_free_memory(engine);
+    return status;
+}

@@ -1,0 +1,179 @@
+/* internal.h: what the files of the engine share.
+ *
+ * Owns     the engine: one node, its disk, its transport, and its place on a loop.
+ * Threads  everything belongs to the loop's thread, but what stands under the mutex.
+ *
+ * The node must not be called from within its own calls. So whatever a program asks for
+ * from within a callback is queued, like what comes from another thread, and taken in at
+ * the beginning of the next turn, in order.
+ */
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef ENGINE_INTERNAL_H
+#define ENGINE_INTERNAL_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <uv.h>
+
+#include "base/log.h"
+#include "engine/waiters.h"
+#include "node/node.h"
+#include "quorate/engine.h"
+#include "runtime/disk_posix.h"
+#include "runtime/transport.h"
+
+#define ENGINE_QUEUE_BYTES_MAX (UINT64_C(64) << 20) /* of requests; one message may pass it */
+#define ENGINE_SUSPECT_NS (5 * NS_PER_S)            /* without a connection; then dead */
+
+enum request_kind {
+    REQUEST_PROPOSE,
+    REQUEST_READ,
+    REQUEST_CALL, /* on the stack of a thread that waits for it */
+};
+
+struct request {
+    enum request_kind kind;
+    struct request *next;
+    size_t size_bytes; /* of this struct with its data */
+    union {
+        struct {
+            qr_propose_done *done;
+            void *argument;
+            struct qr_id id;
+            size_t command_bytes;
+            size_t payload_bytes;
+        } propose;
+        struct {
+            qr_read_done *done;
+            void *argument;
+        } read;
+        struct {
+            void (*run)(struct qr_engine *engine, void *argument);
+            void *argument;
+            bool is_done;
+        } call;
+    };
+    uint8_t data[]; /* propose: command, then payload */
+};
+
+struct commit_handler {
+    uint64_t token;       /* 0: free */
+    uint64_t after_index; /* called for entries behind this one */
+    qr_commit_handler *handler;
+    void *argument;
+};
+
+struct qr_engine {
+    const struct qr_state_machine *state_machine;
+    struct qr_limits limits;
+    void (*on_stopped)(void *argument, int status, const char *reason);
+    void *argument;
+    char name[QR_NAME_BYTES_MAX];
+    struct log_sink log;
+
+    bool has_thread; /* of its own, with own_loop */
+    bool is_thread_started;
+    pthread_t thread;
+    uv_loop_t own_loop;
+    uv_loop_t *loop;
+    uv_check_t check;
+    uv_prepare_t prepare;
+    uv_idle_t idle;
+    uv_timer_t timer;
+    uv_async_t async; /* with a thread only */
+    uint32_t open_handles;
+    time_ns armed_ns; /* when the timer fires; TIME_NEVER: it is off */
+
+    struct disk_posix *disk;
+    struct transport *transport;
+    struct node *node; /* NULL once it is closing */
+    node_id self;
+    bool is_dirty;    /* something came in since the last turn; then `idle` is active */
+    uint32_t in_node; /* node calls under way: it must not be called */
+    struct waiters proposals;
+    struct waiters reads;
+    struct qr_result results[NODE_APPLY_ENTRIES_MAX];
+    raft_index applied_index; /* the last entry that the state machine has */
+    raft_index told_index;    /* the last entry that the handlers have, or are being told of */
+    struct commit_handler handlers[QR_COMMIT_HANDLERS_MAX];
+    uint64_t last_token;
+    struct qr_counters counters; /* the engine's own part */
+
+    atomic_bool is_leader;
+    atomic_bool is_stop_asked;
+    bool is_stopping;
+    int stop_status;
+    char stop_reason[NODE_DETAIL_BYTES];
+
+    pthread_mutex_t mutex;
+    pthread_cond_t answered; /* some call is done */
+    struct request *first;   /* under the mutex, like all below */
+    struct request *last;
+    uint64_t queued_count;
+    uint64_t queued_bytes;
+    bool is_closed; /* takes nothing any more; the final values stand */
+    bool is_finished;
+    struct qr_status final_status;
+    struct qr_counters final_counters;
+};
+
+/* options.c */
+NODISCARD int engine_options_check(const struct qr_engine_options *options, char *detail);
+
+/* turn.c: when the node gets its turn. */
+struct node_time engine_time(void);
+void engine_mark(struct qr_engine *engine);
+void engine_start_turns(struct qr_engine *engine);
+void engine_close_turns(struct qr_engine *engine);
+/* One handle less; the last lets the engine be finished. */
+void engine_handle_closed(struct qr_engine *engine);
+
+/* queue.c: requests that wait for the next turn. */
+
+/* Queue one, which is given. Returns 0, QR_ERR_BUSY or QR_ERR_STOPPED: then it is not taken. */
+NODISCARD int engine_queue(struct qr_engine *engine, struct request *request);
+bool engine_queue_is_empty(struct qr_engine *engine);
+void engine_take_requests(struct qr_engine *engine);
+
+/* Run on the loop's thread and wait for it; at once on that thread, or when it has ended. */
+void engine_call(struct qr_engine *engine, void (*run)(struct qr_engine *engine, void *argument),
+                 void *argument);
+void engine_request_free(struct request *request);
+
+/* calls.c */
+NODISCARD int engine_propose(struct qr_engine *engine, const struct qr_proposal *proposal,
+                             qr_propose_done *done, void *argument);
+NODISCARD int engine_read(struct qr_engine *engine, qr_read_done *done, void *argument);
+void engine_proposal_done(void *context, uint64_t token, int status, raft_index index,
+                          const struct qr_result *result);
+void engine_read_done(void *context, uint64_t token, int status, raft_index index);
+
+/* apply.c */
+void engine_apply(void *context, const struct qr_entry *entries, size_t count);
+uint64_t engine_wake_at(void *context);
+
+/* world.c: what the node asks of the transport, and what the transport tells the node. */
+struct node_io engine_node_io(struct qr_engine *engine);
+struct transport_events engine_transport_events(struct qr_engine *engine);
+void engine_set_members(struct qr_engine *engine);
+
+/* status.c */
+void engine_status_fill(struct qr_engine *engine, struct qr_status *out);
+void engine_counters_fill(struct qr_engine *engine, struct qr_counters *out);
+void engine_publish_role(struct qr_engine *engine);
+
+/* stop.c */
+
+/* The node cannot go on, or is told to stop; the first reason stays. */
+void engine_note_stop(struct qr_engine *engine, int status, const char *reason);
+
+/* At the end of a turn: go on with stopping, if that is asked for. */
+void engine_stop_turn(struct qr_engine *engine);
+
+/* On a loop of its own: run it until everything is closed. */
+void engine_run(struct qr_engine *engine);
+
+/* Free the memory of an engine that has nothing open. */
+void engine_free_memory(struct qr_engine *engine);
+
+#endif

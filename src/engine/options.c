@@ -1,0 +1,125 @@
+/* options.c: what an engine is opened with, checked before anything is touched. */
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "engine/internal.h"
+#include "runtime/address.h"
+
+__attribute__((format(printf, 2, 3))) static int refuse(char *detail, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    (void)vsnprintf(detail, QR_ERROR_DETAIL_BYTES, format, arguments);
+    va_end(arguments);
+    return QR_ERR_INVALID;
+}
+
+static int check_name(const char *name, char *detail)
+{
+    if (name == NULL) {
+        return refuse(detail, "name: missing");
+    }
+    size_t length = strlen(name);
+    if (length == 0 || length >= QR_NAME_BYTES_MAX ||
+        strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789.-") != length) {
+        return refuse(detail, "name: \"%s\" must be 1..%d of a-z, 0-9, dot and hyphen", name,
+                      QR_NAME_BYTES_MAX - 1);
+    }
+    return 0;
+}
+
+static int check_address(const char *option, const char *text, char *detail)
+{
+    struct address address;
+    if (text == NULL) {
+        return refuse(detail, "%s: missing", option);
+    }
+    if (address_parse(text, &address) != 0) {
+        (void)refuse(detail, "%s: \"%s\" is no address; write HOST:PORT, or [HOST]:PORT for IPv6",
+                     option, text);
+        return QR_ERR_ADDRESS;
+    }
+    return 0;
+}
+
+/* What others dial must mean this machine to them as well. */
+static int check_advertised(const char *text, char *detail)
+{
+    struct address address;
+    if (check_address("advertise_address", text, detail) != 0) {
+        return QR_ERR_ADDRESS;
+    }
+    if (address_parse(text, &address) != 0 || strcmp(address.host, "0.0.0.0") == 0 ||
+        strcmp(address.host, "::") == 0 || strspn(address.port, "0") == strlen(address.port)) {
+        (void)refuse(detail, "advertise_address: other nodes cannot dial %s; say one they can",
+                     text);
+        return QR_ERR_ADDRESS;
+    }
+    return 0;
+}
+
+static int check_join(const char *list, char *detail)
+{
+    while (*list != '\0') {
+        char one[QR_ADDRESS_BYTES_MAX];
+        size_t length = strcspn(list, ",");
+        struct text text = text_of(one, sizeof(one));
+        text_bytes(&text, list, length);
+        if (text.truncated) {
+            return refuse(detail, "join: an address is longer than %d", QR_ADDRESS_BYTES_MAX - 1);
+        }
+        int status = check_address("join", one, detail);
+        if (status != 0) {
+            return status;
+        }
+        list += length;
+        list += *list == ',' ? 1 : 0;
+    }
+    return 0;
+}
+
+static int check_state_machine(const struct qr_state_machine *machine, char *detail)
+{
+    if (machine == NULL || machine->apply == NULL) {
+        return refuse(detail, "state_machine: missing, or without apply");
+    }
+    if (machine->size_bytes < sizeof(*machine)) {
+        return refuse(detail, "state_machine: size_bytes %zu is not that of this version, %zu",
+                      machine->size_bytes, sizeof(*machine));
+    }
+    return 0;
+}
+
+int engine_options_check(const struct qr_engine_options *options, char *detail)
+{
+    if (options->size_bytes < sizeof(*options)) {
+        return refuse(detail, "size_bytes: %zu is not that of this version, %zu",
+                      options->size_bytes, sizeof(*options));
+    }
+    int status = check_state_machine(options->state_machine, detail);
+    if (status == 0) {
+        status = check_name(options->name, detail);
+    }
+    if (status == 0 && (options->data_directory == NULL || options->data_directory[0] == '\0')) {
+        status = refuse(detail, "data_directory: missing");
+    }
+    if (status == 0 && options->meta != NULL && strlen(options->meta) >= QR_META_BYTES_MAX) {
+        status = refuse(detail, "meta: longer than %d bytes", QR_META_BYTES_MAX - 1);
+    }
+    if (status == 0 && options->is_bootstrap && options->join != NULL) {
+        status = refuse(detail, "is_bootstrap and join: a new cluster, or one to join; not both");
+    }
+    if (status == 0) {
+        status = check_address("peer_address", options->peer_address, detail);
+    }
+    if (status == 0) {
+        const char *advertised = options->advertise_address;
+        status = check_advertised(advertised == NULL ? options->peer_address : advertised, detail);
+    }
+    if (status == 0 && options->join != NULL) {
+        status = check_join(options->join, detail);
+    }
+    return status != 0 ? status : qr_limits_check(&options->limits, detail);
+}

@@ -1,0 +1,150 @@
+/* queue.c: requests from other threads, and from within callbacks. */
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/assert.h"
+#include "engine/internal.h"
+#include "runtime/memory.h"
+
+static void push(struct qr_engine *engine, struct request *request)
+{
+    request->next = NULL;
+    if (engine->last == NULL) {
+        engine->first = request;
+    } else {
+        engine->last->next = request;
+    }
+    engine->last = request;
+}
+
+static bool is_on_loop(const struct qr_engine *engine)
+{
+    return !engine->has_thread || !engine->is_thread_started ||
+           pthread_equal(engine->thread, pthread_self());
+}
+
+/* Under the mutex, so that the handle is there: one wake-up for all that waits. */
+static void wake(struct qr_engine *engine, bool was_empty)
+{
+    if (engine->has_thread && was_empty) {
+        int failed = uv_async_send(&engine->async);
+        ASSERT(failed == 0);
+    }
+}
+
+int engine_queue(struct qr_engine *engine, struct request *request)
+{
+    int status = 0;
+    (void)pthread_mutex_lock(&engine->mutex);
+    if (engine->is_closed || atomic_load(&engine->is_stop_asked)) {
+        status = QR_ERR_STOPPED;
+    } else if (engine->queued_count >= engine->limits.max_pending_proposals ||
+               (engine->queued_count > 0 &&
+                engine->queued_bytes + request->size_bytes > ENGINE_QUEUE_BYTES_MAX)) {
+        status = QR_ERR_BUSY;
+    } else {
+        bool was_empty = engine->first == NULL;
+        push(engine, request);
+        engine->queued_count++;
+        engine->queued_bytes += request->size_bytes;
+        wake(engine, was_empty);
+    }
+    (void)pthread_mutex_unlock(&engine->mutex);
+    if (status == 0 && !engine->has_thread) {
+        engine_mark(engine);
+    }
+    return status;
+}
+
+bool engine_queue_is_empty(struct qr_engine *engine)
+{
+    (void)pthread_mutex_lock(&engine->mutex);
+    bool is_empty = engine->first == NULL;
+    (void)pthread_mutex_unlock(&engine->mutex);
+    return is_empty;
+}
+
+void engine_request_free(struct request *request)
+{
+    release(&runtime_allocator, request, request->size_bytes);
+}
+
+static void take_propose(struct qr_engine *engine, const struct request *request)
+{
+    struct qr_proposal proposal = {
+        .id = request->propose.id,
+        .command = (const char *)request->data,
+        .command_bytes = request->propose.command_bytes,
+        .payload = request->data + request->propose.command_bytes,
+        .payload_bytes = request->propose.payload_bytes,
+    };
+    int status =
+        engine_propose(engine, &proposal, request->propose.done, request->propose.argument);
+    if (status != 0) {
+        engine->counters.proposals++;
+        engine->counters.proposals_failed++;
+        request->propose.done(request->propose.argument, status, 0, NULL);
+    }
+}
+
+static void take_call(struct qr_engine *engine, struct request *request)
+{
+    request->call.run(engine, request->call.argument);
+    (void)pthread_mutex_lock(&engine->mutex);
+    request->call.is_done = true; /* from here on it is its thread's again */
+    (void)pthread_cond_broadcast(&engine->answered);
+    (void)pthread_mutex_unlock(&engine->mutex);
+}
+
+static void take_one(struct qr_engine *engine, struct request *request)
+{
+    if (request->kind == REQUEST_CALL) {
+        take_call(engine, request);
+        return;
+    }
+    if (request->kind == REQUEST_PROPOSE) {
+        take_propose(engine, request);
+    } else {
+        int status = engine_read(engine, request->read.done, request->read.argument);
+        if (status != 0) {
+            request->read.done(request->read.argument, status, 0);
+        }
+    }
+    engine_request_free(request);
+}
+
+void engine_take_requests(struct qr_engine *engine)
+{
+    (void)pthread_mutex_lock(&engine->mutex);
+    struct request *next = engine->first;
+    engine->first = NULL;
+    engine->last = NULL;
+    engine->queued_count = 0;
+    engine->queued_bytes = 0;
+    (void)pthread_mutex_unlock(&engine->mutex);
+    while (next != NULL) {
+        struct request *request = next;
+        next = request->next;
+        take_one(engine, request);
+    }
+}
+
+void engine_call(struct qr_engine *engine, void (*run)(struct qr_engine *engine, void *argument),
+                 void *argument)
+{
+    if (is_on_loop(engine)) {
+        run(engine, argument);
+        return;
+    }
+    struct request request = {.kind = REQUEST_CALL, .call = {run, argument, false}};
+    (void)pthread_mutex_lock(&engine->mutex);
+    if (engine->is_closed) {
+        run(engine, argument); /* nothing changes any more but under the mutex */
+    } else {
+        bool was_empty = engine->first == NULL;
+        push(engine, &request);
+        wake(engine, was_empty);
+        while (!request.call.is_done) {
+            (void)pthread_cond_wait(&engine->answered, &engine->mutex);
+        }
+    }
+    (void)pthread_mutex_unlock(&engine->mutex);
+}

@@ -1,0 +1,142 @@
+/* stop.c: how an engine ends, by itself or when told to.
+ *
+ *   asked for (or the node failed) -> the node takes part no more, who waits is answered ->
+ *   its log has nothing in flight -> the last values are kept, everything is closed ->
+ *   nothing of it is left on the loop -> on_stopped
+ */
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/assert.h"
+#include "engine/internal.h"
+#include "runtime/memory.h"
+
+void engine_note_stop(struct qr_engine *engine, int status, const char *reason)
+{
+    if (atomic_exchange(&engine->is_stop_asked, true)) {
+        return;
+    }
+    engine->stop_status = status;
+    struct text text = text_of(engine->stop_reason, sizeof(engine->stop_reason));
+    text_string(&text, reason);
+    atomic_store(&engine->is_leader, false);
+    if (engine->open_handles > 0) { /* else it is just being opened */
+        engine_mark(engine);
+    }
+}
+
+/* The node answered all who waited; this is for one that it forgot. */
+static void answer_waiters(struct qr_engine *engine)
+{
+    struct waiter waiter;
+    while (waiters_take_any(&engine->proposals, &waiter)) {
+        ((qr_propose_done *)waiter.done)(waiter.argument, QR_ERR_STOPPED, 0, NULL);
+    }
+    while (waiters_take_any(&engine->reads, &waiter)) {
+        ((qr_read_done *)waiter.done)(waiter.argument, QR_ERR_STOPPED, 0);
+    }
+}
+
+void engine_handle_closed(struct qr_engine *engine)
+{
+    ASSERT(engine->open_handles > 0);
+    engine->open_handles--;
+    if (engine->open_handles > 0) {
+        return;
+    }
+    engine->is_finished = true;
+    /* Last of all: from within it the engine may be freed. */
+    if (!engine->has_thread && engine->on_stopped != NULL) {
+        engine->on_stopped(engine->argument, engine->stop_status, engine->stop_reason);
+    }
+}
+
+static void on_part_closed(void *argument)
+{
+    engine_handle_closed(argument);
+}
+
+static void close_all(struct qr_engine *engine)
+{
+    transport_flush(engine->transport);
+    answer_waiters(engine);
+    (void)pthread_mutex_lock(&engine->mutex);
+    engine_status_fill(engine, &engine->final_status);
+    engine->final_status.is_stopped = true;
+    engine_counters_fill(engine, &engine->final_counters);
+    struct node *node = engine->node;
+    engine->node = NULL;
+    engine->is_closed = true;
+    (void)pthread_mutex_unlock(&engine->mutex);
+    engine_take_requests(engine);
+    engine->open_handles += 2;
+    transport_close(engine->transport, on_part_closed, engine);
+    engine->transport = NULL;
+    node_free(node);
+    disk_posix_close(engine->disk, on_part_closed, engine);
+    engine->disk = NULL;
+    engine_close_turns(engine);
+}
+
+void engine_stop_turn(struct qr_engine *engine)
+{
+    if (!atomic_load(&engine->is_stop_asked)) {
+        return;
+    }
+    if (!engine->is_stopping) {
+        engine->is_stopping = true;
+        atomic_store(&engine->is_leader, false);
+        engine->in_node++;
+        node_stop(engine->node);
+        engine->in_node--;
+        engine_take_requests(engine);
+    }
+    if (node_is_idle(engine->node)) {
+        close_all(engine);
+    }
+}
+
+void qr_engine_stop(struct qr_engine *engine)
+{
+    (void)pthread_mutex_lock(&engine->mutex);
+    if (!engine->is_closed) {
+        atomic_store(&engine->is_stop_asked, true);
+        if (engine->has_thread) {
+            int failed = uv_async_send(&engine->async);
+            ASSERT(failed == 0);
+        } else {
+            engine_mark(engine);
+        }
+    }
+    (void)pthread_mutex_unlock(&engine->mutex);
+}
+
+void engine_run(struct qr_engine *engine)
+{
+    int left = uv_run(&engine->own_loop, UV_RUN_DEFAULT);
+    ASSERT(left == 0);
+    ASSERT(engine->is_finished);
+}
+
+void engine_free_memory(struct qr_engine *engine)
+{
+    waiters_deinit(&engine->proposals);
+    waiters_deinit(&engine->reads);
+    (void)pthread_cond_destroy(&engine->answered);
+    (void)pthread_mutex_destroy(&engine->mutex);
+    release(&runtime_allocator, engine, sizeof(*engine));
+}
+
+void qr_engine_free(struct qr_engine *engine)
+{
+    if (engine == NULL) {
+        return;
+    }
+    if (engine->has_thread) {
+        ASSERT(!pthread_equal(engine->thread, pthread_self()));
+        qr_engine_stop(engine);
+        (void)pthread_join(engine->thread, NULL);
+        int failed = uv_loop_close(&engine->own_loop);
+        ASSERT(failed == 0);
+    }
+    ASSERT(engine->is_finished);
+    engine_free_memory(engine);
+}

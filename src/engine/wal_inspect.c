@@ -1,0 +1,189 @@
+/* wal_inspect.c: reading the log of a node that does not run, for people. */
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <string.h>
+
+#include "engine/internal.h"
+#include "quorate/wal.h"
+#include "runtime/memory.h"
+#include "wal/wal.h"
+
+#define LINE_BYTES 8192
+
+struct inspection {
+    bool is_json;
+    qr_wal_line *line;
+    void *argument;
+    struct qr_wal_summary *summary;
+};
+
+static void count(struct qr_wal_summary *summary, const struct wal_scan_item *item)
+{
+    switch (item->kind) {
+    case WAL_SCAN_SEGMENT:
+        summary->segment_count++;
+        break;
+    case WAL_SCAN_BATCH:
+        summary->batch_count++;
+        summary->term = item->hard_state.term;
+        summary->has_voted = item->hard_state.has_voted;
+        summary->voted_for = item->hard_state.voted_for;
+        summary->commit_index = item->commit_index;
+        break;
+    case WAL_SCAN_ENTRY:
+        summary->entry_count++;
+        summary->last_index = item->entry->index;
+        break;
+    case WAL_SCAN_TORN:
+        summary->is_torn = true;
+        break;
+    case WAL_SCAN_DAMAGE:
+        break;
+    }
+}
+
+static const char *kind_name(enum wal_scan_kind kind)
+{
+    switch (kind) {
+    case WAL_SCAN_SEGMENT:
+        return "segment";
+    case WAL_SCAN_BATCH:
+        return "batch";
+    case WAL_SCAN_ENTRY:
+        return "entry";
+    case WAL_SCAN_TORN:
+        return "torn";
+    case WAL_SCAN_DAMAGE:
+        return "damage";
+    }
+    return "?";
+}
+
+static void put_text(const struct wal_scan_item *item, struct text *text)
+{
+    text_string(text, kind_name(item->kind));
+    text_char(text, ' ');
+    text_string(text, item->file);
+    text_char(text, ':');
+    text_u64(text, item->offset);
+    if (item->kind == WAL_SCAN_ENTRY) {
+        text_char(text, ' ');
+        entry_text(item->entry, text);
+        return;
+    }
+    if (item->kind == WAL_SCAN_TORN || item->kind == WAL_SCAN_DAMAGE) {
+        text_string(text, ": ");
+        text_string(text, item->text == NULL ? "" : item->text);
+        return;
+    }
+    text_string(text, " term=");
+    text_u64(text, item->hard_state.term);
+    if (item->hard_state.has_voted) {
+        text_string(text, " vote=");
+        text_hex(text, item->hard_state.voted_for, 16);
+    }
+    text_string(text, " commit=");
+    text_u64(text, item->commit_index);
+    if (item->kind == WAL_SCAN_BATCH) {
+        text_string(text, " entries=");
+        text_u64(text, item->entry_count);
+    }
+}
+
+static void put_json(const struct wal_scan_item *item, struct text *text)
+{
+    json_object_begin(text);
+    json_key(text, "kind");
+    json_string(text, kind_name(item->kind));
+    json_key(text, "file");
+    json_string(text, item->file);
+    json_key(text, "offset");
+    json_u64(text, item->offset);
+    if (item->kind == WAL_SCAN_ENTRY) {
+        json_key(text, "entry");
+        text->needs_comma = false;
+        entry_json(item->entry, text);
+        text->needs_comma = true;
+    } else if (item->kind == WAL_SCAN_TORN || item->kind == WAL_SCAN_DAMAGE) {
+        json_key(text, "text");
+        json_string(text, item->text == NULL ? "" : item->text);
+    } else {
+        json_key(text, "sequence");
+        json_u64(text, item->sequence);
+        json_key(text, "term");
+        json_u64(text, item->hard_state.term);
+        json_key(text, "voted_for");
+        if (item->hard_state.has_voted) {
+            json_hex(text, item->hard_state.voted_for, 16);
+        } else {
+            json_null(text);
+        }
+        json_key(text, "commit_index");
+        json_u64(text, item->commit_index);
+        json_key(text, "entry_count");
+        json_u64(text, item->entry_count);
+    }
+    json_object_end(text);
+}
+
+static void each(void *context, const struct wal_scan_item *item)
+{
+    const struct inspection *inspection = context;
+    count(inspection->summary, item);
+    if (inspection->line == NULL) {
+        return;
+    }
+    char line[LINE_BYTES];
+    struct text text = text_of(line, sizeof(line));
+    if (inspection->is_json) {
+        put_json(item, &text);
+    } else {
+        put_text(item, &text);
+    }
+    inspection->line(inspection->argument, line);
+}
+
+static int scan(const struct disk *disk, struct inspection *inspection, char *detail)
+{
+    struct node_identity identity;
+    int status = node_identity_read(disk, &identity, detail);
+    if (status != 0) {
+        return status;
+    }
+    struct qr_wal_summary *summary = inspection->summary;
+    summary->node_id = identity.id;
+    summary->cluster_high = identity.cluster.high;
+    summary->cluster_low = identity.cluster.low;
+    struct text name = text_of(summary->name, sizeof(summary->name));
+    text_string(&name, identity.name);
+    /* Whatever the node was configured to: each segment tells its own size. */
+    struct wal_options options = {
+        .allocator = &runtime_allocator,
+        .disk = disk,
+        .node = identity.id,
+        .segment_bytes = WAL_SEGMENT_BYTES_MAX,
+        .entry_bytes_max = WAL_SEGMENT_BYTES_MAX - WAL_SEGMENT_BYTES_MIN,
+    };
+    return wal_scan(&options, each, inspection, detail);
+}
+
+int qr_wal_inspect(const char *data_directory, bool is_json, qr_wal_line *line, void *argument,
+                   struct qr_wal_summary *out, char *detail)
+{
+    _Static_assert(QR_ERROR_DETAIL_BYTES >= WAL_ERROR_DETAIL_BYTES, "its detail fits");
+    struct disk_posix_options options = {
+        .allocator = &runtime_allocator,
+        .directory = data_directory,
+        .is_read_only = true,
+    };
+    *out = (struct qr_wal_summary){0};
+    detail[0] = '\0';
+    struct disk_posix *disk = NULL;
+    int status = disk_posix_open(&options, &disk, detail);
+    if (status != 0) {
+        return status;
+    }
+    struct inspection inspection = {is_json, line, argument, out};
+    status = scan(disk_posix_disk(disk), &inspection, detail);
+    disk_posix_free(disk);
+    return status;
+}

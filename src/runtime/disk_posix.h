@@ -1,0 +1,91 @@
+/* disk_posix.h: struct disk over a directory of real files.
+ *
+ * Owns     the directory, held by a lock on its file `lock`; three threads: writes, reads,
+ *          and the upkeep of files (preparing, removing), so that none waits for another.
+ * Does not know what the files hold, or retry anything that failed.
+ * Threads  all calls on one thread, that of the loop; completions come there too.
+ *
+ * Group commit: the writer takes everything that waits, joins what is contiguous in one
+ * file into one call, syncs each file once, and only then reports, all in order.
+ */
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef RUNTIME_DISK_POSIX_H
+#define RUNTIME_DISK_POSIX_H
+
+#include <uv.h>
+
+#include "base/allocator.h"
+#include "base/log.h"
+#include "wal/disk.h"
+
+#define DISK_DETAIL_BYTES 512
+
+enum disk_call {
+    DISK_CALL_OPEN,
+    DISK_CALL_READ,
+    DISK_CALL_WRITE,
+    DISK_CALL_SYNC,
+    DISK_CALL_RENAME,
+    DISK_CALL_UNLINK,
+    DISK_CALL_SYNC_DIRECTORY,
+};
+
+/* For tests: asked before each system call, on the thread that makes it. Returns 0, or the
+ * errno the call fails with, without being made. A read or write may be made shorter.
+ */
+struct disk_fault {
+    void *context;
+    int (*before)(void *context, enum disk_call call, const char *name, size_t *size_bytes);
+};
+
+struct disk_posix_options {
+    const struct allocator *allocator; /* borrowed */
+    const struct log_sink *log;        /* borrowed; written to from any thread; may be NULL */
+    const char *directory;
+    bool is_read_only; /* nothing is made or changed; submit() is not allowed */
+    struct disk_fault fault;
+    /* Called before and after a round of completions is handed out. May be NULL. */
+    void (*completing)(void *context);
+    void (*completed)(void *context);
+    void *context;
+};
+
+struct disk_posix;
+
+/* Lock the directory, made with mode 0700 when missing, and remove unfinished files.
+ *
+ * detail   DISK_DETAIL_BYTES; on failure a sentence with the path and what to do.
+ *
+ * Operations may be submitted at once; they are carried out after disk_posix_start().
+ *
+ * Returns 0, or with nothing left open: QR_ERR_LOCKED, QR_ERR_NOT_FOUND (read-only, and
+ * there is no such directory), QR_ERR_DISK_FULL, QR_ERR_IO, QR_ERR_NO_MEMORY.
+ */
+NODISCARD int disk_posix_open(const struct disk_posix_options *options, struct disk_posix **out,
+                              char *detail);
+
+/* The interface; lives as long as the disk. */
+const struct disk *disk_posix_disk(struct disk_posix *disk);
+
+/* Begin to carry out operations; completions come on `loop`.
+ * Returns 0 or QR_ERR_NO_MEMORY (no thread or no descriptor to be had): then as before.
+ */
+NODISCARD int disk_posix_start(struct disk_posix *disk, uv_loop_t *loop);
+
+/* Free a disk that was not started. What was submitted is dropped. NULL is allowed. */
+void disk_posix_free(struct disk_posix *disk);
+
+/* Stop the threads, unlock and free a started disk; no operation may be in flight.
+ * `closed` is called on the loop, later, when nothing of the disk is left.
+ */
+void disk_posix_close(struct disk_posix *disk, void (*closed)(void *argument), void *argument);
+
+struct disk_posix_stats {
+    uint64_t write_calls;
+    uint64_t sync_calls;
+    uint64_t busy_ns; /* spent in writes and their syncs */
+};
+
+void disk_posix_stats(const struct disk_posix *disk, struct disk_posix_stats *out);
+
+#endif

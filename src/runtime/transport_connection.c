@@ -1,0 +1,324 @@
+/* transport_connection.c: a connection's life: hello, messages, end. */
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "base/assert.h"
+#include "quorate/error.h"
+#include "runtime/clock.h"
+#include "runtime/transport_internal.h"
+
+#define KEEPALIVE_S 15
+/* Sent, but not acknowledged for so long: the other end is gone, whatever the kernel hopes. */
+#define UNACKNOWLEDGED_MS 5000
+
+struct connection *connection_new(struct transport *transport, enum connection_kind kind)
+{
+    struct connection *connection =
+        allocate_zeroed(transport->options.allocator, sizeof(*connection));
+    if (connection == NULL) {
+        return NULL;
+    }
+    connection->transport = transport;
+    connection->kind = kind;
+    connection->state = CONNECTION_RESOLVING;
+    connection->number = ++transport->last_number;
+    connection->deadline_ns = TIME_NEVER;
+    connection->pending_count = 1;
+    int failed = uv_tcp_init(transport->loop, &connection->tcp);
+    ASSERT(failed == 0);
+    connection->tcp.data = connection;
+    connection->next = transport->connections;
+    if (connection->next != NULL) {
+        connection->next->previous = connection;
+    }
+    transport->connections = connection;
+    transport->connection_count++;
+    if (kind == CONNECTION_INCOMING) {
+        transport->incoming_count++;
+    }
+    return connection;
+}
+
+static void unlink_connection(struct connection *connection)
+{
+    struct transport *transport = connection->transport;
+    if (connection->previous != NULL) {
+        connection->previous->next = connection->next;
+    } else {
+        transport->connections = connection->next;
+    }
+    if (connection->next != NULL) {
+        connection->next->previous = connection->previous;
+    }
+    transport->connection_count--;
+}
+
+static void unlink_dirty(struct connection *connection)
+{
+    struct connection **at = &connection->transport->dirty;
+    while (connection->is_dirty && *at != NULL) {
+        if (*at == connection) {
+            *at = connection->next_dirty;
+            connection->is_dirty = false;
+        } else {
+            at = &(*at)->next_dirty;
+        }
+    }
+}
+
+void connection_let_go(struct connection *connection)
+{
+    ASSERT(connection->pending_count > 0);
+    connection->pending_count--;
+    if (connection->pending_count > 0) {
+        return;
+    }
+    ASSERT(connection->state == CONNECTION_CLOSED);
+    struct transport *transport = connection->transport;
+    connection_queue_clear(connection);
+    chunk_drop(connection->chunk);
+    unlink_connection(connection);
+    release(transport->options.allocator, connection, sizeof(*connection));
+    transport_let_go(transport);
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+    connection_let_go(handle->data);
+}
+
+void connection_discard(struct connection *connection)
+{
+    struct transport *transport = connection->transport;
+    if (connection->state == CONNECTION_CLOSED) {
+        return;
+    }
+    connection->state = CONNECTION_CLOSED;
+    unlink_dirty(connection);
+    if (connection->kind == CONNECTION_INCOMING) {
+        transport->incoming_count--;
+    }
+    if (connection->peer != NULL) {
+        connection->peer->connection = NULL;
+        connection->peer = NULL;
+    }
+    if (transport->seed == connection) {
+        transport->seed = NULL;
+    }
+    if (connection->pending_count > 1) {
+        /* A look-up is out. This fails when it runs already; then its end is waited for. */
+        (void)uv_cancel((uv_req_t *)&connection->lookup);
+    }
+    uv_close((uv_handle_t *)&connection->tcp, on_closed);
+}
+
+void connection_close(struct connection *connection, const char *reason)
+{
+    struct transport *transport = connection->transport;
+    if (connection->state == CONNECTION_CLOSED) {
+        return;
+    }
+    bool was_open = connection->state == CONNECTION_OPEN;
+    struct peer *dialed = connection->peer;
+    enum connection_kind kind = connection->kind;
+    struct peer *peer = transport_find_peer(transport, connection->member);
+    connection_discard(connection);
+    if (was_open && kind != CONNECTION_SEED) {
+        LOG(transport->options.log, LOG_INFO, "peer_disconnected",
+            log_id("node", connection->member), log_string("address", connection->address),
+            log_string("direction", kind == CONNECTION_PEER ? "out" : "in"),
+            log_string("reason", reason));
+    }
+    if (was_open && peer != NULL && !transport_is_connected(transport, peer->id)) {
+        peer->lost_ns = runtime_now_ns();
+    }
+    if (dialed != NULL) {
+        transport_back_off(transport, dialed);
+    }
+    if (kind == CONNECTION_SEED) {
+        transport->options.events.seed_closed(transport->options.events.context, reason);
+    }
+    transport_arm(transport);
+}
+
+void connection_refuse(struct connection *connection, const char *why)
+{
+    struct transport *transport = connection->transport;
+    uint64_t suppressed = 0;
+    transport->stats.frames_refused++;
+    if (transport_may_log(&transport->refused, &suppressed)) {
+        LOG(transport->options.log, LOG_WARN, "frame_refused",
+            log_string("address", connection->address), log_string("reason", why),
+            log_u64("suppressed", suppressed));
+    }
+    connection_close(connection, why);
+}
+
+static bool has_expected(const struct connection *connection)
+{
+    return connection->kind == CONNECTION_PEER;
+}
+
+static bool send_hello(struct connection *connection)
+{
+    struct transport *transport = connection->transport;
+    const struct transport_events *events = &transport->options.events;
+    struct wire_message message = {.type = WIRE_HELLO};
+    events->hello(events->context, has_expected(connection), connection->member, &message.hello);
+    struct wire_frame *frame = wire_encode(transport->options.allocator, &message);
+    return frame != NULL && connection_write_now(connection, frame);
+}
+
+void connection_begin(struct connection *connection)
+{
+    (void)uv_tcp_nodelay(&connection->tcp, 1);
+    (void)uv_tcp_keepalive(&connection->tcp, 1, KEEPALIVE_S);
+    int descriptor = -1;
+    if (uv_fileno((uv_handle_t *)&connection->tcp, &descriptor) == 0) {
+        unsigned wait_ms = UNACKNOWLEDGED_MS;
+        (void)setsockopt(descriptor, IPPROTO_TCP, TCP_USER_TIMEOUT, &wait_ms, sizeof(wait_ms));
+    }
+    connection->state = CONNECTION_HELLO;
+    connection->deadline_ns = runtime_now_ns() + connection->transport->options.hello_timeout_ns;
+    if (connection_read_start(connection) != 0) {
+        connection_close(connection, "cannot read");
+        return;
+    }
+    if (connection->kind != CONNECTION_INCOMING && !send_hello(connection)) {
+        connection_close(connection, "cannot send the hello");
+    }
+}
+
+/* A node that dials again has lost its old connection, whether we noticed or not. */
+static void close_older(struct connection *newer)
+{
+    struct connection *connection = newer->transport->connections;
+    while (connection != NULL) {
+        struct connection *next = connection->next;
+        if (connection != newer && connection->kind == CONNECTION_INCOMING &&
+            connection->state == CONNECTION_OPEN && connection->member == newer->member &&
+            connection->expects_us == newer->expects_us) {
+            connection_discard(connection);
+        }
+        connection = next;
+    }
+}
+
+static void open_connection(struct connection *connection)
+{
+    connection->state = CONNECTION_OPEN;
+    connection->deadline_ns = TIME_NEVER;
+    if (connection->kind != CONNECTION_SEED) {
+        LOG(connection->transport->options.log, LOG_INFO, "peer_connected",
+            log_id("node", connection->member), log_string("address", connection->address),
+            log_string("direction", connection->kind == CONNECTION_PEER ? "out" : "in"));
+    }
+}
+
+static void log_refusal(struct connection *connection, const char *reason)
+{
+    struct transport *transport = connection->transport;
+    uint64_t suppressed = 0;
+    if (transport_may_log(&transport->refused, &suppressed)) {
+        LOG(transport->options.log, LOG_WARN, "peer_refused",
+            log_string("address", connection->address), log_string("reason", reason),
+            log_u64("suppressed", suppressed));
+    }
+}
+
+/* Who dialed us says who it is. */
+static void take_hello(struct connection *connection, const struct wire_hello *hello)
+{
+    struct transport *transport = connection->transport;
+    const struct transport_events *events = &transport->options.events;
+    struct wire_message answer = {.type = WIRE_HELLO_RESPONSE};
+    int status = events->hello_check(events->context, hello, &answer.hello_response);
+    struct wire_frame *frame = wire_encode(transport->options.allocator, &answer);
+    bool is_sent = frame != NULL && connection_write_now(connection, frame);
+    if (status != 0) {
+        log_refusal(connection, answer.hello_response.reason);
+        connection_close(connection, "refused");
+        return;
+    }
+    if (!is_sent) {
+        connection_close(connection, "cannot answer the hello");
+        return;
+    }
+    connection->member = hello->from;
+    connection->expects_us = hello->has_expected;
+    close_older(connection);
+    open_connection(connection);
+    struct peer *peer = transport_find_peer(transport, hello->from);
+    if (peer != NULL && peer->connection == NULL) {
+        peer->dial_at_ns = 0; /* it is there: do not wait out the back-off */
+    }
+    transport_arm(transport);
+}
+
+/* Whom we dialed answers. */
+static void take_hello_response(struct connection *connection,
+                                const struct wire_hello_response *response)
+{
+    struct transport *transport = connection->transport;
+    const struct transport_events *events = &transport->options.events;
+    const char *reason = "refused";
+    if (events->hello_response_check(events->context, response, has_expected(connection),
+                                     connection->member, &reason) != 0) {
+        log_refusal(connection, reason);
+        connection_close(connection, reason);
+        return;
+    }
+    if (connection->kind == CONNECTION_PEER) {
+        connection->peer->backoff_ns = 0;
+    } else {
+        connection->member = response->from;
+    }
+    open_connection(connection);
+    transport_arm(transport);
+    if (connection->kind == CONNECTION_SEED) {
+        events->seed_ready(events->context);
+    }
+    if (connection->state == CONNECTION_OPEN) {
+        connection_flush(connection);
+    }
+}
+
+static void take_message(struct connection *connection, const struct wire_message *message)
+{
+    struct transport *transport = connection->transport;
+    const struct transport_events *events = &transport->options.events;
+    transport->stats.messages_received++;
+    if (connection->kind == CONNECTION_SEED) {
+        events->seed_received(events->context, message);
+        return;
+    }
+    struct peer *peer = transport_find_peer(transport, connection->member);
+    if (peer != NULL) {
+        peer->heard_ns = runtime_now_ns();
+    }
+    events->received(events->context, connection->member, connection->number, message);
+}
+
+void connection_take(struct connection *connection, const struct wire_message *message)
+{
+    bool is_incoming = connection->kind == CONNECTION_INCOMING;
+    if (connection->state == CONNECTION_OPEN) {
+        if (message->type == WIRE_HELLO || message->type == WIRE_HELLO_RESPONSE) {
+            connection_refuse(connection, "a second hello");
+        } else {
+            take_message(connection, message);
+        }
+        return;
+    }
+    ASSERT(connection->state == CONNECTION_HELLO);
+    if (message->type != (is_incoming ? WIRE_HELLO : WIRE_HELLO_RESPONSE)) {
+        connection_refuse(connection, "a message before the hello");
+    } else if (is_incoming) {
+        take_hello(connection, &message->hello);
+    } else {
+        take_hello_response(connection, &message->hello_response);
+    }
+}

@@ -1,0 +1,144 @@
+/* transport_dial.c: making connections, and trying again. */
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <string.h>
+
+#include "base/assert.h"
+#include "runtime/clock.h"
+#include "runtime/transport_internal.h"
+
+void transport_back_off(struct transport *transport, struct peer *peer)
+{
+    uint64_t longest = transport->options.backoff_ns_max;
+    uint64_t wait_ns = min_u64(longest, max_u64(TRANSPORT_BACKOFF_NS_MIN, peer->backoff_ns * 2));
+    peer->backoff_ns = wait_ns;
+    /* Between half of it and all, so that nodes that lost one another do not move in step. */
+    peer->dial_at_ns = runtime_now_ns() + prng_between(&transport->prng, wait_ns / 2, wait_ns);
+}
+
+static void on_connected(uv_connect_t *request, int status)
+{
+    struct connection *connection = request->data;
+    if (connection->state == CONNECTION_CLOSED) {
+        return;
+    }
+    if (status < 0) {
+        connection_close(connection, uv_strerror(status));
+        return;
+    }
+    connection_begin(connection);
+    if (!connection->transport->is_closing) {
+        transport_arm(connection->transport);
+    }
+}
+
+static void connect_to(struct connection *connection, const struct sockaddr *address)
+{
+    connection->state = CONNECTION_CONNECTING;
+    connection->connect.data = connection;
+    int failure = uv_tcp_connect(&connection->connect, &connection->tcp, address, on_connected);
+    if (failure < 0) {
+        connection_close(connection, uv_strerror(failure));
+    }
+}
+
+/* A name may have several addresses, of which one answers: each attempt takes the next. */
+static const struct addrinfo *choose(const struct addrinfo *found, uint32_t attempt)
+{
+    uint32_t count = 0;
+    for (const struct addrinfo *info = found; info != NULL; info = info->ai_next) {
+        count++;
+    }
+    const struct addrinfo *chosen = found;
+    for (uint32_t i = attempt % max_u64(count, 1) & UINT32_MAX; i > 0; i--) {
+        chosen = chosen->ai_next;
+    }
+    return chosen;
+}
+
+static void on_found(uv_getaddrinfo_t *request, int status, struct addrinfo *found)
+{
+    struct connection *connection = request->data;
+    if (connection->state == CONNECTION_CLOSED) {
+        /* Closed meanwhile. */
+    } else if (status < 0) {
+        connection_close(connection, uv_strerror(status));
+    } else {
+        ASSERT(found != NULL);
+        connect_to(connection, choose(found, connection->attempt)->ai_addr);
+    }
+    uv_freeaddrinfo(found);
+    connection_let_go(connection);
+}
+
+static void look_up(struct connection *connection)
+{
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
+    connection->lookup.data = connection;
+    int failure = uv_getaddrinfo(connection->transport->loop, &connection->lookup, on_found,
+                                 connection->target.host, connection->target.port, &hints);
+    if (failure < 0) {
+        connection_close(connection, uv_strerror(failure));
+        return;
+    }
+    connection->pending_count++;
+}
+
+static void dial(struct connection *connection, const char *address)
+{
+    struct text text = text_of(connection->address, sizeof(connection->address));
+    text_string(&text, address);
+    connection->deadline_ns = runtime_now_ns() + TRANSPORT_CONNECT_TIMEOUT_NS;
+    if (address_parse(address, &connection->target) != 0) {
+        connection_close(connection, "the address does not parse");
+        return;
+    }
+    struct sockaddr_storage socket;
+    if (address_to_socket(&connection->target, &socket)) {
+        connect_to(connection, (const struct sockaddr *)&socket);
+    } else {
+        look_up(connection);
+    }
+}
+
+void transport_dial_peer(struct transport *transport, struct peer *peer)
+{
+    ASSERT(peer->is_used && peer->connection == NULL);
+    struct connection *connection = connection_new(transport, CONNECTION_PEER);
+    if (connection == NULL) {
+        transport_back_off(transport, peer);
+        return;
+    }
+    connection->peer = peer;
+    connection->member = peer->id;
+    connection->attempt = peer->attempt++;
+    peer->connection = connection;
+    dial(connection, peer->address);
+}
+
+void transport_dial_waiting_seed(struct transport *transport)
+{
+    ASSERT(transport->seed == NULL);
+    transport->has_seed_address = false;
+    struct connection *connection = connection_new(transport, CONNECTION_SEED);
+    if (connection == NULL) {
+        transport->options.events.seed_closed(transport->options.events.context, "memory ran out");
+        return;
+    }
+    /* A new seed connection knows no attempt before it: chance picks among the addresses. */
+    connection->attempt = (uint32_t)(prng_next(&transport->prng) >> 32);
+    transport->seed = connection;
+    dial(connection, transport->seed_address);
+}
+
+void transport_dial_seed(struct transport *transport, const char *address)
+{
+    if (transport->seed != NULL) {
+        connection_discard(transport->seed);
+    }
+    transport->has_seed_address = address != NULL;
+    if (address != NULL) {
+        struct text text = text_of(transport->seed_address, sizeof(transport->seed_address));
+        text_string(&text, address);
+    }
+    transport_arm(transport);
+}

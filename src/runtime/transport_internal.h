@@ -1,0 +1,176 @@
+/* transport_internal.h: what the files of the transport share.
+ *
+ * A connection's life:
+ *   dialed   RESOLVING -> CONNECTING -> HELLO (ours is sent) -> OPEN -> CLOSED
+ *   accepted                            HELLO (theirs is awaited) -> OPEN -> CLOSED
+ * From any state it may become CLOSED; it is freed when libuv lets go of its handles.
+ */
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef RUNTIME_TRANSPORT_INTERNAL_H
+#define RUNTIME_TRANSPORT_INTERNAL_H
+
+#include "base/prng.h"
+#include "runtime/address.h"
+#include "runtime/transport.h"
+
+enum connection_kind {
+    CONNECTION_INCOMING,
+    CONNECTION_PEER, /* dialed, to a member */
+    CONNECTION_SEED, /* dialed, to join through */
+};
+
+enum connection_state {
+    CONNECTION_RESOLVING,
+    CONNECTION_CONNECTING,
+    CONNECTION_HELLO,
+    CONNECTION_OPEN,
+    CONNECTION_CLOSED,
+};
+
+struct frame_queue {
+    struct wire_frame *first;
+    struct wire_frame *last;
+    size_t count;
+    uint64_t bytes;
+    size_t first_sent_bytes; /* of the first frame, already with the kernel */
+};
+
+struct peer;
+
+struct connection {
+    struct transport *transport;
+    struct connection *next; /* of all that are not freed */
+    struct connection *previous;
+    uint64_t number;
+    enum connection_kind kind;
+    enum connection_state state;
+    struct peer *peer;      /* CONNECTION_PEER, until closed */
+    node_id member;         /* at the other end, as it said or as is expected */
+    bool expects_us;        /* incoming: the hello named us, so it is a member's */
+    time_ns deadline_ns;    /* when it is given up; TIME_NEVER once OPEN */
+    uint32_t pending_count; /* things libuv still has: the handle, a look-up */
+
+    struct frame_queue queue;
+    bool is_dirty; /* in transport->dirty */
+    struct connection *next_dirty;
+    bool is_writing;
+    size_t writing_bytes;
+
+    struct chunk *chunk; /* received into; NULL before the first byte */
+    uint32_t start;      /* of what is not decoded yet */
+    uint32_t filled;     /* end of what was received */
+    size_t frame_bytes;  /* of the frame at start, 0 when not known */
+
+    struct address target;
+    uint32_t attempt;
+    char address[QR_ADDRESS_BYTES_MAX];
+    uv_tcp_t tcp;
+    uv_connect_t connect;
+    uv_write_t write;
+    uv_getaddrinfo_t lookup;
+};
+
+struct peer {
+    bool is_used;
+    node_id id;
+    char address[QR_ADDRESS_BYTES_MAX];
+    struct connection *connection; /* dialed, in any state but CLOSED; or NULL */
+    time_ns dial_at_ns;            /* when there is none */
+    uint64_t backoff_ns;
+    uint32_t attempt;
+    time_ns heard_ns;
+    time_ns lost_ns;
+};
+
+/* One line a second for each kind of trouble. */
+struct rate_limit {
+    time_ns next_ns;
+    uint64_t suppressed_count;
+};
+
+struct transport {
+    struct transport_options options; /* address is not kept */
+    uv_loop_t *loop;                  /* NULL: not started */
+    int socket;                       /* listening, until libuv has it */
+    uint16_t port;
+    bool is_closing;
+    uint32_t open_handles; /* the listener and the timer, once started */
+    uint32_t connection_count;
+    uint32_t incoming_count;
+    uint64_t last_number;
+    struct prng prng;
+    struct connection *connections;
+    struct connection *dirty;
+    struct peer peers[TRANSPORT_PEERS_MAX];
+    struct connection *seed;
+    bool has_seed_address;
+    char seed_address[QR_ADDRESS_BYTES_MAX];
+    struct transport_stats stats;
+    struct rate_limit refused;
+    struct rate_limit crowded;
+    void (*closed)(void *argument);
+    void *closed_argument;
+    uv_tcp_t listener;
+    uv_timer_t timer;
+    struct entry entries[WIRE_ENTRIES_MAX]; /* of the message being received */
+};
+
+/* transport.c */
+
+/* Set the timer to the next thing that is due. */
+void transport_arm(struct transport *transport);
+struct peer *transport_find_peer(const struct transport *transport, node_id id);
+bool transport_is_connected(const struct transport *transport, node_id id);
+
+/* Free the transport if it is closing and libuv has nothing of it any more. */
+void transport_let_go(struct transport *transport);
+
+/* Whether a line may be logged now; *suppressed is how many were not since the last. */
+bool transport_may_log(struct rate_limit *limit, uint64_t *suppressed);
+
+/* transport_listen.c */
+NODISCARD int transport_listen(struct transport *transport, const char *address, char *detail);
+void transport_accept(uv_stream_t *listener, int status);
+
+/* transport_dial.c */
+void transport_dial_peer(struct transport *transport, struct peer *peer);
+void transport_dial_waiting_seed(struct transport *transport);
+
+/* A connection of this peer ended or was not made: say when to try again. */
+void transport_back_off(struct transport *transport, struct peer *peer);
+
+/* transport_connection.c */
+
+/* A connection with its handle initialised, linked in; or NULL. */
+struct connection *connection_new(struct transport *transport, enum connection_kind kind);
+
+/* Close, and tell whom it concerns; `reason` goes to the log and to seed_closed. */
+void connection_close(struct connection *connection, const char *reason);
+
+/* Close without a word to anybody: it is not wanted any more. */
+void connection_discard(struct connection *connection);
+
+/* The socket is connected: the hello goes out, or is awaited. */
+void connection_begin(struct connection *connection);
+
+/* One thing less that libuv has of it; the last frees it. */
+void connection_let_go(struct connection *connection);
+
+/* Take a decoded message, whatever the state. */
+void connection_take(struct connection *connection, const struct wire_message *message);
+
+/* The other end sent what it must not: log it, at most once a second, and close. */
+void connection_refuse(struct connection *connection, const char *why);
+
+/* transport_queue.c */
+bool connection_queue(struct connection *connection, struct wire_frame *frame);
+void connection_flush(struct connection *connection);
+void connection_queue_clear(struct connection *connection);
+
+/* Send a frame, which is given, at once; false when the socket does not take all of it. */
+bool connection_write_now(struct connection *connection, struct wire_frame *frame);
+
+/* transport_receive.c */
+int connection_read_start(struct connection *connection);
+
+#endif

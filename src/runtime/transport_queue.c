@@ -1,0 +1,237 @@
+/* transport_queue.c: what waits to be sent, bounded, and how it leaves. */
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <string.h>
+
+#include "base/assert.h"
+#include "runtime/transport_internal.h"
+
+#define PARTS_MAX 256 /* of one write call */
+
+static bool drop(struct transport *transport, struct wire_frame *frame)
+{
+    transport->stats.messages_dropped++;
+    wire_frame_free(frame);
+    return false;
+}
+
+bool connection_queue(struct connection *connection, struct wire_frame *frame)
+{
+    struct transport *transport = connection->transport;
+    struct frame_queue *queue = &connection->queue;
+    bool is_full = queue->count >= TRANSPORT_QUEUE_FRAMES_MAX ||
+                   (queue->count > 0 &&
+                    queue->bytes + frame->frame_bytes > transport->options.queue_bytes_max);
+    if (connection->state == CONNECTION_CLOSED || is_full) {
+        return drop(transport, frame);
+    }
+    frame->next = NULL;
+    if (queue->last == NULL) {
+        queue->first = frame;
+    } else {
+        queue->last->next = frame;
+    }
+    queue->last = frame;
+    queue->count++;
+    queue->bytes += frame->frame_bytes;
+    transport->stats.messages_sent++;
+    if (!connection->is_dirty) {
+        connection->is_dirty = true;
+        connection->next_dirty = transport->dirty;
+        transport->dirty = connection;
+    }
+    return true;
+}
+
+static void pop(struct connection *connection)
+{
+    struct frame_queue *queue = &connection->queue;
+    struct wire_frame *frame = queue->first;
+    queue->first = frame->next;
+    if (queue->first == NULL) {
+        queue->last = NULL;
+    }
+    queue->count--;
+    queue->bytes -= frame->frame_bytes;
+    queue->first_sent_bytes = 0;
+    wire_frame_free(frame);
+}
+
+void connection_queue_clear(struct connection *connection)
+{
+    while (connection->queue.first != NULL) {
+        connection->transport->stats.messages_dropped++;
+        connection->transport->stats.messages_sent--;
+        pop(connection);
+    }
+}
+
+/* So many bytes left: frames that are through are freed. */
+static void advance(struct connection *connection, size_t sent_bytes)
+{
+    struct frame_queue *queue = &connection->queue;
+    connection->transport->stats.sent_bytes += sent_bytes;
+    while (sent_bytes > 0) {
+        ASSERT(queue->first != NULL);
+        size_t left = queue->first->frame_bytes - queue->first_sent_bytes;
+        if (sent_bytes < left) {
+            queue->first_sent_bytes += sent_bytes;
+            return;
+        }
+        sent_bytes -= left;
+        pop(connection);
+    }
+}
+
+/* The parts that wait, from where sending stands, up to PARTS_MAX. */
+static size_t gather(const struct connection *connection, uv_buf_t *out, size_t *total)
+{
+    const struct frame_queue *queue = &connection->queue;
+    size_t skip = queue->first_sent_bytes;
+    size_t count = 0;
+    *total = 0;
+    for (const struct wire_frame *frame = queue->first; frame != NULL; frame = frame->next) {
+        for (size_t i = 0; i < frame->part_count && count < PARTS_MAX; i++) {
+            const struct wire_part *part = &frame->parts[i];
+            if (skip >= part->size_bytes) {
+                skip -= part->size_bytes;
+                continue;
+            }
+            char *data = NULL;
+            const uint8_t *from = (const uint8_t *)part->data + skip;
+            memcpy(&data, &from, sizeof(data)); /* libuv's type has no const, and needs none */
+            out[count++] = uv_buf_init(data, (unsigned)(part->size_bytes - skip));
+            *total += part->size_bytes - skip;
+            skip = 0;
+        }
+        if (count == PARTS_MAX) {
+            break;
+        }
+    }
+    return count;
+}
+
+static void on_written(uv_write_t *request, int status)
+{
+    struct connection *connection = request->data;
+    connection->is_writing = false;
+    if (connection->state == CONNECTION_CLOSED) {
+        return;
+    }
+    if (status < 0) {
+        connection_close(connection, uv_strerror(status));
+        return;
+    }
+    advance(connection, connection->writing_bytes);
+    connection_flush(connection);
+}
+
+/* The socket takes no more now: leave the rest to libuv, which waits for it. */
+static int write_later(struct connection *connection)
+{
+    uv_buf_t parts[PARTS_MAX];
+    size_t count = gather(connection, parts, &connection->writing_bytes);
+    connection->write.data = connection;
+    int failure = uv_write(&connection->write, (uv_stream_t *)&connection->tcp, parts,
+                           (unsigned)count, on_written);
+    connection->is_writing = failure == 0;
+    return failure;
+}
+
+void connection_flush(struct connection *connection)
+{
+    while (connection->state == CONNECTION_OPEN && !connection->is_writing &&
+           connection->queue.first != NULL) {
+        uv_buf_t parts[PARTS_MAX];
+        size_t total = 0;
+        size_t count = gather(connection, parts, &total);
+        int sent = uv_try_write((uv_stream_t *)&connection->tcp, parts, (unsigned)count);
+        if (sent > 0) {
+            advance(connection, (size_t)sent);
+        }
+        int failure = sent == UV_EAGAIN || sent > 0 ? 0 : sent;
+        if (failure == 0 && (sent < 0 || (size_t)sent < total)) {
+            failure = write_later(connection);
+        }
+        if (failure < 0) {
+            connection_close(connection, uv_strerror(failure));
+        }
+    }
+}
+
+bool connection_write_now(struct connection *connection, struct wire_frame *frame)
+{
+    ASSERT(connection->queue.first_sent_bytes == 0 && !connection->is_writing);
+    /* A fresh socket's buffer holds a hello many times over; if not, it is given up. */
+    ASSERT(frame->part_count == 1);
+    uv_buf_t part = uv_buf_init(NULL, (unsigned)frame->parts[0].size_bytes);
+    memcpy(&part.base, &frame->parts[0].data, sizeof(part.base));
+    int sent = uv_try_write((uv_stream_t *)&connection->tcp, &part, 1);
+    bool is_sent = sent > 0 && (size_t)sent == frame->frame_bytes;
+    connection->transport->stats.sent_bytes += sent > 0 ? (uint64_t)sent : 0;
+    wire_frame_free(frame);
+    return is_sent;
+}
+
+void transport_flush(struct transport *transport)
+{
+    while (transport->dirty != NULL) {
+        struct connection *connection = transport->dirty;
+        transport->dirty = connection->next_dirty;
+        connection->is_dirty = false;
+        connection_flush(connection);
+    }
+}
+
+/* The connection a member dialed to us, meaning us. */
+static struct connection *find_incoming(struct transport *transport, node_id from)
+{
+    struct connection *connection = transport->connections;
+    while (connection != NULL &&
+           !(connection->kind == CONNECTION_INCOMING && connection->state == CONNECTION_OPEN &&
+             connection->expects_us && connection->member == from)) {
+        connection = connection->next;
+    }
+    return connection;
+}
+
+/* Our own connection; until it is open, the one that the member made. A newcomer, who knows
+ * no member yet, answers its leader so.
+ */
+static struct connection *route_to(struct transport *transport, node_id to)
+{
+    const struct peer *peer = transport_find_peer(transport, to);
+    struct connection *own = peer == NULL ? NULL : peer->connection;
+    if (own != NULL && own->state == CONNECTION_OPEN) {
+        return own;
+    }
+    struct connection *incoming = find_incoming(transport, to);
+    return incoming != NULL ? incoming : own;
+}
+
+bool transport_send(struct transport *transport, node_id to, struct wire_frame *frame)
+{
+    struct connection *connection = route_to(transport, to);
+    return connection == NULL ? drop(transport, frame) : connection_queue(connection, frame);
+}
+
+void transport_send_seed(struct transport *transport, struct wire_frame *frame)
+{
+    if (transport->seed == NULL) {
+        (void)drop(transport, frame);
+        return;
+    }
+    (void)connection_queue(transport->seed, frame);
+}
+
+void transport_reply(struct transport *transport, uint64_t number, struct wire_frame *frame)
+{
+    struct connection *connection = transport->connections;
+    while (connection != NULL && connection->number != number) {
+        connection = connection->next;
+    }
+    if (connection == NULL) {
+        (void)drop(transport, frame);
+        return;
+    }
+    (void)connection_queue(connection, frame);
+}

@@ -1,0 +1,137 @@
+/* transport_receive.c: bytes into chunks, and frames out of them, without copying entries.
+ *
+ * A chunk is filled from its start to its end; entries that somebody keeps hold it. What
+ * held no entries, as most frames, is overwritten by the next bytes, so that a quiet
+ * connection does not use up chunks that a single kept entry would then pin.
+ */
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <string.h>
+
+#include "base/assert.h"
+#include "quorate/error.h"
+#include "runtime/transport_internal.h"
+
+/* Make sure that the frame at `start` fits, with at least a byte of room. */
+static bool make_room(struct connection *connection)
+{
+    struct chunk *chunk = connection->chunk;
+    uint32_t have = connection->filled - connection->start;
+    size_t need = max_u64(connection->frame_bytes, WIRE_HEADER_BYTES);
+    if (chunk != NULL && chunk->size_bytes - connection->start >= need &&
+        connection->filled < chunk->size_bytes) {
+        return true;
+    }
+    size_t size_bytes = max_u64(need, TRANSPORT_CHUNK_BYTES);
+    ASSERT(size_bytes <= UINT32_MAX);
+    struct chunk *fresh = chunk_new(connection->transport->options.allocator, (uint32_t)size_bytes);
+    if (fresh == NULL) {
+        return false;
+    }
+    if (have > 0) {
+        memcpy(fresh->data, chunk->data + connection->start, have);
+    }
+    chunk_drop(chunk);
+    connection->chunk = fresh;
+    connection->start = 0;
+    connection->filled = have;
+    return true;
+}
+
+static void on_room(uv_handle_t *handle, size_t suggested_bytes, uv_buf_t *out)
+{
+    (void)suggested_bytes;
+    struct connection *connection = handle->data;
+    *out = uv_buf_init(NULL, 0);
+    if (make_room(connection)) {
+        struct chunk *chunk = connection->chunk;
+        out->base = (char *)chunk->data + connection->filled;
+        out->len = chunk->size_bytes - connection->filled;
+    }
+}
+
+/* Take back the room of what nobody keeps. */
+static void rewind_chunk(struct connection *connection, uint32_t begin, bool had_entries)
+{
+    struct chunk *chunk = connection->chunk;
+    if (connection->start != connection->filled) {
+        return;
+    }
+    if (chunk->reference_count == 1 && chunk->size_bytes > TRANSPORT_CHUNK_BYTES) {
+        chunk_drop(chunk);
+        connection->chunk = NULL;
+        connection->start = 0;
+        connection->filled = 0;
+    } else if (chunk->reference_count == 1) {
+        connection->start = 0;
+        connection->filled = 0;
+    } else if (!had_entries) {
+        connection->start = begin;
+        connection->filled = begin;
+    }
+}
+
+/* Decode and hand over the frame at `start`; false when there is no whole one, or no more. */
+static bool take_frame(struct connection *connection)
+{
+    struct transport *transport = connection->transport;
+    struct chunk *chunk = connection->chunk;
+    const uint8_t *data = chunk->data + connection->start;
+    size_t left = connection->filled - connection->start;
+    /* A stranger has no reason to send more than a head. */
+    size_t frame_bytes_max = connection->state == CONNECTION_HELLO
+                                 ? WIRE_HEAD_BYTES_MAX
+                                 : (size_t)transport->options.frame_bytes_max;
+    size_t frame_bytes = 0;
+    int status = wire_frame_length(data, left, frame_bytes_max, &frame_bytes);
+    if (status == 1) {
+        return false;
+    }
+    if (status == 0 && left < frame_bytes) {
+        connection->frame_bytes = frame_bytes;
+        return false;
+    }
+    struct wire_message message;
+    if (status == 0) {
+        status = wire_decode(chunk, data, frame_bytes, transport->entries, &message);
+    }
+    if (status < 0) {
+        connection_refuse(connection, qr_error_text(status));
+        return false;
+    }
+    uint32_t begin = connection->start;
+    connection->start += (uint32_t)frame_bytes;
+    chunk->used_bytes = connection->start;
+    connection_take(connection, &message);
+    if (connection->state == CONNECTION_CLOSED) {
+        return false;
+    }
+    rewind_chunk(connection, begin, message.entry_count > 0);
+    return connection->start < connection->filled;
+}
+
+static void on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buffer)
+{
+    (void)buffer;
+    struct connection *connection = stream->data;
+    if (count == 0) {
+        return;
+    }
+    if (count < 0) {
+        connection_close(connection, count == UV_EOF       ? "closed by the other end"
+                                     : count == UV_ENOBUFS ? "memory ran out"
+                                                           : uv_strerror((int)count));
+        return;
+    }
+    connection->filled += (uint32_t)count;
+    connection->frame_bytes = 0;
+    connection->transport->stats.received_bytes += (uint64_t)count;
+    bool has_more = true;
+    while (has_more) {
+        has_more = take_frame(connection);
+    }
+}
+
+int connection_read_start(struct connection *connection)
+{
+    return uv_read_start((uv_stream_t *)&connection->tcp, on_room, on_read);
+}
