@@ -1,0 +1,282 @@
+/* kv.c: the state machine: entries in, results out; and reading beside it. */
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "kv/kv.h"
+
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/prng.h"
+#include "kv/command.h"
+#include "kv/match.h"
+#include "kv/payload.h"
+#include "kv/result.h"
+#include "quorate/error.h"
+
+#define UNKNOWN_COMMAND "ERR unknown command"
+
+struct kv {
+    const struct allocator *allocator; /* borrowed */
+    struct kv_store store;
+    struct kv_results results;
+    struct qr_state_machine machine;
+};
+
+static void ignore_text(void *context, const char *text)
+{
+    (void)context;
+    (void)text;
+}
+
+static void ignore_integer(void *context, int64_t value)
+{
+    (void)context;
+    (void)value;
+}
+
+static void ignore_bulk(void *context, const void *data, size_t size_bytes)
+{
+    (void)context;
+    (void)data;
+    (void)size_bytes;
+}
+
+static void ignore_null(void *context)
+{
+    (void)context;
+}
+
+static void ignore_array(void *context, size_t count)
+{
+    (void)context;
+    (void)count;
+}
+
+/* For entries whose result nobody wants. */
+static const struct kv_reply_sink ignoring_sink = {
+    .status = ignore_text,
+    .error = ignore_text,
+    .integer = ignore_integer,
+    .bulk = ignore_bulk,
+    .null = ignore_null,
+    .array = ignore_array,
+};
+
+/* Execute the command of an entry. One that cannot be read or is refused gets an error reply,
+ * the same on every replica.
+ */
+static int command_apply(struct kv *kv, const struct qr_entry *entry,
+                         const struct kv_payload *payload, const struct kv_reply_sink *reply)
+{
+    const struct kv_argument *name = &payload->arguments[0];
+    const struct kv_command *command = kv_command_find(name->data, name->size_bytes);
+    const char *refusal = UNKNOWN_COMMAND;
+
+    if (command == NULL || !kv_command_check(kv_command_id_of(command), payload->arguments,
+                                             payload->count, &refusal)) {
+        reply->error(reply->context, refusal);
+        return 0;
+    }
+    bool is_read = (command->flags & KV_READ) != 0;
+    if (is_read && !entry->wants_result) {
+        return 0;
+    }
+    struct kv_call call = {
+        .store = &kv->store,
+        .arguments = payload->arguments,
+        .count = payload->count,
+        .reply = reply,
+        .now_ns = kv->store.log_time_ns,
+    };
+    if (is_read) {
+        struct prng prng = prng_of(entry->index);
+        call.random = prng_next(&prng);
+    }
+    return kv_command_execute(kv_command_id_of(command), &call);
+}
+
+static bool is_command(const struct qr_entry *entry)
+{
+    return entry->command_bytes == strlen(KV_COMMAND) &&
+           memcmp(entry->command, KV_COMMAND, entry->command_bytes) == 0;
+}
+
+static int entry_apply(struct kv *kv, const struct qr_entry *entry,
+                       const struct kv_reply_sink *reply)
+{
+    struct kv_payload payload;
+
+    int error = kv_store_time_set(&kv->store, entry->timestamp_ns);
+    if (error != 0) {
+        return error;
+    }
+    if (!is_command(entry)) {
+        reply->status(reply->context, "OK");
+        return 0;
+    }
+    error = kv_payload_decode(&payload, kv->allocator, entry->payload, entry->payload_bytes);
+    if (error == QR_ERR_MALFORMED) {
+        reply->error(reply->context, "ERR malformed command");
+        return 0;
+    }
+    if (error != 0) {
+        return error;
+    }
+    error = command_apply(kv, entry, &payload, reply);
+    kv_payload_deinit(&payload);
+    return error;
+}
+
+/* Apply one entry; `size_bytes` is set to the length of its result. */
+static int entry_apply_recorded(struct kv *kv, const struct qr_entry *entry, size_t *size_bytes)
+{
+    if (!entry->wants_result) {
+        return entry_apply(kv, entry, &ignoring_sink);
+    }
+    struct kv_reply_sink sink = kv_results_sink(&kv->results);
+    kv_results_begin(&kv->results);
+    int error = entry_apply(kv, entry, &sink);
+    return error != 0 ? error : kv_results_end(&kv->results, size_bytes);
+}
+
+static int machine_apply(void *context, const struct qr_entry *entries, size_t count,
+                         struct qr_result *results)
+{
+    struct kv *kv = context;
+
+    kv_results_reset(&kv->results);
+    for (size_t i = 0; i < count; i++) {
+        int error = entry_apply_recorded(kv, &entries[i], &results[i].size_bytes);
+        if (error != 0) {
+            return error;
+        }
+    }
+    /* Only now does the buffer stay where it is. */
+    size_t at = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (results[i].size_bytes > 0) {
+            results[i].data = kv->results.data + at;
+            at += results[i].size_bytes;
+        }
+    }
+    ASSERT(at == kv->results.used_bytes);
+    return 0;
+}
+
+static uint64_t machine_wake_at(void *context)
+{
+    const struct kv *kv = context;
+
+    return kv_store_expiry_next(&kv->store);
+}
+
+static uint64_t machine_digest(void *context)
+{
+    const struct kv *kv = context;
+
+    return kv->store.digest;
+}
+
+struct kv *kv_new(const struct allocator *allocator)
+{
+    struct kv *kv = allocate_zeroed(allocator, sizeof(*kv));
+
+    if (kv == NULL) {
+        return NULL;
+    }
+    kv->allocator = allocator;
+    kv_store_init(&kv->store, allocator);
+    kv_results_init(&kv->results, allocator);
+    kv->machine = (struct qr_state_machine){
+        .size_bytes = sizeof(kv->machine),
+        .context = kv,
+        .apply = machine_apply,
+        .wake_at = machine_wake_at,
+        .digest = machine_digest,
+    };
+    return kv;
+}
+
+void kv_free(struct kv *kv)
+{
+    if (kv == NULL) {
+        return;
+    }
+    kv_results_deinit(&kv->results);
+    kv_store_deinit(&kv->store);
+    release(kv->allocator, kv, sizeof(*kv));
+}
+
+const struct qr_state_machine *kv_state_machine(struct kv *kv)
+{
+    return &kv->machine;
+}
+
+void kv_read(struct kv *kv, const struct kv_argument *arguments, size_t count, time_ns now_ns,
+             uint64_t random, const struct kv_reply_sink *sink)
+{
+    ASSERT(count > 0);
+
+    const struct kv_command *command = kv_command_find(arguments[0].data, arguments[0].size_bytes);
+    const char *refusal = UNKNOWN_COMMAND;
+
+    if (command == NULL ||
+        !kv_command_check(kv_command_id_of(command), arguments, count, &refusal)) {
+        sink->error(sink->context, refusal);
+        return;
+    }
+    if ((command->flags & KV_READ) == 0) {
+        sink->error(sink->context, "ERR the command writes and must go through the log");
+        return;
+    }
+    struct kv_call call = {
+        .store = &kv->store,
+        .arguments = arguments,
+        .count = count,
+        .reply = sink,
+        .now_ns = max_u64(now_ns, kv->store.log_time_ns),
+        .random = random,
+    };
+    int error = kv_command_execute(kv_command_id_of(command), &call);
+    /* Reading takes no memory. */
+    ASSERT(error == 0);
+}
+
+void kv_stats(const struct kv *kv, struct kv_stats *out)
+{
+    const struct kv_store *store = &kv->store;
+
+    *out = (struct kv_stats){
+        .key_count = kv_store_count(store),
+        .expiring_key_count = kv_tree_count(&store->expiries),
+        .memory_bytes = atomic_load_explicit(&store->memory.used_bytes, memory_order_relaxed),
+        .expired_count = store->expired_count,
+    };
+}
+
+bool kv_scan(struct kv *kv, const struct kv_argument *after, size_t count,
+             const struct kv_argument *pattern,
+             void (*each)(void *context, const void *key, size_t size_bytes), void *context,
+             struct kv_argument *last_key)
+{
+    static const struct kv_argument all = {"*", 1};
+    struct kv_match match;
+    const struct kv_item *item;
+
+    kv_match_begin(&match, &kv->store, pattern == NULL ? all : *pattern, after);
+    for (size_t seen = 0; (item = kv_match_item(&match)) != NULL; seen++) {
+        if (seen > 0 && seen >= count) {
+            return true;
+        }
+        if (kv_match_accepts(&match, item)) {
+            each(context, item->data, item->key_bytes);
+        }
+        *last_key = kv_item_key(item);
+        kv_match_next(&match);
+    }
+    return false;
+}
+
+void kv_invariants(const struct kv *kv)
+{
+    kv_store_invariants(&kv->store);
+}

@@ -1,0 +1,124 @@
+/* kv.h: the built-in replicated key-value state machine.
+ *
+ * Owns     the keys, their values and expiry times, in an ordered tree with cheap immutable
+ *          views (src/kv/tree.h), and the meaning of the key commands.
+ * Does not know Raft, the Redis protocol, a clock or a socket: a command is a list of byte
+ *          strings, a reply goes to a sink, time is the log time of the applied entries.
+ * Threads  one caller at a time.
+ * Format   a proposal of the key-value store has the command "kv" and as payload the
+ *          arguments: their count (u32), then each as its length (u32) and its bytes.
+ */
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef KV_KV_H
+#define KV_KV_H
+
+#include "base/allocator.h"
+#include "base/types.h"
+#include "quorate/state_machine.h"
+
+#define KV_COMMAND "kv"
+#define KV_KEY_BYTES_MAX (64 * 1024)
+#define KV_ARGUMENTS_MAX (1024 * 1024)
+#define KV_VALUE_BYTES_MAX (512 * 1024 * 1024)
+
+struct kv_argument {
+    const void *data;
+    size_t size_bytes;
+};
+
+/* Where a reply goes, value by value; an array's elements follow its beginning. */
+struct kv_reply_sink {
+    void *context;
+    void (*status)(void *context, const char *text); /* "OK" */
+    void (*error)(void *context, const char *text);  /* "WRONGTYPE …", without a dash */
+    void (*integer)(void *context, int64_t value);
+    void (*bulk)(void *context, const void *data, size_t size_bytes);
+    void (*null)(void *context);
+    void (*array)(void *context, size_t count);
+};
+
+/* How the server treats a command. */
+enum kv_command_flag {
+    KV_WRITE = 1,    /* goes through the log */
+    KV_READ = 2,     /* needs a read barrier, changes nothing */
+    KV_MAY_WAIT = 4, /* may look at every key */
+};
+
+/* One row of the command table: what COMMAND tells of it too. */
+struct kv_command {
+    const char *name; /* upper case */
+    int arity;        /* as Redis counts: with the name; negative: at least so many */
+    unsigned flags;   /* enum kv_command_flag */
+    int first_key;    /* position of the first key, 0 for none */
+    int last_key;     /* negative: counted from the end */
+    int key_step;
+};
+
+/* The row of the command called `name`, in any case, or NULL. */
+const struct kv_command *kv_command_find(const void *name, size_t size_bytes);
+
+/* All rows; `count` is set. Static. */
+const struct kv_command *kv_commands(size_t *count);
+
+struct kv;
+
+/* An empty store, or NULL. The allocator is borrowed and outlives it. */
+struct kv *kv_new(const struct allocator *allocator);
+void kv_free(struct kv *kv);
+
+/* The state machine to hand to an engine. Its context is `kv`; the struct lives in it. */
+const struct qr_state_machine *kv_state_machine(struct kv *kv);
+
+/* Bytes of the payload that carries these arguments. */
+size_t kv_payload_bytes(const struct kv_argument *arguments, size_t count);
+
+/* Write that payload to `out`, which has kv_payload_bytes() of room. */
+void kv_payload_encode(const struct kv_argument *arguments, size_t count, uint8_t *out);
+
+/* Check a command before it is proposed or executed: known, arity, lengths of keys and values,
+ * and options that contradict or do not parse.
+ *
+ * error   set to a static error text ("ERR syntax error") when refused. An unknown name gets
+ *         "ERR unknown command", without the name.
+ * Returns true when it may go on. Execution may still answer with an error, which then
+ * depends on the value, on log time, or names an argument ("ERR Unsupported option x").
+ */
+bool kv_check(const struct kv_argument *arguments, size_t count, const char **error);
+
+/* Execute a reading command (KV_READ) on what was applied last; the reply goes to `sink`.
+ *
+ * count    1 or more. What kv_check() refuses, and what writes, is answered with an error.
+ * now_ns   an estimate of log time, used only to tell how long a key still lives (TTL,
+ *          PTTL): whether a key is alive is decided by applied log time alone.
+ * random   any number, for RANDOMKEY.
+ */
+void kv_read(struct kv *kv, const struct kv_argument *arguments, size_t count, time_ns now_ns,
+             uint64_t random, const struct kv_reply_sink *sink);
+
+/* Give the result bytes of an applied proposal (struct qr_result) to `sink`. */
+void kv_result_replay(const void *data, size_t size_bytes, const struct kv_reply_sink *sink);
+
+struct kv_stats {
+    uint64_t key_count;
+    uint64_t expiring_key_count;
+    uint64_t memory_bytes;  /* keys, values and tree */
+    uint64_t expired_count; /* since start */
+};
+
+void kv_stats(const struct kv *kv, struct kv_stats *out);
+
+/* Check everything that must be true of the store, with assertions. Cost: the whole store. */
+void kv_invariants(const struct kv *kv);
+
+/* One step of SCAN in key order: up to about `count` keys after `after` (NULL: from the
+ * start) that match `pattern` (NULL: all) are given to `each`.
+ *
+ * Returns true when there is more; then last_key is the key to go on after, borrowed until
+ * the next applied entry.
+ */
+bool kv_scan(struct kv *kv, const struct kv_argument *after, size_t count,
+             const struct kv_argument *pattern,
+             void (*each)(void *context, const void *key, size_t size_bytes), void *context,
+             struct kv_argument *last_key);
+
+#endif
