@@ -1,0 +1,108 @@
+/* cli.c: what the subcommands share. */
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/cli.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+
+int cli_complain(enum cli_exit code, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    fflush(stdout);
+    fputs("quorate: ", stderr);
+    vfprintf(stderr, format, arguments);
+    fputc('\n', stderr);
+    va_end(arguments);
+    return (int)code;
+}
+
+void cli_arguments_parse(const struct argp *argp, int argc, char **argv, void *input)
+{
+    argp_err_exit_status = CLI_USAGE;
+    error_t error = argp_parse(argp, argc, argv, 0, NULL, input);
+    if (error != 0) {
+        exit(cli_complain(CLI_USAGE, "%s", strerror(error)));
+    }
+}
+
+static bool unit_bytes(const char *unit, uint64_t *out)
+{
+    static const struct {
+        const char *unit;
+        uint64_t bytes;
+    } units[] = {
+        {"", 1},
+        {"KiB", UINT64_C(1) << 10},
+        {"MiB", UINT64_C(1) << 20},
+        {"GiB", UINT64_C(1) << 30},
+        {"TiB", UINT64_C(1) << 40},
+    };
+    for (size_t i = 0; i < COUNT_OF(units); i++) {
+        if (strcmp(unit, units[i].unit) == 0) {
+            *out = units[i].bytes;
+            return true;
+        }
+    }
+    return false;
+}
+
+bool cli_number_parse(const char *text, bool has_unit, uint64_t *out)
+{
+    /* strtoull takes signs and blanks, which are no part of a number here. */
+    if (!isdigit((unsigned char)text[0])) {
+        return false;
+    }
+    char *end;
+    uint64_t bytes = 1;
+    errno = 0;
+    unsigned long long value = strtoull(text, &end, 10);
+    if (errno != 0 || (*end != '\0' && !(has_unit && unit_bytes(end, &bytes)))) {
+        return false;
+    }
+    uint64_t product;
+    if (__builtin_mul_overflow((uint64_t)value, bytes, &product)) {
+        return false;
+    }
+    *out = product;
+    return true;
+}
+
+uint64_t cli_number_option(struct argp_state *state, const char *name, const char *text,
+                           uint64_t least, uint64_t most)
+{
+    uint64_t value = 0;
+    if (!cli_number_parse(text, true, &value) || value < least || value > most) {
+        argp_error(state, "--%s: %s is not a number in %llu..%llu", name, text,
+                   (unsigned long long)least, (unsigned long long)most);
+    }
+    return value;
+}
+
+int cli_print_line(const char *line)
+{
+    puts(line);
+    return ferror(stdout) ? CLI_FAILED : CLI_DONE;
+}
+
+int cli_flush(void)
+{
+    if (fflush(stdout) != 0 || ferror(stdout)) {
+        return cli_complain(CLI_FAILED, "standard output cannot be written");
+    }
+    return CLI_DONE;
+}
+
+void cli_raise_file_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+        limit.rlim_cur = limit.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}

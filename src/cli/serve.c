@@ -1,0 +1,296 @@
+/* serve.c: one node in a process: loop, store, engine, server, and their orderly end.
+ *
+ * Owns     the loop and the order: engine before server at the start; at the end the engine
+ *          first, so that whoever waits is answered, then the sockets.
+ * Threads  one; the logger and the engine's disk have their own.
+ */
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
+#include <uv.h>
+
+#include "base/allocator.h"
+#include "base/assert.h"
+#include "base/text.h"
+#include "cli/cli.h"
+#include "cli/notify.h"
+#include "cli/serve_options.h"
+#include "kv/kv.h"
+#include "quorate/engine.h"
+#include "server/meta.h"
+#include "server/server.h"
+
+#define STOP_TIMEOUT_MS 20000
+#define ID_TEXT_BYTES 40
+
+struct serving {
+    const struct serve_options *options;
+    uv_loop_t loop;
+    uv_signal_t terminate;
+    uv_signal_t interrupt;
+    uv_timer_t stop_timer;
+    struct qr_logger *logger;
+    struct kv *kv;
+    struct qr_engine *engine;
+    struct server *server;
+    bool is_stopping;       /* the end was asked for */
+    bool is_engine_stopped; /* on_stopped has come */
+    int exit_code;
+};
+
+static void *heap_allocate(void *context, size_t size_bytes)
+{
+    (void)context;
+    return malloc(size_bytes);
+}
+
+static void heap_release(void *context, void *memory, size_t size_bytes)
+{
+    (void)context;
+    (void)size_bytes;
+    free(memory);
+}
+
+static const struct allocator heap = {.allocate = heap_allocate, .release = heap_release};
+
+static void handles_close(struct serving *serving)
+{
+    uv_handle_t *handles[] = {(uv_handle_t *)&serving->terminate,
+                              (uv_handle_t *)&serving->interrupt,
+                              (uv_handle_t *)&serving->stop_timer};
+    for (size_t i = 0; i < COUNT_OF(handles); i++) {
+        if (!uv_is_closing(handles[i])) {
+            uv_close(handles[i], NULL);
+        }
+    }
+    /* The engine may keep handles until it is freed, which is done outside the loop. */
+    uv_stop(&serving->loop);
+}
+
+static void server_closed(void *argument)
+{
+    struct serving *serving = argument;
+    handles_close(serving);
+}
+
+static void engine_stopped(void *argument, int status, const char *reason)
+{
+    struct serving *serving = argument;
+    serving->is_engine_stopped = true;
+    if (status != 0 || !serving->is_stopping) {
+        qr_log(serving->logger, QR_LOG_ERROR, "node_failed", "error", qr_error_name(status),
+               "reason", reason == NULL ? qr_error_text(status) : reason, NULL);
+        serving->exit_code = CLI_FAILED;
+    }
+    if (serving->server == NULL) {
+        handles_close(serving);
+        return;
+    }
+    server_close(serving->server, server_closed, serving);
+}
+
+static void stop_took_too_long(uv_timer_t *timer)
+{
+    struct serving *serving = timer->data;
+    qr_log(serving->logger, QR_LOG_ERROR, "stop_timed_out", NULL);
+    qr_logger_free(serving->logger);
+    /* What was acknowledged is durable already: ending here loses nothing. */
+    _exit(CLI_FAILED);
+}
+
+static void stop_begin(struct serving *serving)
+{
+    if (serving->is_stopping || serving->is_engine_stopped) {
+        return;
+    }
+    serving->is_stopping = true;
+    uv_timer_start(&serving->stop_timer, stop_took_too_long, STOP_TIMEOUT_MS, 0);
+    qr_engine_stop(serving->engine);
+}
+
+static void signal_came(uv_signal_t *handle, int number)
+{
+    struct serving *serving = handle->data;
+    cli_notify("STOPPING=1");
+    qr_log(serving->logger, QR_LOG_INFO, "stopping", "signal",
+           number == SIGTERM ? "SIGTERM" : "SIGINT", NULL);
+    stop_begin(serving);
+}
+
+static int handles_open(struct serving *serving)
+{
+    if (uv_loop_init(&serving->loop) != 0) {
+        return QR_ERR_NO_MEMORY;
+    }
+    int status = uv_timer_init(&serving->loop, &serving->stop_timer);
+    ASSERT(status == 0);
+    status = uv_signal_init(&serving->loop, &serving->terminate);
+    ASSERT(status == 0);
+    status = uv_signal_init(&serving->loop, &serving->interrupt);
+    ASSERT(status == 0);
+    serving->stop_timer.data = serving;
+    serving->terminate.data = serving;
+    serving->interrupt.data = serving;
+    if (uv_signal_start(&serving->terminate, signal_came, SIGTERM) != 0 ||
+        uv_signal_start(&serving->interrupt, signal_came, SIGINT) != 0) {
+        return QR_ERR_NO_MEMORY;
+    }
+    return 0;
+}
+
+static int engine_open(struct serving *serving, char *detail)
+{
+    const struct serve_options *options = serving->options;
+    char meta[QR_META_BYTES_MAX];
+    if (server_meta_format(options->client, options->http, meta, sizeof(meta)) != 0) {
+        snprintf(detail, QR_ERROR_DETAIL_BYTES,
+                 "client and http addresses are too long together; use shorter ones");
+        return QR_ERR_TOO_LARGE;
+    }
+    struct qr_engine_options engine = {
+        .size_bytes = sizeof(engine),
+        .state_machine = kv_state_machine(serving->kv),
+        .name = options->name,
+        .data_directory = options->data,
+        .peer_address = options->peer,
+        .advertise_address = options->advertise[0] == '\0' ? NULL : options->advertise,
+        .meta = meta,
+        .join = options->join[0] == '\0' ? NULL : options->join,
+        .is_bootstrap = options->is_bootstrap,
+        .is_learner = options->is_learner,
+        .limits = options->limits,
+        .logger = serving->logger,
+        .loop = &serving->loop,
+        .on_stopped = engine_stopped,
+        .argument = serving,
+    };
+    return qr_engine_open(&engine, &serving->engine, detail);
+}
+
+static int listen_open(struct serving *serving, char *detail)
+{
+    struct server_options server = server_options_default();
+    server.loop = &serving->loop;
+    server.engine = serving->engine;
+    server.kv = serving->kv;
+    server.logger = serving->logger;
+    server.client_address = serving->options->client;
+    server.http_address = serving->options->http;
+    server.max_message_bytes = serving->options->limits.max_message_bytes;
+    if (getrandom(&server.random_seed, sizeof(server.random_seed), 0) !=
+        (ssize_t)sizeof(server.random_seed)) {
+        snprintf(detail, QR_ERROR_DETAIL_BYTES, "the system gives no random numbers");
+        return QR_ERR_IO;
+    }
+    return server_open(&server, &serving->server, detail);
+}
+
+static void log_started(struct serving *serving)
+{
+    const struct serve_options *options = serving->options;
+    char node[ID_TEXT_BYTES];
+    char cluster[ID_TEXT_BYTES];
+    struct text node_text = text_of(node, sizeof(node));
+    struct text cluster_text = text_of(cluster, sizeof(cluster));
+    struct qr_status *status = calloc(1, sizeof(*status));
+    if (status == NULL) {
+        return;
+    }
+    qr_status(serving->engine, status);
+    text_hex(&node_text, status->node_id, 16);
+    if (status->cluster_high == 0 && status->cluster_low == 0) {
+        text_string(&cluster_text, "none");
+    } else {
+        text_hex(&cluster_text, status->cluster_high, 16);
+        text_hex(&cluster_text, status->cluster_low, 16);
+    }
+    qr_log(serving->logger, QR_LOG_INFO, "node_started", "version", QR_VERSION_TEXT, "name",
+           options->name, "id", node, "cluster", cluster, "data", options->data, "peer",
+           options->peer, "client", options->client, "http", options->http, NULL);
+    bool has_cluster = status->cluster_high != 0 || status->cluster_low != 0;
+    if (!has_cluster && options->join[0] == '\0' && !options->is_bootstrap) {
+        qr_log(serving->logger, QR_LOG_WARN, "no_cluster", "advice",
+               "start with --bootstrap to make one, or with --join HOST:PORT", NULL);
+    }
+    free(status);
+}
+
+/* Run the loop until the engine has stopped and every socket is closed. */
+static void loop_run(struct serving *serving)
+{
+    uv_run(&serving->loop, UV_RUN_DEFAULT);
+    server_free(serving->server);
+    serving->server = NULL;
+    qr_engine_free(serving->engine);
+    serving->engine = NULL;
+    /* What was closed last still has to call back. */
+    uv_run(&serving->loop, UV_RUN_DEFAULT);
+}
+
+static int serve_start(struct serving *serving, char *detail)
+{
+    int status = engine_open(serving, detail);
+    if (status != 0) {
+        handles_close(serving);
+        return status;
+    }
+    status = listen_open(serving, detail);
+    if (status != 0) {
+        stop_begin(serving);
+        return status;
+    }
+    log_started(serving);
+    cli_notify("READY=1");
+    return 0;
+}
+
+static int serve_run(struct serving *serving)
+{
+    char detail[QR_ERROR_DETAIL_BYTES] = "";
+    int status = serve_start(serving, detail);
+    loop_run(serving);
+    if (status != 0) {
+        qr_logger_free(serving->logger);
+        serving->logger = NULL;
+        return cli_complain(CLI_FAILED, "%s", detail[0] == '\0' ? qr_error_text(status) : detail);
+    }
+    return serving->exit_code;
+}
+
+/* 0, 1 and 2 must be open, or a file of the log would get their number. */
+static void standard_files_open(void)
+{
+    for (int descriptor = 0; descriptor <= STDERR_FILENO; descriptor++) {
+        if (fcntl(descriptor, F_GETFD) < 0) {
+            (void)open("/dev/null", O_RDWR);
+        }
+    }
+}
+
+int cli_serve(int argc, char **argv)
+{
+    struct serve_options options;
+    serve_options_parse(argc, argv, &options);
+    standard_files_open();
+    cli_raise_file_limit();
+
+    struct serving serving = {.options = &options, .exit_code = CLI_DONE};
+    if (handles_open(&serving) != 0) {
+        return cli_complain(CLI_FAILED, "the event loop cannot start; too many open files?");
+    }
+    serving.logger = qr_logger_new(STDERR_FILENO, options.log_format, options.log_level);
+    serving.kv = kv_new(&heap);
+    if (serving.logger == NULL || serving.kv == NULL) {
+        return cli_complain(CLI_FAILED, "%s", qr_error_text(QR_ERR_NO_MEMORY));
+    }
+    int code = serve_run(&serving);
+    kv_free(serving.kv);
+    qr_logger_free(serving.logger);
+    (void)uv_loop_close(&serving.loop);
+    return code;
+}

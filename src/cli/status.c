@@ -1,0 +1,150 @@
+/* status.c: `quorate status` and `quorate members`: what a node knows, for people. */
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/cli.h"
+#include "cli/node_status.h"
+
+#define HTTP_PORT_DEFAULT 7702
+#define FETCH_TIMEOUT_MS 3000
+
+struct status_options {
+    struct cli_addresses http;
+    bool is_json;
+};
+
+static error_t parse(int key, char *value, struct argp_state *state)
+{
+    struct status_options *options = state->input;
+    switch (key) {
+    case 'a':
+        cli_addresses_option(state, "http", value, &options->http);
+        return 0;
+    case 'j':
+        options->is_json = true;
+        return 0;
+    case ARGP_KEY_ARG:
+        argp_error(state, "there is an argument too many: %s", value);
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+static void options_parse(int argc, char **argv, const char *doc, struct status_options *out)
+{
+    static const struct argp_option options[] = {
+        {"http", 'a', "HOST:PORT,...", 0,
+         "nodes to ask, the first that answers; default "
+         "127.0.0.1:7702",
+         0},
+        {"json", 'j', NULL, 0, "print JSON", 0},
+        {0},
+    };
+    const struct argp argp = {.options = options, .parser = parse, .doc = doc};
+    *out = (struct status_options){.is_json = false};
+    cli_addresses_local(HTTP_PORT_DEFAULT, &out->http);
+    cli_arguments_parse(&argp, argc, argv, out);
+}
+
+/* The body of /status of the first node that answers: a CLI_* code. */
+static int fetch(const struct cli_addresses *addresses, struct http_body *body,
+                 struct node_status *status)
+{
+    for (size_t i = 0; i < addresses->count; i++) {
+        const struct cli_address *address = &addresses->items[i];
+        if (http_get(address, "/status", FETCH_TIMEOUT_MS, body) != 0) {
+            continue;
+        }
+        if (node_status_parse(body->data, body->size_bytes, status) == 0) {
+            return CLI_DONE;
+        }
+        free(body->data);
+        return cli_complain(CLI_FAILED, "%s:%u answers, but not as a quorate node does",
+                            address->host, (unsigned)address->port);
+    }
+    return cli_complain(CLI_UNREACHABLE, "no node answers at %s:%u%s; is it running? (--http)",
+                        addresses->items[0].host, (unsigned)addresses->items[0].port,
+                        addresses->count > 1 ? " or the others" : "");
+}
+
+static void members_print(const struct node_status *status)
+{
+    printf("%-16s %-16s %-8s %-8s %12s  %s\n", "NAME", "ID", "KIND", "HEALTH", "MATCH", "ADDRESS");
+    for (size_t i = 0; i < status->member_count; i++) {
+        const struct node_status_member *member = &status->members[i];
+        bool is_leader = strcmp(member->name, status->leader) == 0;
+        printf("%-16s %-16s %-8s %-8s %12llu  %s%s\n", member->name, member->id, member->kind,
+               member->health, (unsigned long long)member->match_index, member->address,
+               is_leader ? "  (leader)" : "");
+    }
+}
+
+static void status_print(const struct node_status *status)
+{
+    printf("node      %s (%s), %s, version %s\n", status->name, status->id, status->role,
+           status->version);
+    printf("cluster   %s\n", status->cluster);
+    printf("term      %llu, leader %s\n", (unsigned long long)status->term,
+           status->leader[0] == '\0' ? "not known" : status->leader);
+    printf("log       %llu..%llu, committed %llu, applied %llu, snapshot %llu\n",
+           (unsigned long long)status->first_index, (unsigned long long)status->last_index,
+           (unsigned long long)status->commit_index, (unsigned long long)status->applied_index,
+           (unsigned long long)status->snapshot_index);
+    printf("digest    %s\n\n", status->digest);
+    members_print(status);
+}
+
+static void members_print_json(const struct http_body *body)
+{
+    json_t *root = json_loadb(body->data, body->size_bytes, 0, NULL);
+    char *text = json_dumps(json_object_get(root, "members"), JSON_COMPACT);
+    if (text != NULL) {
+        puts(text);
+    }
+    free(text);
+    json_decref(root);
+}
+
+int cli_status(int argc, char **argv)
+{
+    struct status_options options;
+    struct http_body body;
+    struct node_status status;
+    options_parse(argc, argv, "Print what a node knows: role, term, leader, indexes, members.",
+                  &options);
+    int code = fetch(&options.http, &body, &status);
+    if (code != CLI_DONE) {
+        return code;
+    }
+    if (options.is_json) {
+        fwrite(body.data, 1, body.size_bytes, stdout);
+        putchar('\n');
+    } else {
+        status_print(&status);
+    }
+    free(body.data);
+    return cli_flush();
+}
+
+int cli_members(int argc, char **argv)
+{
+    struct status_options options;
+    struct http_body body;
+    struct node_status status;
+    options_parse(argc, argv, "Print who belongs to the cluster, and how they are.", &options);
+    int code = fetch(&options.http, &body, &status);
+    if (code != CLI_DONE) {
+        return code;
+    }
+    if (options.is_json) {
+        members_print_json(&body);
+    } else {
+        members_print(&status);
+    }
+    free(body.data);
+    return cli_flush();
+}

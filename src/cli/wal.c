@@ -1,0 +1,165 @@
+/* wal.c: `quorate wal verify` and `quorate wal dump`: the log of a node that does not run. */
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "cli/cli.h"
+#include "quorate/engine.h"
+#include "quorate/wal.h"
+
+#define SUMMARY_BYTES 1024
+
+struct wal_arguments {
+    bool is_json;
+    bool is_dump;
+    size_t count;
+    const char *verb;
+    const char *directory;
+};
+
+static error_t parse(int key, char *value, struct argp_state *state)
+{
+    struct wal_arguments *arguments = state->input;
+    switch (key) {
+    case 'j':
+        arguments->is_json = true;
+        return 0;
+    case ARGP_KEY_ARG:
+        if (arguments->count == 0) {
+            arguments->verb = value;
+        } else if (arguments->count == 1) {
+            arguments->directory = value;
+        } else {
+            argp_error(state, "there is an argument too many: %s", value);
+        }
+        arguments->count++;
+        return 0;
+    case ARGP_KEY_END:
+        if (arguments->count < 2) {
+            argp_error(state, "what to do, and the data directory, are missing");
+            return 0;
+        }
+        arguments->is_dump = strcmp(arguments->verb, "dump") == 0;
+        if (!arguments->is_dump && strcmp(arguments->verb, "verify") != 0) {
+            argp_error(state, "%s is neither verify nor dump", arguments->verb);
+        }
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+static void line_print(void *argument, const char *line)
+{
+    (void)argument;
+    puts(line);
+}
+
+static void id_json(struct text *text, const char *key, uint64_t id)
+{
+    json_key(text, key);
+    json_hex(text, id, 16);
+}
+
+static void count_json(struct text *text, const char *key, uint64_t count)
+{
+    json_key(text, key);
+    json_u64(text, count);
+}
+
+static void summary_json(const struct qr_wal_summary *summary, int status, const char *detail)
+{
+    char line[SUMMARY_BYTES * 4];
+    struct text text = text_of(line, sizeof(line));
+    json_object_begin(&text);
+    json_key(&text, "ok");
+    json_bool(&text, status == 0);
+    if (status != 0) {
+        json_key(&text, "error");
+        json_string(&text, qr_error_name(status));
+        json_key(&text, "detail");
+        json_string(&text, detail);
+    }
+    json_key(&text, "name");
+    json_string(&text, summary->name);
+    id_json(&text, "node_id", summary->node_id);
+    id_json(&text, "cluster_high", summary->cluster_high);
+    id_json(&text, "cluster_low", summary->cluster_low);
+    count_json(&text, "segments", summary->segment_count);
+    count_json(&text, "batches", summary->batch_count);
+    count_json(&text, "entries", summary->entry_count);
+    count_json(&text, "last_index", summary->last_index);
+    count_json(&text, "term", summary->term);
+    json_key(&text, "voted_for");
+    if (summary->has_voted) {
+        json_hex(&text, summary->voted_for, 16);
+    } else {
+        json_null(&text);
+    }
+    count_json(&text, "commit_index", summary->commit_index);
+    json_key(&text, "torn");
+    json_bool(&text, summary->is_torn);
+    json_object_end(&text);
+    puts(line);
+}
+
+static void summary_text(const struct qr_wal_summary *summary)
+{
+    printf("node      %s (%016llx)\n", summary->name, (unsigned long long)summary->node_id);
+    printf("cluster   %016llx%016llx\n", (unsigned long long)summary->cluster_high,
+           (unsigned long long)summary->cluster_low);
+    printf("term      %llu, ", (unsigned long long)summary->term);
+    if (summary->has_voted) {
+        printf("voted for %016llx\n", (unsigned long long)summary->voted_for);
+    } else {
+        puts("no vote");
+    }
+    printf("log       %llu segments, %llu batches, %llu entries\n",
+           (unsigned long long)summary->segment_count, (unsigned long long)summary->batch_count,
+           (unsigned long long)summary->entry_count);
+    printf("indexes   last %llu, committed at least %llu\n",
+           (unsigned long long)summary->last_index, (unsigned long long)summary->commit_index);
+    if (summary->is_torn) {
+        puts("tail      torn: it was never acknowledged, and is cut at the next start");
+    }
+}
+
+/* Exit code 1 when the log is damaged or cannot be read. */
+static int report(const struct wal_arguments *arguments, const struct qr_wal_summary *summary,
+                  int status, const char *detail)
+{
+    if (arguments->is_json) {
+        if (!arguments->is_dump || status != 0) {
+            summary_json(summary, status, detail);
+        }
+    } else if (!arguments->is_dump && status == 0) {
+        summary_text(summary);
+        puts("verified  every checksum is right");
+    }
+    int flushed = cli_flush();
+    if (status != 0) {
+        return cli_complain(CLI_FAILED, "%s: %s", arguments->directory,
+                            detail[0] == '\0' ? qr_error_text(status) : detail);
+    }
+    return flushed;
+}
+
+int cli_wal(int argc, char **argv)
+{
+    static const struct argp_option options[] = {{"json", 'j', NULL, 0, "print JSON", 0}, {0}};
+    const struct argp argp = {
+        .options = options,
+        .parser = parse,
+        .args_doc = "verify|dump DIR",
+        .doc = "Check or print the log in the data directory of a node that does not run.\v"
+               "Nothing is changed. `verify` reads everything and checks every checksum; `dump` "
+               "prints a line for every segment, batch and entry."};
+    struct wal_arguments arguments = {.count = 0};
+    struct qr_wal_summary summary = {.node_id = 0};
+    char detail[QR_ERROR_DETAIL_BYTES] = "";
+    cli_arguments_parse(&argp, argc, argv, &arguments);
+    int status = qr_wal_inspect(arguments.directory, arguments.is_json,
+                                arguments.is_dump ? line_print : NULL, NULL, &summary, detail);
+    return report(&arguments, &summary, status, detail);
+}

@@ -1,0 +1,141 @@
+/* metrics.c: /metrics in Prometheus' text format 0.0.4. */
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/assert.h"
+#include "server/internal.h"
+
+#define METRICS_BYTES (32 * 1024)
+
+struct metric {
+    const char *name; /* without quorate_ */
+    const char *help;
+    const char *type; /* "counter": _total is put behind the name; or "gauge" */
+    uint64_t value;
+};
+
+static void write_metric(struct text *text, const struct metric *metric)
+{
+    const char *suffix = metric->type[0] == 'c' ? "_total" : "";
+    const char *parts[] = {"# HELP quorate_",   metric->name, suffix, " ", metric->help,
+                           "\n# TYPE quorate_", metric->name, suffix, " ", metric->type,
+                           "\nquorate_",        metric->name, suffix, " "};
+
+    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+        text_string(text, parts[i]);
+    }
+    text_u64(text, metric->value);
+    text_char(text, '\n');
+}
+
+static void write_all(struct text *text, const struct metric *metrics, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        write_metric(text, &metrics[i]);
+    }
+}
+
+static void engine_counters(struct server *server, struct text *text)
+{
+    struct qr_counters counters;
+
+    qr_counters(server->options.engine, &counters);
+    const struct metric metrics[] = {
+#define X(name, help) {#name, help, "counter", counters.name},
+        QR_COUNTER_MAP(X)
+#undef X
+    };
+    write_all(text, metrics, sizeof(metrics) / sizeof(metrics[0]));
+}
+
+static uint64_t count_members(const struct qr_status *status, bool only_voters, bool only_alive)
+{
+    uint64_t count = 0;
+
+    for (size_t i = 0; i < status->member_count; i++) {
+        const struct qr_member *member = &status->members[i];
+        bool counts =
+            (!only_voters || member->is_voter) && (!only_alive || member->health == QR_ALIVE);
+        count += counts ? 1 : 0;
+    }
+    return count;
+}
+
+static void raft_gauges(struct server *server, struct text *text)
+{
+    const struct qr_status *status = server_status(server);
+    const struct metric metrics[] = {
+        {"is_leader", "1 while this node leads", "gauge", status->role == QR_LEADER},
+        {"has_leader", "1 while a leader is known", "gauge", status->has_leader},
+        {"is_disk_full", "1 while writes are refused for want of space", "gauge",
+         status->is_disk_full},
+        {"term", "The present term", "gauge", status->term},
+        {"first_index", "Index of the first entry in the log", "gauge", status->first_index},
+        {"last_index", "Index of the last entry in the log", "gauge", status->last_index},
+        {"commit_index", "Index of the last entry known to be committed", "gauge",
+         status->commit_index},
+        {"applied_index", "Index of the last entry applied", "gauge", status->applied_index},
+        {"snapshot_index", "Index of the latest snapshot", "gauge", status->snapshot_index},
+        {"members", "Members of the cluster", "gauge", count_members(status, false, false)},
+        {"voters", "Members that vote", "gauge", count_members(status, true, false)},
+        {"members_alive", "Members that are believed alive", "gauge",
+         count_members(status, false, true)},
+    };
+
+    write_all(text, metrics, sizeof(metrics) / sizeof(metrics[0]));
+}
+
+static void server_metrics(struct server *server, struct text *text)
+{
+    const struct server_stats *stats = &server->stats;
+    const struct metric metrics[] = {
+        {"clients", "Connected clients of the Redis protocol", "gauge", server->client_count},
+        {"http_clients", "Connected HTTP clients", "gauge", server->http_count},
+        {"commands", "Commands taken from clients", "counter", stats->command_count},
+        {"client_connections", "Connections of clients taken", "counter", stats->connection_count},
+        {"client_connections_refused", "Connections refused for a limit", "counter",
+         stats->refused_count},
+        {"clients_closed_for_output", "Clients closed because they did not read", "counter",
+         stats->closed_for_output_count},
+        {"client_received_bytes", "Bytes received from clients", "counter", stats->received_bytes},
+        {"client_sent_bytes", "Bytes sent to clients", "counter", stats->sent_bytes},
+        {"http_requests", "HTTP requests answered", "counter", stats->http_request_count},
+    };
+
+    write_all(text, metrics, sizeof(metrics) / sizeof(metrics[0]));
+}
+
+static void store_metrics(struct server *server, struct text *text)
+{
+    struct kv_stats kv;
+    size_t resident_bytes = 0;
+
+    kv_stats(server->options.kv, &kv);
+    if (uv_resident_set_memory(&resident_bytes) != 0) {
+        resident_bytes = 0;
+    }
+    const struct metric metrics[] = {
+        {"keys", "Keys in the store", "gauge", kv.key_count},
+        {"keys_expiring", "Keys with a time to live", "gauge", kv.expiring_key_count},
+        {"keys_expired", "Keys removed because their time had come", "counter", kv.expired_count},
+        {"store_memory_bytes", "Memory of keys, values and tree", "gauge", kv.memory_bytes},
+        {"resident_memory_bytes", "Resident memory of the process", "gauge", resident_bytes},
+        {"log_lines_dropped", "Log lines dropped because nobody read them", "counter",
+         server->options.logger == NULL ? 0 : qr_logger_dropped_count(server->options.logger)},
+    };
+    write_all(text, metrics, sizeof(metrics) / sizeof(metrics[0]));
+}
+
+void metrics_text(struct server *server, struct buffer *out)
+{
+    uint8_t *room = buffer_reserve(out, METRICS_BYTES);
+
+    if (room == NULL) {
+        return;
+    }
+    struct text text = text_of((char *)room, METRICS_BYTES);
+    engine_counters(server, &text);
+    raft_gauges(server, &text);
+    server_metrics(server, &text);
+    store_metrics(server, &text);
+    ASSERT(!text.truncated);
+    out->end += text.length;
+}

@@ -1,0 +1,39 @@
+/* reply.h: replies as RESP2 or RESP3 bytes.
+ *
+ * Owns     nothing: it writes to a buffer, which keeps a failure of memory for later.
+ */
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef SERVER_REPLY_H
+#define SERVER_REPLY_H
+
+#include "kv/kv.h"
+#include "server/buffer.h"
+
+struct reply {
+    struct buffer *buffer; /* borrowed */
+    uint8_t protocol;      /* 2 or 3 */
+};
+
+/* Line ends within the text are written as blanks. */
+void reply_status(const struct reply *reply, const char *text);
+
+/* The same behind a dash: a code in capitals, then words. */
+void reply_error(const struct reply *reply, const char *text);
+void reply_integer(const struct reply *reply, int64_t value);
+void reply_bulk(const struct reply *reply, const void *data, size_t size_bytes);
+void reply_string(const struct reply *reply, const char *string);
+void reply_null(const struct reply *reply);
+
+/* Begin an array; its elements follow. */
+void reply_array(const struct reply *reply, size_t count);
+
+/* Begin a map of `count` pairs: in RESP2 an array of twice as many. */
+void reply_map(const struct reply *reply, size_t count);
+
+/* Lines of text for people: verbatim in RESP3, a bulk string in RESP2. */
+void reply_verbatim(const struct reply *reply, const char *data, size_t size_bytes);
+
+/* The sink for src/kv; borrowed as long as `reply`. */
+struct kv_reply_sink reply_sink(struct reply *reply);
+
+#endif
