@@ -1,0 +1,320 @@
+/* fake_engine.c: the engine's interface, without an engine. */
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "support/fake_engine.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/text.h"
+
+#define LOG_NAMES_MAX 32
+
+/* A test may have state that lives as long as its process. */
+static struct {
+    const char *name;
+    size_t count;
+} log_counts[LOG_NAMES_MAX];
+
+void qr_log(struct qr_logger *logger, enum qr_log_level level, const char *name, ...)
+{
+    (void)logger;
+    (void)level;
+    for (size_t i = 0; i < LOG_NAMES_MAX; i++) {
+        if (log_counts[i].name == NULL) {
+            log_counts[i].name = name;
+        }
+        if (strcmp(log_counts[i].name, name) == 0) {
+            log_counts[i].count++;
+            return;
+        }
+    }
+}
+
+size_t fake_log_count(const char *name)
+{
+    for (size_t i = 0; i < LOG_NAMES_MAX && log_counts[i].name != NULL; i++) {
+        if (strcmp(log_counts[i].name, name) == 0) {
+            return log_counts[i].count;
+        }
+    }
+    return 0;
+}
+
+uint64_t qr_logger_dropped_count(const struct qr_logger *logger)
+{
+    (void)logger;
+    return 0;
+}
+
+static void copy_string(char *out, size_t out_bytes, const char *string)
+{
+    struct text text = text_of(out, out_bytes);
+
+    text_string(&text, string);
+    ASSERT(!text.truncated);
+}
+
+void fake_engine_add_member(struct qr_engine *engine, uint64_t id, const char *name,
+                            const char *meta)
+{
+    struct qr_status *status = &engine->status;
+
+    ASSERT(status->member_count < QR_MEMBERS_MAX);
+    struct qr_member *member = &status->members[status->member_count++];
+    *member = (struct qr_member){.id = id, .is_voter = true, .health = QR_ALIVE};
+    copy_string(member->name, sizeof(member->name), name);
+    copy_string(member->meta, sizeof(member->meta), meta);
+    copy_string(member->address, sizeof(member->address), "127.0.0.1:7700");
+}
+
+static void end_first(struct qr_engine *engine)
+{
+    fake_engine_end(engine, 0, 0);
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+    struct qr_engine *engine = timer->data;
+
+    while (engine->is_automatic && engine->first != NULL) {
+        end_first(engine);
+    }
+}
+
+void fake_engine_init(struct qr_engine *engine, uv_loop_t *loop,
+                      const struct qr_state_machine *state_machine)
+{
+    *engine = (struct qr_engine){
+        .state_machine = state_machine,
+        .is_automatic = true,
+        .time_ns = UINT64_C(1700000000) * 1000000000,
+    };
+    uv_timer_init(loop, &engine->timer);
+    engine->timer.data = engine;
+    struct qr_status *status = &engine->status;
+    status->node_id = 1;
+    status->cluster_high = 0xc1;
+    status->cluster_low = 0xc2;
+    status->role = QR_LEADER;
+    status->term = 7;
+    status->has_leader = true;
+    status->leader_id = 1;
+    copy_string(status->name, sizeof(status->name), "n1");
+    copy_string(status->leader_name, sizeof(status->leader_name), "n1");
+    copy_string(status->leader_meta, sizeof(status->leader_meta), "client=127.0.0.1:7701");
+    fake_engine_add_member(engine, 1, "n1", "client=127.0.0.1:7701 http=127.0.0.1:7702");
+}
+
+void fake_engine_stop(struct qr_engine *engine)
+{
+    while (engine->first != NULL) {
+        fake_engine_end(engine, 0, QR_ERR_STOPPED);
+    }
+    engine->refusal = QR_ERR_STOPPED;
+    uv_close((uv_handle_t *)&engine->timer, NULL);
+}
+
+static struct fake_request *take(struct qr_engine *engine, size_t position)
+{
+    struct fake_request *before = NULL;
+    struct fake_request *request = engine->first;
+
+    ASSERT(position < engine->waiting_count);
+    for (size_t i = 0; i < position; i++) {
+        before = request;
+        request = request->next;
+    }
+    if (before == NULL) {
+        engine->first = request->next;
+    } else {
+        before->next = request->next;
+    }
+    if (engine->last == request) {
+        engine->last = before;
+    }
+    engine->waiting_count--;
+    return request;
+}
+
+static struct qr_result apply(struct qr_engine *engine, const struct qr_entry *entry)
+{
+    const struct qr_state_machine *machine = engine->state_machine;
+    struct qr_result result = {0};
+
+    int error = machine->apply(machine->context, entry, 1, &result);
+    ASSERT(error == 0);
+    for (size_t i = 0; i < engine->handler_count; i++) {
+        engine->handlers[i](engine->handler_arguments[i], entry);
+    }
+    return result;
+}
+
+static struct qr_entry next_entry(struct qr_engine *engine)
+{
+    engine->index++;
+    engine->status.last_index = engine->index;
+    engine->status.commit_index = engine->index;
+    engine->status.applied_index = engine->index;
+    return (struct qr_entry){
+        .index = engine->index,
+        .term = engine->status.term,
+        .timestamp_ns = engine->time_ns,
+    };
+}
+
+static void end_proposal(struct qr_engine *engine, const struct fake_request *request, int status)
+{
+    struct qr_result result = {0};
+    uint64_t index = 0;
+
+    if (status == 0) {
+        struct qr_entry entry = next_entry(engine);
+        entry.id = request->id;
+        entry.command = request->command;
+        entry.command_bytes = request->command_bytes;
+        entry.payload = request->payload;
+        entry.payload_bytes = request->payload_bytes;
+        entry.wants_result = true;
+        index = entry.index;
+        result = apply(engine, &entry);
+    }
+    request->propose_done(request->argument, status, index, status == 0 ? &result : NULL);
+}
+
+void fake_engine_end(struct qr_engine *engine, size_t position, int status)
+{
+    struct fake_request *request = take(engine, position);
+
+    if (request->is_read) {
+        request->read_done(request->argument, status, status == 0 ? engine->index : 0);
+    } else {
+        end_proposal(engine, request, status);
+    }
+    free(request);
+}
+
+void fake_engine_apply(struct qr_engine *engine, const char *command, const void *payload,
+                       size_t payload_bytes)
+{
+    struct qr_entry entry = next_entry(engine);
+
+    entry.command = command;
+    entry.command_bytes = strlen(command);
+    entry.payload = payload;
+    entry.payload_bytes = payload_bytes;
+    apply(engine, &entry);
+}
+
+static struct fake_request *add(struct qr_engine *engine, size_t payload_bytes)
+{
+    struct fake_request *request = calloc(1, sizeof(*request) + payload_bytes);
+
+    ASSERT(request != NULL);
+    if (engine->last == NULL) {
+        engine->first = request;
+    } else {
+        engine->last->next = request;
+    }
+    engine->last = request;
+    engine->waiting_count++;
+    if (engine->is_automatic) {
+        uv_timer_start(&engine->timer, on_timer, 0, 0);
+    }
+    return request;
+}
+
+int qr_propose(struct qr_engine *engine, const struct qr_proposal *proposal, qr_propose_done *done,
+               void *argument)
+{
+    if (engine->refusal != 0) {
+        return engine->refusal;
+    }
+    struct fake_request *request = add(engine, proposal->payload_bytes);
+    engine->proposal_count++;
+    request->propose_done = done;
+    request->argument = argument;
+    request->id = (struct qr_id){0xabc, engine->proposal_count};
+    ASSERT(proposal->command_bytes <= sizeof(request->command));
+    memcpy(request->command, proposal->command, proposal->command_bytes);
+    request->command_bytes = proposal->command_bytes;
+    memcpy(request->payload, proposal->payload, proposal->payload_bytes);
+    request->payload_bytes = proposal->payload_bytes;
+    return 0;
+}
+
+int qr_read_barrier(struct qr_engine *engine, qr_read_done *done, void *argument)
+{
+    if (engine->refusal != 0) {
+        return engine->refusal;
+    }
+    struct fake_request *request = add(engine, 0);
+    engine->barrier_count++;
+    request->is_read = true;
+    request->read_done = done;
+    request->argument = argument;
+    return 0;
+}
+
+bool qr_is_leader(struct qr_engine *engine)
+{
+    return engine->status.role == QR_LEADER;
+}
+
+uint64_t qr_log_time(struct qr_engine *engine)
+{
+    return engine->time_ns;
+}
+
+const char *qr_role_name(enum qr_role role)
+{
+    static const char *const names[] = {"learner", "follower", "pre_candidate", "candidate",
+                                        "leader"};
+
+    ASSERT((size_t)role < sizeof(names) / sizeof(names[0]));
+    return names[role];
+}
+
+const char *qr_health_name(enum qr_health health)
+{
+    static const char *const names[] = {"alive", "suspect", "dead", "left"};
+
+    ASSERT((size_t)health < sizeof(names) / sizeof(names[0]));
+    return names[health];
+}
+
+void qr_status(struct qr_engine *engine, struct qr_status *out)
+{
+    const struct qr_state_machine *machine = engine->state_machine;
+
+    *out = engine->status;
+    out->digest = machine->digest == NULL ? 0 : machine->digest(machine->context);
+}
+
+void qr_counters(struct qr_engine *engine, struct qr_counters *out)
+{
+    *out = engine->counters;
+}
+
+int qr_on_commit(struct qr_engine *engine, qr_commit_handler *handler, void *argument,
+                 uint64_t *token)
+{
+    if (engine->refusal != 0) {
+        return engine->refusal;
+    }
+    if (engine->handler_count == QR_COMMIT_HANDLERS_MAX) {
+        return QR_ERR_BUSY;
+    }
+    engine->handlers[engine->handler_count] = handler;
+    engine->handler_arguments[engine->handler_count] = argument;
+    engine->handler_count++;
+    *token = engine->handler_count;
+    return 0;
+}
+
+/* The last handler is the only one that a server has: tokens need not survive removals. */
+void qr_remove_commit_handler(struct qr_engine *engine, uint64_t token)
+{
+    ASSERT(token == engine->handler_count);
+    engine->handler_count--;
+}

@@ -1,0 +1,72 @@
+/* fake_engine.h: the engine's interface over one state machine and no cluster, for tests.
+ *
+ * Owns     the proposals and barriers that wait. A test decides when, in which order and how
+ *          each ends, and what status the server sees; nothing is ever done within a call.
+ * Does not know Raft. Link it in the place of the engine: it defines engine.h, and qr_log()
+ *          to count events by name.
+ * Threads  one.
+ */
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef SUPPORT_FAKE_ENGINE_H
+#define SUPPORT_FAKE_ENGINE_H
+
+#include <uv.h>
+
+#include "quorate/engine.h"
+
+struct fake_request {
+    struct fake_request *next;
+    bool is_read;
+    qr_propose_done *propose_done;
+    qr_read_done *read_done;
+    void *argument;
+    struct qr_id id;
+    char command[QR_COMMAND_BYTES_MAX];
+    size_t command_bytes;
+    size_t payload_bytes;
+    uint8_t payload[];
+};
+
+struct qr_engine {
+    const struct qr_state_machine *state_machine;
+    struct fake_request *first; /* what waits, in the order it came */
+    struct fake_request *last;
+    size_t proposal_count; /* taken so far */
+    size_t barrier_count;
+    size_t waiting_count; /* of both, now */
+    bool is_automatic;    /* a timer ends everything that waits, in order, with success */
+    uv_timer_t timer;
+    int refusal; /* what qr_propose() and qr_read_barrier() return, when not 0 */
+    uint64_t index;
+    uint64_t time_ns; /* log time */
+    struct qr_status status;
+    struct qr_counters counters;
+    qr_commit_handler *handlers[QR_COMMIT_HANDLERS_MAX];
+    void *handler_arguments[QR_COMMIT_HANDLERS_MAX];
+    size_t handler_count;
+};
+
+/* An automatic engine that leads, alone, with the name "n1" and id 1. */
+void fake_engine_init(struct qr_engine *engine, uv_loop_t *loop,
+                      const struct qr_state_machine *state_machine);
+
+/* End what waits with QR_ERR_STOPPED, and close the timer: the loop must run once more. */
+void fake_engine_stop(struct qr_engine *engine);
+
+/* End the request at `position` of those that wait, from 0, with `status`; a proposal that
+ * succeeds is applied now.
+ */
+void fake_engine_end(struct qr_engine *engine, size_t position, int status);
+
+/* Apply an entry that came from elsewhere. */
+void fake_engine_apply(struct qr_engine *engine, const char *command, const void *payload,
+                       size_t payload_bytes);
+
+/* One more member, alive and a voter. */
+void fake_engine_add_member(struct qr_engine *engine, uint64_t id, const char *name,
+                            const char *meta);
+
+/* How often an event was logged since the process began. */
+size_t fake_log_count(const char *name);
+
+#endif

@@ -1,0 +1,104 @@
+/* node_rig.h: a few whole nodes in one thread: memory disks, a network of queues, virtual time.
+ *
+ * Owns     the nodes, what is under way between them, a state machine of numbers for each,
+ *          and the record of what was promised to whom.
+ * Checks   at every step: all replicas apply the same at the same index; a read sees all that
+ *          was acknowledged before it was asked. At the end: what was acknowledged is there,
+ *          once; what was refused for certain is not.
+ */
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef SUPPORT_NODE_RIG_H
+#define SUPPORT_NODE_RIG_H
+
+#include "base/prng.h"
+#include "support/disk_memory.h"
+#include "support/heap.h"
+#include "node/node.h"
+
+#define RIG_NODES_MAX 5
+#define RIG_INDEX_MAX 20000
+#define RIG_PROPOSALS_MAX 20000
+
+struct rig_frame {
+    struct rig_frame *next;
+    int from;
+    int to;
+    bool is_seed; /* between a joiner and the member it dialed */
+    time_ns due_ns;
+    size_t size_bytes;
+    uint8_t bytes[];
+};
+
+enum rig_outcome {
+    RIG_WAITS,
+    RIG_DONE,
+    RIG_REFUSED, /* certainly not applied */
+    RIG_UNKNOWN,
+};
+
+struct rig_node {
+    struct rig *rig;
+    int number;
+    struct disk_memory disk;
+    struct node *node; /* NULL: down */
+    bool is_dialing;
+    int seed; /* the member it dialed, or -1 */
+    bool is_failed;
+    uint64_t applied_index;
+    uint64_t applied_count;
+};
+
+struct rig {
+    struct heap heap;
+    struct prng prng;
+    struct node_time time;
+    int count;
+    struct rig_node nodes[RIG_NODES_MAX];
+    struct rig_frame *frames;
+    bool is_cut[RIG_NODES_MAX][RIG_NODES_MAX]; /* from, to */
+    unsigned loss_percent;
+    unsigned repeat_percent;
+    time_ns delay_ns_max;
+    unsigned disk_percent; /* chance that a waiting operation happens in a step */
+    uint64_t segment_bytes;
+    uint64_t cache_bytes;
+    uint64_t value_at[RIG_INDEX_MAX]; /* what any replica applied there, plus 1 */
+    enum rig_outcome outcomes[RIG_PROPOSALS_MAX];
+    uint64_t proposal_count;
+    uint64_t done_count;
+    uint64_t acked_index; /* the highest that was acknowledged anywhere */
+    uint64_t read_floor[RIG_PROPOSALS_MAX];
+    uint64_t read_count;
+    uint64_t read_done_count;
+};
+
+void rig_init(struct rig *rig, int count, uint64_t seed);
+void rig_deinit(struct rig *rig);
+
+/* Start node `i` (again): node 0 bootstraps, the others join through any. */
+void rig_start(struct rig *rig, int i);
+
+/* Stop node `i` as a lost machine does: what was not synced is lost, in part. */
+void rig_crash(struct rig *rig, int i);
+
+/* Let a millisecond pass. */
+void rig_step(struct rig *rig);
+void rig_run(struct rig *rig, unsigned milliseconds);
+
+/* Propose the next number, or ask for a read, on node `i` if it is up. */
+void rig_propose(struct rig *rig, int i);
+void rig_read(struct rig *rig, int i);
+
+/* The node that leads in the highest term, or -1. */
+int rig_leader(const struct rig *rig);
+
+/* Whether `count` nodes are voters and all up nodes have applied the same, up to the end. */
+bool rig_is_settled(const struct rig *rig, size_t voter_count);
+
+/* Run until settled, at most so long; false when it did not come to that. */
+bool rig_settle(struct rig *rig, size_t voter_count, unsigned milliseconds_max);
+
+/* Assert what is said at the top. */
+void rig_check(const struct rig *rig);
+
+#endif

@@ -1,0 +1,77 @@
+/* test_base_error.c: every error has a name, a text and a class. */
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "support/unit.h"
+
+#include <string.h>
+
+#include "quorate/error.h"
+
+static const int errors[] = {
+#define X(name, value, kind, text) name,
+    QR_ERROR_MAP(X)
+#undef X
+};
+
+static void each_error_has_a_name_a_text_and_a_class(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(errors); i++) {
+        const char *name = qr_error_name(errors[i]);
+        const char *text = qr_error_text(errors[i]);
+        assert_memory_equal(name, "QR_ERR_", 7);
+        assert_string_not_equal(name, "QR_ERR_?");
+        assert_true(strlen(text) > 0);
+        assert_int_not_equal(text[strlen(text) - 1], '.');
+        assert_int_not_equal(qr_error_class_of(errors[i]), QR_CLASS_NONE);
+    }
+}
+
+static void errors_are_numbered_downwards_without_gaps(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(errors); i++) {
+        assert_int_equal(errors[i], -1 - (int)i);
+    }
+}
+
+static void names_and_texts_stand_for_one_error_each(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(errors); i++) {
+        for (size_t j = i + 1; j < COUNT_OF(errors); j++) {
+            assert_string_not_equal(qr_error_name(errors[i]), qr_error_name(errors[j]));
+            assert_string_not_equal(qr_error_text(errors[i]), qr_error_text(errors[j]));
+        }
+    }
+}
+
+static void success_and_unknown_numbers_are_told_apart(void **state)
+{
+    (void)state;
+    assert_string_equal(qr_error_name(0), "QR_OK");
+    assert_int_equal(qr_error_class_of(0), QR_CLASS_NONE);
+    assert_string_equal(qr_error_name(-9999), "QR_ERR_?");
+    assert_string_equal(qr_error_name(1), "QR_ERR_?");
+    assert_int_equal(qr_error_class_of(-9999), QR_CLASS_FATAL);
+}
+
+static void only_a_timeout_and_a_cancellation_leave_the_outcome_unknown(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(errors); i++) {
+        int is_unknown = qr_error_class_of(errors[i]) == QR_CLASS_UNKNOWN;
+        assert_int_equal(is_unknown, errors[i] == QR_ERR_TIMEOUT || errors[i] == QR_ERR_CANCELLED);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(each_error_has_a_name_a_text_and_a_class),
+        cmocka_unit_test(errors_are_numbered_downwards_without_gaps),
+        cmocka_unit_test(names_and_texts_stand_for_one_error_each),
+        cmocka_unit_test(success_and_unknown_numbers_are_told_apart),
+        cmocka_unit_test(only_a_timeout_and_a_cancellation_leave_the_outcome_unknown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,467 @@
+/* test_engine_alone.c: a cluster of one, on the caller's loop: options, writes, reads, ends. */
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "support/unit.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <uv.h>
+
+#include "quorate/engine.h"
+#include "quorate/wal.h"
+#include "support/tally.h"
+
+struct bench {
+    uv_loop_t loop;
+    char directory[64];
+    char address[32];
+    struct tally tally;
+    struct qr_engine *engine;
+    char detail[QR_ERROR_DETAIL_BYTES];
+    struct qr_status status;
+    int stopped_count;
+    int stopped_status;
+    int answer_count;
+    int answer_status;
+    uint64_t answer_index;
+    uint64_t answer_sum;
+    int read_count;
+    int read_status;
+    uint64_t read_index;
+    int chain_left; /* proposals that follow one another, each from the callback before */
+    uint64_t token;
+    int handled_count;
+};
+
+static void on_stopped(void *argument, int status, const char *reason)
+{
+    struct bench *bench = argument;
+    assert_non_null(reason);
+    bench->stopped_count++;
+    bench->stopped_status = status;
+}
+
+static struct qr_engine_options options_of(struct bench *bench)
+{
+    return (struct qr_engine_options){
+        .size_bytes = sizeof(struct qr_engine_options),
+        .state_machine = &bench->tally.machine,
+        .name = "n1",
+        .data_directory = bench->directory,
+        .peer_address = bench->address,
+        .is_bootstrap = true,
+        .limits = qr_limits_default(),
+        .loop = &bench->loop,
+        .on_stopped = on_stopped,
+        .argument = bench,
+    };
+}
+
+static int setup(void **state)
+{
+    struct bench *bench = calloc(1, sizeof(*bench));
+    assert_int_equal(uv_loop_init(&bench->loop), 0);
+    temporary_directory(bench->directory);
+    free_address(bench->address);
+    tally_init(&bench->tally);
+    *state = bench;
+    return 0;
+}
+
+static void open_engine(struct bench *bench)
+{
+    struct qr_engine_options options = options_of(bench);
+    bench->stopped_count = 0;
+    int status = qr_engine_open(&options, &bench->engine, bench->detail);
+    if (status != 0) {
+        print_message("%s\n", bench->detail);
+    }
+    assert_int_equal(status, 0);
+}
+
+static void close_engine(struct bench *bench)
+{
+    qr_engine_stop(bench->engine);
+    while (bench->stopped_count == 0) {
+        uv_run(&bench->loop, UV_RUN_ONCE);
+    }
+    assert_int_equal(bench->stopped_count, 1);
+    qr_engine_free(bench->engine);
+    bench->engine = NULL;
+}
+
+static int teardown(void **state)
+{
+    struct bench *bench = *state;
+    if (bench->engine != NULL) {
+        close_engine(bench);
+    }
+    assert_int_equal(uv_run(&bench->loop, UV_RUN_NOWAIT), 0);
+    assert_int_equal(uv_loop_close(&bench->loop), 0);
+    tally_deinit(&bench->tally);
+    temporary_directory_remove(bench->directory);
+    free(bench);
+    return 0;
+}
+
+static void on_answer(void *argument, int status, uint64_t index, const struct qr_result *result)
+{
+    struct bench *bench = argument;
+    bench->answer_count++;
+    bench->answer_status = status;
+    bench->answer_index = index;
+    assert_true((result != NULL) == (status == 0));
+    if (result != NULL) {
+        memcpy(&bench->answer_sum, result->data, sizeof(bench->answer_sum));
+    }
+}
+
+static int propose(struct bench *bench, const char *payload, qr_propose_done *done)
+{
+    struct qr_proposal proposal = {
+        .command = "add",
+        .command_bytes = 3,
+        .payload = payload,
+        .payload_bytes = strlen(payload),
+    };
+    return qr_propose(bench->engine, &proposal, done, bench);
+}
+
+static void wait_for_answers(struct bench *bench, int count)
+{
+    while (bench->answer_count < count) {
+        uv_run(&bench->loop, UV_RUN_ONCE);
+    }
+}
+
+static void on_read(void *argument, int status, uint64_t index)
+{
+    struct bench *bench = argument;
+    bench->read_count++;
+    bench->read_status = status;
+    bench->read_index = index;
+}
+
+static void a_proposal_is_applied_and_answered_with_its_result(void **state)
+{
+    struct bench *bench = *state;
+    open_engine(bench);
+    assert_int_equal(propose(bench, "\x05", on_answer), 0);
+    assert_int_equal(bench->answer_count, 0); /* never from within the call */
+    assert_int_equal(propose(bench, "\x07\x01", on_answer), 0);
+    wait_for_answers(bench, 2);
+    assert_int_equal(bench->answer_status, 0);
+    assert_int_equal(bench->answer_sum, 13);
+    assert_true(bench->answer_index > 1);
+}
+
+static void a_read_barrier_comes_after_what_was_answered(void **state)
+{
+    struct bench *bench = *state;
+    open_engine(bench);
+    assert_int_equal(propose(bench, "\x05", on_answer), 0);
+    wait_for_answers(bench, 1);
+    assert_int_equal(qr_read_barrier(bench->engine, on_read, bench), 0);
+    assert_int_equal(bench->read_count, 0);
+    while (bench->read_count == 0) {
+        uv_run(&bench->loop, UV_RUN_ONCE);
+    }
+    assert_int_equal(bench->read_status, 0);
+    assert_true(bench->read_index >= bench->answer_index);
+}
+
+static void the_status_is_one_picture(void **state)
+{
+    struct bench *bench = *state;
+    open_engine(bench);
+    assert_int_equal(propose(bench, "\x05", on_answer), 0);
+    wait_for_answers(bench, 1);
+    qr_status(bench->engine, &bench->status);
+    const struct qr_status *status = &bench->status;
+    assert_string_equal(status->name, "n1");
+    assert_int_equal(status->role, QR_LEADER);
+    assert_true(status->has_leader);
+    assert_true(status->leader_id == status->node_id);
+    assert_string_equal(status->leader_name, "n1");
+    assert_int_equal(status->applied_index, bench->answer_index);
+    assert_int_equal(status->commit_index, bench->answer_index);
+    assert_int_equal(status->digest, 5);
+    assert_int_equal(status->member_count, 1);
+    assert_true(status->members[0].is_voter);
+    assert_int_equal(status->members[0].health, QR_ALIVE);
+    assert_string_equal(status->members[0].address, bench->address);
+    assert_int_equal(status->members[0].match_index, bench->answer_index);
+    assert_true(qr_is_leader(bench->engine));
+    assert_true(status->cluster_high != 0 || status->cluster_low != 0);
+
+    struct qr_counters counters;
+    qr_counters(bench->engine, &counters);
+    assert_int_equal(counters.proposals, 1);
+    assert_int_equal(counters.proposals_failed, 0);
+    assert_int_equal(counters.entries_applied, 1);
+    assert_true(counters.log_syncs >= 1 && counters.log_written_bytes > 0);
+}
+
+static void a_restart_keeps_what_was_answered(void **state)
+{
+    struct bench *bench = *state;
+    open_engine(bench);
+    for (int i = 0; i < 100; i++) {
+        assert_int_equal(propose(bench, "\x01", on_answer), 0);
+    }
+    wait_for_answers(bench, 100);
+    assert_int_equal(bench->answer_status, 0);
+    uint64_t index = bench->answer_index;
+    qr_status(bench->engine, &bench->status);
+    uint64_t id = bench->status.node_id;
+    close_engine(bench);
+
+    tally_deinit(&bench->tally);
+    tally_init(&bench->tally);
+    open_engine(bench);
+    assert_int_equal(qr_read_barrier(bench->engine, on_read, bench), 0);
+    while (bench->read_count == 0) {
+        uv_run(&bench->loop, UV_RUN_ONCE);
+    }
+    assert_int_equal(bench->read_status, 0);
+    assert_true(bench->read_index >= index);
+    assert_int_equal(tally_sum(&bench->tally), 100);
+    qr_status(bench->engine, &bench->status);
+    assert_true(bench->status.node_id == id);
+}
+
+static void on_chain(void *argument, int status, uint64_t index, const struct qr_result *result)
+{
+    struct bench *bench = argument;
+    on_answer(argument, status, index, result);
+    if (bench->chain_left > 0) {
+        bench->chain_left--;
+        assert_int_equal(propose(bench, "\x01", on_chain), 0);
+    }
+}
+
+static void a_callback_may_propose_again(void **state)
+{
+    struct bench *bench = *state;
+    open_engine(bench);
+    bench->chain_left = 20;
+    assert_int_equal(propose(bench, "\x01", on_chain), 0);
+    wait_for_answers(bench, 21);
+    assert_int_equal(bench->answer_sum, 21);
+}
+
+static void on_commit_once(void *argument, const struct qr_entry *entry)
+{
+    struct bench *bench = argument;
+    assert_int_equal(entry->command_bytes, 3);
+    assert_memory_equal(entry->command, "add", 3);
+    bench->handled_count++;
+    qr_remove_commit_handler(bench->engine, bench->token);
+    assert_int_equal(qr_on_commit(bench->engine, on_commit_once, bench, &bench->token), 0);
+}
+
+static void a_commit_handler_may_remove_and_add_while_it_runs(void **state)
+{
+    struct bench *bench = *state;
+    open_engine(bench);
+    assert_int_equal(qr_on_commit(bench->engine, on_commit_once, bench, &bench->token), 0);
+    for (int i = 0; i < 10; i++) {
+        assert_int_equal(propose(bench, "\x01", on_answer), 0);
+    }
+    wait_for_answers(bench, 10);
+    assert_int_equal(bench->handled_count, 10); /* once an entry, by one handler or the next */
+    qr_remove_commit_handler(bench->engine, bench->token);
+    qr_remove_commit_handler(bench->engine, 4711);
+    assert_int_equal(propose(bench, "\x01", on_answer), 0);
+    wait_for_answers(bench, 11);
+    assert_int_equal(bench->handled_count, 10);
+}
+
+static void handlers_are_bounded(void **state)
+{
+    struct bench *bench = *state;
+    open_engine(bench);
+    uint64_t token = 0;
+    for (int i = 0; i < QR_COMMIT_HANDLERS_MAX; i++) {
+        assert_int_equal(qr_on_commit(bench->engine, on_commit_once, bench, &token), 0);
+    }
+    assert_int_equal(qr_on_commit(bench->engine, on_commit_once, bench, &token), QR_ERR_BUSY);
+}
+
+static void a_proposal_out_of_bounds_is_refused_at_once(void **state)
+{
+    struct bench *bench = *state;
+    open_engine(bench);
+    struct qr_proposal proposal = {.command = "c", .command_bytes = QR_COMMAND_BYTES_MAX + 1};
+    assert_int_equal(qr_propose(bench->engine, &proposal, on_answer, bench), QR_ERR_INVALID);
+    proposal.command_bytes = 0;
+    assert_int_equal(qr_propose(bench->engine, &proposal, on_answer, bench), QR_ERR_INVALID);
+    proposal.payload = bench;
+    proposal.payload_bytes = qr_limits_default().max_message_bytes + 1;
+    assert_int_equal(qr_propose(bench->engine, &proposal, on_answer, bench), QR_ERR_TOO_LARGE);
+    assert_int_equal(bench->answer_count, 0);
+}
+
+static void stopping_answers_who_waits_and_then_everybody(void **state)
+{
+    struct bench *bench = *state;
+    open_engine(bench);
+    assert_int_equal(propose(bench, "\x01", on_answer), 0);
+    assert_int_equal(qr_read_barrier(bench->engine, on_read, bench), 0);
+    qr_engine_stop(bench->engine);
+    while (bench->stopped_count == 0) {
+        uv_run(&bench->loop, UV_RUN_ONCE);
+    }
+    assert_int_equal(bench->stopped_status, 0);
+    assert_int_equal(bench->answer_count, 1);
+    assert_int_equal(bench->read_count, 1);
+    assert_int_equal(propose(bench, "\x01", on_answer), QR_ERR_STOPPED);
+    assert_int_equal(qr_read_barrier(bench->engine, on_read, bench), QR_ERR_STOPPED);
+    assert_int_equal(qr_on_commit(bench->engine, on_commit_once, bench, &bench->token),
+                     QR_ERR_STOPPED);
+    qr_status(bench->engine, &bench->status);
+    assert_true(bench->status.is_stopped);
+    assert_false(qr_is_leader(bench->engine));
+    qr_engine_free(bench->engine);
+    bench->engine = NULL;
+}
+
+static void a_state_machine_that_fails_stops_its_engine(void **state)
+{
+    struct bench *bench = *state;
+    open_engine(bench);
+    assert_int_equal(propose(bench, "\x01", on_answer), 0);
+    wait_for_answers(bench, 1);
+    tally_fail(&bench->tally, QR_ERR_NO_MEMORY);
+    assert_int_equal(propose(bench, "\x01", on_answer), 0);
+    while (bench->stopped_count == 0) {
+        uv_run(&bench->loop, UV_RUN_ONCE);
+    }
+    assert_int_equal(bench->stopped_status, QR_ERR_NO_MEMORY);
+    assert_int_equal(bench->answer_count, 2);
+    assert_int_not_equal(bench->answer_status, 0);
+    qr_engine_free(bench->engine);
+    bench->engine = NULL;
+}
+
+static void options_out_of_bounds_are_named(void **state)
+{
+    struct bench *bench = *state;
+    struct qr_engine_options good = options_of(bench);
+    struct qr_engine_options bad[12];
+    const char *names[] = {"size_bytes",     "state_machine",         "name",
+                           "data_directory", "peer_address",          "advertise_address",
+                           "join",           "is_bootstrap and join", "meta",
+                           "max_log_bytes",  "heartbeat_interval_ms", "segment_bytes"};
+    char meta[QR_META_BYTES_MAX + 1];
+    memset(meta, 'm', QR_META_BYTES_MAX);
+    meta[QR_META_BYTES_MAX] = '\0';
+    for (size_t i = 0; i < COUNT_OF(bad); i++) {
+        bad[i] = good;
+    }
+    bad[0].size_bytes--;
+    bad[1].state_machine = NULL;
+    bad[2].name = "N 1";
+    bad[3].data_directory = "";
+    bad[4].peer_address = "nowhere";
+    bad[5].advertise_address = "0.0.0.0:7700";
+    bad[6].join = "127.0.0.1:1,x";
+    bad[6].is_bootstrap = false;
+    bad[7].join = "127.0.0.1:1";
+    bad[8].meta = meta;
+    bad[9].limits.max_log_bytes = 0;
+    bad[10].limits.heartbeat_interval_ms = bad[10].limits.election_timeout_min_ms;
+    bad[11].limits.segment_bytes = bad[11].limits.max_message_bytes / 4096 * 4096;
+    for (size_t i = 0; i < COUNT_OF(bad); i++) {
+        int status = qr_engine_open(&bad[i], &bench->engine, bench->detail);
+        assert_true(status == QR_ERR_INVALID || status == QR_ERR_ADDRESS);
+        assert_memory_equal(bench->detail, names[i], strlen(names[i]));
+    }
+    bench->engine = NULL;
+}
+
+static void what_cannot_be_had_leaves_nothing_behind(void **state)
+{
+    struct bench *bench = *state;
+    open_engine(bench);
+    struct qr_engine_options options = options_of(bench);
+    struct qr_engine *second = NULL;
+    assert_int_equal(qr_engine_open(&options, &second, bench->detail), QR_ERR_LOCKED);
+    assert_non_null(strstr(bench->detail, bench->directory));
+    char other[64];
+    temporary_directory(other);
+    options.data_directory = other;
+    assert_int_equal(qr_engine_open(&options, &second, bench->detail), QR_ERR_ADDRESS);
+    assert_non_null(strstr(bench->detail, bench->address));
+    options.loop = NULL;
+    assert_int_equal(qr_engine_open(&options, &second, bench->detail), QR_ERR_ADDRESS);
+    assert_null(second);
+    temporary_directory_remove(other);
+}
+
+static void count_line(void *argument, const char *line)
+{
+    int *count = argument;
+    assert_true(line[0] != '\0');
+    (*count)++;
+}
+
+static void a_log_can_be_looked_into_when_no_node_uses_it(void **state)
+{
+    struct bench *bench = *state;
+    struct qr_wal_summary summary;
+    int lines = 0;
+    open_engine(bench);
+    assert_int_equal(propose(bench, "\x05", on_answer), 0);
+    wait_for_answers(bench, 1);
+    assert_int_equal(qr_wal_inspect(bench->directory, false, NULL, NULL, &summary, bench->detail),
+                     QR_ERR_LOCKED);
+    qr_status(bench->engine, &bench->status);
+    close_engine(bench);
+    assert_int_equal(
+        qr_wal_inspect(bench->directory, true, count_line, &lines, &summary, bench->detail), 0);
+    assert_true(summary.node_id == bench->status.node_id);
+    assert_true(summary.cluster_high == bench->status.cluster_high);
+    assert_string_equal(summary.name, "n1");
+    assert_int_equal(summary.last_index, bench->status.last_index);
+    assert_int_equal(summary.entry_count, bench->status.last_index);
+    assert_int_equal(summary.term, bench->status.term);
+    assert_int_equal(lines, summary.segment_count + summary.batch_count + summary.entry_count +
+                                (summary.is_torn ? 1 : 0));
+    assert_int_equal(
+        qr_wal_inspect("/nonexistent/directory", false, NULL, NULL, &summary, bench->detail),
+        QR_ERR_NOT_FOUND);
+}
+
+static void the_defaults_are_within_their_bounds(void **state)
+{
+    struct bench *bench = *state;
+    struct qr_limits limits = qr_limits_default();
+    assert_int_equal(qr_limits_check(&limits, bench->detail), 0);
+    limits.election_timeout_min_ms = 5;
+    assert_int_equal(qr_limits_check(&limits, bench->detail), QR_ERR_INVALID);
+    assert_string_equal(bench->detail, "election_timeout_min_ms: 5 is out of bounds, 10..60000");
+}
+
+#define ENGINE_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        ENGINE_TEST(the_defaults_are_within_their_bounds),
+        ENGINE_TEST(options_out_of_bounds_are_named),
+        ENGINE_TEST(a_proposal_is_applied_and_answered_with_its_result),
+        ENGINE_TEST(a_read_barrier_comes_after_what_was_answered),
+        ENGINE_TEST(the_status_is_one_picture),
+        ENGINE_TEST(a_restart_keeps_what_was_answered),
+        ENGINE_TEST(a_callback_may_propose_again),
+        ENGINE_TEST(a_commit_handler_may_remove_and_add_while_it_runs),
+        ENGINE_TEST(handlers_are_bounded),
+        ENGINE_TEST(a_proposal_out_of_bounds_is_refused_at_once),
+        ENGINE_TEST(stopping_answers_who_waits_and_then_everybody),
+        ENGINE_TEST(a_state_machine_that_fails_stops_its_engine),
+        ENGINE_TEST(what_cannot_be_had_leaves_nothing_behind),
+        ENGINE_TEST(a_log_can_be_looked_into_when_no_node_uses_it),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,359 @@
+/* test_engine_cluster.c: three engines in one process, each on a thread of its own. */
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "support/unit.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/assert.h"
+#include "quorate/engine.h"
+#include "runtime/clock.h"
+#include "support/tally.h"
+
+#define NODES 3
+#define WAIT_NS (30 * NS_PER_S)
+
+struct member {
+    char directory[64];
+    char address[32];
+    struct tally tally;
+    struct qr_engine *engine;
+    struct qr_status status;
+};
+
+struct bench {
+    struct member members[NODES];
+    pthread_mutex_t mutex;
+    pthread_cond_t changed;
+    int answer_count;
+    int answers_ok;
+    int answers_unknown; /* neither ok nor certainly not */
+    int last_status;
+};
+
+static void pause_a_little(void)
+{
+    struct timespec wait = {.tv_nsec = 5000000};
+    (void)nanosleep(&wait, NULL);
+}
+
+static void open_member(struct bench *bench, size_t at)
+{
+    struct member *member = &bench->members[at];
+    char name[8];
+    char detail[QR_ERROR_DETAIL_BYTES];
+    (void)snprintf(name, sizeof(name), "n%zu", at + 1);
+    struct qr_engine_options options = {
+        .size_bytes = sizeof(options),
+        .state_machine = &member->tally.machine,
+        .name = name,
+        .data_directory = member->directory,
+        .peer_address = member->address,
+        .meta = name,
+        .is_bootstrap = at == 0,
+        .join = at == 0 ? NULL : bench->members[0].address,
+        .limits = qr_limits_default(),
+    };
+    /* Sanitizers and a busy machine are slow; elections are not what is tested here. */
+    options.limits.election_timeout_min_ms = 500;
+    options.limits.election_timeout_max_ms = 1000;
+    options.limits.segment_bytes = UINT64_C(1) << 20;
+    options.limits.max_message_bytes = UINT64_C(1) << 16;
+    int status = qr_engine_open(&options, &member->engine, detail);
+    if (status != 0) {
+        print_message("%s\n", detail);
+    }
+    assert_int_equal(status, 0);
+}
+
+/* The member that leads and says so, or NULL. */
+static struct member *find_leader(struct bench *bench)
+{
+    for (size_t i = 0; i < NODES; i++) {
+        if (bench->members[i].engine != NULL && qr_is_leader(bench->members[i].engine)) {
+            return &bench->members[i];
+        }
+    }
+    return NULL;
+}
+
+static size_t count_voters(const struct qr_status *status)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < status->member_count; i++) {
+        count += status->members[i].is_voter ? 1 : 0;
+    }
+    return count;
+}
+
+/* Wait until every open engine knows a leader and all members as voters. */
+static void wait_for_voters(struct bench *bench)
+{
+    time_ns limit_ns = runtime_now_ns() + WAIT_NS;
+    bool is_whole = false;
+    while (!is_whole) {
+        assert_true(runtime_now_ns() < limit_ns);
+        pause_a_little();
+        is_whole = true;
+        for (size_t i = 0; i < NODES; i++) {
+            struct member *member = &bench->members[i];
+            if (member->engine != NULL) {
+                qr_status(member->engine, &member->status);
+                is_whole =
+                    is_whole && member->status.has_leader && count_voters(&member->status) == NODES;
+            }
+        }
+    }
+}
+
+static int setup(void **state)
+{
+    struct bench *bench = calloc(1, sizeof(*bench));
+    pthread_mutex_init(&bench->mutex, NULL);
+    pthread_cond_init(&bench->changed, NULL);
+    for (size_t i = 0; i < NODES; i++) {
+        temporary_directory(bench->members[i].directory);
+        free_address(bench->members[i].address);
+        tally_init(&bench->members[i].tally);
+        open_member(bench, i);
+    }
+    wait_for_voters(bench);
+    *state = bench;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct bench *bench = *state;
+    for (size_t i = 0; i < NODES; i++) {
+        qr_engine_free(bench->members[i].engine);
+        tally_deinit(&bench->members[i].tally);
+        temporary_directory_remove(bench->members[i].directory);
+    }
+    pthread_cond_destroy(&bench->changed);
+    pthread_mutex_destroy(&bench->mutex);
+    free(bench);
+    return 0;
+}
+
+static void on_answer(void *argument, int status, uint64_t index, const struct qr_result *result)
+{
+    struct bench *bench = argument;
+    pthread_mutex_lock(&bench->mutex);
+    bench->answer_count++;
+    bench->last_status = status;
+    if (status == 0) {
+        ASSERT(index > 0 && result != NULL && result->size_bytes == sizeof(uint64_t));
+        bench->answers_ok++;
+    } else if (status == QR_ERR_TIMEOUT || status == QR_ERR_STOPPED) {
+        bench->answers_unknown++;
+    }
+    pthread_cond_broadcast(&bench->changed);
+    pthread_mutex_unlock(&bench->mutex);
+}
+
+static void on_read(void *argument, int status, uint64_t index)
+{
+    struct bench *bench = argument;
+    pthread_mutex_lock(&bench->mutex);
+    bench->answer_count++;
+    bench->last_status = status;
+    bench->answers_ok += status == 0 && index > 0 ? 1 : 0;
+    pthread_cond_broadcast(&bench->changed);
+    pthread_mutex_unlock(&bench->mutex);
+}
+
+static void wait_for_answers(struct bench *bench, int count)
+{
+    pthread_mutex_lock(&bench->mutex);
+    while (bench->answer_count < count) {
+        pthread_cond_wait(&bench->changed, &bench->mutex);
+    }
+    bench->answer_count -= count;
+    pthread_mutex_unlock(&bench->mutex);
+}
+
+static void propose_one(struct bench *bench, struct member *member)
+{
+    uint8_t payload = 1;
+    struct qr_proposal proposal = {.payload = &payload, .payload_bytes = 1};
+    assert_int_equal(qr_propose(member->engine, &proposal, on_answer, bench), 0);
+}
+
+static struct member *find_follower(struct bench *bench)
+{
+    const struct member *leader = find_leader(bench);
+    for (size_t i = 0; i < NODES; i++) {
+        if (bench->members[i].engine != NULL && &bench->members[i] != leader) {
+            return &bench->members[i];
+        }
+    }
+    return NULL;
+}
+
+/* A read barrier through `member`: then its own state has all that was answered. */
+static void read_through(struct bench *bench, struct member *member)
+{
+    bool is_read = false;
+    while (!is_read) {
+        assert_int_equal(qr_read_barrier(member->engine, on_read, bench), 0);
+        wait_for_answers(bench, 1);
+        is_read = bench->last_status == 0;
+    }
+}
+
+static void a_write_through_a_follower_is_everywhere(void **state)
+{
+    struct bench *bench = *state;
+    for (int i = 0; i < 200; i++) {
+        propose_one(bench, find_follower(bench));
+    }
+    wait_for_answers(bench, 200);
+    assert_int_equal(bench->answers_ok, 200);
+    for (size_t i = 0; i < NODES; i++) {
+        read_through(bench, &bench->members[i]);
+        assert_int_equal(tally_sum(&bench->members[i].tally), 200);
+        struct qr_status *status = &bench->members[i].status;
+        qr_status(bench->members[i].engine, status);
+        assert_int_equal(status->digest, 200);
+        assert_int_equal(status->member_count, NODES);
+        for (size_t k = 0; k < NODES; k++) {
+            assert_int_equal(status->members[k].health, QR_ALIVE);
+        }
+        assert_string_equal(status->leader_meta, status->leader_name);
+    }
+}
+
+/* Propose until one goes through; how often it surely or maybe was applied. */
+static void propose_until_ok(struct bench *bench, struct member *member)
+{
+    time_ns limit_ns = runtime_now_ns() + WAIT_NS;
+    int before = bench->answers_ok;
+    while (bench->answers_ok == before) {
+        assert_true(runtime_now_ns() < limit_ns);
+        propose_one(bench, member);
+        wait_for_answers(bench, 1);
+    }
+}
+
+/* Wait until `member` takes the one at this address, and no other, for missing. */
+static void wait_until_only_missing(struct member *member, const char *address)
+{
+    time_ns limit_ns = runtime_now_ns() + WAIT_NS;
+    bool is_so = false;
+    while (!is_so) {
+        assert_true(runtime_now_ns() < limit_ns);
+        pause_a_little();
+        qr_status(member->engine, &member->status);
+        is_so = true;
+        for (size_t i = 0; i < NODES; i++) {
+            const struct qr_member *told = &member->status.members[i];
+            bool is_missing = told->health != QR_ALIVE;
+            is_so = is_so && is_missing == (strcmp(told->address, address) == 0);
+        }
+    }
+}
+
+static void the_rest_goes_on_when_the_leader_ends_and_it_catches_up(void **state)
+{
+    struct bench *bench = *state;
+    propose_until_ok(bench, &bench->members[0]);
+    struct member *leader = find_leader(bench);
+    assert_non_null(leader);
+    size_t gone = (size_t)(leader - bench->members);
+    qr_engine_free(leader->engine);
+    leader->engine = NULL;
+    size_t left = gone == 0 ? 1 : 0;
+    propose_until_ok(bench, &bench->members[left]);
+    for (int i = 0; i < 50; i++) {
+        propose_until_ok(bench, &bench->members[left]);
+    }
+    wait_until_only_missing(&bench->members[left], bench->members[gone].address);
+
+    tally_deinit(&leader->tally);
+    tally_init(&leader->tally);
+    open_member(bench, gone);
+    wait_for_voters(bench);
+    read_through(bench, leader);
+    read_through(bench, &bench->members[left]);
+    uint64_t sum = tally_sum(&bench->members[left].tally);
+    assert_int_equal(tally_sum(&leader->tally), sum);
+    assert_true(sum >= (uint64_t)bench->answers_ok - 2 &&
+                sum <= (uint64_t)(bench->answers_ok + bench->answers_unknown));
+}
+
+struct caller {
+    struct bench *bench;
+    struct member *member;
+    pthread_t thread;
+};
+
+static void *call_much(void *argument)
+{
+    struct caller *caller = argument;
+    struct qr_status *status = calloc(1, sizeof(*status));
+    for (int i = 0; i < 50; i++) {
+        uint8_t payload = 1;
+        struct qr_proposal proposal = {.payload = &payload, .payload_bytes = 1};
+        ASSERT(qr_propose(caller->member->engine, &proposal, on_answer, caller->bench) == 0);
+        qr_status(caller->member->engine, status);
+        ASSERT(status->applied_index <= status->commit_index);
+        struct qr_counters counters;
+        qr_counters(caller->member->engine, &counters);
+        ASSERT(qr_log_time(caller->member->engine) > 0);
+        (void)qr_is_leader(caller->member->engine);
+    }
+    free(status);
+    return NULL;
+}
+
+static void every_call_may_come_from_any_thread(void **state)
+{
+    struct bench *bench = *state;
+    struct caller callers[6];
+    for (size_t i = 0; i < COUNT_OF(callers); i++) {
+        callers[i].bench = bench;
+        callers[i].member = &bench->members[i % NODES];
+        assert_int_equal(pthread_create(&callers[i].thread, NULL, call_much, &callers[i]), 0);
+    }
+    for (size_t i = 0; i < COUNT_OF(callers); i++) {
+        pthread_join(callers[i].thread, NULL);
+    }
+    wait_for_answers(bench, 300);
+    assert_int_equal(bench->answers_ok, 300);
+    read_through(bench, &bench->members[1]);
+    assert_int_equal(tally_sum(&bench->members[1].tally), 300);
+}
+
+static void calls_after_the_end_are_answered(void **state)
+{
+    struct bench *bench = *state;
+    struct member *member = &bench->members[2];
+    qr_engine_stop(member->engine);
+    do {
+        pause_a_little();
+        qr_status(member->engine, &member->status);
+    } while (!member->status.is_stopped);
+    uint8_t payload = 1;
+    struct qr_proposal proposal = {.payload = &payload, .payload_bytes = 1};
+    assert_int_equal(qr_propose(member->engine, &proposal, on_answer, bench), QR_ERR_STOPPED);
+    uint64_t token = 0;
+    assert_int_equal(qr_on_commit(member->engine, NULL, NULL, &token), QR_ERR_STOPPED);
+    assert_false(qr_is_leader(member->engine));
+    assert_true(qr_log_time(member->engine) > 0);
+}
+
+#define CLUSTER_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        CLUSTER_TEST(a_write_through_a_follower_is_everywhere),
+        CLUSTER_TEST(every_call_may_come_from_any_thread),
+        CLUSTER_TEST(calls_after_the_end_are_answered),
+        CLUSTER_TEST(the_rest_goes_on_when_the_leader_ends_and_it_catches_up),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
