@@ -84,18 +84,23 @@ uint64_t cli_number_option(struct argp_state *state, const char *name, const cha
     return value;
 }
 
+/* A reader that has seen enough, like head(1), needs no complaint. */
+static int output_failed(void)
+{
+    return errno == EPIPE ? CLI_FAILED
+                          : cli_complain(CLI_FAILED, "standard output cannot be written");
+}
+
 int cli_print_line(const char *line)
 {
-    puts(line);
-    return ferror(stdout) ? CLI_FAILED : CLI_DONE;
+    errno = 0;
+    return puts(line) < 0 ? output_failed() : CLI_DONE;
 }
 
 int cli_flush(void)
 {
-    if (fflush(stdout) != 0 || ferror(stdout)) {
-        return cli_complain(CLI_FAILED, "standard output cannot be written");
-    }
-    return CLI_DONE;
+    errno = 0;
+    return fflush(stdout) != 0 || ferror(stdout) ? output_failed() : CLI_DONE;
 }
 
 void cli_raise_file_limit(void)

@@ -72,7 +72,7 @@ bool cli_number_parse(const char *text, bool has_unit, uint64_t *out);
 uint64_t cli_number_option(struct argp_state *state, const char *name, const char *text,
                            uint64_t least, uint64_t most);
 
-/* Print a line that text or JSON was written to, and tell whether standard output took it. */
+/* Print a line. Returns CLI_DONE, or CLI_FAILED when standard output did not take it. */
 int cli_print_line(const char *line);
 
 /* CLI_DONE, or CLI_FAILED with a complaint when standard output did not take everything. */

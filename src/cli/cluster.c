@@ -3,6 +3,7 @@
 #include "cli/cluster.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <ftw.h>
 #include <netinet/in.h>
 #include <stdio.h>
@@ -13,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/assert.h"
+#include "base/text.h"
 #include "cli/cli.h"
 #include "quorate/engine.h"
 
@@ -34,7 +36,10 @@ void cluster_init(struct cluster *cluster, const char *directory, size_t count, 
         node->log = -1;
         node->port = (uint16_t)(base_port + PORT_STEP * i);
         snprintf(node->name, sizeof(node->name), "n%u", (unsigned)(i + 1));
-        snprintf(node->directory, sizeof(node->directory), "%s/%s", cluster->directory, node->name);
+        struct text path = text_of(node->directory, sizeof(node->directory));
+        text_string(&path, directory);
+        text_char(&path, '/');
+        text_string(&path, node->name);
     }
 }
 
@@ -74,22 +79,30 @@ static bool is_port_free(uint16_t port, int type)
     if (descriptor < 0) {
         return false;
     }
+    /* Connections of before that are not forgotten yet are no hindrance, a listener is. For
+     * UDP the option would hide who is there.
+     */
+    int one = 1;
+    if (type == SOCK_STREAM) {
+        (void)setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+    }
     bool is_free = bind(descriptor, (struct sockaddr *)&address, sizeof(address)) == 0;
     close(descriptor);
     return is_free;
 }
 
-static bool are_ports_free(uint16_t base, size_t count)
+/* The first port in use among those of `count` nodes, or 0. */
+static uint16_t used_port_find(uint16_t base, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
         for (unsigned offset = 0; offset < 3; offset++) {
             uint16_t port = (uint16_t)(base + PORT_STEP * i + offset);
             if (!is_port_free(port, SOCK_STREAM) || !is_port_free(port, SOCK_DGRAM)) {
-                return false;
+                return port;
             }
         }
     }
-    return true;
+    return 0;
 }
 
 uint16_t cluster_ports_find(size_t count)
@@ -100,7 +113,7 @@ uint16_t cluster_ports_find(size_t count)
             return 0;
         }
         uint16_t base = (uint16_t)(PORT_LEAST + random % (PORT_MOST - PORT_LEAST));
-        if (are_ports_free(base, count)) {
+        if (used_port_find(base, count) == 0) {
             return base;
         }
     }
@@ -198,30 +211,56 @@ static int nodes_start(struct cluster *cluster, size_t from, size_t to, char *de
     return 0;
 }
 
-/* Whether no node but the first has ever run, so that the first may have to make the
- * cluster: then it is waited for, so that no other node's folder is there before there is
- * a cluster to join.
- */
-static bool is_new(const struct cluster *cluster)
+static void made_path(const struct cluster *cluster, char *out, size_t size_bytes)
 {
-    for (size_t i = 1; i < cluster->count; i++) {
-        if (access(cluster->nodes[i].directory, F_OK) == 0) {
-            return false;
-        }
+    snprintf(out, size_bytes, "%s/%s", cluster->directory, CLUSTER_MADE_NAME);
+}
+
+/* Let the first node make the cluster, and write down that it has: from then on it joins
+ * the others like any node, so that one that lost its data cannot make a second cluster.
+ */
+static int make(struct cluster *cluster, time_ns deadline, char *detail)
+{
+    char path[CLUSTER_PATH_BYTES_MAX + 32];
+    int status = nodes_start(cluster, 0, 1, detail);
+    if (status == 0) {
+        status = complete_wait(cluster, 1, deadline, detail);
     }
-    return true;
+    if (status != 0) {
+        return status;
+    }
+    made_path(cluster, path, sizeof(path));
+    int descriptor = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+    if (descriptor < 0) {
+        snprintf(detail, QR_ERROR_DETAIL_BYTES, "%.300s cannot be made: %s", path, strerror(errno));
+        return QR_ERR_IO;
+    }
+    close(descriptor);
+    cluster->is_made = true;
+    return 0;
 }
 
 int cluster_start(struct cluster *cluster, unsigned timeout_ms, char *detail)
 {
+    char path[CLUSTER_PATH_BYTES_MAX + 32];
     time_ns deadline = cli_clock_ns() + (time_ns)timeout_ms * NS_PER_MS;
-    size_t first = is_new(cluster) ? 1 : 0;
-    int status = nodes_start(cluster, 0, first, detail);
-    if (status == 0 && first > 0) {
-        status = complete_wait(cluster, first, deadline, detail);
+    uint16_t used = used_port_find(cluster->nodes[0].port, cluster->count);
+    if (used != 0) {
+        snprintf(detail, QR_ERROR_DETAIL_BYTES,
+                 "port %u of 127.0.0.1 is in use; stop what uses it, or choose other ports",
+                 (unsigned)used);
+        return QR_ERR_ADDRESS;
+    }
+    made_path(cluster, path, sizeof(path));
+    cluster->is_made = access(path, F_OK) == 0;
+    size_t started = 0;
+    int status = 0;
+    if (!cluster->is_made) {
+        status = make(cluster, deadline, detail);
+        started = 1;
     }
     if (status == 0) {
-        status = nodes_start(cluster, first, cluster->count, detail);
+        status = nodes_start(cluster, started, cluster->count, detail);
     }
     return status == 0 ? complete_wait(cluster, cluster->count, deadline, detail) : status;
 }

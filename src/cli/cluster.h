@@ -16,6 +16,7 @@
 #define CLUSTER_NODES_MAX 9
 #define CLUSTER_PATH_BYTES_MAX 3072
 #define CLUSTER_EXTRA_MAX 64
+#define CLUSTER_MADE_NAME "cluster-made"
 
 struct cluster_node {
     char name[16]; /* "n1" */
@@ -30,6 +31,7 @@ struct cluster {
     char directory[CLUSTER_PATH_BYTES_MAX];
     size_t count;
     struct cluster_node nodes[CLUSTER_NODES_MAX];
+    bool is_made;       /* there is a cluster to join; told by CLUSTER_MADE_NAME */
     bool has_log_pipes; /* else nodes write to NAME.log in the directory */
     size_t extra_count; /* further flags for every node */
     char *extra[CLUSTER_EXTRA_MAX];
@@ -74,10 +76,11 @@ int cluster_reap(struct cluster *cluster);
  * detail   of QR_ERROR_DETAIL_BYTES; on failure a sentence.
  *
  * Returns 0, or, with the nodes still running
+ *   QR_ERR_ADDRESS    a port is in use; no node was started.
  *   QR_ERR_STOPPED    a node ended by itself.
  *   QR_ERR_TIMEOUT    the cluster was not complete in time.
  *   QR_ERR_CANCELLED  `wait` said so.
- *   QR_ERR_IO         a process cannot be started.
+ *   QR_ERR_IO         a process cannot be started, or the directory not written.
  */
 NODISCARD int cluster_start(struct cluster *cluster, unsigned timeout_ms, char *detail);
 

@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -65,23 +64,6 @@ static void local_address(uint16_t port, char *out)
     snprintf(out, ADDRESS_BYTES, "127.0.0.1:%u", (unsigned)port);
 }
 
-static bool has_directory(const struct cluster_node *node)
-{
-    struct stat found;
-    return stat(node->directory, &found) == 0;
-}
-
-/* Whether node `i` has to make the cluster: the first, as long as there is no other. */
-static bool is_founder(const struct cluster *cluster, size_t i)
-{
-    for (size_t other = 1; other < cluster->count; other++) {
-        if (has_directory(&cluster->nodes[other])) {
-            return false;
-        }
-    }
-    return i == 0;
-}
-
 static void join_list(const struct cluster *cluster, size_t i, char *out)
 {
     size_t length = 0;
@@ -112,7 +94,7 @@ static void command_line_make(const struct cluster *cluster, size_t i, struct co
     flag_add(line, "--peer", line->peer);
     flag_add(line, "--client", line->client);
     flag_add(line, "--http", line->http);
-    if (is_founder(cluster, i)) {
+    if (i == 0 && !cluster->is_made) {
         argument_add(line, "--bootstrap");
     } else if (line->join[0] != '\0') {
         flag_add(line, "--join", line->join);

@@ -210,7 +210,8 @@ static int dev_run(struct dev *dev)
     if (status == QR_ERR_TIMEOUT) {
         say("%s yet; it may still: going on", detail);
     } else if (status != 0) {
-        return cli_complain(CLI_FAILED, "%s; its last lines tell why", detail);
+        return cli_complain(CLI_FAILED, "%s%s", detail,
+                            status == QR_ERR_STOPPED ? "; its last lines tell why" : "");
     } else {
         say_ready(dev);
     }

@@ -189,6 +189,5 @@ int cli_tail(int argc, char **argv)
         code = entries_print(context, &options);
     }
     redisFree(context);
-    int flushed = cli_flush();
-    return code == CLI_DONE ? flushed : code;
+    return code == CLI_DONE ? cli_flush() : code;
 }

@@ -32,11 +32,23 @@ bool raft_configuration_is_pending(const struct raft *raft)
     return !raft_configuration_is_committed(raft);
 }
 
+/* Also whom the configuration in force removes, until that is committed: its entry may stand
+ * nowhere else, and then no other log is as long (diss. §4.2.2).
+ */
+bool raft_configuration_may_campaign(const struct raft *raft)
+{
+    for (size_t i = 0; i < raft->configuration_count; i++) {
+        if (raft_configuration_is_voter(raft->configurations[i], raft->options.self)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Follow what is in force: the role's name, the timer, the leader's peers. */
 void raft_configuration_apply_role(struct raft *raft)
 {
-    bool is_voter =
-        raft_configuration_is_voter(raft_configuration_in_force(raft), raft->options.self);
+    bool is_voter = raft_configuration_may_campaign(raft);
     if (raft->role == RAFT_FOLLOWER && !is_voter) {
         raft->role = RAFT_LEARNER;
     } else if (raft->role == RAFT_LEARNER && is_voter) {
@@ -97,6 +109,7 @@ void raft_configuration_committed(struct raft *raft)
         raft->configurations[i - latest] = raft->configurations[i];
     }
     raft->configuration_count -= latest;
+    raft_configuration_apply_role(raft);
     bool is_removed =
         raft->role == RAFT_LEADER && raft_configuration_is_committed(raft) &&
         !raft_configuration_is_voter(raft_configuration_in_force(raft), raft->options.self);

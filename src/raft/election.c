@@ -8,7 +8,7 @@
 void raft_reset_election_timer(struct raft *raft)
 {
     raft->election_deadline_ns = TIME_NEVER;
-    if (raft_configuration_is_voter(raft_configuration_in_force(raft), raft->options.self)) {
+    if (raft_configuration_may_campaign(raft)) {
         raft->election_deadline_ns =
             raft->now_ns + prng_between(&raft->prng, raft->options.election_timeout_min_ns,
                                         raft->options.election_timeout_max_ns);
@@ -126,7 +126,7 @@ void raft_election_tick(struct raft *raft)
     if (raft->now_ns < raft->election_deadline_ns) {
         return;
     }
-    if (!raft_configuration_is_voter(raft_configuration_in_force(raft), raft->options.self)) {
+    if (!raft_configuration_may_campaign(raft)) {
         raft->election_deadline_ns = TIME_NEVER;
         return;
     }

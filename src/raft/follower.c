@@ -8,7 +8,7 @@
 #include "raft/internal.h"
 
 /* A message that contradicts itself is refused whole, before anything changed. */
-static bool is_well_formed(const struct raft_message *message)
+bool raft_append_is_well_formed(const struct raft_message *message)
 {
     struct raft_position before = message->append_entries.prev;
     if ((before.index == 0) != (before.term == 0) || before.term > message->term ||
@@ -141,9 +141,7 @@ int raft_on_append_entries(struct raft *raft, const struct raft_message *message
         return 0;
     }
     /* A second leader in one term cannot be: whatever sent this is not of our making. */
-    bool is_contradiction = raft->role == RAFT_LEADER || !is_well_formed(message) ||
-                            (raft->has_leader && raft->leader != message->from);
-    if (is_contradiction) {
+    if (raft->role == RAFT_LEADER || (raft->has_leader && raft->leader != message->from)) {
         return QR_ERR_MALFORMED;
     }
     if (!raft->has_leader) { /* a candidate knows none either */

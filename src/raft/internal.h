@@ -71,6 +71,7 @@ struct raft_peer {
     size_t inflight_count;
     uint64_t inflight_bytes;
     bool is_probe_sent;
+    raft_index probe_last; /* last entry that the probe carried, or its prev */
     bool is_fetching;
     struct entry *fetched; /* read back from the log for this peer; next_index.. */
     size_t fetched_count;
@@ -187,6 +188,7 @@ NODISCARD int raft_on_request_vote_response(struct raft *raft, const struct raft
 bool raft_sticks_to_leader(const struct raft *raft);
 
 /* follower.c */
+bool raft_append_is_well_formed(const struct raft_message *message);
 NODISCARD int raft_on_append_entries(struct raft *raft, const struct raft_message *message);
 void raft_respond_stale(struct raft *raft, const struct raft_message *message);
 void raft_follower_ready(struct raft *raft);
@@ -235,6 +237,7 @@ void raft_configuration_apply_role(struct raft *raft);
 NODISCARD int raft_on_configure(struct raft *raft, const struct raft_configuration *next);
 void raft_configuration_deinit(struct raft *raft);
 bool raft_configuration_is_pending(const struct raft *raft);
+bool raft_configuration_may_campaign(const struct raft *raft);
 
 /* read_index.c */
 NODISCARD int raft_on_read(struct raft *raft, uint64_t token);

@@ -71,6 +71,7 @@ static int peer_add(struct raft *raft, node_id id)
         .id = id,
         .state = RAFT_PROBE,
         .next_index = raft->log.last_index + 1,
+        .probe_last = raft->log.last_index,
         .inflights = inflights,
     };
     return 0;
@@ -107,16 +108,20 @@ void raft_peer_become_probe(struct raft_peer *peer, raft_index next)
     ASSERT(next > peer->match_index);
     peer->state = RAFT_PROBE;
     peer->next_index = next;
+    peer->probe_last = next - 1;
     peer->is_probe_sent = false;
     peer->is_fetching = false;
     peer->inflight_count = 0;
     peer->inflight_bytes = 0;
 }
 
+/* The logs meet: go on behind what the probe carried, durable there yet or not. Should the
+ * answer have been another message's, the next one is rejected and probing begins again.
+ */
 void raft_peer_become_replicate(struct raft_peer *peer)
 {
     peer->state = RAFT_REPLICATE;
-    peer->next_index = peer->match_index + 1;
+    peer->next_index = max_u64(peer->match_index, peer->probe_last) + 1;
     peer->is_fetching = false;
     peer->inflight_count = 0;
     peer->inflight_bytes = 0;
@@ -137,6 +142,7 @@ void raft_peer_sent(struct raft *raft, struct raft_peer *peer, raft_index last, 
     ASSERT(!raft_peer_is_full(raft, peer));
     if (peer->state == RAFT_PROBE) {
         peer->is_probe_sent = true;
+        peer->probe_last = last;
         return;
     }
     ASSERT(last >= peer->next_index);

@@ -203,6 +203,9 @@ static int on_message(struct raft *raft, const struct raft_message *message)
     if (message->from == raft->options.self || message->to != raft->options.self) {
         return QR_ERR_MALFORMED;
     }
+    if (message->type == RAFT_APPEND_ENTRIES && !raft_append_is_well_formed(message)) {
+        return QR_ERR_MALFORMED;
+    }
     follow_higher_term(raft, message);
     switch (message->type) {
     case RAFT_PRE_VOTE:

@@ -184,7 +184,8 @@ void raft_free(struct raft *raft);
  *   QR_ERR_BUSY        propose: uncommitted_bytes_max; read: RAFT_READS_MAX.
  *   QR_ERR_PENDING     configure: one is not yet committed, or none of this term is.
  *   QR_ERR_INVALID     configure: changes more than one voter, or leaves none.
- *   QR_ERR_MALFORMED   message: contradicts itself, or what is committed; dropped.
+ *   QR_ERR_MALFORMED   message: contradicts itself, or what is committed; dropped, though a
+ *                      higher term in it may have been taken over.
  *   QR_ERR_NO_MEMORY   the machine can only be freed.
  */
 NODISCARD int raft_step(struct raft *raft, const struct raft_event *event);

@@ -151,7 +151,7 @@ static void leader_invariants(const struct raft *raft)
 void raft_invariants(const struct raft *raft)
 {
     const struct raft_configuration *configuration = raft_configuration_in_force(raft);
-    bool is_voter = raft_configuration_is_voter(configuration, raft->options.self);
+    bool is_voter = raft_configuration_may_campaign(raft);
 
     log_invariants(&raft->log);
     ASSERT(raft_log_last(&raft->log).term <= raft->hard_state.term);
