@@ -138,28 +138,28 @@ void entry_text(const struct entry *entry, struct text *text)
 void entry_json(const struct entry *entry, struct text *text)
 {
     struct entry_fields fields = entry_fields_of(entry);
-    json_object_begin(text);
-    json_key(text, "index");
-    json_u64(text, fields.index);
-    json_key(text, "term");
-    json_u64(text, fields.term);
-    json_key(text, "type");
-    json_string(text, entry_type_name(fields.type));
-    json_key(text, "timestamp_ns");
-    json_u64(text, fields.timestamp_ns);
-    json_key(text, "group");
-    json_u64(text, fields.group);
-    json_key(text, "id_high");
-    json_hex(text, fields.id.high, 16);
-    json_key(text, "id_low");
-    json_hex(text, fields.id.low, 16);
-    json_key(text, "command");
-    json_bytes(text, fields.command, fields.command_bytes);
-    json_key(text, "payload_bytes");
-    json_u64(text, fields.payload_bytes);
-    json_key(text, "payload");
-    json_bytes(text, fields.payload, min_u64(fields.payload_bytes, JSON_PAYLOAD_BYTES_MAX));
-    json_object_end(text);
+    text_json_object_begin(text);
+    text_json_key(text, "index");
+    text_json_u64(text, fields.index);
+    text_json_key(text, "term");
+    text_json_u64(text, fields.term);
+    text_json_key(text, "type");
+    text_json_string(text, entry_type_name(fields.type));
+    text_json_key(text, "timestamp_ns");
+    text_json_u64(text, fields.timestamp_ns);
+    text_json_key(text, "group");
+    text_json_u64(text, fields.group);
+    text_json_key(text, "id_high");
+    text_json_hex(text, fields.id.high, 16);
+    text_json_key(text, "id_low");
+    text_json_hex(text, fields.id.low, 16);
+    text_json_key(text, "command");
+    text_json_bytes(text, fields.command, fields.command_bytes);
+    text_json_key(text, "payload_bytes");
+    text_json_u64(text, fields.payload_bytes);
+    text_json_key(text, "payload");
+    text_json_bytes(text, fields.payload, min_u64(fields.payload_bytes, JSON_PAYLOAD_BYTES_MAX));
+    text_json_object_end(text);
 }
 
 void entry_arena_init(struct entry_arena *arena, const struct allocator *allocator)

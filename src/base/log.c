@@ -93,17 +93,17 @@ void log_event_text(const struct log_event *event, struct text *text)
 
 void log_event_json(const struct log_event *event, struct text *text)
 {
-    json_key(text, "event");
-    json_string(text, event->name);
+    text_json_key(text, "event");
+    text_json_string(text, event->name);
     for (size_t i = 0; i < event->field_count; i++) {
         const struct log_field *field = &event->fields[i];
-        json_key(text, field->key);
+        text_json_key(text, field->key);
         if (field->string == NULL && field->is_hex) {
-            json_hex(text, field->value, 16);
+            text_json_hex(text, field->value, 16);
         } else if (field->string == NULL) {
-            json_u64(text, field->value);
+            text_json_u64(text, field->value);
         } else {
-            json_bytes(text, field->string, string_length(field->string));
+            text_json_bytes(text, field->string, string_length(field->string));
         }
     }
 }

@@ -133,73 +133,73 @@ static void json_close(struct text *text, char bracket)
     text->needs_comma = true;
 }
 
-void json_object_begin(struct text *text)
+void text_json_object_begin(struct text *text)
 {
     json_open(text, '{');
 }
 
-void json_object_end(struct text *text)
+void text_json_object_end(struct text *text)
 {
     json_close(text, '}');
 }
 
-void json_array_begin(struct text *text)
+void text_json_array_begin(struct text *text)
 {
     json_open(text, '[');
 }
 
-void json_array_end(struct text *text)
+void text_json_array_end(struct text *text)
 {
     json_close(text, ']');
 }
 
-void json_key(struct text *text, const char *key)
+void text_json_key(struct text *text, const char *key)
 {
-    json_string(text, key);
+    text_json_string(text, key);
     text_char(text, ':');
     text->needs_comma = false;
 }
 
-void json_bytes(struct text *text, const void *data, size_t size_bytes)
+void text_json_bytes(struct text *text, const void *data, size_t size_bytes)
 {
     json_value_begins(text);
     text_quoted(text, data, size_bytes);
 }
 
-void json_string(struct text *text, const char *string)
+void text_json_string(struct text *text, const char *string)
 {
     size_t length = 0;
     while (string[length] != '\0') {
         length++;
     }
-    json_bytes(text, string, length);
+    text_json_bytes(text, string, length);
 }
 
-void json_u64(struct text *text, uint64_t value)
+void text_json_u64(struct text *text, uint64_t value)
 {
     json_value_begins(text);
     text_u64(text, value);
 }
 
-void json_i64(struct text *text, int64_t value)
+void text_json_i64(struct text *text, int64_t value)
 {
     json_value_begins(text);
     text_i64(text, value);
 }
 
-void json_bool(struct text *text, bool value)
+void text_json_bool(struct text *text, bool value)
 {
     json_value_begins(text);
     text_string(text, value ? "true" : "false");
 }
 
-void json_null(struct text *text)
+void text_json_null(struct text *text)
 {
     json_value_begins(text);
     text_string(text, "null");
 }
 
-void json_hex(struct text *text, uint64_t value, unsigned digits)
+void text_json_hex(struct text *text, uint64_t value, unsigned digits)
 {
     json_value_begins(text);
     text_char(text, '"');

@@ -39,18 +39,18 @@ void text_quoted(struct text *text, const void *data, size_t size_bytes);
 /* JSON. Commas come by themselves: between members of an object and elements of an array.
  * A key is written before each member of an object, never in an array.
  */
-void json_object_begin(struct text *text);
-void json_object_end(struct text *text);
-void json_array_begin(struct text *text);
-void json_array_end(struct text *text);
-void json_key(struct text *text, const char *key);
-void json_string(struct text *text, const char *string);
-void json_bytes(struct text *text, const void *data, size_t size_bytes);
-void json_u64(struct text *text, uint64_t value);
-void json_i64(struct text *text, int64_t value);
-void json_bool(struct text *text, bool value);
-void json_null(struct text *text);
+void text_json_object_begin(struct text *text);
+void text_json_object_end(struct text *text);
+void text_json_array_begin(struct text *text);
+void text_json_array_end(struct text *text);
+void text_json_key(struct text *text, const char *key);
+void text_json_string(struct text *text, const char *string);
+void text_json_bytes(struct text *text, const void *data, size_t size_bytes);
+void text_json_u64(struct text *text, uint64_t value);
+void text_json_i64(struct text *text, int64_t value);
+void text_json_bool(struct text *text, bool value);
+void text_json_null(struct text *text);
 /* A number as a string of hexadecimal digits: ids and digests, which JSON numbers lose. */
-void json_hex(struct text *text, uint64_t value, unsigned digits);
+void text_json_hex(struct text *text, uint64_t value, unsigned digits);
 
 #endif

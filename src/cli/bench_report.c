@@ -51,8 +51,8 @@ static void report_text(const struct bench *bench)
 
 static void number(struct text *text, const char *key, uint64_t value)
 {
-    json_key(text, key);
-    json_u64(text, value);
+    text_json_key(text, key);
+    text_json_u64(text, value);
 }
 
 static void report_json(const struct bench *bench)
@@ -61,7 +61,7 @@ static void report_json(const struct bench *bench)
     _Static_assert(COUNT_OF(keys) == COUNT_OF(percentiles), "a key for each percentile");
     char line[REPORT_BYTES];
     struct text text = text_of(line, sizeof(line));
-    json_object_begin(&text);
+    text_json_object_begin(&text);
     number(&text, "clients", bench->options->client_count);
     number(&text, "pipeline", bench->options->pipeline);
     number(&text, "value_bytes", bench->options->value_bytes);
@@ -74,13 +74,13 @@ static void report_json(const struct bench *bench)
         number(&text, keys[i], value / NS_PER_US);
     }
     number(&text, "failed_connections", bench->failed_count);
-    json_key(&text, "errors");
-    json_object_begin(&text);
+    text_json_key(&text, "errors");
+    text_json_object_begin(&text);
     for (size_t i = 0; i < bench->error_kind_count; i++) {
         number(&text, bench->errors[i].kind, bench->errors[i].count);
     }
-    json_object_end(&text);
-    json_object_end(&text);
+    text_json_object_end(&text);
+    text_json_object_end(&text);
     puts(line);
 }
 

@@ -92,16 +92,16 @@ static int value_print_json(const char *key, const redisReply *reply)
         return cli_complain(CLI_FAILED, "memory ran out");
     }
     struct text text = text_of(buffer, size);
-    json_object_begin(&text);
-    json_key(&text, "key");
-    json_string(&text, key);
-    json_key(&text, "value");
+    text_json_object_begin(&text);
+    text_json_key(&text, "key");
+    text_json_string(&text, key);
+    text_json_key(&text, "value");
     if (reply->type == REDIS_REPLY_STRING) {
-        json_bytes(&text, reply->str, (size_t)reply->len);
+        text_json_bytes(&text, reply->str, (size_t)reply->len);
     } else {
-        json_null(&text);
+        text_json_null(&text);
     }
-    json_object_end(&text);
+    text_json_object_end(&text);
     puts(buffer);
     free(buffer);
     return CLI_DONE;

@@ -167,16 +167,16 @@ static void summary_print(const struct proposing *proposing, uint64_t unknown)
     char line[160];
     struct text text = text_of(line, sizeof(line));
     if (proposing->is_json) {
-        json_object_begin(&text);
-        json_key(&text, "done");
-        json_u64(&text, proposing->done_count);
-        json_key(&text, "refused");
-        json_u64(&text, proposing->refused_count);
-        json_key(&text, "unknown");
-        json_u64(&text, unknown);
-        json_key(&text, "last_index");
-        json_i64(&text, proposing->last_index);
-        json_object_end(&text);
+        text_json_object_begin(&text);
+        text_json_key(&text, "done");
+        text_json_u64(&text, proposing->done_count);
+        text_json_key(&text, "refused");
+        text_json_u64(&text, proposing->refused_count);
+        text_json_key(&text, "unknown");
+        text_json_u64(&text, unknown);
+        text_json_key(&text, "last_index");
+        text_json_i64(&text, proposing->last_index);
+        text_json_object_end(&text);
     } else {
         text_u64(&text, proposing->done_count);
         text_string(&text, " done, ");

@@ -82,7 +82,7 @@ static int arguments_apply(const struct serve_arguments *arguments, struct serve
         status =
             serve_options_set(out, arguments->flags[i].name, arguments->flags[i].value, detail);
     }
-    return status == 0 ? qr_limits_check(&out->limits, detail) : status;
+    return status == 0 ? serve_options_check(out, detail) : status;
 }
 
 void serve_options_parse(int argc, char **argv, struct serve_options *out)

@@ -63,6 +63,14 @@ NODISCARD int serve_options_set(struct serve_options *options, const char *name,
  */
 NODISCARD int serve_config_load(const char *path, struct serve_options *options, char *detail);
 
+/* Check what settings must be together.
+ *
+ * detail   of QR_ERROR_DETAIL_BYTES; on failure "name: value contradicts …".
+ *
+ * Returns 0 or QR_ERR_INVALID.
+ */
+NODISCARD int serve_options_check(const struct serve_options *options, char *detail);
+
 /* Parse the command line of `quorate serve`, with the file that it names; wrong usage ends
  * the process with CLI_USAGE.
  */

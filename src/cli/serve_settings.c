@@ -152,7 +152,7 @@ void serve_options_init(struct serve_options *options)
 
 static int refuse(char *detail, const char *name, const char *value, const char *bounds)
 {
-    snprintf(detail, QR_ERROR_DETAIL_BYTES, "%s: %.200s is out of bounds, %s", name, value, bounds);
+    snprintf(detail, QR_ERROR_DETAIL_BYTES, "%s: \"%.200s\" must be %s", name, value, bounds);
     return QR_ERR_INVALID;
 }
 
@@ -189,7 +189,9 @@ static int text_set(const struct setting_row *row, const char *value, char *out,
         return refuse(detail, row->name, value, bounds);
     }
     if (strlen(value) >= row->size_bytes) {
-        return refuse(detail, row->name, value, "it is too long");
+        char bounds[64];
+        snprintf(bounds, sizeof(bounds), "shorter, of at most %zu bytes", row->size_bytes - 1);
+        return refuse(detail, row->name, value, bounds);
     }
     memcpy(out, value, strlen(value) + 1);
     return 0;
@@ -271,11 +273,11 @@ static int limit_set(struct qr_limits *out, const struct limit_row *limit, const
     bool is_bytes = strstr(limit->name, "_bytes") != NULL;
     if (!cli_number_parse(value, is_bytes, &number) || number < limit->least ||
         number > limit->most) {
-        char bounds[96];
         limit_describe(limit, &described);
-        snprintf(bounds, sizeof(bounds), "%llu..%llu %s", (unsigned long long)limit->least,
+        snprintf(detail, QR_ERROR_DETAIL_BYTES, "%s: %.200s is out of bounds, %llu..%llu %s",
+                 described.name, value, (unsigned long long)limit->least,
                  (unsigned long long)limit->most, limit->unit);
-        return refuse(detail, described.name, value, bounds);
+        return QR_ERR_INVALID;
     }
     memcpy((char *)out + limit->offset, &number, sizeof(number));
     return 0;

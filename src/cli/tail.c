@@ -105,17 +105,17 @@ static void entry_json(const redisReply *entry, struct text *text)
 {
     static const char *const names[FIELDS_COUNT] = {"index", "term",    "timestamp_ns",
                                                     "id",    "command", "payload"};
-    json_object_begin(text);
+    text_json_object_begin(text);
     for (size_t i = 0; i < FIELDS_COUNT; i++) {
         const redisReply *field = entry->element[i];
-        json_key(text, names[i]);
+        text_json_key(text, names[i]);
         if (field->type == REDIS_REPLY_INTEGER) {
-            json_i64(text, field->integer);
+            text_json_i64(text, field->integer);
         } else {
-            json_bytes(text, field->str, (size_t)field->len);
+            text_json_bytes(text, field->str, (size_t)field->len);
         }
     }
-    json_object_end(text);
+    text_json_object_end(text);
 }
 
 static int entry_print(const redisReply *entry, bool is_json)

@@ -58,31 +58,31 @@ static void line_print(void *argument, const char *line)
 
 static void id_json(struct text *text, const char *key, uint64_t id)
 {
-    json_key(text, key);
-    json_hex(text, id, 16);
+    text_json_key(text, key);
+    text_json_hex(text, id, 16);
 }
 
 static void count_json(struct text *text, const char *key, uint64_t count)
 {
-    json_key(text, key);
-    json_u64(text, count);
+    text_json_key(text, key);
+    text_json_u64(text, count);
 }
 
 static void summary_json(const struct qr_wal_summary *summary, int status, const char *detail)
 {
     char line[SUMMARY_BYTES * 4];
     struct text text = text_of(line, sizeof(line));
-    json_object_begin(&text);
-    json_key(&text, "ok");
-    json_bool(&text, status == 0);
+    text_json_object_begin(&text);
+    text_json_key(&text, "ok");
+    text_json_bool(&text, status == 0);
     if (status != 0) {
-        json_key(&text, "error");
-        json_string(&text, qr_error_name(status));
-        json_key(&text, "detail");
-        json_string(&text, detail);
+        text_json_key(&text, "error");
+        text_json_string(&text, qr_error_name(status));
+        text_json_key(&text, "detail");
+        text_json_string(&text, detail);
     }
-    json_key(&text, "name");
-    json_string(&text, summary->name);
+    text_json_key(&text, "name");
+    text_json_string(&text, summary->name);
     id_json(&text, "node_id", summary->node_id);
     id_json(&text, "cluster_high", summary->cluster_high);
     id_json(&text, "cluster_low", summary->cluster_low);
@@ -91,16 +91,16 @@ static void summary_json(const struct qr_wal_summary *summary, int status, const
     count_json(&text, "entries", summary->entry_count);
     count_json(&text, "last_index", summary->last_index);
     count_json(&text, "term", summary->term);
-    json_key(&text, "voted_for");
+    text_json_key(&text, "voted_for");
     if (summary->has_voted) {
-        json_hex(&text, summary->voted_for, 16);
+        text_json_hex(&text, summary->voted_for, 16);
     } else {
-        json_null(&text);
+        text_json_null(&text);
     }
     count_json(&text, "commit_index", summary->commit_index);
-    json_key(&text, "torn");
-    json_bool(&text, summary->is_torn);
-    json_object_end(&text);
+    text_json_key(&text, "torn");
+    text_json_bool(&text, summary->is_torn);
+    text_json_object_end(&text);
     puts(line);
 }
 

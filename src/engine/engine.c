@@ -88,9 +88,14 @@ static int open_node(struct qr_engine *engine, const struct qr_engine_options *o
         .segment_bytes = limits->segment_bytes,
         .pending_max = (uint32_t)limits->max_pending_proposals,
     };
+    char why[NODE_DETAIL_BYTES] = "";
     engine->in_node++;
-    int status = node_open(&given, engine_time(), &engine->node, detail);
+    int status = node_open(&given, engine_time(), &engine->node, why);
     engine->in_node--;
+    if (status != 0) {
+        (void)snprintf(detail, QR_ERROR_DETAIL_BYTES, "%.200s: %.300s", options->data_directory,
+                       why);
+    }
     return status;
 }
 

@@ -91,38 +91,38 @@ static void put_text(const struct wal_scan_item *item, struct text *text)
 
 static void put_json(const struct wal_scan_item *item, struct text *text)
 {
-    json_object_begin(text);
-    json_key(text, "kind");
-    json_string(text, kind_name(item->kind));
-    json_key(text, "file");
-    json_string(text, item->file);
-    json_key(text, "offset");
-    json_u64(text, item->offset);
+    text_json_object_begin(text);
+    text_json_key(text, "kind");
+    text_json_string(text, kind_name(item->kind));
+    text_json_key(text, "file");
+    text_json_string(text, item->file);
+    text_json_key(text, "offset");
+    text_json_u64(text, item->offset);
     if (item->kind == WAL_SCAN_ENTRY) {
-        json_key(text, "entry");
+        text_json_key(text, "entry");
         text->needs_comma = false;
         entry_json(item->entry, text);
         text->needs_comma = true;
     } else if (item->kind == WAL_SCAN_TORN || item->kind == WAL_SCAN_DAMAGE) {
-        json_key(text, "text");
-        json_string(text, item->text == NULL ? "" : item->text);
+        text_json_key(text, "text");
+        text_json_string(text, item->text == NULL ? "" : item->text);
     } else {
-        json_key(text, "sequence");
-        json_u64(text, item->sequence);
-        json_key(text, "term");
-        json_u64(text, item->hard_state.term);
-        json_key(text, "voted_for");
+        text_json_key(text, "sequence");
+        text_json_u64(text, item->sequence);
+        text_json_key(text, "term");
+        text_json_u64(text, item->hard_state.term);
+        text_json_key(text, "voted_for");
         if (item->hard_state.has_voted) {
-            json_hex(text, item->hard_state.voted_for, 16);
+            text_json_hex(text, item->hard_state.voted_for, 16);
         } else {
-            json_null(text);
+            text_json_null(text);
         }
-        json_key(text, "commit_index");
-        json_u64(text, item->commit_index);
-        json_key(text, "entry_count");
-        json_u64(text, item->entry_count);
+        text_json_key(text, "commit_index");
+        text_json_u64(text, item->commit_index);
+        text_json_key(text, "entry_count");
+        text_json_u64(text, item->entry_count);
     }
-    json_object_end(text);
+    text_json_object_end(text);
 }
 
 static void each(void *context, const struct wal_scan_item *item)

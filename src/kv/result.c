@@ -210,9 +210,6 @@ static bool is_result(struct reader reader)
         }
         left--;
         left += value.tag == RESULT_ARRAY ? value.size_bytes : 0;
-        if (left > reader_left(&reader)) {
-            return false;
-        }
     }
     return reader_left(&reader) == 0;
 }

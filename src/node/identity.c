@@ -41,7 +41,7 @@ int node_identity_write(const struct disk *disk, const struct node_identity *ide
 static int refuse(int status, const char *what, char *detail)
 {
     struct text text = text_of(detail, NODE_DETAIL_BYTES);
-    text_string(&text, "file " FILE_NAME ": ");
+    text_string(&text, FILE_NAME);
     text_string(&text, what);
     return status;
 }
@@ -52,12 +52,14 @@ static int parse(const uint8_t *bytes, size_t size_bytes, struct node_identity *
     const uint8_t *found = read_bytes(&reader, sizeof(magic));
     if (found == NULL || memcmp(found, magic, sizeof(magic)) != 0) {
         return refuse(QR_ERR_CORRUPT,
-                      "not an identity; restore it from a backup, or empty the directory and "
-                      "let the node join again as a new one",
+                      ", offset 0: not an identity; restore this file from a backup, or empty "
+                      "the directory and let the node join again as a new one",
                       detail);
     }
     if (read_u32(&reader) != FORMAT_VERSION && !reader.failed) {
-        return refuse(QR_ERR_VERSION, "of a format that this build does not know; use a newer one",
+        return refuse(QR_ERR_VERSION,
+                      ", offset 8: a format that this version cannot read; use the version of "
+                      "quorate that wrote it",
                       detail);
     }
     uint32_t checksum = read_u32(&reader);
@@ -70,8 +72,8 @@ static int parse(const uint8_t *bytes, size_t size_bytes, struct node_identity *
     if (reader.failed || reader_left(&reader) != 0 || is_log_used > 1 ||
         checksum != crc32c(0, bytes + HEADER_BYTES, size_bytes - HEADER_BYTES)) {
         return refuse(QR_ERR_CORRUPT,
-                      "damaged at offset 16; restore it from a backup, or empty the directory "
-                      "and let the node join again as a new one",
+                      ", offset 12: its checksum does not fit; restore this file from a backup, "
+                      "or empty the directory and let the node join again as a new one",
                       detail);
     }
     identity.is_log_used = is_log_used == 1;
@@ -86,10 +88,10 @@ int node_identity_read(const struct disk *disk, struct node_identity *out, char 
     int status = disk->read(disk->context, FILE_NAME, 0, (struct disk_part){bytes, sizeof(bytes)},
                             &size_bytes);
     if (status == QR_ERR_NOT_FOUND) {
-        return refuse(status, "there is none", detail);
+        return refuse(status, ": there is none", detail);
     }
     if (status != 0) {
-        return refuse(status, "cannot be read", detail);
+        return refuse(status, ": cannot be read", detail);
     }
     return parse(bytes, size_bytes, out, detail);
 }

@@ -110,7 +110,8 @@ struct node {
 
     struct pending_table pending;
     struct entry_arena held_arena;
-    size_t held_count; /* of pending ones: not yet with a leader */
+    size_t held_count;    /* of pending ones: not yet with a leader */
+    raft_term swept_term; /* of the last applied entry, when they were last looked through */
     struct node_forward_seen seen[RAFT_MEMBERS_MAX];
     struct node_reads reads;
     uint64_t next_request;

@@ -53,6 +53,22 @@ static int copy_options(struct node *node, char *detail)
     return 0;
 }
 
+static int refuse_without_cluster(char *detail)
+{
+    return refuse(QR_ERR_INVALID,
+                  "the data directory belongs to no cluster yet: begin one with --bootstrap, or "
+                  "name members of one with --join",
+                  detail);
+}
+
+static void look_for_log(void *argument, const char *name, uint64_t size_bytes)
+{
+    bool *has_log = argument;
+    (void)size_bytes;
+    *has_log = *has_log || wal_is_log_file(name);
+}
+
+/* Read whose directory it is; one without an identity gets it, if that is all it lacks. */
 static int open_identity(struct node *node, char *detail)
 {
     const struct disk *disk = node->options.disk;
@@ -60,10 +76,24 @@ static int open_identity(struct node *node, char *detail)
     if (status != QR_ERR_NOT_FOUND) {
         return status;
     }
+    bool has_log = false;
+    status = disk->list(disk->context, look_for_log, &has_log);
+    if (status != 0) {
+        return refuse(status, "the data directory cannot be listed", detail);
+    }
+    if (has_log) {
+        return refuse(QR_ERR_CORRUPT,
+                      "identity: missing, though there are log files; restore it from a "
+                      "backup, or empty the directory and let the node join again as a new one",
+                      detail);
+    }
+    if (!node->options.is_bootstrap && node->options.join == NULL) {
+        return refuse_without_cluster(detail);
+    }
     node->identity = (struct node_identity){.id = node->options.fresh_node_id};
     memcpy(node->identity.name, node->name, sizeof(node->name));
     status = node_identity_write(disk, &node->identity);
-    return status == 0 ? 0 : refuse(status, "file identity: cannot be written", detail);
+    return status == 0 ? 0 : refuse(status, "identity: cannot be written", detail);
 }
 
 static int open_log(struct node *node, struct wal_recovered *recovered, char *detail)
@@ -190,7 +220,7 @@ void node_opened(struct node *node)
     memcpy(node->identity.name, node->name, sizeof(node->name));
     int status = node_identity_write(node->options.disk, &node->identity);
     if (status != 0) {
-        node_fail(node, status, "file identity: cannot be written");
+        node_fail(node, status, "identity: cannot be written");
         return;
     }
     bool is_bootstrap = node->options.is_bootstrap;
@@ -244,10 +274,7 @@ static int begin(struct node *node, const struct wal_recovered *recovered, char 
         node->phase = NODE_JOINING;
         return 0;
     }
-    return refuse(QR_ERR_INVALID,
-                  "the data directory belongs to no cluster yet: begin one with --bootstrap, or "
-                  "name members of one with --join",
-                  detail);
+    return refuse_without_cluster(detail);
 }
 
 static struct node *node_make(const struct node_options *options, struct node_time time)
@@ -299,6 +326,7 @@ int node_open(const struct node_options *options, struct node_time time, struct 
         node_free(node);
         return status;
     }
+    wal_prepare(node->wal);
     *out = node;
     return 0;
 }

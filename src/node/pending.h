@@ -25,9 +25,8 @@ struct pending {
     struct proposal_id id;
     time_ns hold_until_ns; /* without a leader: refused then */
     time_ns deadline_ns;
-    raft_index index;
-    raft_term term;
-    struct entry entry; /* held: with a reference; else no chunk */
+    raft_term term;     /* forwarded, appended: whose leader has it */
+    struct entry entry; /* its record, for as long as it may have to be sent (again) */
 };
 
 struct pending_table {

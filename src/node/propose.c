@@ -2,11 +2,11 @@
  *
  *   held       certainly nowhere yet; sent on as soon as a leader is known, refused with
  *              QR_ERR_NO_LEADER after about an election timeout
- *   forwarded  with a leader that has not answered: may or may not be in its log
- *   appended   in a leader's log at a known index and term: done when this very entry is
- *              applied here, certainly not when another one is
+ *   forwarded  sent to the leader of a term, which has not answered: may be in its log
+ *   appended   in the log of the leader of a term: done when this very entry is applied here
  *
- * What is not held is never sent a second time.
+ * What is not held is sent again only once it is certain that it was not, and never will be,
+ * applied: the leader refused it, or an entry of a later term has been applied.
  */
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <string.h>
@@ -14,8 +14,6 @@
 #include "base/assert.h"
 #include "node/internal.h"
 #include "quorate/error.h"
-
-#define SWEEP_MAX 64 /* proposals looked at a turn */
 
 void node_finish(struct node *node, struct pending *pending, int status, raft_index index,
                  const struct qr_result *result)
@@ -27,6 +25,13 @@ void node_finish(struct node *node, struct pending *pending, int status, raft_in
     }
     pending_remove(&node->pending, pending);
     node->options.io.proposal_done(node->options.io.context, token, status, index, result);
+}
+
+/* Without a leader a proposal is held for about an election timeout. */
+static time_ns hold_until(const struct node *node, time_ns deadline_ns)
+{
+    return min_u64(deadline_ns, node->time.now_ns + node->options.election_timeout_min_ns +
+                                    node->options.election_timeout_max_ns);
 }
 
 static int check(const struct node *node, const struct node_proposal *proposal)
@@ -57,9 +62,8 @@ static struct raft_proposal raft_proposal_of(const struct node_proposal *proposa
     };
 }
 
-/* As leader: into the log. 0 with index and term set, or why not. */
-static int append(struct node *node, const struct raft_proposal *proposal, raft_index *index,
-                  raft_term *term)
+/* As leader: into the log. 0 with the term set, or why not. */
+static int append(struct node *node, const struct raft_proposal *proposal, raft_term *term)
 {
     uint64_t bytes = entry_record_bytes(proposal->command_bytes, proposal->payload_bytes);
     if (!node_has_room(node, bytes)) {
@@ -71,9 +75,7 @@ static int append(struct node *node, const struct raft_proposal *proposal, raft_
         return status;
     }
     node->unsaved_bytes += bytes;
-    struct raft_status now = node_raft_status(node);
-    *index = now.last_index;
-    *term = now.term;
+    *term = node_raft_status(node).term;
     return 0;
 }
 
@@ -115,14 +117,12 @@ int node_propose(struct node *node, const struct node_proposal *proposal, uint64
     }
     pending->token = token;
     pending->deadline_ns = time.now_ns + node->options.proposal_timeout_ns;
-    pending->hold_until_ns =
-        min_u64(pending->deadline_ns, time.now_ns + node->options.election_timeout_min_ns +
-                                          node->options.election_timeout_max_ns);
+    pending->hold_until_ns = hold_until(node, pending->deadline_ns);
 
     struct raft_proposal raft_proposal = raft_proposal_of(proposal, id);
     bool is_leader = node_is_running(node) && node->held_count == 0 && raft_is_leader(node->raft);
     if (is_leader) {
-        status = append(node, &raft_proposal, &pending->index, &pending->term);
+        status = append(node, &raft_proposal, &pending->term);
         pending->state = PENDING_APPENDED;
     } else {
         status = hold(node, pending, &raft_proposal);
@@ -146,7 +146,7 @@ static void append_held(struct node *node, struct pending *pending)
         .command = fields.command,
         .payload = fields.payload,
     };
-    int status = append(node, &proposal, &pending->index, &pending->term);
+    int status = append(node, &proposal, &pending->term);
     if (node->phase == NODE_STOPPED) {
         return;
     }
@@ -165,6 +165,7 @@ struct batch {
     size_t count;
     size_t bytes;
     uint64_t first; /* sequence number of the first */
+    raft_term term; /* whose leader is meant */
 };
 
 /* Send a run of held proposals to the leader. Returns false when it was not sent. */
@@ -175,7 +176,7 @@ static bool send_batch(struct node *node, node_id leader, struct batch *batch)
     }
     struct wire_message message = {
         .type = WIRE_FORWARD,
-        .forward = {.from = node->identity.id, .request = batch->first},
+        .forward = {.from = node->identity.id, .request = batch->first, .term = batch->term},
         .entries = batch->entries,
         .entry_count = batch->count,
     };
@@ -184,20 +185,19 @@ static bool send_batch(struct node *node, node_id leader, struct batch *batch)
         struct pending *pending = pending_at(&node->pending, batch->first + i);
         ASSERT(pending != NULL && pending->state == PENDING_HELD);
         pending->state = PENDING_FORWARDED;
+        pending->term = batch->term;
         node->held_count--;
         node->proposals_forwarded++;
-        chunk_drop(pending->entry.chunk);
-        pending->entry = (struct entry){0};
     }
     batch->count = 0;
     batch->bytes = 0;
     return is_sent;
 }
 
-static void forward_held(struct node *node, node_id leader)
+static void forward_held(struct node *node, node_id leader, raft_term term)
 {
     struct entry entries[256];
-    struct batch batch = {.entries = entries};
+    struct batch batch = {.entries = entries, .term = term};
     uint64_t end = pending_next_sequence(&node->pending);
     bool is_sent = true;
     for (uint64_t s = node->pending.first; s < end && is_sent; s++) {
@@ -236,7 +236,7 @@ void node_flush_held(struct node *node)
             }
         }
     } else if (now.has_leader) {
-        forward_held(node, now.leader);
+        forward_held(node, now.leader, now.term);
     }
 }
 
@@ -249,28 +249,46 @@ void node_expire_proposals(struct node *node)
         if (pending == NULL) {
             continue;
         }
-        if (node->time.now_ns < pending->hold_until_ns) {
-            return; /* the others came later */
-        }
-        if (pending->state == PENDING_HELD) {
+        if (pending->state == PENDING_HELD && node->time.now_ns >= pending->hold_until_ns) {
             node_finish(node, pending, QR_ERR_NO_LEADER, 0, NULL);
         } else if (node->time.now_ns >= pending->deadline_ns) {
             node_finish(node, pending, QR_ERR_TIMEOUT, 0, NULL);
         } else if (node->held_count == 0) {
-            return;
+            return; /* the others came later */
         }
     }
 }
 
-/* An index that was applied without telling its proposer was another leader's. */
+/* Certainly not applied, and never will be: hold it for whoever leads now, if its record is
+ * still here, else say so.
+ */
+static void hold_again(struct node *node, struct pending *pending, int status)
+{
+    if (pending->entry.chunk == NULL) {
+        node_finish(node, pending, status, 0, NULL);
+        return;
+    }
+    pending->state = PENDING_HELD;
+    pending->hold_until_ns = hold_until(node, pending->deadline_ns);
+    node->held_count++;
+}
+
+/* In a log no entry of an earlier term follows one of a later term: what a leader of a term
+ * that is over took, and has not been applied by now, never will be.
+ */
 void node_sweep_superseded(struct node *node)
 {
+    raft_term term = 0;
     raft_index applied = node_raft_status(node).applied_index;
-    uint64_t end = min_u64(pending_next_sequence(&node->pending), node->pending.first + SWEEP_MAX);
+    if (!raft_term_at(node->raft, applied, &term) || term == node->swept_term) {
+        return;
+    }
+    node->swept_term = term;
+    uint64_t end = pending_next_sequence(&node->pending);
     for (uint64_t s = node->pending.first; s < end; s++) {
         struct pending *pending = pending_at(&node->pending, s);
-        if (pending != NULL && pending->state == PENDING_APPENDED && pending->index <= applied) {
-            node_finish(node, pending, QR_ERR_SUPERSEDED, 0, NULL);
+        if (pending != NULL && pending->state != PENDING_HELD && pending->term < term) {
+            hold_again(node, pending, QR_ERR_SUPERSEDED);
         }
     }
 }
@@ -339,7 +357,8 @@ void node_on_forward(struct node *node, node_id from, const struct wire_message 
         return;
     }
     struct wire_forward_response appended = {.request = request};
-    int status = 0;
+    /* Meant for another term, it may have been given up there as certainly not applied. */
+    int status = message->forward.term == node_raft_status(node).term ? 0 : QR_ERR_NOT_LEADER;
     for (size_t i = 0; i < message->entry_count && status == 0; i++) {
         struct entry_fields fields = entry_fields_of(&message->entries[i]);
         struct raft_proposal proposal = {
@@ -350,14 +369,13 @@ void node_on_forward(struct node *node, node_id from, const struct wire_message 
             .command = fields.command,
             .payload = fields.payload,
         };
-        raft_index index;
-        status = append(node, &proposal, &index, &appended.entry_term);
+        status = append(node, &proposal, &appended.entry_term);
         if (!node_is_running(node)) {
             return;
         }
         if (status == 0) {
-            appended.first_index = appended.count == 0 ? index : appended.first_index;
             appended.count++;
+            appended.first_index = node_raft_status(node).last_index - appended.count + 1;
         }
     }
     answer_forward(node, from, appended);
@@ -373,9 +391,6 @@ void node_on_forward(struct node *node, node_id from, const struct wire_message 
     }
 }
 
-/* Certainly not appended there: what may be tried again is not, for its record is gone; the
- * proposer is told that nothing happened.
- */
 void node_on_forward_response(struct node *node, const struct wire_forward_response *response)
 {
     for (uint32_t i = 0; i < response->count && i < WIRE_ENTRIES_MAX; i++) {
@@ -385,8 +400,8 @@ void node_on_forward_response(struct node *node, const struct wire_forward_respo
         }
         if (response->status == 0) {
             pending->state = PENDING_APPENDED;
-            pending->index = response->first_index + i;
-            pending->term = response->entry_term;
+        } else if (response->status == QR_ERR_NOT_LEADER) {
+            hold_again(node, pending, QR_ERR_NOT_LEADER);
         } else {
             bool is_certain = qr_error_class_of(response->status) == QR_CLASS_RETRY;
             node_finish(node, pending, is_certain ? response->status : QR_ERR_TIMEOUT, 0, NULL);

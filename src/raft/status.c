@@ -94,21 +94,21 @@ void raft_status_text(const struct raft_status *status, struct text *text)
 
 void raft_status_json(const struct raft_status *status, struct text *text)
 {
-    json_object_begin(text);
-    json_key(text, "role");
-    json_string(text, raft_role_name(status->role));
+    text_json_object_begin(text);
+    text_json_key(text, "role");
+    text_json_string(text, raft_role_name(status->role));
 #define X(name)                                                                                    \
-    json_key(text, #name);                                                                         \
-    json_u64(text, status->name);
+    text_json_key(text, #name);                                                                    \
+    text_json_u64(text, status->name);
     STATUS_NUMBERS(X)
 #undef X
-    json_key(text, "leader");
+    text_json_key(text, "leader");
     if (status->has_leader) {
-        json_hex(text, status->leader, 16);
+        text_json_hex(text, status->leader, 16);
     } else {
-        json_null(text);
+        text_json_null(text);
     }
-    json_object_end(text);
+    text_json_object_end(text);
 }
 
 static void log_invariants(const struct raft_log *log)

@@ -90,6 +90,9 @@ static inline void disk_queue_push(struct disk_queue *queue, struct disk_op *op)
 /* Take the directory's lock. Returns 0, QR_ERR_LOCKED or QR_ERR_IO, with `detail`. */
 NODISCARD int disk_lock(struct disk_posix *disk, const char *directory, char *detail);
 
+/* Write into the lock who has it. */
+void disk_lock_sign(struct disk_posix *disk);
+
 /* disk_call.c: each returns a descriptor, a size or 0, or a negative errno. EINTR is handled. */
 int disk_call_open(struct disk_posix *disk, const char *name, int flags);
 int disk_call_read(struct disk_posix *disk, const struct disk_file *file, uint64_t offset,
@@ -136,6 +139,11 @@ void disk_serve_writes(struct disk_posix *disk, struct disk_op *ops);
 int disk_now_list(void *context,
                   void (*each)(void *argument, const char *name, uint64_t size_bytes),
                   void *argument);
+
+/* Make durable what an earlier process left in the page cache: what is read at a start, and
+ * built upon, must survive a power failure too. 0 or QR_ERR_IO.
+ */
+NODISCARD int disk_now_sync_all(struct disk_posix *disk);
 int disk_now_read(void *context, const char *name, uint64_t offset, struct disk_part part,
                   size_t *read_bytes);
 int disk_now_replace(void *context, const char *name, const void *data, size_t size_bytes);

@@ -6,6 +6,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -14,6 +15,7 @@
 #include "runtime/disk_internal.h"
 
 #define PID_BYTES 24
+#define PID_DIGITS_MAX 9
 
 static int refuse(char *detail, const char *directory, const char *pid)
 {
@@ -22,24 +24,30 @@ static int refuse(char *detail, const char *directory, const char *pid)
     return QR_ERR_LOCKED;
 }
 
-/* Who holds it, as the file says; "" when it says nothing readable. */
+/* Who holds it, as the file says; "" when it says nothing readable, or names a process that
+ * is gone: then the present one has not signed yet.
+ */
 static void read_holder(int descriptor, char *pid)
 {
     ssize_t count = pread(descriptor, pid, PID_BYTES - 1, 0);
     size_t length = 0;
-    while (count > 0 && length < (size_t)count && pid[length] >= '0' && pid[length] <= '9') {
+    long number = 0;
+    while (count > 0 && length < (size_t)count && length < PID_DIGITS_MAX && pid[length] >= '0' &&
+           pid[length] <= '9') {
+        number = number * 10 + (pid[length] - '0');
         length++;
     }
-    pid[length] = '\0';
+    bool is_alive = number > 0 && (kill((pid_t)number, 0) == 0 || errno == EPERM);
+    pid[is_alive ? length : 0] = '\0';
 }
 
 /* For people only: a lock without a pid holds as well. */
-static void write_holder(int descriptor)
+void disk_lock_sign(struct disk_posix *disk)
 {
     char pid[PID_BYTES];
     int length = snprintf(pid, sizeof(pid), "%ld\n", (long)getpid());
-    if (ftruncate(descriptor, 0) == 0 && length > 0) {
-        ssize_t written = pwrite(descriptor, pid, (size_t)length, 0);
+    if (disk->lock >= 0 && ftruncate(disk->lock, 0) == 0 && length > 0) {
+        ssize_t written = pwrite(disk->lock, pid, (size_t)length, 0);
         (void)written;
     }
 }
@@ -69,9 +77,6 @@ int disk_lock(struct disk_posix *disk, const char *directory, char *detail)
         (void)snprintf(detail, DISK_DETAIL_BYTES, "cannot lock %s/%s: %s", directory,
                        DISK_LOCK_NAME, strerror(failure));
         return QR_ERR_IO;
-    }
-    if (!is_read_only) {
-        write_holder(descriptor);
     }
     disk->lock = descriptor;
     return 0;

@@ -65,6 +65,32 @@ int disk_now_list(void *context,
     return status;
 }
 
+static void sync_one(void *argument, const char *name, uint64_t size_bytes)
+{
+    (void)size_bytes;
+    struct disk_posix *disk = argument;
+    struct disk_file file = {.descriptor = disk_call_open(disk, name, O_RDONLY)};
+    struct text text = text_of(file.name, sizeof(file.name));
+    text_string(&text, name);
+    int failure = file.descriptor;
+    if (failure >= 0) {
+        failure = disk_call_sync(disk, &file);
+        (void)close(file.descriptor);
+    }
+    if (failure < 0) {
+        (void)disk_latch(disk, "fdatasync", name, failure);
+    }
+}
+
+int disk_now_sync_all(struct disk_posix *disk)
+{
+    int status = disk_now_list(disk, sync_one, disk);
+    if (status == 0 && disk_call_sync_directory(disk) < 0) {
+        status = QR_ERR_IO;
+    }
+    return atomic_load(&disk->has_failed) ? QR_ERR_IO : status;
+}
+
 int disk_now_read(void *context, const char *name, uint64_t offset, struct disk_part part,
                   size_t *read_bytes)
 {

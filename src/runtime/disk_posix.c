@@ -217,7 +217,14 @@ int disk_posix_open(const struct disk_posix_options *options, struct disk_posix 
         return status;
     }
     if (!options->is_read_only) {
-        remove_temporary_files(disk);
+        status = disk_now_sync_all(disk);
+    }
+    if (status != 0) {
+        (void)snprintf(detail, DISK_DETAIL_BYTES,
+                       "cannot sync what is in the data directory %s: the disk fails",
+                       options->directory);
+        disk_posix_free(disk);
+        return status;
     }
     *out = disk;
     return 0;
@@ -247,6 +254,9 @@ int disk_posix_start(struct disk_posix *disk, uv_loop_t *loop)
         return QR_ERR_NO_MEMORY;
     }
     disk->completed_async.data = disk;
+    /* Only now: a directory whose user refused it at the start stays as it was. */
+    disk_lock_sign(disk);
+    remove_temporary_files(disk);
     for (size_t i = 0; i < 3; i++) {
         disk_lane_release(lanes[i]);
     }

@@ -52,7 +52,8 @@ struct disk_posix_options {
 
 struct disk_posix;
 
-/* Lock the directory, made with mode 0700 when missing, and remove unfinished files.
+/* Lock the directory, made with mode 0700 when missing. Of what it holds nothing is changed
+ * before disk_posix_start(), which also removes unfinished files.
  *
  * detail   DISK_DETAIL_BYTES; on failure a sentence with the path and what to do.
  *

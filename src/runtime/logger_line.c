@@ -49,13 +49,13 @@ static void json_line(struct text *text, time_ns wall_ns, const struct log_event
     char time[TIME_BYTES];
     struct text time_text = text_of(time, sizeof(time));
     put_time(&time_text, wall_ns);
-    json_object_begin(text);
-    json_key(text, "time");
-    json_string(text, time);
-    json_key(text, "level");
-    json_string(text, log_level_name(event->level));
+    text_json_object_begin(text);
+    text_json_key(text, "time");
+    text_json_string(text, time);
+    text_json_key(text, "level");
+    text_json_string(text, log_level_name(event->level));
     log_event_json(event, text);
-    json_object_end(text);
+    text_json_object_end(text);
 }
 
 size_t logger_line(enum qr_log_format format, time_ns wall_ns, const struct log_event *event,

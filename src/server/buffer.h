@@ -24,7 +24,7 @@ static inline size_t buffer_bytes(const struct buffer *buffer)
 
 static inline uint8_t *buffer_at(const struct buffer *buffer)
 {
-    return buffer->data + buffer->start;
+    return buffer->data == NULL ? NULL : buffer->data + buffer->start;
 }
 
 /* Room for `size_bytes` at the end, to be written now and counted with `end`; NULL when

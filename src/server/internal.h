@@ -162,6 +162,7 @@ struct server {
     uint8_t *receive;      /* SERVER_RECEIVE_BYTES, shared by all connections */
     struct qr_status status;
     uint64_t random;
+    uint64_t now_ms; /* counted in sweeps: nothing here is finer than a second */
     uint64_t opened_ms;
     uint64_t logged_ms[SERVER_LOG_KINDS];
     struct server_stats stats;
@@ -172,13 +173,13 @@ struct server {
 /* A handle was closed; with the last one the server is gone from the loop. */
 void server_handle_closed(struct server *server);
 
-/* True at most once a second for each kind. */
+/* True once between two sweeps for each kind. */
 bool server_may_log(struct server *server, enum server_log_kind kind);
 
 /* The next of a series of random numbers. */
 uint64_t server_random(struct server *server);
 
-/* Milliseconds of the loop's clock. */
+/* Milliseconds, in steps of SERVER_SWEEP_MS; no clock is read. */
 uint64_t server_now_ms(const struct server *server);
 
 /* Keep the peak of the store's memory up to date. */

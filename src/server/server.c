@@ -24,7 +24,7 @@ struct server_options server_options_default(void)
 
 uint64_t server_now_ms(const struct server *server)
 {
-    return uv_now(server->options.loop);
+    return server->now_ms;
 }
 
 uint64_t server_random(struct server *server)
@@ -46,10 +46,10 @@ bool server_may_log(struct server *server, enum server_log_kind kind)
 {
     uint64_t now_ms = server_now_ms(server);
 
-    if (server->logged_ms[kind] != 0 && now_ms - server->logged_ms[kind] < 1000) {
+    if (server->logged_ms[kind] == now_ms) {
         return false;
     }
-    server->logged_ms[kind] = max_u64(now_ms, 1);
+    server->logged_ms[kind] = now_ms;
     return true;
 }
 
@@ -138,8 +138,9 @@ static void on_sweep(uv_timer_t *timer)
 {
     struct server *server = timer->data;
     struct server_stats *stats = &server->stats;
-    uint64_t now_ms = server_now_ms(server);
 
+    server->now_ms += SERVER_SWEEP_MS;
+    uint64_t now_ms = server_now_ms(server);
     stats->commands_per_second =
         (stats->command_count - stats->swept_command_count) * 1000 / SERVER_SWEEP_MS;
     stats->swept_command_count = stats->command_count;
@@ -193,7 +194,8 @@ int server_open(const struct server_options *options, struct server **out, char 
         text_string(&text, "memory ran out");
         return QR_ERR_NO_MEMORY;
     }
-    server->opened_ms = server_now_ms(server);
+    server->now_ms = SERVER_SWEEP_MS; /* not 0: that is what never happened */
+    server->opened_ms = server->now_ms;
     start_handles(server);
     error = listen_on_both(server, detail);
     if (error != 0) {

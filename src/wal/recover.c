@@ -298,7 +298,6 @@ int wal_open(const struct wal_options *options, struct wal **out, struct wal_rec
     if (status == 0) {
         report(wal, &walk, &recovery, recovered);
         *out = wal;
-        wal_segments_work(wal);
     } else {
         wal_free(wal);
     }

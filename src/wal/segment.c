@@ -47,6 +47,11 @@ uint64_t wal_segment_sequence(const char *name)
     return digits[NAME_DIGITS] == '\0' ? sequence : 0;
 }
 
+bool wal_is_log_file(const char *name)
+{
+    return wal_segment_sequence(name) != 0;
+}
+
 bool wal_segment_is_usable(const struct wal_options *options, uint64_t size_bytes)
 {
     uint64_t needed = wal_sectors(WAL_HEAD_BYTES_MAX + options->entry_bytes_max);

@@ -87,6 +87,9 @@ struct wal_recovered {
  * detail   WAL_ERROR_DETAIL_BYTES of room; on failure a sentence with file and offset and
  *          what to do.
  *
+ * Nothing is submitted to the disk before the first wal_append() or wal_prepare(), so that
+ * who opened it may still free it.
+ *
  * Returns 0, or, with nothing changed on the disk,
  *   QR_ERR_CORRUPT   damage in what was once known to be synced, or a gap between segments.
  *   QR_ERR_VERSION   a segment of a newer format.
@@ -98,6 +101,9 @@ struct wal_recovered {
  */
 NODISCARD int wal_open(const struct wal_options *options, struct wal **out,
                        struct wal_recovered *recovered, char *detail);
+
+/* Whether a file of this name is one of a log's. */
+bool wal_is_log_file(const char *name);
 
 /* Free the log; no operation may be in flight (see wal_is_idle()). NULL is allowed. */
 void wal_free(struct wal *wal);
@@ -146,7 +152,9 @@ NODISCARD int wal_read(struct wal *wal, raft_index first, uint64_t bytes_max, ui
  */
 uint64_t wal_room_bytes(const struct wal *wal);
 
-/* Try again to prepare segments after QR_ERR_DISK_FULL; cheap when nothing is to be done. */
+/* Prepare segments ahead: once after opening, and again after QR_ERR_DISK_FULL; cheap when
+ * nothing is to be done.
+ */
 void wal_prepare(struct wal *wal);
 
 bool wal_is_idle(const struct wal *wal); /* no operation in flight */

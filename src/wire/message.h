@@ -55,7 +55,8 @@
 /* Proposals for the leader, as entries without index and term. */
 #define WIRE_FORWARD_FIELDS(F)                                                                     \
     F(ID, node_id, from)                                                                           \
-    F(U64, uint64_t, request) /* of the first entry; the others count on from it */
+    F(U64, uint64_t, request) /* of the first entry; the others count on from it */                \
+    F(U64, raft_term, term)   /* for the leader of this very term, and for no other */
 
 #define WIRE_FORWARD_RESPONSE_FIELDS(F)                                                            \
     F(ID, node_id, from)                                                                           \

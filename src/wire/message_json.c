@@ -8,12 +8,12 @@
 
 static void position_json(const struct raft_position *position, struct text *text)
 {
-    json_object_begin(text);
-    json_key(text, "term");
-    json_u64(text, position->term);
-    json_key(text, "index");
-    json_u64(text, position->index);
-    json_object_end(text);
+    text_json_object_begin(text);
+    text_json_key(text, "term");
+    text_json_u64(text, position->term);
+    text_json_key(text, "index");
+    text_json_u64(text, position->index);
+    text_json_object_end(text);
 }
 
 static void cluster_json(const struct cluster_id *cluster, struct text *text)
@@ -22,7 +22,7 @@ static void cluster_json(const struct cluster_id *cluster, struct text *text)
     struct text hex = text_of(digits, sizeof(digits));
     text_hex(&hex, cluster->high, CLUSTER_DIGITS / 2);
     text_hex(&hex, cluster->low, CLUSTER_DIGITS / 2);
-    json_string(text, digits);
+    text_json_string(text, digits);
 }
 
 static void value_json(const struct wire_message *message, const struct wire_field *field,
@@ -31,22 +31,22 @@ static void value_json(const struct wire_message *message, const struct wire_fie
     const void *at = wire_field_in(message, field);
     switch (field->kind) {
     case WIRE_KIND_U64:
-        json_u64(text, *(const uint64_t *)at);
+        text_json_u64(text, *(const uint64_t *)at);
         break;
     case WIRE_KIND_ID:
-        json_hex(text, *(const node_id *)at, 16);
+        text_json_hex(text, *(const node_id *)at, 16);
         break;
     case WIRE_KIND_U32:
-        json_u64(text, *(const uint32_t *)at);
+        text_json_u64(text, *(const uint32_t *)at);
         break;
     case WIRE_KIND_I32:
-        json_i64(text, *(const int32_t *)at);
+        text_json_i64(text, *(const int32_t *)at);
         break;
     case WIRE_KIND_ENUM_REASON:
-        json_string(text, raft_vote_reason_text(*(const uint32_t *)at));
+        text_json_string(text, raft_vote_reason_text(*(const uint32_t *)at));
         break;
     case WIRE_KIND_BOOL:
-        json_bool(text, *(const bool *)at);
+        text_json_bool(text, *(const bool *)at);
         break;
     case WIRE_KIND_POSITION:
         position_json(at, text);
@@ -55,7 +55,7 @@ static void value_json(const struct wire_message *message, const struct wire_fie
         cluster_json(at, text);
         break;
     case WIRE_KIND_STRING:
-        json_bytes(text, at, wire_string_length(at, field->size));
+        text_json_bytes(text, at, wire_string_length(at, field->size));
         break;
     }
 }
@@ -65,20 +65,20 @@ void wire_message_json(const struct wire_message *message, struct text *text)
     const struct wire_layout *layout = wire_layout_of(message->type);
     ASSERT(layout != NULL);
 
-    json_object_begin(text);
-    json_key(text, "type");
-    json_string(text, layout->name);
+    text_json_object_begin(text);
+    text_json_key(text, "type");
+    text_json_string(text, layout->name);
     for (size_t f = 0; f < layout->field_count; f++) {
-        json_key(text, layout->fields[f].name);
+        text_json_key(text, layout->fields[f].name);
         value_json(message, &layout->fields[f], text);
     }
     if (layout->has_entries) {
-        json_key(text, "entries");
-        json_array_begin(text);
+        text_json_key(text, "entries");
+        text_json_array_begin(text);
         for (size_t i = 0; i < message->entry_count; i++) {
             entry_json(&message->entries[i], text);
         }
-        json_array_end(text);
+        text_json_array_end(text);
     }
-    json_object_end(text);
+    text_json_object_end(text);
 }

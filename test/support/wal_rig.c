@@ -117,6 +117,7 @@ int wal_rig_open(struct wal_rig *rig)
     if (status == 0) {
         wal_invariants(rig->wal);
         rig->last_index = rig->recovered.last_index;
+        wal_prepare(rig->wal);
     }
     return status;
 }

@@ -68,11 +68,11 @@ static void a_value_out_of_bounds_is_refused_with_name_value_and_bounds(void **s
          "election-timeout-min-ms: 1KiB is out of bounds, 10..60000 milliseconds"},
         {"max-message-bytes", "1GiB",
          "max-message-bytes: 1GiB is out of bounds, 65536..536870912 bytes"},
-        {"name", "Upper", "name: Upper is out of bounds, 1..63 of a-z, 0-9, . and -"},
-        {"peer", "127.0.0.1", "peer: 127.0.0.1 is out of bounds, HOST:PORT"},
-        {"join", "a:1,", "join: a:1, is out of bounds, 1..64 of HOST:PORT with commas"},
-        {"bootstrap", "yes", "bootstrap: yes is out of bounds, true or false"},
-        {"log-level", "loud", "log-level: loud is out of bounds, debug|info|warn|error"},
+        {"name", "Upper", "name: \"Upper\" must be 1..63 of a-z, 0-9, . and -"},
+        {"peer", "127.0.0.1", "peer: \"127.0.0.1\" must be HOST:PORT"},
+        {"join", "a:1,", "join: \"a:1,\" must be 1..64 of HOST:PORT with commas"},
+        {"bootstrap", "yes", "bootstrap: \"yes\" must be true or false"},
+        {"log-level", "loud", "log-level: \"loud\" must be debug|info|warn|error"},
         {"disk", "uring", "disk: uring is not part of this build; use threads"},
     };
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
@@ -173,7 +173,7 @@ static void what_is_wrong_in_a_file_is_named_with_its_line(void **state)
          "F:2: foo: there is no such setting; `quorate help serve` lists them"},
         {"heartbeat_interval_ms: 20\n",
          "F:1: heartbeat_interval_ms: there is no such setting; `quorate help serve` lists them"},
-        {"bootstrap: maybe\n", "F:1: bootstrap: maybe is out of bounds, true or false"},
+        {"bootstrap: maybe\n", "F:1: bootstrap: \"maybe\" must be true or false"},
     };
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         struct serve_options options;

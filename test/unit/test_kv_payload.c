@@ -50,6 +50,7 @@ static void a_malformed_payload_is_refused(void **state)
         {"bytes left over", 10, {1, 0, 0, 0, 1, 0, 0, 0, 'a', 'b'}},
         {"a length that wraps", 9, {1, 0, 0, 0, 255, 255, 255, 255, 'a'}},
         {"a count that wraps", 12, {255, 255, 255, 255, 0, 0, 0, 0, 0, 0, 0, 0}},
+        {"a million arguments in no bytes", 8, {64, 66, 15, 0, 0, 0, 0, 0}},
         {"more arguments than bytes", 12, {3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}},
     };
     struct heap heap;
@@ -63,6 +64,7 @@ static void a_malformed_payload_is_refused(void **state)
             fail_msg("%s", rows[i].name);
         }
     }
+    assert_int_equal(heap.allocate_count, 0);
     heap_deinit(&heap);
 }
 

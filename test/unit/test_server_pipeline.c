@@ -187,13 +187,10 @@ struct error_case {
 };
 
 static const struct error_case error_cases[] = {
-    {"no leader", QR_ERR_NO_LEADER, "SET k v",
-     "-CLUSTERDOWN no leader is known; not applied\r\n"},
+    {"no leader", QR_ERR_NO_LEADER, "SET k v", "-CLUSTERDOWN no leader is known; not applied\r\n"},
     {"busy", QR_ERR_BUSY, "SET k v", "-TRYAGAIN too many commands are waiting; not applied\r\n"},
-    {"superseded", QR_ERR_SUPERSEDED, "SET k v",
-     "-TRYAGAIN leadership moved; not applied\r\n"},
-    {"not leader", QR_ERR_NOT_LEADER, "SET k v",
-     "-TRYAGAIN leadership moved; not applied\r\n"},
+    {"superseded", QR_ERR_SUPERSEDED, "SET k v", "-TRYAGAIN leadership moved; not applied\r\n"},
+    {"not leader", QR_ERR_NOT_LEADER, "SET k v", "-TRYAGAIN leadership moved; not applied\r\n"},
     {"disk full", QR_ERR_DISK_FULL, "SET k v", "-READONLY the disk is full; not applied\r\n"},
     {"too large", QR_ERR_TOO_LARGE, "SET k v",
      "-ERR the command is larger than the limit max-message-bytes; not applied\r\n"},

@@ -37,8 +37,9 @@ static const struct stream_case stream_cases[] = {
      "*4\r\n$3\r\nSET\r\n$40\r\n0123456789012345678901234567890123456789\r\n$40\r\n"
      "0123456789012345678901234567890123456789\r\n$1\r\nx\r\nPING\r\n",
      "<too large>[PING]"},
-    {"exactly the limit", "*2\r\n$24\r\n012345678901234567890123\r\n$40\r\n"
-                          "0123456789012345678901234567890123456789\r\n",
+    {"exactly the limit",
+     "*2\r\n$24\r\n012345678901234567890123\r\n$40\r\n"
+     "0123456789012345678901234567890123456789\r\n",
      "[012345678901234567890123|0123456789012345678901234567890123456789]"},
 
     {"an argument over the limit", "*1\r\n$65\r\n", "!ERR Protocol error: invalid bulk length"},

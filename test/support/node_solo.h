@@ -1,0 +1,139 @@
+/* node_solo.h: one real node on a memory disk; the rest of its cluster is the test's.
+ *
+ * Owns     the node, its disk and clocks, what it sent (decoded), what it told whom, and what
+ *          it applied. Nothing happens by itself: the test lets time pass and the disk work.
+ * Checks   that each proposal and read is told once, that entries are applied in order, and
+ *          that a failure is said once.
+ * Threads  one.
+ */
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef SUPPORT_NODE_SOLO_H
+#define SUPPORT_NODE_SOLO_H
+
+#include "node/node.h"
+#include "support/disk_memory.h"
+#include "support/heap.h"
+
+#define SOLO_SELF 1 /* the node's id; 2 and 3 are the others */
+#define SOLO_PEERS_MAX 3
+#define SOLO_TOKENS_MAX 2048
+#define SOLO_APPLIED_MAX 4096
+#define SOLO_CLUSTER ((struct cluster_id){7, 7})
+
+/* A message that the node sent. */
+struct solo_sent {
+    struct solo_sent *next;
+    node_id to;                /* a member; else: */
+    bool is_seed;              /* to who was dialed for a join */
+    bool is_reply;             /* on the connection of this number */
+    uint64_t connection;
+    struct wire_message message;
+    struct entry *entries;
+    struct chunk *chunk;
+};
+
+struct solo_told {
+    unsigned count;
+    int status;
+    raft_index index;
+    bool has_result;
+};
+
+struct solo {
+    struct heap heap;    /* the node's memory */
+    struct heap outside; /* that of what comes in and was sent */
+    struct disk_memory disk;
+    struct node_options options; /* for the next solo_open() */
+    struct node_time time;
+    struct node *node; /* NULL: down */
+    char detail[NODE_DETAIL_BYTES];
+    struct solo_sent *sent; /* oldest first */
+    struct solo_sent **sent_end;
+    uint64_t sent_count; /* ever */
+    bool is_send_refused; /* no connection to anybody */
+    char dialed[RAFT_ADDRESS_BYTES_MAX];
+    unsigned dial_count;
+    struct solo_told proposals[SOLO_TOKENS_MAX];
+    struct solo_told reads[SOLO_TOKENS_MAX];
+    uint64_t applied[SOLO_APPLIED_MAX]; /* numbers, in order */
+    size_t applied_count;
+    raft_index applied_index;
+    bool is_apply_held; /* batches wait for solo_applied() */
+    size_t held_count;
+    unsigned failed_count;
+    int failed_status;
+    uint64_t sent_at_failure; /* sent_count then */
+    uint64_t round;           /* highest seen in an append_entries that it sent */
+};
+
+void solo_init(struct solo *solo);
+void solo_deinit(struct solo *solo);
+
+/* Open the node on its disk. Returns what node_open() does; solo->detail has the sentence. */
+int solo_open(struct solo *solo);
+
+/* As solo_open(), and fail the case when it does not succeed. */
+void solo_start(struct solo *solo);
+
+/* The process ends; what was submitted to the disk still happens, and is not lost. */
+void solo_stop(struct solo *solo);
+
+/* The machine goes down: what was not synced is lost. */
+void solo_crash(struct solo *solo);
+
+/* Turns, at the present moment, until the node wants none. */
+void solo_turn(struct solo *solo);
+
+/* The disk does all it was asked, and turns follow, until nothing is left to do. */
+void solo_work(struct solo *solo);
+
+/* Let milliseconds pass, with turns when they are due; the disk does nothing. */
+void solo_wait(struct solo *solo, unsigned milliseconds);
+
+/* The same, with the disk working at once. */
+void solo_run(struct solo *solo, unsigned milliseconds);
+
+/* A message comes from a member; the node takes no turn. */
+void solo_receive(struct solo *solo, node_id from, const struct wire_message *message);
+
+/* An append_entries of `count` entries from a leader, numbers first_number and on. */
+struct solo_append {
+    node_id from;
+    raft_term term;
+    struct raft_position prev;
+    raft_index commit;
+    uint64_t round;
+    raft_term entry_term;
+    uint64_t first_number;
+    size_t count;
+};
+void solo_append(struct solo *solo, struct solo_append append);
+
+/* The node, just opened with --join, is taken in and hears from leader 2 in term 1 that the
+ * voters are 1, 2 and 3 (index 1, committed). It is durable, applied and answered.
+ */
+void solo_follow(struct solo *solo);
+
+/* From solo_follow() or later: the others die, and elect the node. Its no-op is durable here
+ * and acknowledged by 2. Returns the term.
+ */
+raft_term solo_lead(struct solo *solo);
+
+/* A member says that it has the leader's log up to `match`, and heard every round so far. */
+void solo_acknowledge(struct solo *solo, node_id from, raft_index match);
+
+/* What was sent since solo_forget(): the last message of a type, or NULL; and how many. */
+const struct solo_sent *solo_last(const struct solo *solo, unsigned type);
+size_t solo_count(const struct solo *solo, unsigned type);
+void solo_forget(struct solo *solo);
+
+/* Propose a number, under an id of the node's choice; returns what node_propose() does. */
+int solo_propose(struct solo *solo, uint64_t number);
+int solo_read(struct solo *solo, uint64_t token);
+
+/* The batch that waits is applied, or cannot be. */
+void solo_applied(struct solo *solo, int status);
+
+struct node_status solo_status(const struct solo *solo);
+
+#endif

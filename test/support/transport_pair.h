@@ -1,0 +1,87 @@
+/* transport_pair.h: two transports, each on a loop of its own, and what they were told.
+ *
+ * Owns     both, and the entries that the second one keeps.
+ * Threads  the test's.
+ */
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef SUPPORT_TRANSPORT_PAIR_H
+#define SUPPORT_TRANSPORT_PAIR_H
+
+#include "runtime/clock.h"
+#include "runtime/transport.h"
+
+#define TRANSPORT_PAIR_FRAME_BYTES_MAX (UINT64_C(1) << 20)
+#define TRANSPORT_PAIR_QUEUE_BYTES_MAX (UINT64_C(4) << 20)
+#define TRANSPORT_PAIR_WAIT_NS (20 * NS_PER_S)
+#define TRANSPORT_PAIR_KEPT_MAX 2048
+
+/* One end: a transport on a loop of its own, and what it was told. */
+struct transport_side {
+    node_id id;
+    struct cluster_id cluster;
+    uv_loop_t loop;
+    struct transport *transport;
+    char address[32];
+    char detail[TRANSPORT_DETAIL_BYTES];
+    int received_count;
+    node_id received_from;
+    uint64_t received_connection;
+    uint64_t last_term;
+    bool is_in_order;
+    int refused_count; /* hellos of others that we refused */
+    int answered_no;   /* refusals that we got */
+    char reason[256];
+    int seed_ready_count;
+    int seed_received_count;
+    int seed_closed_count;
+    struct entry kept[TRANSPORT_PAIR_KEPT_MAX]; /* their chunks are held */
+    size_t kept_count;
+    bool keeps;
+};
+
+struct transport_pair {
+    struct transport_side a; /* id 1 */
+    struct transport_side b; /* id 2 */
+};
+
+/* For cmocka: two sides that listen and do not know each other; and their end. */
+int transport_pair_setup(void **state);
+int transport_pair_teardown(void **state);
+
+/* Open at an address. Returns as transport_open(). */
+int transport_side_open(struct transport_side *side, const char *address);
+
+/* Close, and run the loop until it is empty. */
+void transport_side_close(struct transport_side *side);
+
+/* Make the second side a peer of the first. */
+void transport_pair_join(struct transport_pair *pair);
+bool transport_side_is_connected(const struct transport_side *side, node_id id);
+
+/* Give both loops a round; or rounds for so long. */
+void transport_pair_step(struct transport_pair *pair);
+void transport_pair_run_for(struct transport_pair *pair, uint64_t duration_ns);
+
+/* Run until the condition holds, and fail after a while. */
+#define WAIT_FOR(pair, condition)                                                                  \
+    for (time_ns limit_ns = runtime_now_ns() + TRANSPORT_PAIR_WAIT_NS; !(condition);               \
+         transport_pair_step(pair)) {                                                              \
+        assert_true(runtime_now_ns() < limit_ns);                                                  \
+    }
+
+/* A request_vote of this term, from 1 to 2. */
+struct wire_frame *vote_frame(uint64_t term);
+
+/* The bytes of a frame, which is given; returns how many. */
+size_t frame_flatten(struct wire_frame *frame, uint8_t *out);
+
+/* The hello of this side, as bytes; returns how many. */
+size_t transport_side_flat_hello(struct transport_side *side, uint8_t *out);
+
+/* A plain socket, connected to this side. */
+int transport_side_dial_raw(const struct transport_side *side);
+
+/* Whether the other end has closed, after what it may have sent. */
+bool socket_is_closed(int descriptor);
+
+#endif

@@ -1,0 +1,209 @@
+/* test_runtime_disk_files.c: whole files and the directory: prepared, replaced, listed, locked. */
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "support/unit.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "quorate/error.h"
+#include "runtime/memory.h"
+#include "support/disk_bench.h"
+
+static void a_file_is_prepared_full_of_zeros_under_its_name(void **state)
+{
+    struct disk_bench *bench = *state;
+    struct disk_op *op = disk_bench_submit(bench, DISK_PREPARE, "log-2", 0,
+                                           (struct disk_part){NULL, 3 * 1048576 + 512});
+    disk_bench_wait(bench);
+    assert_int_equal(op->status, 0);
+    assert_int_equal(bench->calls[DISK_CALL_WRITE], 4);
+    assert_int_equal(bench->calls[DISK_CALL_SYNC], 1);
+    assert_int_equal(bench->calls[DISK_CALL_SYNC_DIRECTORY], 1);
+    char path[128];
+    struct stat stat_of;
+    (void)snprintf(path, sizeof(path), "%s/log-2", bench->directory);
+    assert_int_equal(stat(path, &stat_of), 0);
+    assert_int_equal(stat_of.st_size, 3 * 1048576 + 512);
+    assert_int_equal(stat_of.st_mode & 0777, 0600);
+    assert_true(stat_of.st_blocks * 512 >= stat_of.st_size);
+}
+
+static void a_prepared_file_takes_the_place_of_one_that_is_open(void **state)
+{
+    struct disk_bench *bench = *state;
+    char data[] = "old";
+    disk_bench_submit(bench, DISK_WRITE, "log-1", 0, (struct disk_part){data, 3});
+    disk_bench_wait(bench);
+    disk_bench_submit(bench, DISK_PREPARE, "log-1", 0,
+                      (struct disk_part){NULL, DISK_BENCH_FILE_BYTES});
+    disk_bench_wait(bench);
+    disk_bench_submit(bench, DISK_WRITE, "log-1", 512, (struct disk_part){data, 3});
+    disk_bench_wait(bench);
+    disk_bench_check(bench, "log-1", 512, "old");
+    char first[3];
+    size_t got = 0;
+    assert_int_equal(
+        bench->interface->read(bench->disk, "log-1", 0, (struct disk_part){first, 3}, &got), 0);
+    assert_memory_equal(first, "\0\0\0", 3);
+}
+
+static void a_full_disk_fails_preparing_and_nothing_else(void **state)
+{
+    struct disk_bench *bench = *state;
+    bench->fail_call = DISK_CALL_WRITE;
+    bench->fail_errno = ENOSPC;
+    bench->fail_after = 1;
+    bench->is_once = true;
+    struct disk_op *op =
+        disk_bench_submit(bench, DISK_PREPARE, "log-2", 0, (struct disk_part){NULL, 3 * 1048576});
+    disk_bench_wait(bench);
+    assert_int_equal(op->status, QR_ERR_DISK_FULL);
+    char path[128];
+    (void)snprintf(path, sizeof(path), "%s/log-2.tmp", bench->directory);
+    assert_int_equal(access(path, F_OK), -1);
+    char data[] = "x";
+    op = disk_bench_submit(bench, DISK_WRITE, "log-1", 512, (struct disk_part){data, 1});
+    disk_bench_wait(bench);
+    assert_int_equal(op->status, 0);
+    op = disk_bench_submit(bench, DISK_PREPARE, "log-2", 0,
+                           (struct disk_part){NULL, DISK_BENCH_FILE_BYTES});
+    disk_bench_wait(bench);
+    assert_int_equal(op->status, 0);
+}
+
+static void a_failed_sync_in_preparing_is_final_too(void **state)
+{
+    struct disk_bench *bench = *state;
+    bench->fail_call = DISK_CALL_SYNC;
+    bench->fail_errno = EIO;
+    bench->is_once = true;
+    struct disk_op *op = disk_bench_submit(bench, DISK_PREPARE, "log-2", 0,
+                                           (struct disk_part){NULL, DISK_BENCH_FILE_BYTES});
+    disk_bench_wait(bench);
+    assert_int_equal(op->status, QR_ERR_IO);
+    char data[] = "x";
+    op = disk_bench_submit(bench, DISK_WRITE, "log-1", 512, (struct disk_part){data, 1});
+    disk_bench_wait(bench);
+    assert_int_equal(op->status, QR_ERR_IO);
+}
+
+static void a_removed_file_is_gone(void **state)
+{
+    struct disk_bench *bench = *state;
+    struct disk_op *op =
+        disk_bench_submit(bench, DISK_REMOVE, "log-1", 0, (struct disk_part){NULL, 0});
+    disk_bench_wait(bench);
+    assert_int_equal(op->status, 0);
+    char data[1];
+    size_t got = 0;
+    assert_int_equal(
+        bench->interface->read(bench->disk, "log-1", 0, (struct disk_part){data, 1}, &got),
+        QR_ERR_NOT_FOUND);
+    assert_int_equal(bench->calls[DISK_CALL_SYNC_DIRECTORY], 1);
+}
+
+static void replacing_is_all_or_nothing(void **state)
+{
+    struct disk_bench *bench = *state;
+    assert_int_equal(bench->interface->replace(bench->disk, "id", "one", 3), 0);
+    assert_int_equal(bench->interface->replace(bench->disk, "id", "two!", 4), 0);
+    disk_bench_check(bench, "id", 0, "two!");
+    bench->fail_call = DISK_CALL_WRITE;
+    bench->fail_errno = ENOSPC;
+    bench->is_once = true;
+    assert_int_equal(bench->interface->replace(bench->disk, "id", "three", 5), QR_ERR_DISK_FULL);
+    disk_bench_check(bench, "id", 0, "two!");
+    bench->fail_call = DISK_CALL_RENAME;
+    bench->fail_errno = EIO;
+    assert_int_equal(bench->interface->replace(bench->disk, "id", "three", 5), QR_ERR_IO);
+    disk_bench_check(bench, "id", 0, "two!");
+}
+
+static void count_file(void *argument, const char *name, uint64_t size_bytes)
+{
+    int *count = argument;
+    assert_string_equal(name, "log-1");
+    assert_int_equal(size_bytes, DISK_BENCH_FILE_BYTES);
+    (*count)++;
+}
+
+static void a_list_shows_neither_the_lock_nor_unfinished_files(void **state)
+{
+    struct disk_bench *bench = *state;
+    char path[128];
+    (void)snprintf(path, sizeof(path), "%s/log-7.tmp", bench->directory);
+    close(open(path, O_CREAT | O_WRONLY, 0600));
+    int count = 0;
+    assert_int_equal(bench->interface->list(bench->disk, count_file, &count), 0);
+    assert_int_equal(count, 1);
+
+    disk_posix_close(bench->disk, NULL, NULL);
+    uv_run(&bench->loop, UV_RUN_DEFAULT);
+    bench->disk = NULL;
+    struct disk_posix *kept = NULL;
+    assert_int_equal(disk_bench_open(bench, true), 0);
+    assert_int_equal(access(path, F_OK), 0); /* who only reads removes nothing */
+    kept = bench->disk;
+    bench->disk = NULL;
+    disk_posix_free(kept);
+    assert_int_equal(disk_bench_open(bench, false), 0);
+    assert_int_equal(access(path, F_OK), -1);
+    disk_posix_free(bench->disk);
+    bench->disk = NULL;
+}
+
+static void a_directory_has_one_user_and_says_who(void **state)
+{
+    struct disk_bench *bench = *state;
+    struct disk_posix *first = bench->disk;
+    const struct disk *interface = bench->interface;
+    char pid[32];
+    (void)snprintf(pid, sizeof(pid), "process %ld", (long)getpid());
+    assert_int_equal(disk_bench_open(bench, false), QR_ERR_LOCKED);
+    assert_non_null(strstr(bench->detail, pid));
+    assert_int_equal(disk_bench_open(bench, true), QR_ERR_LOCKED);
+    bench->disk = first;
+    bench->interface = interface;
+}
+
+static void a_missing_directory_is_made_for_a_writer_only(void **state)
+{
+    struct disk_bench *bench = *state;
+    char directory[128];
+    struct disk_posix *disk = NULL;
+    (void)snprintf(directory, sizeof(directory), "%s/inner", bench->directory);
+    struct disk_posix_options options = {
+        .allocator = &runtime_allocator,
+        .directory = directory,
+        .is_read_only = true,
+    };
+    assert_int_equal(disk_posix_open(&options, &disk, bench->detail), QR_ERR_NOT_FOUND);
+    options.is_read_only = false;
+    assert_int_equal(disk_posix_open(&options, &disk, bench->detail), 0);
+    struct stat stat_of;
+    assert_int_equal(stat(directory, &stat_of), 0);
+    assert_int_equal(stat_of.st_mode & 0777, 0700);
+    disk_posix_free(disk);
+}
+
+#define DISK_TEST(name) cmocka_unit_test_setup_teardown(name, disk_bench_setup, disk_bench_teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        DISK_TEST(a_file_is_prepared_full_of_zeros_under_its_name),
+        DISK_TEST(a_prepared_file_takes_the_place_of_one_that_is_open),
+        DISK_TEST(a_full_disk_fails_preparing_and_nothing_else),
+        DISK_TEST(a_failed_sync_in_preparing_is_final_too),
+        DISK_TEST(a_removed_file_is_gone),
+        DISK_TEST(replacing_is_all_or_nothing),
+        DISK_TEST(a_list_shows_neither_the_lock_nor_unfinished_files),
+        DISK_TEST(a_directory_has_one_user_and_says_who),
+        DISK_TEST(a_missing_directory_is_made_for_a_writer_only),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
