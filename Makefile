@@ -62,6 +62,7 @@ check-style: deps-build ## check bans, lengths, file heads and docstrings
 check-docs: deps-build ## check the links, commands and tables in the documents
 	@tools/check_docs.sh
 	@python3 tools/check_wire_format.py
+	@python3 tools/check_known_bugs.py
 
 symbols: deps-ci ## prove that the pure folders need nothing of libc but mem*
 	@tools/check_symbols.sh

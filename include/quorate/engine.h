@@ -4,7 +4,8 @@
  *          place on the caller's event loop). The state machine stays the program's.
  * Threads  with a thread of its own every function may be called from any thread, and
  *          callbacks come on the engine's. On a caller's loop all calls are made, and all
- *          callbacks come, on the loop's thread. A callback must not block.
+ *          callbacks come, on the loop's thread. A callback must not block. A program with
+ *          the engine on its loop must ignore SIGPIPE.
  */
 /* SPDX-License-Identifier: Apache-2.0 */
 #ifndef QUORATE_ENGINE_H
@@ -149,6 +150,9 @@ typedef void qr_read_done(void *argument, int status, uint64_t index);
  */
 int qr_read_barrier(struct qr_engine *engine, qr_read_done *done, void *argument);
 
+/* Whether this node leads, as far as it knows: another may lead a later term already. A write
+ * or a read barrier tells for certain.
+ */
 bool qr_is_leader(struct qr_engine *engine);
 
 /* Log time now, as the leader would stamp an entry; elsewhere an estimate. */
@@ -162,6 +166,7 @@ enum qr_role {
     QR_LEADER,
 };
 
+/* "leader", "follower" and so on; "?" for what is none. Static. */
 const char *qr_role_name(enum qr_role role);
 
 enum qr_health {
@@ -171,6 +176,7 @@ enum qr_health {
     QR_LEFT,
 };
 
+/* "alive", "suspect", "dead" or "left"; "?" for what is none. Static. */
 const char *qr_health_name(enum qr_health health);
 
 struct qr_member {
@@ -207,6 +213,9 @@ struct qr_status {
     struct qr_member members[QR_MEMBERS_MAX];
 };
 
+/* Fill `out`, which is the caller's. From another thread it waits for the engine's turn; after
+ * the engine stopped it gives what was true last.
+ */
 void qr_status(struct qr_engine *engine, struct qr_status *out);
 
 /* X(name, "help"): what an engine counts, since it was opened. */
@@ -226,16 +235,17 @@ void qr_status(struct qr_engine *engine, struct qr_status *out);
     X(received_bytes, "Bytes received from members")                                               \
     X(log_writes, "Batches written to the log")                                                    \
     X(log_syncs, "Syncs of the log")                                                               \
-    X(log_written_bytes, "Bytes written to the log")                                               \
-    X(log_size_bytes, "Bytes of the log's files")                                                  \
-    X(sync_time_ns, "Time spent in writes and syncs of the log, in nanoseconds")
+    X(log_written_bytes, "Bytes written to the log")
 
 struct qr_counters {
 #define X(name, help) uint64_t name;
     QR_COUNTER_MAP(X)
 #undef X
+    uint64_t sync_time_ns;   /* spent in writes and syncs of the log */
+    uint64_t log_size_bytes; /* of the log's files, now: this one goes down, too */
 };
 
+/* Fill `out`, as qr_status() does. */
 void qr_counters(struct qr_engine *engine, struct qr_counters *out);
 
 /* Called for every entry of a program's own, after it was applied, in order, on every node.

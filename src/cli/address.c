@@ -14,6 +14,7 @@
 #include <sys/time.h>
 #include <unistd.h>
 
+#include "base/assert.h"
 #include "cli/cli.h"
 #include "server/meta.h"
 
@@ -29,6 +30,28 @@ int cli_address_parse(const char *text, size_t size_bytes, struct cli_address *o
     }
     *out = address;
     return 0;
+}
+
+bool cli_address_is_any(const struct cli_address *address)
+{
+    return strcmp(address->host, "0.0.0.0") == 0 || strcmp(address->host, "::") == 0;
+}
+
+void cli_address_announced(const char *own, const char *dialed, char *out, size_t size_bytes)
+{
+    struct cli_address address;
+    struct cli_address member;
+    int status = cli_address_parse(own, strlen(own), &address);
+    ASSERT(status == 0);
+    status = cli_address_parse(dialed, strlen(dialed), &member);
+    ASSERT(status == 0);
+    if (!cli_address_is_any(&address)) {
+        snprintf(out, size_bytes, "%s", own);
+        return;
+    }
+    bool is_ip6 = strchr(member.host, ':') != NULL;
+    snprintf(out, size_bytes, "%s%s%s:%u", is_ip6 ? "[" : "", member.host, is_ip6 ? "]" : "",
+             (unsigned)address.port);
 }
 
 int cli_addresses_parse(const char *text, struct cli_addresses *out)

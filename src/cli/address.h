@@ -29,6 +29,14 @@ NODISCARD int cli_address_parse(const char *text, size_t size_bytes, struct cli_
 /* Parse 1..CLI_ADDRESSES_MAX addresses with commas between. Returns 0 or QR_ERR_ADDRESS. */
 NODISCARD int cli_addresses_parse(const char *text, struct cli_addresses *out);
 
+/* True for 0.0.0.0 and ::, which mean every address of this machine, and to others nothing. */
+bool cli_address_is_any(const struct cli_address *address);
+
+/* What clients elsewhere are told of the address `own` that this node listens on: when that is
+ * any address, the host that members dial, `dialed`. Both are well-formed.
+ */
+void cli_address_announced(const char *own, const char *dialed, char *out, size_t size_bytes);
+
 /* For a parser: as above, or the process ends with a usage error. */
 void cli_addresses_option(struct argp_state *state, const char *name, const char *text,
                           struct cli_addresses *out);

@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/assert.h"
@@ -95,13 +96,40 @@ static bool demo_wait(void *argument, unsigned milliseconds)
     return interrupt_sleep(&demo->interrupt, milliseconds);
 }
 
+/* What nodes that ended said last: why they did. */
+static void tell_last_lines(struct demo *demo)
+{
+    for (size_t i = 0; i < demo->cluster.count; i++) {
+        const struct cluster_node *node = &demo->cluster.nodes[i];
+        char path[CLUSTER_PATH_BYTES_MAX + 32];
+        char *line = NULL;
+        size_t capacity = 0;
+        snprintf(path, sizeof(path), "%s/%s.log", demo->cluster.directory, node->name);
+        FILE *log = node->pid > 0 ? NULL : fopen(path, "re");
+        while (log != NULL && getline(&line, &capacity, log) >= 0) {
+        }
+        if (line != NULL) {
+            line[strcspn(line, "\n")] = '\0';
+            say(demo, "%s said last: %s", node->name, line);
+        }
+        free(line);
+        if (log != NULL) {
+            fclose(log);
+        }
+    }
+}
+
 static int start(struct demo *demo)
 {
     char detail[QR_ERROR_DETAIL_BYTES];
     struct node_status leader;
     time_ns begin = cli_clock_ns();
     say(demo, "Starting %zu nodes in %s", demo->cluster.count, demo->cluster.directory);
-    if (cluster_start(&demo->cluster, START_TIMEOUT_MS, detail) != 0) {
+    int status = cluster_start(&demo->cluster, START_TIMEOUT_MS, detail);
+    if (status != 0) {
+        if (status == QR_ERR_STOPPED) {
+            tell_last_lines(demo);
+        }
         return cli_complain(CLI_FAILED, "%s", detail);
     }
     int leads = cluster_leader(&demo->cluster, &leader);
@@ -247,8 +275,9 @@ static int demo_run(struct demo *demo, const struct demo_options *options)
     progress_clear(&demo->progress);
     demo_writer_cut(demo);
     cluster_stop(&demo->cluster);
-    /* After a failure the logs are what is needed. */
-    if (options->is_kept || code != CLI_DONE) {
+    /* After a failure the logs are what is needed; Ctrl-C is none. */
+    bool has_failed = code != CLI_DONE && !interrupt_has_come(&demo->interrupt);
+    if (options->is_kept || has_failed) {
         printf("Data and logs are kept in %s\n", directory);
     } else {
         cluster_folder_remove(directory);

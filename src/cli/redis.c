@@ -2,6 +2,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/redis.h"
 
+#include <errno.h>
 #include <string.h>
 
 #include "cli/cli.h"
@@ -57,7 +58,9 @@ bool redis_is_outcome_unknown(const redisReply *reply)
 int redis_reply_code(const redisContext *context, const redisReply *reply, bool is_write)
 {
     if (reply == NULL) {
-        const char *why = context->errstr[0] == '\0' ? "no answer in time" : context->errstr;
+        bool is_late = context->err == REDIS_ERR_IO && (errno == EAGAIN || errno == ETIMEDOUT);
+        const char *why =
+            is_late || context->errstr[0] == '\0' ? "no answer in time" : context->errstr;
         if (is_write) {
             return cli_complain(CLI_UNKNOWN,
                                 "the connection is cut after the command was sent "

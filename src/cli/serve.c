@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 #include <unistd.h>
 #include <uv.h>
 
@@ -27,6 +28,8 @@
 
 #define STOP_TIMEOUT_MS 20000
 #define ID_TEXT_BYTES 40
+#define FILES_RESERVED 512 /* of those the process may open: members' connections, the log */
+#define HTTP_SHARE 8       /* of the others, one in so many is for HTTP */
 
 struct serving {
     const struct serve_options *options;
@@ -86,6 +89,8 @@ static void engine_stopped(void *argument, int status, const char *reason)
         qr_log(serving->logger, QR_LOG_ERROR, "node_failed", "error", qr_error_name(status),
                "reason", reason == NULL ? qr_error_text(status) : reason, NULL);
         serving->exit_code = CLI_FAILED;
+    } else {
+        qr_log(serving->logger, QR_LOG_INFO, "node_stopped", NULL);
     }
     if (serving->server == NULL) {
         handles_close(serving);
@@ -146,8 +151,13 @@ static int handles_open(struct serving *serving)
 static int engine_open(struct serving *serving, char *detail)
 {
     const struct serve_options *options = serving->options;
+    const char *dialed = options->advertise[0] == '\0' ? options->peer : options->advertise;
+    char client[QR_ADDRESS_BYTES_MAX];
+    char http[QR_ADDRESS_BYTES_MAX];
     char meta[QR_META_BYTES_MAX];
-    if (server_meta_format(options->client, options->http, meta, sizeof(meta)) != 0) {
+    cli_address_announced(options->client, dialed, client, sizeof(client));
+    cli_address_announced(options->http, dialed, http, sizeof(http));
+    if (server_meta_format(client, http, meta, sizeof(meta)) != 0) {
         snprintf(detail, QR_ERROR_DETAIL_BYTES,
                  "client and http addresses are too long together; use shorter ones");
         return QR_ERR_TOO_LARGE;
@@ -172,9 +182,31 @@ static int engine_open(struct serving *serving, char *detail)
     return qr_engine_open(&engine, &serving->engine, detail);
 }
 
+/* Never take so many clients that no file is left to open: the log would fail for want of one. */
+static void clients_limit(struct serving *serving, struct server_options *server)
+{
+    struct rlimit files;
+    if (getrlimit(RLIMIT_NOFILE, &files) != 0 || files.rlim_cur == RLIM_INFINITY) {
+        return;
+    }
+    uint64_t reserved = min_u64(FILES_RESERVED, files.rlim_cur / 2);
+    uint64_t left = files.rlim_cur - reserved;
+    uint64_t http = max_u64(1, min_u64(server->http_clients_max, left / HTTP_SHARE));
+    uint64_t clients = left > http ? left - http : 1;
+    server->http_clients_max = (uint32_t)http;
+    if (clients < server->clients_max) {
+        char text[24];
+        snprintf(text, sizeof(text), "%llu", (unsigned long long)clients);
+        qr_log(serving->logger, QR_LOG_WARN, "clients_limited", "clients_max", text, "reason",
+               "the process may not open more files; raise its limit (ulimit -n)", NULL);
+        server->clients_max = (uint32_t)clients;
+    }
+}
+
 static int listen_open(struct serving *serving, char *detail)
 {
     struct server_options server = server_options_default();
+    clients_limit(serving, &server);
     server.loop = &serving->loop;
     server.engine = serving->engine;
     server.kv = serving->kv;
@@ -182,6 +214,8 @@ static int listen_open(struct serving *serving, char *detail)
     server.client_address = serving->options->client;
     server.http_address = serving->options->http;
     server.max_message_bytes = serving->options->limits.max_message_bytes;
+    /* So that every value that fits into a command can be read, too. */
+    server.output_bytes_max = max_u64(server.output_bytes_max, 4 * server.max_message_bytes);
     if (getrandom(&server.random_seed, sizeof(server.random_seed), 0) !=
         (ssize_t)sizeof(server.random_seed)) {
         snprintf(detail, QR_ERROR_DETAIL_BYTES, "the system gives no random numbers");

@@ -24,11 +24,6 @@ static int check_cluster(const struct serve_options *options, char *detail)
     return 0;
 }
 
-static bool is_any_host(const char *host)
-{
-    return strcmp(host, "0.0.0.0") == 0 || strcmp(host, "::") == 0;
-}
-
 /* What others dial must mean this machine to them as well. */
 static int check_dialed(const struct serve_options *options, char *detail)
 {
@@ -37,7 +32,7 @@ static int check_dialed(const struct serve_options *options, char *detail)
     struct cli_address address;
     int status = cli_address_parse(dialed, strlen(dialed), &address);
     ASSERT(status == 0);
-    if (!is_any_host(address.host)) {
+    if (!cli_address_is_any(&address)) {
         return 0;
     }
     snprintf(detail, QR_ERROR_DETAIL_BYTES, "%s: \"%s\" cannot be dialed by other nodes; %s",
@@ -57,7 +52,8 @@ static int check_ports(const struct serve_options *options, char *detail)
         ASSERT(status == 0);
         for (size_t k = 0; k < i; k++) {
             bool is_same_host = strcmp(addresses[i].host, addresses[k].host) == 0 ||
-                                is_any_host(addresses[i].host) || is_any_host(addresses[k].host);
+                                cli_address_is_any(&addresses[i]) ||
+                                cli_address_is_any(&addresses[k]);
             if (addresses[i].port == addresses[k].port && is_same_host) {
                 snprintf(detail, QR_ERROR_DETAIL_BYTES,
                          "%s: \"%s\" contradicts %s, \"%s\": each needs a port of its own",

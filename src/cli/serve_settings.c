@@ -189,9 +189,9 @@ static int text_set(const struct setting_row *row, const char *value, char *out,
         return refuse(detail, row->name, value, bounds);
     }
     if (strlen(value) >= row->size_bytes) {
-        char bounds[64];
-        snprintf(bounds, sizeof(bounds), "shorter, of at most %zu bytes", row->size_bytes - 1);
-        return refuse(detail, row->name, value, bounds);
+        char length[64];
+        snprintf(length, sizeof(length), "shorter, of at most %zu bytes", row->size_bytes - 1);
+        return refuse(detail, row->name, value, length);
     }
     memcpy(out, value, strlen(value) + 1);
     return 0;

@@ -77,9 +77,12 @@ static void members_print(const struct node_status *status)
     for (size_t i = 0; i < status->member_count; i++) {
         const struct node_status_member *member = &status->members[i];
         bool is_leader = strcmp(member->name, status->leader) == 0;
-        printf("%-16s %-16s %-8s %-8s %12llu  %s%s\n", member->name, member->id, member->kind,
-               member->health, (unsigned long long)member->match_index, member->address,
-               is_leader ? "  (leader)" : "");
+        char match[24] = "-"; /* only a leader knows */
+        if (strcmp(status->role, "leader") == 0) {
+            snprintf(match, sizeof(match), "%llu", (unsigned long long)member->match_index);
+        }
+        printf("%-16s %-16s %-8s %-8s %12s  %s%s\n", member->name, member->id, member->kind,
+               member->health, match, member->address, is_leader ? "  (leader)" : "");
     }
 }
 

@@ -139,7 +139,9 @@ static int report(const struct wal_arguments *arguments, const struct qr_wal_sum
     }
     int flushed = cli_flush();
     if (status != 0) {
-        return cli_complain(CLI_FAILED, "%s: %s", arguments->directory,
+        bool is_named = strstr(detail, arguments->directory) != NULL;
+        return cli_complain(CLI_FAILED, "%s%s%s", is_named ? "" : arguments->directory,
+                            is_named ? "" : ": ",
                             detail[0] == '\0' ? qr_error_text(status) : detail);
     }
     return flushed;

@@ -89,7 +89,10 @@ void engine_stop_turn(struct qr_engine *engine)
         engine->in_node--;
         engine_take_requests(engine);
     }
-    if (node_is_idle(engine->node)) {
+    engine->in_node++;
+    bool is_settled = node_settle(engine->node);
+    engine->in_node--;
+    if (is_settled) {
         close_all(engine);
     }
 }

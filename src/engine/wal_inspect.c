@@ -2,12 +2,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <string.h>
 
+#include "base/assert.h"
 #include "engine/internal.h"
 #include "quorate/wal.h"
 #include "runtime/memory.h"
 #include "wal/wal.h"
 
-#define LINE_BYTES 8192
+/* An entry's JSON has up to 4096 bytes of its payload, each six characters long when escaped. */
+#define LINE_BYTES (32 * 1024)
 
 struct inspection {
     bool is_json;
@@ -100,9 +102,7 @@ static void put_json(const struct wal_scan_item *item, struct text *text)
     text_json_u64(text, item->offset);
     if (item->kind == WAL_SCAN_ENTRY) {
         text_json_key(text, "entry");
-        text->needs_comma = false;
         entry_json(item->entry, text);
-        text->needs_comma = true;
     } else if (item->kind == WAL_SCAN_TORN || item->kind == WAL_SCAN_DAMAGE) {
         text_json_key(text, "text");
         text_json_string(text, item->text == NULL ? "" : item->text);
@@ -139,6 +139,7 @@ static void each(void *context, const struct wal_scan_item *item)
     } else {
         put_text(item, &text);
     }
+    ASSERT(!text.truncated);
     inspection->line(inspection->argument, line);
 }
 

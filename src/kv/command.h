@@ -67,6 +67,7 @@ struct kv_call {
     const struct kv_reply_sink *reply;
     time_ns now_ns;           /* log time, or a reader's estimate of it */
     uint64_t random;          /* for RANDOMKEY */
+    size_t reply_bytes_max;   /* of strings together, where they are added up beforehand */
     const char *expire_error; /* "ERR invalid expire time in 'set' command" */
 };
 

@@ -54,11 +54,17 @@ int kv_execute_keys(struct kv_call *call)
     struct kv_match match;
     const struct kv_item *item;
     size_t count = 0;
+    size_t size_bytes = 0;
 
     /* An array begins with its length, and to match twice takes no memory. */
     kv_match_begin(&match, call->store, call->arguments[1], NULL);
     for (; (item = kv_match_item(&match)) != NULL; kv_match_next(&match)) {
-        count += kv_match_accepts(&match, item);
+        bool is_accepted = kv_match_accepts(&match, item);
+        count += is_accepted ? 1 : 0;
+        size_bytes += is_accepted ? item->key_bytes : 0;
+    }
+    if (size_bytes > call->reply_bytes_max) {
+        return kv_reply_error(call, KV_REPLY_TOO_LONG);
     }
     call->reply->array(call->reply->context, count);
     kv_match_begin(&match, call->store, call->arguments[1], NULL);

@@ -142,8 +142,18 @@ int kv_execute_getex(struct kv_call *call)
     return kv_call_set(call, call->arguments[1], kv_item_value(item), expires_ns);
 }
 
+/* A value may be asked for many times over: what is too long is refused before it is copied. */
 int kv_execute_mget(struct kv_call *call)
 {
+    size_t size_bytes = 0;
+
+    for (size_t i = 1; i < call->count; i++) {
+        const struct kv_item *item = kv_store_find(call->store, call->arguments[i]);
+        size_bytes += item == NULL ? 0 : item->value_bytes;
+    }
+    if (size_bytes > call->reply_bytes_max) {
+        return kv_reply_error(call, KV_REPLY_TOO_LONG);
+    }
     call->reply->array(call->reply->context, call->count - 1);
     for (size_t i = 1; i < call->count; i++) {
         (void)kv_reply_item(call, kv_store_find(call->store, call->arguments[i]));
@@ -224,7 +234,7 @@ int kv_execute_append(struct kv_call *call)
     const struct kv_item *item = kv_store_find(call->store, call->arguments[1]);
     size_t old_bytes = item == NULL ? 0 : item->value_bytes;
 
-    if (call->arguments[2].size_bytes > KV_VALUE_BYTES_MAX - old_bytes) {
+    if (old_bytes + call->arguments[2].size_bytes > KV_GROWN_VALUE_BYTES_MAX) {
         return kv_reply_error(call, kv_error_size);
     }
     return overwrite(call, item, old_bytes, call->arguments[2]);
@@ -242,7 +252,8 @@ int kv_execute_setrange(struct kv_call *call)
     if (part.size_bytes == 0) {
         return kv_reply_integer(call, item == NULL ? 0 : (int64_t)item->value_bytes);
     }
-    if ((uint64_t)offset > KV_VALUE_BYTES_MAX - part.size_bytes) {
+    if (part.size_bytes > KV_GROWN_VALUE_BYTES_MAX ||
+        (uint64_t)offset > KV_GROWN_VALUE_BYTES_MAX - part.size_bytes) {
         return kv_reply_error(call, kv_error_size);
     }
     return overwrite(call, item, (size_t)offset, part);

@@ -18,6 +18,7 @@ struct kv {
     const struct allocator *allocator; /* borrowed */
     struct kv_store store;
     struct kv_results results;
+    size_t reply_bytes_max;
     struct qr_state_machine machine;
 };
 
@@ -61,6 +62,18 @@ static const struct kv_reply_sink ignoring_sink = {
     .array = ignore_array,
 };
 
+/* A short command can ask for any number of long values, and every client for such: what is
+ * read costs memory until it is sent. Returns false when this call of apply has read enough.
+ */
+static bool read_limit(struct kv *kv)
+{
+    if (kv->results.used_bytes / KV_READ_RESULTS_MAX >= kv->reply_bytes_max) {
+        return false;
+    }
+    kv_results_limit(&kv->results, kv->reply_bytes_max);
+    return true;
+}
+
 /* Execute the command of an entry. One that cannot be read or is refused gets an error reply,
  * the same on every replica.
  */
@@ -80,12 +93,17 @@ static int command_apply(struct kv *kv, const struct qr_entry *entry,
     if (is_read && !entry->wants_result) {
         return 0;
     }
+    if (is_read && !read_limit(kv)) {
+        reply->error(reply->context, "TRYAGAIN too much is read at once; nothing was changed");
+        return 0;
+    }
     struct kv_call call = {
         .store = &kv->store,
         .arguments = payload->arguments,
         .count = payload->count,
         .reply = reply,
         .now_ns = kv->store.log_time_ns,
+        .reply_bytes_max = kv->reply_bytes_max,
     };
     if (is_read) {
         struct prng prng = prng_of(entry->index);
@@ -184,6 +202,7 @@ struct kv *kv_new(const struct allocator *allocator)
         return NULL;
     }
     kv->allocator = allocator;
+    kv->reply_bytes_max = KV_RESULT_BYTES_MAX;
     kv_store_init(&kv->store, allocator);
     kv_results_init(&kv->results, allocator);
     kv->machine = (struct qr_state_machine){
@@ -204,6 +223,11 @@ void kv_free(struct kv *kv)
     kv_results_deinit(&kv->results);
     kv_store_deinit(&kv->store);
     release(kv->allocator, kv, sizeof(*kv));
+}
+
+void kv_limit_replies(struct kv *kv, size_t bytes_max)
+{
+    kv->reply_bytes_max = min_u64(bytes_max, KV_RESULT_BYTES_MAX);
 }
 
 const struct qr_state_machine *kv_state_machine(struct kv *kv)
@@ -235,6 +259,7 @@ void kv_read(struct kv *kv, const struct kv_argument *arguments, size_t count, t
         .reply = sink,
         .now_ns = max_u64(now_ns, kv->store.log_time_ns),
         .random = random,
+        .reply_bytes_max = kv->reply_bytes_max,
     };
     int error = kv_command_execute(kv_command_id_of(command), &call);
     /* Reading takes no memory. */

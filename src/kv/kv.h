@@ -21,6 +21,11 @@
 #define KV_ARGUMENTS_MAX (1024 * 1024)
 #define KV_VALUE_BYTES_MAX (512 * 1024 * 1024)
 
+/* APPEND and SETRANGE copy the whole value, on every replica, and a short SETRANGE can ask for
+ * one of any length: what they make is no longer than this.
+ */
+#define KV_GROWN_VALUE_BYTES_MAX (32 * 1024 * 1024)
+
 struct kv_argument {
     const void *data;
     size_t size_bytes;
@@ -65,6 +70,15 @@ struct kv;
 /* An empty store, or NULL. The allocator is borrowed and outlives it. */
 struct kv *kv_new(const struct allocator *allocator);
 void kv_free(struct kv *kv);
+
+/* What a reading command is answered instead of a reply over the limit. */
+#define KV_REPLY_TOO_LONG "ERR the reply is too long; ask for less at a time"
+
+/* Let the replies of reading commands be at most so long; without this, as long as the largest
+ * value. A limit of this node alone, no part of the state: what is refused has changed
+ * nothing. kv_read() adds up MGET and KEYS beforehand, and leaves one long value to the sink.
+ */
+void kv_limit_replies(struct kv *kv, size_t bytes_max);
 
 /* The state machine to hand to an engine. Its context is `kv`; the struct lives in it. */
 const struct qr_state_machine *kv_state_machine(struct kv *kv);

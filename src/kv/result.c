@@ -42,7 +42,13 @@ void kv_results_reset(struct kv_results *results)
 void kv_results_begin(struct kv_results *results)
 {
     results->start = results->used_bytes;
+    results->bytes_max = KV_RESULT_BYTES_MAX;
     results->has_overflowed = false;
+}
+
+void kv_results_limit(struct kv_results *results, size_t bytes_max)
+{
+    results->bytes_max = min_u64(bytes_max, KV_RESULT_BYTES_MAX);
 }
 
 /* Room for `size_bytes` more, or NULL when there is none or it would be too long. */
@@ -53,7 +59,7 @@ static uint8_t *results_take(struct kv_results *results, size_t size_bytes)
     if (results->has_failed || results->has_overflowed) {
         return NULL;
     }
-    if (size_bytes > KV_RESULT_BYTES_MAX - (results->used_bytes - results->start)) {
+    if (size_bytes > results->bytes_max - (results->used_bytes - results->start)) {
         results->has_overflowed = true;
         return NULL;
     }
@@ -150,7 +156,8 @@ int kv_results_end(struct kv_results *results, size_t *size_bytes)
     if (results->has_overflowed) {
         results->used_bytes = results->start;
         results->has_overflowed = false;
-        put_error(results, "ERR the reply is too long");
+        results->bytes_max = KV_RESULT_BYTES_MAX;
+        put_error(results, KV_REPLY_TOO_LONG);
     }
     if (results->has_failed) {
         return QR_ERR_NO_MEMORY;

@@ -15,6 +15,9 @@
 /* Enough for the largest value; a longer result becomes an error reply. */
 #define KV_RESULT_BYTES_MAX ((size_t)KV_VALUE_BYTES_MAX + 64)
 
+/* One call of apply may bring as many results of reading commands as so many of the longest. */
+#define KV_READ_RESULTS_MAX 4
+
 /* What the buffer keeps from one call to the next. */
 #define KV_RESULTS_KEPT_BYTES_MAX ((size_t)1024 * 1024)
 
@@ -24,6 +27,7 @@ struct kv_results {
     size_t capacity;
     size_t used_bytes;
     size_t start;        /* of the result being written */
+    size_t bytes_max;    /* of the result being written */
     bool has_overflowed; /* the result being written is too long */
     bool has_failed;     /* no memory: the results are not whole */
 };
@@ -36,6 +40,9 @@ void kv_results_reset(struct kv_results *results);
 
 /* Begin a result; its values go to kv_results_sink(). */
 void kv_results_begin(struct kv_results *results);
+
+/* Let the result that was begun be no longer than this. */
+void kv_results_limit(struct kv_results *results, size_t bytes_max);
 
 /* End it.
  *

@@ -26,6 +26,16 @@ static void drop_fetched(struct node *node)
     node->apply_fetched_count = 0;
 }
 
+/* The proposal that this entry is, if somebody waits for it here. What is held has no entry
+ * yet, and what is under way has one of its term: another one with the same id is not it.
+ */
+static struct pending *find_proposal(struct node *node, struct proposal_id id, raft_term term)
+{
+    struct pending *pending = pending_find(&node->pending, id);
+    bool is_it = pending != NULL && pending->state != PENDING_HELD && pending->term == term;
+    return is_it ? pending : NULL;
+}
+
 static struct qr_entry entry_for_program(struct node *node, const struct entry *entry)
 {
     struct entry_fields fields = entry_fields_of(entry);
@@ -38,7 +48,7 @@ static struct qr_entry entry_for_program(struct node *node, const struct entry *
         .command_bytes = fields.command_bytes,
         .payload = fields.payload,
         .payload_bytes = fields.payload_bytes,
-        .wants_result = pending_find(&node->pending, fields.id) != NULL,
+        .wants_result = find_proposal(node, fields.id, fields.term) != NULL,
     };
 }
 
@@ -124,8 +134,8 @@ void node_applied(struct node *node, int status, const struct qr_result *results
     for (size_t i = 0; i < node->apply_count; i++) {
         const struct qr_entry *entry = &node->apply_entries[i];
         if (entry->wants_result) {
-            struct pending *pending =
-                pending_find(&node->pending, (struct proposal_id){entry->id.high, entry->id.low});
+            struct proposal_id id = {entry->id.high, entry->id.low};
+            struct pending *pending = find_proposal(node, id, entry->term);
             if (pending != NULL) {
                 node_finish(node, pending, 0, entry->index, &results[i]);
             }
@@ -144,36 +154,43 @@ static time_ns wake_at(const struct node *node)
     return node->options.io.wake_at(node->options.io.context);
 }
 
+/* A tick of another term may be lost: it is not waited for. */
+static bool is_tick_under_way(const struct node *node, const struct raft_status *now)
+{
+    return node->tick_term == now->term && now->applied_index < node->tick_index;
+}
+
 void node_propose_tick(struct node *node)
 {
     time_ns wanted_ns = wake_at(node);
     struct raft_status now = node_raft_status(node);
-    if (wanted_ns == 0 || now.applied_index < node->tick_index ||
-        node_log_time(node, node->time) < wanted_ns || !node_has_room(node, ENTRY_HEADER_BYTES)) {
+    if (wanted_ns == 0 || is_tick_under_way(node, &now) || node->time.now_ns < node->tick_due_ns ||
+        node_log_time(node, node->time) < wanted_ns) {
         return;
     }
     struct raft_proposal tick = {.type = ENTRY_TICK};
-    int status =
-        node_step(node, (struct raft_event){.type = RAFT_EVENT_PROPOSE, .propose = {&tick, 1}});
+    int status = QR_ERR_DISK_FULL;
+    if (node_has_room(node, ENTRY_HEADER_BYTES)) {
+        status =
+            node_step(node, (struct raft_event){.type = RAFT_EVENT_PROPOSE, .propose = {&tick, 1}});
+    }
     if (status == 0) {
         node->tick_index = now.last_index + 1;
+        node->tick_term = now.term;
         node->unsaved_bytes += ENTRY_HEADER_BYTES;
+    } else {
+        node->tick_due_ns = node->time.now_ns + NODE_RETRY_NS;
     }
 }
 
 time_ns node_tick_deadline(const struct node *node)
 {
     time_ns wanted_ns = wake_at(node);
-    if (wanted_ns == 0) {
-        return TIME_NEVER;
-    }
     struct raft_status now = node_raft_status(node);
-    time_ns log_time_ns = node_log_time(node, node->time);
-    if (now.applied_index < node->tick_index) {
+    if (wanted_ns == 0 || is_tick_under_way(node, &now)) {
         return TIME_NEVER; /* its own turn follows when it is applied */
     }
-    if (!node_has_room(node, ENTRY_HEADER_BYTES)) {
-        return node->time.now_ns + NODE_RETRY_NS;
-    }
-    return node->time.now_ns + (wanted_ns > log_time_ns ? wanted_ns - log_time_ns : 0);
+    time_ns log_time_ns = node_log_time(node, node->time);
+    time_ns wait_ns = wanted_ns > log_time_ns ? wanted_ns - log_time_ns : 0;
+    return max_u64(node->time.now_ns + wait_ns, node->tick_due_ns);
 }

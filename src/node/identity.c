@@ -91,7 +91,8 @@ int node_identity_read(const struct disk *disk, struct node_identity *out, char 
         return refuse(status, ": there is none", detail);
     }
     if (status != 0) {
-        return refuse(status, ": cannot be read", detail);
+        return refuse(status, ": cannot be read; check its owner, its permissions and the disk",
+                      detail);
     }
     return parse(bytes, size_bytes, out, detail);
 }

@@ -10,6 +10,7 @@
 
 #define NODE_READ_GROUPS_MAX 1024
 #define NODE_REMOTE_READS_MAX 1024
+#define NODE_FORWARD_LIVES_MAX (4 * RAFT_MEMBERS_MAX) /* lives of members, latest first */
 #define NODE_JOINS_MAX 16
 #define NODE_APPLY_BYTES_MAX (UINT64_C(1) << 20)
 #define NODE_APPLY_BATCHES_MAX 16 /* of one turn; then the loop gets its turn */
@@ -34,8 +35,10 @@ enum node_read_state {
 
 struct node_read_group {
     enum node_read_state state;
-    uint64_t request; /* the present question's number */
-    size_t count;     /* of tokens: the next ones of the token ring */
+    uint64_t request;   /* the present question's number */
+    bool is_asked_here; /* it went to our own machine, which answers also when it is deposed */
+    raft_term asked_term;
+    size_t count; /* of tokens: the next ones of the token ring */
     raft_index index;
     time_ns asked_ns;
     time_ns hold_until_ns; /* without a leader: refused then */
@@ -81,11 +84,13 @@ struct node_fetch {
     node_id peer;
 };
 
-/* The last forward taken from a member, so that a repeated frame appends nothing twice. */
+/* The last forward taken from one life of a member, so that a repeated frame appends nothing
+ * twice.
+ */
 struct node_forward_seen {
     node_id from;
-    uint64_t next_request;
-    bool is_used;
+    uint64_t next_number;
+    uint64_t used_at; /* of seen_clock; 0: free */
 };
 
 struct node {
@@ -111,8 +116,11 @@ struct node {
     struct pending_table pending;
     struct entry_arena held_arena;
     size_t held_count;    /* of pending ones: not yet with a leader */
+    uint64_t kept_bytes;  /* of records of pending ones, held or sent to another leader */
     raft_term swept_term; /* of the last applied entry, when they were last looked through */
-    struct node_forward_seen seen[RAFT_MEMBERS_MAX];
+    raft_term first_term; /* of this life; what an earlier one did in it, is not known */
+    struct node_forward_seen seen[NODE_FORWARD_LIVES_MAX];
+    uint64_t seen_clock;
     struct node_reads reads;
     uint64_t next_request;
     struct node_remote_read remote_reads[NODE_REMOTE_READS_MAX];
@@ -128,20 +136,26 @@ struct node {
     struct entry *apply_fetched; /* read back from the log; hold their chunks */
     size_t apply_fetched_count;
     size_t apply_fetched_capacity;
-    raft_index tick_index; /* the tick under way; 0 for none */
+    raft_index tick_index; /* where the last tick was appended, as leader of tick_term */
+    raft_term tick_term;
+    time_ns tick_due_ns; /* one was refused: not before */
     bool needs_turn;
 
     /* Membership. */
     struct node_join joins[NODE_JOINS_MAX];
     enum node_seed_state seed_state;
-    size_t seed_position;                   /* in the join string */
-    char seed_hint[RAFT_ADDRESS_BYTES_MAX]; /* where the leader is said to be */
+    size_t seed_position;                      /* in the join string */
+    char seed_address[RAFT_ADDRESS_BYTES_MAX]; /* dialed last */
+    char seed_hint[RAFT_ADDRESS_BYTES_MAX];    /* where the leader is said to be */
     time_ns seed_due_ns;
-    raft_index told_configuration; /* index that io.members() knows */
+    raft_index told_configuration; /* index and term of that which io.members() knows */
+    raft_term told_configuration_term;
     bool has_told_configuration;
     raft_index promote_goal; /* commit index at the last check */
     time_ns promote_due_ns;
     time_ns announce_due_ns;
+    time_ns refusal_log_due_ns;
+    time_ns join_log_due_ns;
 
     /* What was said last, to notice changes. */
     enum raft_role told_role;
@@ -157,11 +171,12 @@ struct node {
 /* node.c */
 void node_fail(struct node *node, int status, const char *reason);
 bool node_is_running(const struct node *node);
+uint64_t node_uncommitted_bytes_max(const struct node *node); /* of this node's proposals */
+uint64_t node_record_bytes_max(const struct node *node);
 NODISCARD int node_step(struct node *node, struct raft_event event);
 struct raft_status node_raft_status(const struct node *node);
 void node_notify(struct node *node, node_id peer, raft_index index);
 bool node_send(struct node *node, node_id to, const struct wire_message *message);
-void node_start_raft(struct node *node, const struct raft_restored *restored);
 bool node_has_room(const struct node *node, uint64_t bytes);
 
 /* identity.c */

@@ -33,23 +33,32 @@ static void try_again_later(struct node *node)
     node->seed_due_ns = node->time.now_ns + prng_between(&node->prng, RETRY_NS_MIN, RETRY_NS_MAX);
 }
 
+/* It tries several times a second, and tells once. */
+static bool may_log(struct node *node)
+{
+    if (node->time.now_ns < node->join_log_due_ns) {
+        return false;
+    }
+    node->join_log_due_ns = node->time.now_ns + NS_PER_S;
+    return true;
+}
+
 void node_join_turn(struct node *node)
 {
     if (node->time.now_ns < node->seed_due_ns) {
         return;
     }
-    char address[RAFT_ADDRESS_BYTES_MAX];
     if (node->seed_hint[0] != '\0') {
-        memcpy(address, node->seed_hint, sizeof(address));
+        memcpy(node->seed_address, node->seed_hint, sizeof(node->seed_address));
         node->seed_hint[0] = '\0';
-    } else if (!next_seed(node, address, sizeof(address))) {
+    } else if (!next_seed(node, node->seed_address, sizeof(node->seed_address))) {
         try_again_later(node);
         return;
     }
-    LOG(node->options.log, LOG_DEBUG, "join_dialing", log_string("address", address));
+    LOG(node->options.log, LOG_DEBUG, "join_dialing", log_string("address", node->seed_address));
     node->seed_state = NODE_SEED_DIALING;
     node->seed_due_ns = node->time.now_ns + ANSWER_NS_MAX;
-    node->options.io.dial_seed(node->options.io.context, address);
+    node->options.io.dial_seed(node->options.io.context, node->seed_address);
 }
 
 void node_seed_ready(struct node *node, struct node_time time)
@@ -95,10 +104,14 @@ void node_seed_receive(struct node *node, const struct wire_message *message, st
         taken_in(node, response->cluster);
         return;
     }
-    LOG(node->options.log, response->status == QR_ERR_NOT_LEADER ? LOG_DEBUG : LOG_WARN,
-        "join_refused", log_string("error", qr_error_name(response->status)),
-        log_string("reason", response->reason),
-        log_string("leader_address", response->leader_address));
+    bool is_redirected = response->status == QR_ERR_NOT_LEADER;
+    if (is_redirected || may_log(node)) {
+        LOG(node->options.log, is_redirected ? LOG_DEBUG : LOG_WARN, "join_refused",
+            log_string("address", node->seed_address),
+            log_string("error", qr_error_name(response->status)),
+            log_string("reason", response->reason),
+            log_string("leader_address", response->leader_address));
+    }
     try_again_later(node);
     if (response->status == QR_ERR_NOT_LEADER) {
         memcpy(node->seed_hint, response->leader_address, sizeof(node->seed_hint));
@@ -112,6 +125,9 @@ void node_seed_closed(struct node *node, const char *reason, struct node_time ti
     if (node->phase != NODE_JOINING || node->seed_state == NODE_SEED_IDLE) {
         return;
     }
-    LOG(node->options.log, LOG_WARN, "join_failed", log_string("reason", reason));
+    if (may_log(node)) {
+        LOG(node->options.log, LOG_WARN, "join_failed", log_string("address", node->seed_address),
+            log_string("reason", reason));
+    }
     try_again_later(node);
 }

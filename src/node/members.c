@@ -100,6 +100,26 @@ void node_on_join(struct node *node, uint64_t connection, const struct wire_join
     *free_slot = join;
 }
 
+/* By their names, as people know them: "n1, n2, n3 (learner)". */
+static void log_configuration(const struct node *node)
+{
+    const struct raft_configuration *now = node_configuration(node);
+    char line[512];
+    struct text text = text_of(line, sizeof(line));
+
+    for (size_t i = 0; i < now->count; i++) {
+        const struct raft_member *member = &now->members[i];
+        text_string(&text, i == 0 ? "" : ", ");
+        text_string(&text, member->name);
+        if ((member->roles & RAFT_VOTER) == 0) {
+            bool is_outgoing = (member->roles & RAFT_VOTER_OUTGOING) != 0;
+            text_string(&text, is_outgoing ? " (outgoing)" : " (learner)");
+        }
+    }
+    LOG(node->options.log, LOG_INFO, "configuration_proposed", log_u64("index", now->index),
+        log_string("members", line));
+}
+
 static int configure(struct node *node, const struct raft_configuration *next)
 {
     if (!node_has_room(node, RAFT_CONFIGURATION_BYTES_MAX)) {
@@ -109,12 +129,7 @@ static int configure(struct node *node, const struct raft_configuration *next)
         node_step(node, (struct raft_event){.type = RAFT_EVENT_CONFIGURE, .configuration = next});
     if (status == 0) {
         node->unsaved_bytes += RAFT_CONFIGURATION_BYTES_MAX;
-        struct raft_configuration const *now = node_configuration(node);
-        char line[512];
-        struct text text = text_of(line, sizeof(line));
-        raft_configuration_text(now, &text);
-        LOG(node->options.log, LOG_INFO, "configuration_proposed", log_u64("index", now->index),
-            log_string("members", line));
+        log_configuration(node);
     }
     return status;
 }
@@ -222,10 +237,16 @@ static void announce(struct node *node)
 static void tell_members(struct node *node)
 {
     const struct raft_configuration *configuration = node_configuration(node);
-    if (node->has_told_configuration && configuration->index == node->told_configuration) {
+    raft_term term = 0;
+    bool is_known = raft_term_at(node->raft, configuration->index, &term);
+    ASSERT(is_known);
+    /* Another leader's may have taken the place, and the index, of the one that was told. */
+    if (node->has_told_configuration && configuration->index == node->told_configuration &&
+        term == node->told_configuration_term) {
         return;
     }
     node->has_told_configuration = true;
+    node->told_configuration_term = term;
     node->told_configuration = configuration->index;
     node->options.io.members(node->options.io.context, configuration);
 }

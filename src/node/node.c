@@ -21,6 +21,17 @@ bool node_is_running(const struct node *node)
     return node->phase == NODE_RUNNING;
 }
 
+uint64_t node_uncommitted_bytes_max(const struct node *node)
+{
+    return 4 * node->options.inflight_bytes_max;
+}
+
+/* Of an entry: what the log holds at most. A member with another limit may send more. */
+uint64_t node_record_bytes_max(const struct node *node)
+{
+    return entry_record_bytes(ENTRY_COMMAND_BYTES_MAX, node->options.message_bytes_max);
+}
+
 struct raft_status node_raft_status(const struct node *node)
 {
     struct raft_status status = {0};
@@ -76,14 +87,20 @@ void node_stop(struct node *node)
     node_fail_proposals(node);
     node_fail_reads(node);
     node->options.io.dial_seed(node->options.io.context, NULL);
-    if (wal_is_idle(node->wal) && node->raft != NULL) {
-        wal_mark(node->wal, node_raft_status(node).commit_index);
-    }
 }
 
 bool node_is_idle(const struct node *node)
 {
     return (node->wal == NULL || wal_is_idle(node->wal)) && !node->is_applying;
+}
+
+bool node_settle(struct node *node)
+{
+    ASSERT(node->phase == NODE_STOPPED);
+    if (node_is_idle(node) && node->raft != NULL) {
+        wal_mark(node->wal, node_raft_status(node).commit_index);
+    }
+    return node_is_idle(node);
 }
 
 void node_free(struct node *node)
@@ -266,29 +283,56 @@ time_ns node_deadline(const struct node *node)
     return deadline;
 }
 
+/* Once a second at most: whoever sends one such message may send many. */
+static void log_refused_message(struct node *node, node_id from, const char *reason)
+{
+    if (node->time.now_ns >= node->refusal_log_due_ns) {
+        node->refusal_log_due_ns = node->time.now_ns + NS_PER_S;
+        LOG(node->options.log, LOG_WARN, "message_refused", log_id("from", from),
+            log_string("reason", reason));
+    }
+}
+
+static struct raft_position log_end(const struct node *node)
+{
+    struct raft_position end = {.index = node_raft_status(node).last_index};
+    bool is_known = raft_term_at(node->raft, end.index, &end.term);
+    ASSERT(is_known);
+    return end;
+}
+
 static void on_raft_message(struct node *node, node_id from, const struct wire_message *message)
 {
     struct raft_message raft_message = wire_to_raft(message);
     if (raft_message.from != from) {
-        LOG(node->options.log, LOG_WARN, "message_refused", log_id("from", from),
-            log_string("reason", "it claims another sender"));
+        log_refused_message(node, from, "it claims another sender");
         return;
     }
     uint64_t bytes = 0;
     for (size_t i = 0; i < message->entry_count; i++) {
         bytes += message->entries[i].record_bytes;
+        if (message->entries[i].record_bytes > node_record_bytes_max(node)) {
+            log_refused_message(node, from, "an entry is over this node's max_message_bytes");
+            return;
+        }
     }
     if (bytes > 0 && !node_has_room(node, bytes)) {
-        return; /* no room in the log: as good as lost; the leader sends it again */
+        raft_message.entries = NULL;
+        raft_message.entry_count = 0;
+        raft_message.has_no_room = true;
+        bytes = 0;
     }
+    struct raft_position before = log_end(node);
     int status =
         node_step(node, (struct raft_event){.type = RAFT_EVENT_MESSAGE, .message = &raft_message});
     if (status == QR_ERR_MALFORMED) {
-        LOG(node->options.log, LOG_WARN, "message_refused", log_id("from", from),
-            log_string("reason", "it contradicts itself, or what is committed"));
+        log_refused_message(node, from, "it contradicts itself, or what is committed");
         return;
     }
-    node->unsaved_bytes += bytes;
+    /* What was refused or known already takes no room, and no save would give it back. */
+    struct raft_position after = log_end(node);
+    bool has_appended = before.index != after.index || before.term != after.term;
+    node->unsaved_bytes += has_appended ? bytes : 0;
 }
 
 void node_receive(struct node *node, node_id from, uint64_t connection,
@@ -304,7 +348,11 @@ void node_receive(struct node *node, node_id from, uint64_t connection,
     }
     switch ((enum wire_message_type)message->type) {
     case WIRE_JOIN:
-        node_on_join(node, connection, &message->join);
+        if (message->join.from != from) {
+            log_refused_message(node, from, "it asks for another node to join");
+        } else {
+            node_on_join(node, connection, &message->join);
+        }
         break;
     case WIRE_FORWARD:
         node_on_forward(node, from, message);

@@ -111,10 +111,15 @@ struct node;
 NODISCARD int node_open(const struct node_options *options, struct node_time time,
                         struct node **out, char *detail);
 
-/* Take part no more; who waits is answered QR_ERR_STOPPED. Wait for node_is_idle(), then
- * free.
+/* Take part no more; who waits is answered QR_ERR_STOPPED. Free it when node_settle(), or at
+ * least node_is_idle(), says so.
  */
 void node_stop(struct node *node);
+
+/* After node_stop(), whenever something ended: note in the log that its end is durable, once
+ * nothing else is under way. Returns true when that is done too.
+ */
+bool node_settle(struct node *node);
 bool node_is_idle(const struct node *node);
 void node_free(struct node *node);
 

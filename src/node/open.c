@@ -110,31 +110,19 @@ static int open_log(struct node *node, struct wal_recovered *recovered, char *de
                      .poisoned = node_on_poisoned},
         .node = node->identity.id,
         .segment_bytes = options->segment_bytes,
-        .entry_bytes_max = entry_record_bytes(ENTRY_COMMAND_BYTES_MAX, options->message_bytes_max),
+        .entry_bytes_max = node_record_bytes_max(node),
         .must_hold_batches = node->identity.is_log_used,
     };
     int status = wal_open(&wal_options, &node->wal, recovered, log_detail);
     return status == 0 ? 0 : refuse(status, log_detail, detail);
 }
 
-/* The machine's saves are numbered from 1; the opening batch, if any, took that ticket. */
-static void raft_from(struct node *node, const struct wal_recovered *recovered)
+static int refuse_start(int status, const char *sentence, char *detail)
 {
-    struct raft_restored restored = {
-        .hard_state = recovered->hard_state,
-        .commit_index = recovered->commit_index,
-        .last_index = recovered->last_index,
-        .last_timestamp_ns = recovered->last_timestamp_ns,
-        .terms = (const struct raft_term_run *)(const void *)recovered->terms,
-        .term_count = recovered->term_count,
-        .configurations = recovered->configurations,
-        .configuration_count = recovered->configuration_count,
-    };
-    _Static_assert(sizeof(struct raft_term_run) == sizeof(struct wal_term_run), "one layout");
-    node_start_raft(node, &restored);
+    return refuse(status, status == QR_ERR_NO_MEMORY ? "memory ran out" : sentence, detail);
 }
 
-void node_start_raft(struct node *node, const struct raft_restored *restored)
+static int start_raft(struct node *node, const struct raft_restored *restored)
 {
     const struct node_options *options = &node->options;
     struct raft_options raft_options = {
@@ -148,17 +136,35 @@ void node_start_raft(struct node *node, const struct raft_restored *restored)
         .append_bytes_max = min_u64(UINT64_C(1) << 20, options->message_bytes_max),
         .inflight_messages_max = 256,
         .inflight_bytes_max = options->inflight_bytes_max,
-        .uncommitted_bytes_max = 4 * options->inflight_bytes_max,
+        .uncommitted_bytes_max = node_uncommitted_bytes_max(node),
         .cache_bytes_max = options->cache_bytes_max,
     };
     int status = raft_new(&raft_options, restored, node->time.now_ns, &node->raft);
     if (status != 0) {
-        node_fail(node, status, "what the log holds cannot be used");
-        return;
+        return status;
     }
     node->phase = NODE_RUNNING;
     node->told_role = node_raft_status(node).role;
     node->told_term = node_raft_status(node).term;
+    node->first_term = node->told_term;
+    return 0;
+}
+
+/* The machine's saves are numbered from 1; the opening batch, if any, took that ticket. */
+static int raft_from(struct node *node, const struct wal_recovered *recovered)
+{
+    struct raft_restored restored = {
+        .hard_state = recovered->hard_state,
+        .commit_index = recovered->commit_index,
+        .last_index = recovered->last_index,
+        .last_timestamp_ns = recovered->last_timestamp_ns,
+        .terms = (const struct raft_term_run *)(const void *)recovered->terms,
+        .term_count = recovered->term_count,
+        .configurations = recovered->configurations,
+        .configuration_count = recovered->configuration_count,
+    };
+    _Static_assert(sizeof(struct raft_term_run) == sizeof(struct wal_term_run), "one layout");
+    return start_raft(node, &restored);
 }
 
 /* The configuration of a cluster that is this node alone. */
@@ -247,22 +253,24 @@ void node_opened(struct node *node)
     LOG(node->options.log, LOG_INFO, "cluster_entered", log_id("node", node->identity.id),
         log_id("cluster", node->identity.cluster.high),
         log_string("by", is_bootstrap ? "bootstrap" : "join"));
-    node_start_raft(node, &restored);
+    status = start_raft(node, &restored);
     chunk_drop(entry.chunk);
+    if (status != 0) {
+        node_fail(node, status, "memory ran out");
+    }
 }
 
 /* What the directory is, and what the flags ask for, decide how the node begins. */
 static int begin(struct node *node, const struct wal_recovered *recovered, char *detail)
 {
     if (node->identity.is_log_used) {
-        raft_from(node, recovered);
-        return node->phase == NODE_STOPPED
-                   ? refuse(QR_ERR_CORRUPT, "what the log holds contradicts itself", detail)
-                   : 0;
+        int status = raft_from(node, recovered);
+        return status == 0 ? 0
+                           : refuse_start(status, "what the log holds contradicts itself", detail);
     }
     if (node->options.is_bootstrap) {
         int status = node_begin_log(node, node->options.fresh_cluster_id, true);
-        return status == 0 ? 0 : refuse(status, "the log cannot be begun", detail);
+        return status == 0 ? 0 : refuse_start(status, "the log cannot be begun", detail);
     }
     if (recovered->last_index > 0) {
         return refuse(QR_ERR_INVALID,

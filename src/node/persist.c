@@ -127,14 +127,16 @@ void node_on_read(void *context, uint64_t token, int status, const struct entry 
     if (!node_is_running(node)) {
         return;
     }
-    if (status != 0) {
+    /* Another leader's entries may have taken their place meanwhile; never what is applied. */
+    bool is_replaced = status == QR_ERR_NOT_FOUND && !fetch.is_apply;
+    if (status != 0 && !is_replaced) {
         node_fail(node, status, "an entry of the log cannot be read back");
         return;
     }
     if (fetch.is_apply) {
         keep_for_apply(node, entries, count);
     } else {
-        tell_fetched(node, fetch.peer, 0, entries, count);
+        tell_fetched(node, fetch.peer, status, entries, count);
     }
 }
 

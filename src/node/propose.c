@@ -23,6 +23,7 @@ void node_finish(struct node *node, struct pending *pending, int status, raft_in
         ASSERT(node->held_count > 0);
         node->held_count--;
     }
+    node->kept_bytes -= pending->entry.record_bytes;
     pending_remove(&node->pending, pending);
     node->options.io.proposal_done(node->options.io.context, token, status, index, result);
 }
@@ -66,6 +67,9 @@ static struct raft_proposal raft_proposal_of(const struct node_proposal *proposa
 static int append(struct node *node, const struct raft_proposal *proposal, raft_term *term)
 {
     uint64_t bytes = entry_record_bytes(proposal->command_bytes, proposal->payload_bytes);
+    if (bytes > node_record_bytes_max(node)) {
+        return QR_ERR_TOO_LARGE; /* forwarded by a member with another limit */
+    }
     if (!node_has_room(node, bytes)) {
         return QR_ERR_DISK_FULL;
     }
@@ -82,6 +86,11 @@ static int append(struct node *node, const struct raft_proposal *proposal, raft_
 /* Keep a copy until a leader is known. */
 static int hold(struct node *node, struct pending *pending, const struct raft_proposal *proposal)
 {
+    /* As for a leader's own: one always fits, however large, when there is no other. */
+    uint64_t bytes = entry_record_bytes(proposal->command_bytes, proposal->payload_bytes);
+    if (node->kept_bytes > 0 && node->kept_bytes + bytes > node_uncommitted_bytes_max(node)) {
+        return QR_ERR_BUSY;
+    }
     int status = entry_arena_encode(&node->held_arena,
                                     &(struct entry_fields){
                                         .id = proposal->id,
@@ -95,8 +104,27 @@ static int hold(struct node *node, struct pending *pending, const struct raft_pr
     if (status == 0) {
         pending->state = PENDING_HELD;
         node->held_count++;
+        node->kept_bytes += pending->entry.record_bytes;
     }
     return status;
+}
+
+/* Whether what a leader of an earlier term took may still be applied, or sent again. Later ones
+ * wait until the first entry of this term decides that: one node's proposals keep their order.
+ */
+static bool is_earlier_open(struct node *node, raft_term term)
+{
+    if (node->swept_term == term) {
+        return false;
+    }
+    uint64_t end = pending_next_sequence(&node->pending);
+    for (uint64_t s = node->pending.first; s < end; s++) {
+        const struct pending *pending = pending_at(&node->pending, s);
+        if (pending != NULL && pending->state != PENDING_HELD && pending->term < term) {
+            return true;
+        }
+    }
+    return false;
 }
 
 int node_propose(struct node *node, const struct node_proposal *proposal, uint64_t token,
@@ -120,10 +148,11 @@ int node_propose(struct node *node, const struct node_proposal *proposal, uint64
     pending->hold_until_ns = hold_until(node, pending->deadline_ns);
 
     struct raft_proposal raft_proposal = raft_proposal_of(proposal, id);
-    bool is_leader = node_is_running(node) && node->held_count == 0 && raft_is_leader(node->raft);
+    bool is_leader = node_is_running(node) && node->held_count == 0 && raft_is_leader(node->raft) &&
+                     !is_earlier_open(node, node_raft_status(node).term);
     if (is_leader) {
+        pending->state = PENDING_APPENDED; /* not one of the held, should memory run out now */
         status = append(node, &raft_proposal, &pending->term);
-        pending->state = PENDING_APPENDED;
     } else {
         status = hold(node, pending, &raft_proposal);
     }
@@ -156,6 +185,7 @@ static void append_held(struct node *node, struct pending *pending)
     }
     pending->state = PENDING_APPENDED;
     node->held_count--;
+    node->kept_bytes -= pending->entry.record_bytes;
     chunk_drop(pending->entry.chunk);
     pending->entry = (struct entry){0};
 }
@@ -176,7 +206,10 @@ static bool send_batch(struct node *node, node_id leader, struct batch *batch)
     }
     struct wire_message message = {
         .type = WIRE_FORWARD,
-        .forward = {.from = node->identity.id, .request = batch->first, .term = batch->term},
+        .forward = {.from = node->identity.id,
+                    .request = batch->first,
+                    .term = batch->term,
+                    .number = node->next_request++},
         .entries = batch->entries,
         .entry_count = batch->count,
     };
@@ -202,7 +235,11 @@ static void forward_held(struct node *node, node_id leader, raft_term term)
     bool is_sent = true;
     for (uint64_t s = node->pending.first; s < end && is_sent; s++) {
         struct pending *pending = pending_at(&node->pending, s);
-        bool is_held = pending != NULL && pending->state == PENDING_HELD;
+        /* Refused by the leader of this very term, it is not sent there again: that one leads
+         * no more, though nobody has told us yet.
+         */
+        bool is_held =
+            pending != NULL && pending->state == PENDING_HELD && pending->term != batch.term;
         bool is_full =
             batch.count == sizeof(entries) / sizeof(entries[0]) ||
             (is_held && batch.count > 0 &&
@@ -227,6 +264,9 @@ void node_flush_held(struct node *node)
         return;
     }
     struct raft_status now = node_raft_status(node);
+    if (is_earlier_open(node, now.term)) {
+        return;
+    }
     if (now.role == RAFT_LEADER) {
         uint64_t end = pending_next_sequence(&node->pending);
         for (uint64_t s = node->pending.first; s < end && node->held_count > 0; s++) {
@@ -271,6 +311,7 @@ static void hold_again(struct node *node, struct pending *pending, int status)
     pending->state = PENDING_HELD;
     pending->hold_until_ns = hold_until(node, pending->deadline_ns);
     node->held_count++;
+    node->needs_turn = true;
 }
 
 /* In a log no entry of an earlier term follows one of a later term: what a leader of a term
@@ -304,38 +345,34 @@ void node_fail_proposals(struct node *node)
     }
 }
 
-/* A frame that came twice must not append twice. Requests of one life of a member count on;
- * another life starts somewhere else altogether.
+/* Where the numbers of one life of a member stand; of a life not met yet, the place of the
+ * one that was quiet longest.
  */
-static bool was_seen(struct node *node, node_id from, uint64_t request, size_t count)
+static struct node_forward_seen *find_seen(struct node *node, node_id from, uint64_t number)
 {
-    struct node_forward_seen *seen = NULL;
-    for (size_t i = 0; i < RAFT_MEMBERS_MAX; i++) {
+    struct node_forward_seen *found = &node->seen[0];
+    for (size_t i = 0; i < NODE_FORWARD_LIVES_MAX; i++) {
         struct node_forward_seen *one = &node->seen[i];
-        if (one->is_used && one->from == from) {
-            seen = one;
-            break;
+        uint64_t distance = max_u64(number, one->next_number) - min_u64(number, one->next_number);
+        if (one->used_at != 0 && one->from == from && distance < UINT64_C(1) << 32) {
+            return one;
         }
-        if (!one->is_used && seen == NULL) {
-            seen = one;
-        }
+        found = one->used_at < found->used_at ? one : found;
     }
-    if (seen == NULL) {
-        /* More members than there ever were at once: forget one that is none any more. */
-        for (size_t i = 0; i < RAFT_MEMBERS_MAX && seen == NULL; i++) {
-            if (raft_configuration_find(raft_configuration(node->raft), node->seen[i].from) < 0) {
-                seen = &node->seen[i];
-                seen->is_used = false;
-            }
-        }
-        if (seen == NULL) {
-            return true;
-        }
-    }
-    bool is_old = seen->is_used && request < seen->next_request &&
-                  seen->next_request - request < UINT64_C(1) << 32;
+    *found = (struct node_forward_seen){.from = from};
+    return found;
+}
+
+/* A frame that came twice must not append twice. Numbers of one life of a member grow;
+ * another life starts somewhere else altogether, and frames of both may be under way.
+ */
+static bool was_seen(struct node *node, node_id from, uint64_t number)
+{
+    struct node_forward_seen *seen = find_seen(node, from, number);
+    bool is_old = seen->used_at != 0 && number < seen->next_number;
     if (!is_old) {
-        *seen = (struct node_forward_seen){from, request + count, true};
+        seen->next_number = number + 1;
+        seen->used_at = ++node->seen_clock;
     }
     return is_old;
 }
@@ -353,12 +390,14 @@ static void answer_forward(struct node *node, node_id to, struct wire_forward_re
 void node_on_forward(struct node *node, node_id from, const struct wire_message *message)
 {
     uint64_t request = message->forward.request;
-    if (was_seen(node, from, request, message->entry_count)) {
+    raft_term term = message->forward.term;
+    /* In a term that began before this life we may have led, and appended these: say nothing. */
+    if (term <= node->first_term || was_seen(node, from, message->forward.number)) {
         return;
     }
-    struct wire_forward_response appended = {.request = request};
+    struct wire_forward_response appended = {.request = request, .entry_term = term};
     /* Meant for another term, it may have been given up there as certainly not applied. */
-    int status = message->forward.term == node_raft_status(node).term ? 0 : QR_ERR_NOT_LEADER;
+    int status = term == node_raft_status(node).term ? 0 : QR_ERR_NOT_LEADER;
     for (size_t i = 0; i < message->entry_count && status == 0; i++) {
         struct entry_fields fields = entry_fields_of(&message->entries[i]);
         struct raft_proposal proposal = {
@@ -369,7 +408,7 @@ void node_on_forward(struct node *node, node_id from, const struct wire_message 
             .command = fields.command,
             .payload = fields.payload,
         };
-        status = append(node, &proposal, &appended.entry_term);
+        status = append(node, &proposal, &term);
         if (!node_is_running(node)) {
             return;
         }
@@ -384,6 +423,7 @@ void node_on_forward(struct node *node, node_id from, const struct wire_message 
                        .request = request + appended.count,
                        .count = (uint32_t)message->entry_count - appended.count,
                        .status = status,
+                       .entry_term = appended.entry_term,
                    });
     if (appended.count > 0) {
         raft_index last = appended.first_index + appended.count - 1;
@@ -391,11 +431,13 @@ void node_on_forward(struct node *node, node_id from, const struct wire_message 
     }
 }
 
+/* An answer to an earlier sending says nothing about the present one. */
 void node_on_forward_response(struct node *node, const struct wire_forward_response *response)
 {
     for (uint32_t i = 0; i < response->count && i < WIRE_ENTRIES_MAX; i++) {
         struct pending *pending = pending_at(&node->pending, response->request + i);
-        if (pending == NULL || pending->state != PENDING_FORWARDED) {
+        if (pending == NULL || pending->state != PENDING_FORWARDED ||
+            pending->term != response->entry_term) {
             continue;
         }
         if (response->status == 0) {
@@ -403,7 +445,8 @@ void node_on_forward_response(struct node *node, const struct wire_forward_respo
         } else if (response->status == QR_ERR_NOT_LEADER) {
             hold_again(node, pending, QR_ERR_NOT_LEADER);
         } else {
-            bool is_certain = qr_error_class_of(response->status) == QR_CLASS_RETRY;
+            enum qr_error_class kind = qr_error_class_of(response->status);
+            bool is_certain = kind == QR_CLASS_RETRY || kind == QR_CLASS_CALLER;
             node_finish(node, pending, is_certain ? response->status : QR_ERR_TIMEOUT, 0, NULL);
         }
     }

@@ -88,7 +88,8 @@ int node_read(struct node *node, uint64_t token, struct node_time time)
 static bool ask(struct node *node, const struct raft_status *now, struct node_read_group *group)
 {
     group->request = node->next_request++ & ~REMOTE_TOKEN;
-    if (now->role == RAFT_LEADER) {
+    group->is_asked_here = now->role == RAFT_LEADER;
+    if (group->is_asked_here) {
         int status = node_step(
             node, (struct raft_event){.type = RAFT_EVENT_READ, .read_token = group->request});
         return status == 0;
@@ -100,6 +101,26 @@ static bool ask(struct node *node, const struct raft_status *now, struct node_re
     return now->has_leader && node_send(node, now->leader, &message);
 }
 
+/* Whether to ask again: another leader may never answer, and is no longer one if we are. */
+static bool is_overdue(const struct node *node, const struct raft_status *now,
+                       const struct node_read_group *group)
+{
+    if (group->state != NODE_READ_ASKED) {
+        return false;
+    }
+    return now->role == RAFT_LEADER
+               ? !group->is_asked_here
+               : node->time.now_ns - group->asked_ns >= node->options.election_timeout_max_ns;
+}
+
+/* The leader of this term was asked just now, and refused: it leads no more, or is busy. */
+static bool is_too_early(const struct node *node, const struct raft_status *now,
+                         const struct node_read_group *group)
+{
+    return group->asked_term == now->term && group->asked_ns != 0 &&
+           node->time.now_ns - group->asked_ns < node->options.heartbeat_interval_ns;
+}
+
 /* Ask for every group that waits for a leader, and again where an answer is overdue. */
 void node_flush_reads(struct node *node)
 {
@@ -107,18 +128,16 @@ void node_flush_reads(struct node *node)
     struct raft_status now = node_raft_status(node);
     for (size_t i = 0; i < node->reads.group_count && node_is_running(node); i++) {
         struct node_read_group *group = group_at(node, i);
-        bool is_overdue =
-            group->state == NODE_READ_ASKED && now.role != RAFT_LEADER &&
-            node->time.now_ns - group->asked_ns >= node->options.election_timeout_max_ns;
-        if (group->state != NODE_READ_HELD && !is_overdue) {
-            continue;
-        }
-        if (is_overdue) {
+        if (is_overdue(node, &now, group)) {
             group->state = NODE_READ_HELD;
+        }
+        if (group->state != NODE_READ_HELD || is_too_early(node, &now, group)) {
+            continue;
         }
         if (ask(node, &now, group)) {
             group->state = NODE_READ_ASKED;
             group->asked_ns = node->time.now_ns;
+            group->asked_term = now.term;
         }
     }
 }

@@ -224,7 +224,9 @@ void raft_on_request_vote(struct raft *raft, const struct raft_message *message)
 
 int raft_on_request_vote_response(struct raft *raft, const struct raft_message *message)
 {
-    if (raft->role != RAFT_CANDIDATE || message->term != raft->hard_state.term) {
+    /* Before our own vote is durable nobody has been asked. */
+    if (raft->role != RAFT_CANDIDATE || message->term != raft->hard_state.term ||
+        !raft_is_hard_state_durable(raft)) {
         return 0;
     }
     record_vote(raft, message->from, message->request_vote_response.is_granted);

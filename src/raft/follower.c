@@ -122,15 +122,16 @@ static int accept(struct raft *raft, const struct raft_message *message)
     return 0;
 }
 
-/* To a leader of an older term: the answer's own term is the message. */
+/* To a leader of an older term: the answer's own term is the message. The round is not told:
+ * one of an older term must confirm nothing should that node lead ours.
+ */
 void raft_respond_stale(struct raft *raft, const struct raft_message *message)
 {
     raft_send(raft, (struct raft_message){
                         .type = RAFT_APPEND_ENTRIES_RESPONSE,
                         .to = message->from,
                         .append_entries_response = {.is_rejected = true,
-                                                    .rejected = message->append_entries.prev.index,
-                                                    .round = message->append_entries.round},
+                                                    .rejected = message->append_entries.prev.index},
                     });
 }
 
@@ -164,6 +165,10 @@ int raft_on_append_entries(struct raft *raft, const struct raft_message *message
     int status = accept(raft, message);
     if (status != 0) {
         return status;
+    }
+    if (message->has_no_room) {
+        reject(raft, message);
+        return 0;
     }
     /* With entries the answer is worth sending when they are durable, unless the leader
      * waits for a sign of life: for a read, or for longer than a heartbeat.

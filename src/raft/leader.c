@@ -198,8 +198,11 @@ static void on_rejection(struct raft *raft, struct raft_peer *peer,
         raft_log_meeting(&raft->log, response->hint.index, response->hint.term);
     raft_index next =
         max_u64(min_u64(meeting.index, response->rejected - 1), peer->match_index) + 1;
+    /* Refused where the logs are known to meet: it has no room, and is not pressed. */
+    bool is_waiting = peer->state == RAFT_PROBE && next == peer->next_index;
     raft_peer_drop_fetched(raft, peer);
     raft_peer_become_probe(peer, next);
+    peer->is_probe_sent = is_waiting;
 }
 
 void raft_on_append_entries_response(struct raft *raft, const struct raft_message *message)

@@ -105,6 +105,10 @@ struct raft_message {
     /* append_entries only: follow prev one by one. Borrowed. */
     const struct entry *entries;
     size_t entry_count;
+    /* append_entries only, and only here: it came with entries, for which there is no room.
+     * It is answered as a rejection, so that the leader is heard and hears.
+     */
+    bool has_no_room;
 };
 
 #endif

@@ -115,6 +115,13 @@ void connection_discard(struct connection *connection)
     uv_close((uv_handle_t *)&connection->tcp, on_closed);
 }
 
+/* That a member comes and goes is news; anybody else could fill the log with it. */
+static enum log_level log_level(const struct connection *connection)
+{
+    return transport_find_peer(connection->transport, connection->member) != NULL ? LOG_INFO
+                                                                                  : LOG_DEBUG;
+}
+
 void connection_close(struct connection *connection, const char *reason)
 {
     struct transport *transport = connection->transport;
@@ -127,7 +134,7 @@ void connection_close(struct connection *connection, const char *reason)
     struct peer *peer = transport_find_peer(transport, connection->member);
     connection_discard(connection);
     if (was_open && kind != CONNECTION_SEED) {
-        LOG(transport->options.log, LOG_INFO, "peer_disconnected",
+        LOG(transport->options.log, log_level(connection), "peer_disconnected",
             log_id("node", connection->member), log_string("address", connection->address),
             log_string("direction", kind == CONNECTION_PEER ? "out" : "in"),
             log_string("reason", reason));
@@ -212,7 +219,7 @@ static void open_connection(struct connection *connection)
     connection->state = CONNECTION_OPEN;
     connection->deadline_ns = TIME_NEVER;
     if (connection->kind != CONNECTION_SEED) {
-        LOG(connection->transport->options.log, LOG_INFO, "peer_connected",
+        LOG(connection->transport->options.log, log_level(connection), "peer_connected",
             log_id("node", connection->member), log_string("address", connection->address),
             log_string("direction", connection->kind == CONNECTION_PEER ? "out" : "in"));
     }
@@ -249,6 +256,7 @@ static void take_hello(struct connection *connection, const struct wire_hello *h
     }
     connection->member = hello->from;
     connection->expects_us = hello->has_expected;
+    connection->is_stranger = cluster_id_is_none(hello->cluster);
     close_older(connection);
     open_connection(connection);
     struct peer *peer = transport_find_peer(transport, hello->from);
@@ -293,6 +301,10 @@ static void take_message(struct connection *connection, const struct wire_messag
     transport->stats.messages_received++;
     if (connection->kind == CONNECTION_SEED) {
         events->seed_received(events->context, message);
+        return;
+    }
+    if (connection->is_stranger && message->type != WIRE_JOIN) {
+        connection_refuse(connection, "a message of a node that has not joined");
         return;
     }
     struct peer *peer = transport_find_peer(transport, connection->member);

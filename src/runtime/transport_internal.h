@@ -47,6 +47,7 @@ struct connection {
     struct peer *peer;      /* CONNECTION_PEER, until closed */
     node_id member;         /* at the other end, as it said or as is expected */
     bool expects_us;        /* incoming: the hello named us, so it is a member's */
+    bool is_stranger;       /* incoming: of no cluster yet; all it may do is ask to join */
     time_ns deadline_ns;    /* when it is given up; TIME_NEVER once OPEN */
     uint32_t pending_count; /* things libuv still has: the handle, a look-up */
 

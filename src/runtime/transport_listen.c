@@ -80,6 +80,27 @@ static void put_remote_address(struct connection *connection)
     }
 }
 
+/* When there are too many: of those that have not said who they are, the one that has had
+ * the longest to say it; else the one that came last. A member speaks at once, and gets in.
+ */
+static void make_room(struct transport *transport, struct connection *last)
+{
+    struct connection *given_up = last;
+    struct connection *connection = transport->connections; /* the latest first */
+    for (; connection != NULL; connection = connection->next) {
+        if (connection->kind == CONNECTION_INCOMING && connection->state == CONNECTION_HELLO) {
+            given_up = connection;
+        }
+    }
+    uint64_t suppressed = 0;
+    if (transport_may_log(&transport->crowded, &suppressed)) {
+        LOG(transport->options.log, LOG_WARN, "peer_connections_full",
+            log_string("address", given_up->address), log_u64("limit", TRANSPORT_INCOMING_MAX),
+            log_u64("suppressed", suppressed));
+    }
+    connection_discard(given_up);
+}
+
 void transport_accept(uv_stream_t *listener, int status)
 {
     struct transport *transport = listener->data;
@@ -96,15 +117,10 @@ void transport_accept(uv_stream_t *listener, int status)
     }
     put_remote_address(connection);
     if (transport->incoming_count > TRANSPORT_INCOMING_MAX) {
-        uint64_t suppressed = 0;
-        if (transport_may_log(&transport->crowded, &suppressed)) {
-            LOG(transport->options.log, LOG_WARN, "peer_connections_full",
-                log_string("address", connection->address),
-                log_u64("limit", TRANSPORT_INCOMING_MAX), log_u64("suppressed", suppressed));
-        }
-        connection_discard(connection);
-        return;
+        make_room(transport, connection);
     }
-    connection_begin(connection);
+    if (connection->state != CONNECTION_CLOSED) {
+        connection_begin(connection);
+    }
     transport_arm(transport);
 }

@@ -78,9 +78,9 @@ static bool take_frame(struct connection *connection)
     const uint8_t *data = chunk->data + connection->start;
     size_t left = connection->filled - connection->start;
     /* A stranger has no reason to send more than a head. */
-    size_t frame_bytes_max = connection->state == CONNECTION_HELLO
-                                 ? WIRE_HEAD_BYTES_MAX
-                                 : (size_t)transport->options.frame_bytes_max;
+    bool is_known = connection->state != CONNECTION_HELLO && !connection->is_stranger;
+    size_t frame_bytes_max =
+        is_known ? (size_t)transport->options.frame_bytes_max : WIRE_HEAD_BYTES_MAX;
     size_t frame_bytes = 0;
     int status = wire_frame_length(data, left, frame_bytes_max, &frame_bytes);
     if (status == 1) {

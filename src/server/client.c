@@ -91,16 +91,11 @@ static void refuse_stream(struct client *client, const char *error)
     client_end(client);
 }
 
-static void refuse_too_large(struct client *client)
+/* A browser that was lured to this port would send commands in the body of a request. */
+static bool is_http(const struct resp_parser *parser, uint8_t first_byte)
 {
-    char message[SERVER_ERROR_BYTES];
-    struct text text = text_of(message, sizeof(message));
-
-    text_string(&text, "ERR the command is larger than the limit of ");
-    text_u64(&text, client->server->options.max_message_bytes);
-    text_string(&text, " bytes");
-    struct reply reply = pipeline_reply(client);
-    reply_error(&reply, message);
+    return first_byte != '*' && parser->argument_count > 0 &&
+           (word_is(&parser->arguments[0], "POST") || word_is(&parser->arguments[0], "HOST:"));
 }
 
 /* Take one command off `data`. Returns false when no further one can be taken now. */
@@ -113,6 +108,10 @@ static bool take_command(struct client *client, const uint8_t *data, size_t size
     case RESP_MORE:
         return false;
     case RESP_COMMAND:
+        if (is_http(parser, data[0])) {
+            refuse_stream(client, "ERR this port speaks the Redis protocol, not HTTP");
+            return false;
+        }
         if (parser->argument_count > 0 &&
             dispatch(client, parser->arguments, parser->argument_count) == DISPATCH_HOLD) {
             ASSERT(client->pipeline.count > 0);
@@ -122,7 +121,7 @@ static bool take_command(struct client *client, const uint8_t *data, size_t size
         }
         return true;
     case RESP_TOO_LARGE:
-        refuse_too_large(client);
+        pipeline_refuse_too_large(client);
         return true;
     case RESP_ERROR:
         refuse_stream(client, parser->error);

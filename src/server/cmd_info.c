@@ -80,6 +80,7 @@ static void section_server(const struct info *info)
 static void section_clients(const struct info *info)
 {
     line_number(info, "connected_clients", info->server->client_count);
+    line_number(info, "blocked_clients", 0); /* redis-cli --stat shows it */
     line_number(info, "maxclients", info->server->options.clients_max);
     line_number(info, "tailing_clients", info->server->tail_count);
 }

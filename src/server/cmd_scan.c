@@ -48,7 +48,7 @@ static const char *parse(const struct kv_argument *arguments, size_t count,
 }
 
 struct step {
-    struct reply reply; /* the keys, while their number is not known yet */
+    struct kv_reply_sink sink; /* for the keys, while their number is not known yet */
     size_t key_count;
 };
 
@@ -56,7 +56,7 @@ static void add_key(void *context, const void *key, size_t size_bytes)
 {
     struct step *step = context;
 
-    reply_bulk(&step->reply, key, size_bytes);
+    step->sink.bulk(step->sink.context, key, size_bytes);
     step->key_count++;
 }
 
@@ -83,7 +83,9 @@ static void serve_scan(struct client *client, const struct kv_argument *argument
     struct kv_argument after;
     struct kv_argument last = {NULL, 0};
     struct buffer keys = {0};
-    struct step step = {{&keys, reply->protocol}, 0};
+    struct reply to_keys = {&keys, reply->protocol};
+    struct bounded_reply bounded = reply_bounded(&to_keys, server_reply_bytes_max(server));
+    struct step step = {reply_bounded_sink(&bounded), 0};
     uint64_t cursor;
 
     const char *error = parse(arguments, count, &options);
@@ -97,6 +99,8 @@ static void serve_scan(struct client *client, const struct kv_argument *argument
                             options.wants_none ? ignore_key : add_key, &step, &last);
     if (!next_cursor(server, has_more, &last, &cursor) || keys.failed) {
         reply_error(reply, "TRYAGAIN memory ran out; nothing was changed");
+    } else if (bounded.is_over) {
+        reply_error(reply, KV_REPLY_TOO_LONG);
     } else {
         char data[24];
         struct text number = text_of(data, sizeof(data));

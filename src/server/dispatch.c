@@ -184,10 +184,12 @@ static void serve_kv_read(struct client *client, const struct kv_argument *argum
                           struct reply *reply)
 {
     struct server *server = client->server;
-    struct kv_reply_sink sink = reply_sink(reply);
+    struct bounded_reply bounded = reply_bounded(reply, server_reply_bytes_max(server));
+    struct kv_reply_sink sink = reply_bounded_sink(&bounded);
 
     kv_read(server->options.kv, arguments, count, qr_log_time(server->options.engine),
             server_random(server), &sink);
+    reply_bounded_end(&bounded);
 }
 
 static enum dispatch_outcome dispatch_kv(struct client *client, const struct kv_command *command,

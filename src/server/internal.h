@@ -179,6 +179,11 @@ bool server_may_log(struct server *server, enum server_log_kind kind);
 /* The next of a series of random numbers. */
 uint64_t server_random(struct server *server);
 
+/* How long the reply to a reading command may be: with as much before it that the socket has
+ * not taken, the client is still within its limit.
+ */
+size_t server_reply_bytes_max(const struct server *server);
+
 /* Milliseconds, in steps of SERVER_SWEEP_MS; no clock is read. */
 uint64_t server_now_ms(const struct server *server);
 
@@ -253,6 +258,9 @@ void client_sweep(struct client *client, uint64_t now_ms);
 
 /* Where the reply to the present command goes when it can be given at once. */
 struct reply pipeline_reply(struct client *client);
+
+/* Answer a command that is over max_message_bytes. */
+void pipeline_refuse_too_large(struct client *client);
 
 /* Propose an entry; its result is the reply, or with wants_index its index.
  * A refusal becomes the reply too.

@@ -33,6 +33,27 @@ static void write_all(struct text *text, const struct metric *metrics, size_t co
     }
 }
 
+/* Prometheus counts time in seconds. */
+static void write_sync_time(struct text *text, time_ns sync_time_ns)
+{
+    static const char name[] = "quorate_sync_seconds_total";
+    uint64_t microseconds = sync_time_ns % NS_PER_S / 1000;
+
+    text_string(text, "# HELP ");
+    text_string(text, name);
+    text_string(text, " Time spent in writes and syncs of the log\n# TYPE ");
+    text_string(text, name);
+    text_string(text, " counter\n");
+    text_string(text, name);
+    text_char(text, ' ');
+    text_u64(text, sync_time_ns / NS_PER_S);
+    text_char(text, '.');
+    for (uint64_t unit = 100000; unit > 0; unit /= 10) {
+        text_char(text, (char)('0' + microseconds / unit % 10));
+    }
+    text_char(text, '\n');
+}
+
 static void engine_counters(struct server *server, struct text *text)
 {
     struct qr_counters counters;
@@ -44,6 +65,10 @@ static void engine_counters(struct server *server, struct text *text)
 #undef X
     };
     write_all(text, metrics, sizeof(metrics) / sizeof(metrics[0]));
+    const struct metric size = {"log_size_bytes", "Bytes of the log's files", "gauge",
+                                counters.log_size_bytes};
+    write_metric(text, &size);
+    write_sync_time(text, counters.sync_time_ns);
 }
 
 static uint64_t count_members(const struct qr_status *status, bool only_voters, bool only_alive)

@@ -26,8 +26,6 @@ static const char *write_error(int status)
         return "TRYAGAIN leadership moved; not applied";
     case QR_ERR_DISK_FULL:
         return "READONLY the disk is full; not applied";
-    case QR_ERR_TOO_LARGE:
-        return "ERR the command is larger than the limit max-message-bytes; not applied";
     case QR_ERR_INVALID:
         return "ERR the command cannot be replicated; not applied";
     case QR_ERR_NO_MEMORY:
@@ -140,6 +138,33 @@ static struct reply reply_of(struct request *request)
     };
 }
 
+static void reply_too_large(const struct reply *reply, const struct server *server)
+{
+    char message[SERVER_ERROR_BYTES];
+    struct text text = text_of(message, sizeof(message));
+
+    text_string(&text, "ERR the command is larger than max-message-bytes, ");
+    text_u64(&text, server->options.max_message_bytes);
+    text_string(&text, "; not applied");
+    reply_error(reply, message);
+}
+
+void pipeline_refuse_too_large(struct client *client)
+{
+    struct reply reply = pipeline_reply(client);
+
+    reply_too_large(&reply, client->server);
+}
+
+static void reply_write_error(const struct reply *reply, const struct server *server, int status)
+{
+    if (status == QR_ERR_TOO_LARGE) {
+        reply_too_large(reply, server);
+    } else {
+        reply_error(reply, write_error(status));
+    }
+}
+
 static void on_proposed(void *argument, int status, uint64_t index, const struct qr_result *result)
 {
     struct request *request = argument;
@@ -154,7 +179,7 @@ static void on_proposed(void *argument, int status, uint64_t index, const struct
     client->pipeline.pending_write_count--;
     struct reply reply = reply_of(request);
     if (status != 0) {
-        reply_error(&reply, write_error(status));
+        reply_write_error(&reply, client->server, status);
     } else if (request->wants_index) {
         reply_integer(&reply, (int64_t)index);
     } else {
@@ -187,8 +212,11 @@ void pipeline_propose(struct client *client, const struct qr_proposal *proposal,
         return;
     }
     struct reply reply = reply_of(request);
-    reply_error(&reply, error == QR_ERR_STOPPED ? "CLUSTERDOWN this node has stopped; not applied"
-                                                : write_error(error));
+    if (error == QR_ERR_STOPPED) {
+        reply_error(&reply, "CLUSTERDOWN this node has stopped; not applied");
+    } else {
+        reply_write_error(&reply, client->server, error);
+    }
     pipeline_advance(client);
     turn_mark(client);
 }

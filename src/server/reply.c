@@ -100,6 +100,8 @@ void reply_verbatim(const struct reply *reply, const char *data, size_t size_byt
     buffer_append(reply->buffer, "\r\n", 2);
 }
 
+_Static_assert(offsetof(struct bounded_reply, reply) == 0, "a bounded reply is a reply");
+
 static void sink_status(void *context, const char *text)
 {
     reply_status(context, text);
@@ -141,4 +143,44 @@ struct kv_reply_sink reply_sink(struct reply *reply)
         .null = sink_null,
         .array = sink_array,
     };
+}
+
+struct bounded_reply reply_bounded(const struct reply *reply, size_t bytes_max)
+{
+    return (struct bounded_reply){
+        .reply = *reply, .begin_bytes = buffer_bytes(reply->buffer), .bytes_max = bytes_max};
+}
+
+static void sink_bounded_bulk(void *context, const void *data, size_t size_bytes)
+{
+    struct bounded_reply *bounded = context;
+    size_t used_bytes = buffer_bytes(bounded->reply.buffer) - bounded->begin_bytes;
+
+    bounded->is_over = bounded->is_over || used_bytes > bounded->bytes_max ||
+                       size_bytes > bounded->bytes_max - used_bytes;
+    if (!bounded->is_over) {
+        reply_bulk(&bounded->reply, data, size_bytes);
+    }
+}
+
+/* Only strings count: nothing else is longer than the argument that asked for it. */
+struct kv_reply_sink reply_bounded_sink(struct bounded_reply *bounded)
+{
+    struct kv_reply_sink sink = reply_sink(&bounded->reply);
+
+    /* The other functions take the same pointer for the reply that it begins with. */
+    sink.context = bounded;
+    sink.bulk = sink_bounded_bulk;
+    return sink;
+}
+
+void reply_bounded_end(struct bounded_reply *bounded)
+{
+    struct buffer *buffer = bounded->reply.buffer;
+
+    if (!bounded->is_over) {
+        return;
+    }
+    buffer->end = buffer->start + bounded->begin_bytes;
+    reply_error(&bounded->reply, KV_REPLY_TOO_LONG);
 }

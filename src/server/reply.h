@@ -36,4 +36,20 @@ void reply_verbatim(const struct reply *reply, const char *data, size_t size_byt
 /* The sink for src/kv; borrowed as long as `reply`. */
 struct kv_reply_sink reply_sink(struct reply *reply);
 
+/* A reply that becomes an error when its strings are too long together. */
+struct bounded_reply {
+    struct reply reply;
+    size_t begin_bytes; /* what the buffer had before */
+    size_t bytes_max;
+    bool is_over;
+};
+
+struct bounded_reply reply_bounded(const struct reply *reply, size_t bytes_max);
+
+/* The sink for it; borrowed as long as `bounded`. */
+struct kv_reply_sink reply_bounded_sink(struct bounded_reply *bounded);
+
+/* Put KV_REPLY_TOO_LONG in the place of what was written, if that was too long. */
+void reply_bounded_end(struct bounded_reply *bounded);
+
 #endif

@@ -17,7 +17,7 @@ _Static_assert(RESP_ARGUMENTS_MAX <= UINT32_MAX, "a count fits missing_count");
 
 void resp_parser_init(struct resp_parser *parser, uint64_t bytes_max)
 {
-    ASSERT(bytes_max <= UINT32_MAX);
+    ASSERT(bytes_max <= RESP_BULK_BYTES_MAX);
     *parser = (struct resp_parser){.bytes_max = bytes_max};
 }
 
@@ -158,7 +158,7 @@ static enum resp_outcome read_bulk_header(struct resp_parser *parser, const uint
     case HEADER_READ:
         break;
     }
-    if (size < 0 || (uint64_t)size > parser->bytes_max) {
+    if (size < 0 || (uint64_t)size > RESP_BULK_BYTES_MAX) {
         return refuse(parser, "invalid bulk length");
     }
     parser->has_bulk = true;

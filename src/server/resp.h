@@ -15,6 +15,7 @@
 #include "kv/kv.h"
 
 #define RESP_INLINE_BYTES_MAX (64 * 1024)
+#define RESP_BULK_BYTES_MAX (UINT64_C(512) << 20) /* announced; more is no command at all */
 #define RESP_ARGUMENTS_MAX KV_ARGUMENTS_MAX
 
 enum resp_outcome {

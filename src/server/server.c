@@ -27,6 +27,11 @@ uint64_t server_now_ms(const struct server *server)
     return server->now_ms;
 }
 
+size_t server_reply_bytes_max(const struct server *server)
+{
+    return server->options.output_bytes_max / 2;
+}
+
 uint64_t server_random(struct server *server)
 {
     struct prng prng = prng_of(server->random);
@@ -196,6 +201,7 @@ int server_open(const struct server_options *options, struct server **out, char 
     }
     server->now_ms = SERVER_SWEEP_MS; /* not 0: that is what never happened */
     server->opened_ms = server->now_ms;
+    kv_limit_replies(options->kv, server_reply_bytes_max(server));
     start_handles(server);
     error = listen_on_both(server, detail);
     if (error != 0) {

@@ -30,7 +30,8 @@ struct server_options {
     uint64_t max_message_bytes;     /* of one command, with all its arguments */
     uint32_t clients_max;           /* connections at a time; further ones are refused */
     uint32_t http_clients_max;      /* the same for HTTP */
-    uint64_t output_bytes_max;      /* unsent replies of a client; past it, it is closed */
+    uint64_t output_bytes_max;      /* unsent replies of a client; past it, it is closed.
+                                         What one command reads is at most half of it */
     uint32_t pipeline_commands_max; /* unfinished commands of a client; past it its
                                          socket is not read */
     uint64_t pipeline_bytes_max;    /* the same in bytes of those commands */

@@ -289,6 +289,9 @@ int wal_open(const struct wal_options *options, struct wal **out, struct wal_rec
     struct recovery recovery = {.wal = wal};
     walk.visitor = (struct wal_visitor){&recovery, meet_segment, meet_batch};
     int status = wal_walk_run(&walk);
+    if (status == QR_ERR_NO_MEMORY) {
+        (void)without_memory(detail); /* what the walk met could not be kept */
+    }
     if (status == 0 && options->must_hold_batches && !recovery.has_batch) {
         status = refuse_empty(detail);
     }

@@ -110,7 +110,8 @@ int wal_walk_bytes(struct wal_walk *walk, const struct wal_file *file, uint64_t 
         int status = disk->read(disk->context, name, offset, part, &got);
         if (status != 0 || got < wanted) {
             return wal_walk_refuse(walk, QR_ERR_IO, (struct wal_position){file->sequence, offset},
-                                   "the file cannot be read", NULL);
+                                   "the file cannot be read",
+                                   "check its owner, its permissions and the disk");
         }
         walk->window_sequence = file->sequence;
         walk->window_offset = offset;

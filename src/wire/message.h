@@ -56,14 +56,15 @@
 #define WIRE_FORWARD_FIELDS(F)                                                                     \
     F(ID, node_id, from)                                                                           \
     F(U64, uint64_t, request) /* of the first entry; the others count on from it */                \
-    F(U64, raft_term, term)   /* for the leader of this very term, and for no other */
+    F(U64, raft_term, term)   /* for the leader of this very term, and for no other */             \
+    F(U64, uint64_t, number)  /* grows with every forward: one that came twice is taken once */
 
 #define WIRE_FORWARD_RESPONSE_FIELDS(F)                                                            \
     F(ID, node_id, from)                                                                           \
     F(U64, uint64_t, request)                                                                      \
     F(U32, uint32_t, count)                                                                        \
-    F(I32, int32_t, status) /* 0: appended; else certainly not */                                  \
-    F(U64, raft_term, entry_term)                                                                  \
+    F(I32, int32_t, status)       /* 0: appended; else certainly not */                            \
+    F(U64, raft_term, entry_term) /* of the forward */                                             \
     F(U64, raft_index, first_index)
 
 /* At which index is a read linearizable? */

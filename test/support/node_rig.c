@@ -24,6 +24,9 @@ static void push_frame(struct rig *rig, int from, int to, bool is_seed, struct w
     assert_non_null(copy);
     *copy = (struct rig_frame){.from = from, .to = to, .is_seed = is_seed};
     copy->due_ns = rig->time.now_ns + prng_between(&rig->prng, 0, rig->delay_ns_max);
+    if (chance(rig, rig->late_percent)) {
+        copy->due_ns += prng_between(&rig->prng, 0, RIG_LATE_NS_MAX);
+    }
     for (size_t i = 0; i < frame->part_count; i++) {
         memcpy(copy->bytes + copy->size_bytes, frame->parts[i].data, frame->parts[i].size_bytes);
         copy->size_bytes += frame->parts[i].size_bytes;
@@ -129,6 +132,7 @@ static void on_read_done(void *context, uint64_t token, int status, raft_index i
 {
     struct rig_node *self = context;
     struct rig *rig = self->rig;
+    rig->read_ended_count++;
     if (status == 0) {
         struct node_status now;
         node_status(self->node, &now);
@@ -274,14 +278,28 @@ static void deliver(struct rig *rig, const struct rig_frame *frame)
     chunk_drop(chunk);
 }
 
+static struct rig_frame *reverse(struct rig_frame *frames)
+{
+    struct rig_frame *reversed = NULL;
+    while (frames != NULL) {
+        struct rig_frame *next = frames->next;
+        frames->next = reversed;
+        reversed = frames;
+        frames = next;
+    }
+    return reversed;
+}
+
+/* The list has the newest first; only a delay lets one frame overtake another. */
 static void deliver_due(struct rig *rig)
 {
     struct rig_frame *late = NULL;
-    struct rig_frame *frame = rig->frames;
+    struct rig_frame *frame = reverse(rig->frames);
     rig->frames = NULL;
     while (frame != NULL) {
         struct rig_frame *next = frame->next;
-        if (frame->due_ns <= rig->time.now_ns) {
+        bool is_paused = rig->nodes[frame->to].paused_until_ns > rig->time.now_ns;
+        if (frame->due_ns <= rig->time.now_ns && !is_paused) {
             deliver(rig, frame);
             free(frame);
         } else {
@@ -290,12 +308,11 @@ static void deliver_due(struct rig *rig)
         }
         frame = next;
     }
-    while (late != NULL) { /* behind what was sent meanwhile */
-        struct rig_frame *next = late->next;
-        late->next = rig->frames;
-        rig->frames = late;
-        late = next;
+    struct rig_frame **end = &rig->frames; /* behind what was sent meanwhile */
+    while (*end != NULL) {
+        end = &(*end)->next;
     }
+    *end = late;
 }
 
 static void dial(struct rig_node *self)
@@ -324,10 +341,11 @@ void rig_step(struct rig *rig)
     deliver_due(rig);
     for (int i = 0; i < rig->count; i++) {
         struct rig_node *self = &rig->nodes[i];
-        if (self->node == NULL) {
+        if (self->node == NULL || self->paused_until_ns > rig->time.now_ns) {
             continue;
         }
-        while (self->disk.pending_count > 0 && chance(rig, rig->disk_percent)) {
+        while (self->disk.pending_count > 0 && self->stalled_until_ns <= rig->time.now_ns &&
+               chance(rig, rig->disk_percent)) {
             (void)disk_memory_step(&self->disk);
         }
         if (self->is_dialing) {

@@ -11,11 +11,12 @@
 #define SUPPORT_NODE_RIG_H
 
 #include "base/prng.h"
+#include "node/node.h"
 #include "support/disk_memory.h"
 #include "support/heap.h"
-#include "node/node.h"
 
 #define RIG_NODES_MAX 5
+#define RIG_LATE_NS_MAX (800 * NS_PER_MS)
 #define RIG_INDEX_MAX 20000
 #define RIG_PROPOSALS_MAX 20000
 
@@ -44,6 +45,8 @@ struct rig_node {
     bool is_dialing;
     int seed; /* the member it dialed, or -1 */
     bool is_failed;
+    time_ns paused_until_ns;  /* the process stands still, as after SIGSTOP */
+    time_ns stalled_until_ns; /* its disk does nothing */
     uint64_t applied_index;
     uint64_t applied_count;
 };
@@ -58,6 +61,7 @@ struct rig {
     bool is_cut[RIG_NODES_MAX][RIG_NODES_MAX]; /* from, to */
     unsigned loss_percent;
     unsigned repeat_percent;
+    unsigned late_percent; /* of frames that come up to RIG_LATE_NS_MAX later than others */
     time_ns delay_ns_max;
     unsigned disk_percent; /* chance that a waiting operation happens in a step */
     uint64_t segment_bytes;
@@ -70,6 +74,7 @@ struct rig {
     uint64_t read_floor[RIG_PROPOSALS_MAX];
     uint64_t read_count;
     uint64_t read_done_count;
+    uint64_t read_ended_count; /* done or refused */
 };
 
 void rig_init(struct rig *rig, int count, uint64_t seed);

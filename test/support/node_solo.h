@@ -17,15 +17,15 @@
 #define SOLO_SELF 1 /* the node's id; 2 and 3 are the others */
 #define SOLO_PEERS_MAX 3
 #define SOLO_TOKENS_MAX 2048
-#define SOLO_APPLIED_MAX 4096
+#define SOLO_APPLIED_MAX 32768
 #define SOLO_CLUSTER ((struct cluster_id){7, 7})
 
 /* A message that the node sent. */
 struct solo_sent {
     struct solo_sent *next;
-    node_id to;                /* a member; else: */
-    bool is_seed;              /* to who was dialed for a join */
-    bool is_reply;             /* on the connection of this number */
+    node_id to;    /* a member; else: */
+    bool is_seed;  /* to who was dialed for a join */
+    bool is_reply; /* on the connection of this number */
     uint64_t connection;
     struct wire_message message;
     struct entry *entries;
@@ -36,7 +36,6 @@ struct solo_told {
     unsigned count;
     int status;
     raft_index index;
-    bool has_result;
 };
 
 struct solo {
@@ -49,7 +48,7 @@ struct solo {
     char detail[NODE_DETAIL_BYTES];
     struct solo_sent *sent; /* oldest first */
     struct solo_sent **sent_end;
-    uint64_t sent_count; /* ever */
+    uint64_t sent_count;  /* ever */
     bool is_send_refused; /* no connection to anybody */
     char dialed[RAFT_ADDRESS_BYTES_MAX];
     unsigned dial_count;
@@ -106,8 +105,27 @@ struct solo_append {
     raft_term entry_term;
     uint64_t first_number;
     size_t count;
+    size_t extra_bytes; /* of payload behind each number */
 };
 void solo_append(struct solo *solo, struct solo_append append);
+
+/* Member `from` forwards `count` proposals with numbers first_number and on. */
+struct solo_forward {
+    node_id from;
+    uint64_t request;
+    raft_term term;
+    uint64_t number; /* of the frame */
+    uint64_t first_number;
+    size_t count;
+    size_t extra_bytes; /* of payload behind each number */
+};
+void solo_forward(struct solo *solo, struct solo_forward forward);
+
+/* From `from`, leader of `term`: the proposals of a forward that the node sent, as entries
+ * behind `prev`, all committed.
+ */
+void solo_append_forwarded(struct solo *solo, const struct solo_sent *forward,
+                           struct solo_append append);
 
 /* The node, just opened with --join, is taken in and hears from leader 2 in term 1 that the
  * voters are 1, 2 and 3 (index 1, committed). It is durable, applied and answered.
@@ -122,10 +140,14 @@ raft_term solo_lead(struct solo *solo);
 /* A member says that it has the leader's log up to `match`, and heard every round so far. */
 void solo_acknowledge(struct solo *solo, node_id from, raft_index match);
 
+/* Member 2 says yes to all that it was sent since solo_forget(), which is forgotten. */
+void solo_oblige(struct solo *solo);
+
 /* What was sent since solo_forget(): the last message of a type, or NULL; and how many. */
 const struct solo_sent *solo_last(const struct solo *solo, unsigned type);
 size_t solo_count(const struct solo *solo, unsigned type);
 void solo_forget(struct solo *solo);
+void solo_sent_free(struct solo_sent *sent); /* all of a list */
 
 /* Propose a number, under an id of the node's choice; returns what node_propose() does. */
 int solo_propose(struct solo *solo, uint64_t number);

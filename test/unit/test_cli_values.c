@@ -167,6 +167,28 @@ static void json_that_is_no_status_is_refused(void **state)
     }
 }
 
+static void others_are_told_an_address_that_they_can_dial(void **state)
+{
+    static const struct {
+        const char *own;
+        const char *dialed;
+        const char *announced;
+    } cases[] = {
+        {"127.0.0.1:7701", "10.0.0.1:7700", "127.0.0.1:7701"},
+        {"db1.example:7701", "10.0.0.1:7700", "db1.example:7701"},
+        {"0.0.0.0:7701", "10.0.0.1:7700", "10.0.0.1:7701"},
+        {"[::]:7701", "db1.example:7700", "db1.example:7701"},
+        {"[::]:7701", "[fd00::1]:7700", "[fd00::1]:7701"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        char announced[QR_ADDRESS_BYTES_MAX];
+        cli_address_announced(cases[i].own, cases[i].dialed, announced, sizeof(announced));
+        assert_string_equal(announced, cases[i].announced);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -178,6 +200,7 @@ int main(void)
         cmocka_unit_test(a_status_that_is_cut_anywhere_is_refused),
         cmocka_unit_test(an_unknown_leader_is_read_as_none),
         cmocka_unit_test(json_that_is_no_status_is_refused),
+        cmocka_unit_test(others_are_told_an_address_that_they_can_dial),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

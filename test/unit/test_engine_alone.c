@@ -433,6 +433,28 @@ static void a_log_can_be_looked_into_when_no_node_uses_it(void **state)
         QR_ERR_NOT_FOUND);
 }
 
+static void expect_object(void *argument, const char *line)
+{
+    size_t length = strlen(line);
+    (void)argument;
+    assert_true(length > 2 && line[0] == '{' && line[length - 1] == '}');
+}
+
+static void a_long_payload_is_a_whole_object_of_json(void **state)
+{
+    struct bench *bench = *state;
+    struct qr_wal_summary summary;
+    char payload[10000];
+    memset(payload, '\x01', sizeof(payload) - 1);
+    payload[sizeof(payload) - 1] = '\0';
+    open_engine(bench);
+    assert_int_equal(propose(bench, payload, on_answer), 0);
+    wait_for_answers(bench, 1);
+    close_engine(bench);
+    assert_int_equal(
+        qr_wal_inspect(bench->directory, true, expect_object, NULL, &summary, bench->detail), 0);
+}
+
 static void the_defaults_are_within_their_bounds(void **state)
 {
     struct bench *bench = *state;
@@ -462,6 +484,7 @@ int main(void)
         ENGINE_TEST(a_state_machine_that_fails_stops_its_engine),
         ENGINE_TEST(what_cannot_be_had_leaves_nothing_behind),
         ENGINE_TEST(a_log_can_be_looked_into_when_no_node_uses_it),
+        ENGINE_TEST(a_long_payload_is_a_whole_object_of_json),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -155,7 +155,10 @@ TALK(parts_of_values_are_read_and_written,
     {"EXISTS n", "(integer) 0"},
     {"SETRANGE b -1 x", "(error) ERR offset is out of range"},
     {"SETRANGE b x x", NOT_INTEGER},
-    {"SETRANGE b 536870912 x", TOO_LONG},
+    {"SETRANGE b 33554432 x", TOO_LONG},
+    {"SETRANGE b 33554431 x", "(integer) 33554432"},
+    {"APPEND b x", TOO_LONG},
+    {"DEL b", "(integer) 1"},
     {"SETRANGE b 9223372036854775807 x", TOO_LONG})
 
 TALK(many_keys_at_once,
@@ -317,6 +320,64 @@ static void a_big_payload_is_executed_whole(void **state)
     store_deinit(&test);
 }
 
+#define BATCH 12
+
+/* Apply BATCH entries with the same line in one call; counts replies that begin with `reply`. */
+static size_t batch_count_replies(struct store_test *test, const char *line, const char *reply)
+{
+    static uint8_t payload[4096];
+    const struct qr_state_machine *machine = kv_state_machine(test->kv);
+    struct qr_entry entries[BATCH];
+    struct qr_result results[BATCH] = {{0}};
+    struct kv_argument words[WORDS_MAX];
+    size_t count = words_of(line, words);
+    size_t matching = 0;
+
+    kv_payload_encode(words, count, payload);
+    for (size_t i = 0; i < BATCH; i++) {
+        entries[i] = (struct qr_entry){.index = ++test->index,
+                                       .timestamp_ns = test->now_ns,
+                                       .command = KV_COMMAND,
+                                       .command_bytes = strlen(KV_COMMAND),
+                                       .payload = payload,
+                                       .payload_bytes = kv_payload_bytes(words, count),
+                                       .wants_result = true};
+    }
+    assert_int_equal(machine->apply(machine->context, entries, BATCH, results), 0);
+    for (size_t i = 0; i < BATCH; i++) {
+        struct kv_reply_sink sink = store_sink(test);
+        kv_result_replay(results[i].data, results[i].size_bytes, &sink);
+        matching += strncmp(test->reply, reply, strlen(reply)) == 0 ? 1 : 0;
+    }
+    return matching;
+}
+
+static void reads_of_one_batch_are_limited_together(void **state)
+{
+    static struct store_test test;
+
+    (void)state;
+    store_init(&test);
+    assert_string_equal(store_do(&test, "SET k 01234567890123456789"), "OK");
+    kv_limit_replies(test.kv, 30);
+    /* A result is five bytes longer than its value, and 4 * 30 bytes are enough at once. */
+    assert_int_equal(batch_count_replies(&test, "GET k", "\"0123"), 5);
+    assert_int_equal(batch_count_replies(&test, "GET k", "(error) TRYAGAIN"), BATCH - 5);
+    store_deinit(&test);
+}
+
+static void writes_are_answered_however_much_one_batch_reads(void **state)
+{
+    static struct store_test test;
+
+    (void)state;
+    store_init(&test);
+    assert_string_equal(store_do(&test, "SET k 01234567890123456789"), "OK");
+    kv_limit_replies(test.kv, 10);
+    assert_int_equal(batch_count_replies(&test, "SET k 01234567890123456789 GET", "\"0123"), BATCH);
+    store_deinit(&test);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -334,6 +395,8 @@ int main(void)
         cmocka_unit_test(reads_beside_the_log_change_nothing_and_writes_are_refused),
         cmocka_unit_test(every_key_can_be_the_random_one),
         cmocka_unit_test(a_big_payload_is_executed_whole),
+        cmocka_unit_test(reads_of_one_batch_are_limited_together),
+        cmocka_unit_test(writes_are_answered_however_much_one_batch_reads),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

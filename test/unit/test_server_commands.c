@@ -132,6 +132,7 @@ static const char *const info_fields[] = {
     "quorate_version:" QR_VERSION_TEXT "\r\n",
     "redis_mode:cluster\r\n",
     "connected_clients:1\r\n",
+    "blocked_clients:0\r\n",
     "used_memory:",
     "maxmemory:0\r\n",
     "loading:0\r\n",

@@ -234,12 +234,18 @@ static void metrics_are_prometheus_text(void **state)
     (void)state;
     fixture_init(&fixture, NULL);
     fixture.engine.counters.elections_started = 42;
+    fixture.engine.counters.log_size_bytes = 43;
+    fixture.engine.counters.sync_time_ns = UINT64_C(44000056000);
     get(&fixture, "/metrics", answer, sizeof(answer));
     assert_non_null(strstr(answer, "Content-Type: text/plain; version=0.0.4; charset=utf-8\r\n"));
     const char *body = body_of(answer);
     assert_non_null(strstr(body, "# TYPE quorate_elections_started_total counter\n"
                                  "quorate_elections_started_total 42\n"));
     assert_non_null(strstr(body, "# TYPE quorate_is_leader gauge\nquorate_is_leader 1\n"));
+    assert_non_null(
+        strstr(body, "# TYPE quorate_log_size_bytes gauge\nquorate_log_size_bytes 43\n"));
+    assert_non_null(strstr(body, "# TYPE quorate_sync_seconds_total counter\n"
+                                 "quorate_sync_seconds_total 44.000056\n"));
     for (const char *line = body; *line != '\0'; line = strchr(line, '\n') + 1) {
         if (line[0] == '#') {
             assert_true(memcmp(line, "# HELP quorate_", 15) == 0 ||
@@ -249,7 +255,7 @@ static void metrics_are_prometheus_text(void **state)
         size_t name_bytes = strspn(line, "abcdefghijklmnopqrstuvwxyz_");
         assert_memory_equal(line, "quorate_", 8);
         assert_true(line[name_bytes] == ' ');
-        size_t digits = strspn(line + name_bytes + 1, "0123456789");
+        size_t digits = strspn(line + name_bytes + 1, "0123456789.");
         assert_true(digits > 0);
         assert_true(line[name_bytes + 1 + digits] == '\n');
         sample_count++;

@@ -193,7 +193,7 @@ static const struct error_case error_cases[] = {
     {"not leader", QR_ERR_NOT_LEADER, "SET k v", "-TRYAGAIN leadership moved; not applied\r\n"},
     {"disk full", QR_ERR_DISK_FULL, "SET k v", "-READONLY the disk is full; not applied\r\n"},
     {"too large", QR_ERR_TOO_LARGE, "SET k v",
-     "-ERR the command is larger than the limit max-message-bytes; not applied\r\n"},
+     "-ERR the command is larger than max-message-bytes, 10485760; not applied\r\n"},
     {"timeout", QR_ERR_TIMEOUT, "SET k v", "-TIMEOUT outcome unknown\r\n"},
     {"stopped", QR_ERR_STOPPED, "SET k v", "-TIMEOUT outcome unknown\r\n"},
     {"read without a leader", QR_ERR_NO_LEADER, "GET k",

@@ -42,8 +42,11 @@ static const struct stream_case stream_cases[] = {
      "0123456789012345678901234567890123456789\r\n",
      "[012345678901234567890123|0123456789012345678901234567890123456789]"},
 
-    {"an argument over the limit", "*1\r\n$65\r\n", "!ERR Protocol error: invalid bulk length"},
-    {"a huge argument", "*2\r\n$3\r\nGET\r\n$99999999999\r\n",
+    {"an argument over the limit is skipped",
+     "*2\r\n$65\r\n01234567890123456789012345678901234567890123456789012345678901234\r\n"
+     "$1\r\nx\r\nPING\r\n",
+     "<too large>[PING]"},
+    {"a huge argument", "*2\r\n$3\r\nGET\r\n$536870913\r\n",
      "!ERR Protocol error: invalid bulk length"},
     {"a length that overflows", "*1\r\n$99999999999999999999\r\n",
      "!ERR Protocol error: invalid bulk length"},

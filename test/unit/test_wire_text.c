@@ -83,9 +83,10 @@ static const struct text_case text_cases[] = {
      "{\"type\":\"join_response\",\"status\":-2,"
      "\"cluster\":\"00000000000000000000000000000001\",\"leader_address\":\"h:2\","
      "\"reason\":\"ask there\"}"},
-    {{.type = WIRE_FORWARD, .forward = {3, 40, 5}}, true,
-     "forward from=3 request=40 entries=[0/0 normal \"\", 0/0 normal \"abcde\"] term=5",
-     "{\"type\":\"forward\",\"from\":\"0000000000000003\",\"request\":40,\"term\":5,\"entries\":["
+    {{.type = WIRE_FORWARD, .forward = {3, 40, 5, 9}}, true,
+     "forward from=3 request=40 entries=[0/0 normal \"\", 0/0 normal \"abcde\"] term=5 number=9",
+     "{\"type\":\"forward\",\"from\":\"0000000000000003\",\"request\":40,\"term\":5,\"number\":9,"
+     "\"entries\":["
      "{\"index\":0,\"term\":0,\"type\":\"normal\",\"timestamp_ns\":1000,\"group\":3,"
      "\"id_high\":\"0000000000000007\",\"id_low\":\"0000000000000000\",\"command\":\"\","
      "\"payload_bytes\":0,\"payload\":\"\"},"

@@ -1,0 +1,220 @@
+/* test_node_identity.c: the file that says whose data directory this is. */
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <string.h>
+
+#include "base/bytes.h"
+#include "base/crc32c.h"
+#include "quorate/error.h"
+#include "support/node_solo.h"
+#include "support/unit.h"
+
+#define VERSION_AT 8
+#define CHECKSUM_AT 12
+#define BODY_AT 16
+#define IS_LOG_USED_AT 40
+
+static const struct node_identity sample = {
+    .id = 0x1122334455667788,
+    .cluster = {0xaabbccddeeff0011, 0x2233445566778899},
+    .is_log_used = true,
+    .name = "n1",
+};
+
+/* Only a node that begins writes the file. */
+static void write_as(struct disk_memory *disk, const struct node_identity *identity)
+{
+    struct solo solo;
+    solo_init(&solo);
+    solo.options.name = identity->name;
+    solo.options.fresh_node_id = identity->id;
+    solo.options.fresh_cluster_id = identity->cluster;
+    solo.options.is_bootstrap = identity->is_log_used;
+    solo.options.join = identity->is_log_used ? NULL : "a2";
+    solo_start(&solo);
+    solo_work(&solo);
+    solo_stop(&solo);
+    disk_memory_copy(disk, &solo.disk);
+    solo_deinit(&solo);
+}
+
+static void write_sample(struct disk_memory *disk)
+{
+    write_as(disk, &sample);
+}
+
+/* Reading changes no byte, and says why in words whenever it fails. */
+static int read_back(struct disk_memory *disk, struct node_identity *out, char *detail)
+{
+    uint64_t mutations = disk->mutation_count;
+    memset(detail, 0, NODE_DETAIL_BYTES);
+    int status = node_identity_read(&disk->disk, out, detail);
+    assert_int_equal(disk->mutation_count, mutations);
+    assert_int_equal(status != 0, strstr(detail, "identity") != NULL);
+    return status;
+}
+
+static void check_equal(const struct node_identity *a, const struct node_identity *b)
+{
+    assert_int_equal(a->id, b->id);
+    assert_true(cluster_id_equal(a->cluster, b->cluster));
+    assert_int_equal(a->is_log_used, b->is_log_used);
+    assert_string_equal(a->name, b->name);
+}
+
+static void refuses(struct disk_memory *disk, int status)
+{
+    struct node_identity untouched = sample;
+    char detail[NODE_DETAIL_BYTES];
+    assert_int_equal(read_back(disk, &untouched, detail), status);
+    check_equal(&untouched, &sample);
+}
+
+/* Change the file's bytes and make its checksum right again. */
+static void rewrite(struct disk_memory *disk, uint64_t at, const void *bytes, size_t size_bytes)
+{
+    disk_memory_write(disk, "identity", at, bytes, size_bytes);
+    struct disk_memory_file *file = disk_memory_find(disk, "identity");
+    uint8_t checksum[4];
+    store_u32(checksum, crc32c(0, file->seen + BODY_AT, file->size_bytes - BODY_AT));
+    disk_memory_write(disk, "identity", CHECKSUM_AT, checksum, sizeof(checksum));
+}
+
+static void what_was_written_is_read(void **state)
+{
+    (void)state;
+    const struct node_identity identities[] = {
+        sample,
+        {.id = 0, .name = "a"},
+        {.id = UINT64_MAX,
+         .cluster = {UINT64_MAX, UINT64_MAX},
+         .is_log_used = true,
+         .name = "a.b-c"},
+    };
+    for (size_t i = 0; i < COUNT_OF(identities); i++) {
+        struct disk_memory disk;
+        struct node_identity out;
+        char detail[NODE_DETAIL_BYTES];
+        write_as(&disk, &identities[i]);
+        assert_int_equal(read_back(&disk, &out, detail), 0);
+        check_equal(&out, &identities[i]);
+        disk_memory_deinit(&disk);
+    }
+}
+
+static void the_longest_name_fits(void **state)
+{
+    (void)state;
+    struct node_identity longest = sample;
+    struct node_identity out;
+    char detail[NODE_DETAIL_BYTES];
+    struct disk_memory disk;
+    memset(longest.name, 'x', RAFT_NAME_BYTES_MAX - 1);
+    write_as(&disk, &longest);
+    assert_int_equal(read_back(&disk, &out, detail), 0);
+    assert_string_equal(out.name, longest.name);
+    disk_memory_deinit(&disk);
+}
+
+static void a_directory_without_one_has_none(void **state)
+{
+    (void)state;
+    struct disk_memory disk;
+    disk_memory_init(&disk);
+    refuses(&disk, QR_ERR_NOT_FOUND);
+    disk_memory_deinit(&disk);
+}
+
+static void a_file_that_ends_early_is_refused(void **state)
+{
+    (void)state;
+    struct disk_memory disk;
+    write_sample(&disk);
+    for (uint64_t size = disk_memory_find(&disk, "identity")->size_bytes; size > 0; size--) {
+        disk_memory_resize(&disk, "identity", size - 1);
+        refuses(&disk, QR_ERR_CORRUPT);
+    }
+    disk_memory_deinit(&disk);
+}
+
+static void a_file_with_more_behind_is_refused(void **state)
+{
+    (void)state;
+    const uint64_t more[] = {1, 8, 199, 200, 201, 4096, 65536};
+    for (size_t i = 0; i < COUNT_OF(more); i++) {
+        struct disk_memory disk;
+        write_sample(&disk);
+        uint64_t size = disk_memory_find(&disk, "identity")->size_bytes;
+        disk_memory_resize(&disk, "identity", size + more[i]);
+        refuses(&disk, QR_ERR_CORRUPT);
+        disk_memory_deinit(&disk);
+    }
+}
+
+static void a_flipped_bit_anywhere_is_refused(void **state)
+{
+    (void)state;
+    struct disk_memory disk;
+    write_sample(&disk);
+    uint64_t size = disk_memory_find(&disk, "identity")->size_bytes;
+    for (uint64_t at = 0; at < size; at++) {
+        bool is_version = at >= VERSION_AT && at < VERSION_AT + 4;
+        for (unsigned bit = 0; bit < 8; bit++) {
+            disk_memory_flip(&disk, "identity", at, bit);
+            refuses(&disk, is_version ? QR_ERR_VERSION : QR_ERR_CORRUPT);
+            disk_memory_flip(&disk, "identity", at, bit);
+        }
+    }
+    disk_memory_deinit(&disk);
+}
+
+static void a_newer_version_is_refused_as_such(void **state)
+{
+    (void)state;
+    struct disk_memory disk;
+    uint8_t version[4];
+    write_sample(&disk);
+    store_u32(version, 2);
+    disk_memory_write(&disk, "identity", VERSION_AT, version, sizeof(version));
+    refuses(&disk, QR_ERR_VERSION);
+    disk_memory_deinit(&disk);
+}
+
+static void a_claim_that_is_neither_yes_nor_no_is_refused(void **state)
+{
+    (void)state;
+    struct disk_memory disk;
+    write_sample(&disk);
+    rewrite(&disk, IS_LOG_USED_AT, &(uint8_t){2}, 1);
+    refuses(&disk, QR_ERR_CORRUPT);
+    rewrite(&disk, IS_LOG_USED_AT, &(uint8_t){1}, 1);
+    struct node_identity out;
+    char detail[NODE_DETAIL_BYTES];
+    assert_int_equal(read_back(&disk, &out, detail), 0);
+    disk_memory_deinit(&disk);
+}
+
+static void a_disk_that_cannot_read_is_not_an_empty_one(void **state)
+{
+    (void)state;
+    struct disk_memory disk;
+    write_sample(&disk);
+    disk.fail_at = disk.call_count + 1;
+    refuses(&disk, QR_ERR_IO);
+    disk_memory_deinit(&disk);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_was_written_is_read),
+        cmocka_unit_test(the_longest_name_fits),
+        cmocka_unit_test(a_directory_without_one_has_none),
+        cmocka_unit_test(a_file_that_ends_early_is_refused),
+        cmocka_unit_test(a_file_with_more_behind_is_refused),
+        cmocka_unit_test(a_flipped_bit_anywhere_is_refused),
+        cmocka_unit_test(a_newer_version_is_refused_as_such),
+        cmocka_unit_test(a_claim_that_is_neither_yes_nor_no_is_refused),
+        cmocka_unit_test(a_disk_that_cannot_read_is_not_an_empty_one),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
