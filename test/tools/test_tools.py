@@ -60,6 +60,21 @@ def header(path, text):
     return {path: c_file(pathlib.Path(path).name, text)}
 
 
+def known(tests):
+    """A change: a list of known bugs with one rule, and a unit test and a scenario."""
+    case = "static void it_holds(void **state)\n{\n}\n"
+    return {
+        "docs/known-bugs.md": f"| rule | protected by |\n|---|---|\n| It holds. | {tests} |\n",
+        "test/unit/meson.build": "unit_tests = [\n  'a',\n]\n",
+        "test/unit/test_a.c": c_file("test_a.c", f"{case}/* unused(it_sleeps) */\nx(it_holds);\n"
+                                     + case.replace("it_holds", "it_sleeps")),
+        "test/unit/test_b.c": c_file("test_b.c", f"{case}x(it_holds);\n"),
+        "test/scenario/meson.build": "scenarios = [\n  'c',\n]\n",
+        "test/scenario/data/c.txt": "",
+        "test/scenario/data/d.txt": "",
+    }
+
+
 # tool, name of the case, what differs from the clean tree, what the check must say (None: nothing)
 CASES = [
     ("check_includes.py", "a clean tree passes", {}, None),
@@ -127,6 +142,20 @@ CASES = [
      "types.h:9: a public proto"),
     ("check_style.py", "a file that nothing builds",
      {"src/base/b.c": c_file("b.c", "")}, "src/base/b.c:1: no meson.build names"),
+    ("check_known_bugs.py", "a case and a scenario that are run",
+     known("`test_a.c: it_holds` `c.txt`"), None),
+    ("check_known_bugs.py", "a rule without a test", known(" "), "known-bugs.md:3: a rule without"),
+    ("check_known_bugs.py", "no case of that name",
+     known("`test_a.c: it_flies`"), "known-bugs.md:3: test_a.c has no case it_flies"),
+    ("check_known_bugs.py", "a case that the program does not list",
+     known("`test_a.c: it_sleeps`"), "test_a.c has no case it_sleeps"),
+    ("check_known_bugs.py", "a program that is not built",
+     known("`test_b.c: it_holds`"), "no such unit test: test_b.c"),
+    ("check_known_bugs.py", "a scenario that is not there", known("`e.txt`"), "no such scenario: e.txt"),
+    ("check_known_bugs.py", "a scenario that is not run", known("`d.txt`"), "no such scenario: d.txt"),
+    ("check_known_bugs.py", "a name that is neither", known("`x`"), "neither a case nor a scenario: x"),
+    ("check_known_bugs.py", "a list without rules",
+     {"docs/known-bugs.md": "nothing\n"}, "known-bugs.md:1: no rules"),
     ("check_symbols.sh", "a clean tree passes", {}, None),
     ("check_symbols.sh", "a call of libc",
      body("    int puts(const char *);\n    return puts(\"b\");"), "not pure: puts, needed by src_base_a.o"),
