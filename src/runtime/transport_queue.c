@@ -188,7 +188,7 @@ static struct connection *find_incoming(struct transport *transport, node_id fro
     struct connection *connection = transport->connections;
     while (connection != NULL &&
            !(connection->kind == CONNECTION_INCOMING && connection->state == CONNECTION_OPEN &&
-             connection->expects_us && connection->member == from)) {
+             connection->expects_us && !connection->is_stranger && connection->member == from)) {
         connection = connection->next;
     }
     return connection;

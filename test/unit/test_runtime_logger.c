@@ -87,6 +87,21 @@ static void lines_come_out_in_order_and_none_below_the_level(void **state)
     free(out);
 }
 
+/* Losses may be told in several lines, where there was room in between. */
+static uint64_t told_losses(const char *out)
+{
+    static const char name[] = "warn log_dropped count=";
+    uint64_t sum = 0;
+    const char *at = strstr(out, name);
+    while (at != NULL) {
+        at += sizeof(name) - 1;
+        bool is_whole = strchr(at, '\n') != NULL;
+        sum += is_whole ? strtoull(at, NULL, 10) : 0;
+        at = strstr(at, name);
+    }
+    return sum;
+}
+
 static void a_stalled_reader_is_never_waited_for_and_losses_are_counted(void **state)
 {
     (void)state;
@@ -105,7 +120,7 @@ static void a_stalled_reader_is_never_waited_for_and_losses_are_counted(void **s
     /* The reader comes back: the ring drains, the loss is said, and new lines go through. */
     char *out = calloc(1, OUTPUT_BYTES);
     size_t length = 0;
-    while (strstr(out, "log_dropped count=") == NULL && length < OUTPUT_BYTES - 1) {
+    while (told_losses(out) < dropped && length < OUTPUT_BYTES - 1) {
         ssize_t got = read(ends[0], out + length, OUTPUT_BYTES - 1 - length);
         assert_true(got > 0);
         length += (size_t)got;
@@ -114,12 +129,7 @@ static void a_stalled_reader_is_never_waited_for_and_losses_are_counted(void **s
     qr_logger_free(logger);
     close(ends[1]);
     char *rest = read_all(ends[0]);
-    char expected[64];
-    (void)snprintf(expected, sizeof(expected), "warn log_dropped count=%llu\n",
-                   (unsigned long long)dropped);
-    struct text text = {out, OUTPUT_BYTES, length, false, false};
-    text_string(&text, rest); /* the line may have come in two pieces */
-    assert_non_null(strstr(out, expected));
+    assert_int_equal(told_losses(out), dropped);
     assert_non_null(strstr(rest, " info after\n"));
     close(ends[0]);
     free(out);
