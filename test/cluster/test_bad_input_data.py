@@ -96,8 +96,8 @@ def clean_stops(_):
         node = alone.nodes[0]
         for round_number in range(STOPS):
             with alone.client(0) as client:
-                for i in range(4):  # enough to have the next segment prepared meanwhile
-                    client.call("SET", "k", bytes([round_number, i]) * 15000)
+                for i in range(24):  # enough to have segments prepared meanwhile
+                    client.call("SET", "k", bytes([round_number, i]) * 10000)
             tap.check_equal(alone.terminate(0), 0, "the exit code")
             name, at = [(p.name, o) for p in raw.log_files(node.data) for o in whole_sectors(p)][-1]
             raw.flip(node.data / name, at)
