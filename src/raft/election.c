@@ -8,7 +8,8 @@
 void raft_reset_election_timer(struct raft *raft)
 {
     raft->election_deadline_ns = TIME_NEVER;
-    if (raft_configuration_may_campaign(raft)) {
+    /* A learner campaigns never, but must notice when its leader is silent. */
+    if (raft_configuration_may_campaign(raft) || raft->has_leader) {
         raft->election_deadline_ns =
             raft->now_ns + prng_between(&raft->prng, raft->options.election_timeout_min_ns,
                                         raft->options.election_timeout_max_ns);
@@ -127,7 +128,7 @@ void raft_election_tick(struct raft *raft)
         return;
     }
     if (!raft_configuration_may_campaign(raft)) {
-        raft->election_deadline_ns = TIME_NEVER;
+        raft_become_follower(raft, raft->hard_state.term, false, 0);
         return;
     }
     become_pre_candidate(raft);

@@ -225,11 +225,15 @@ static void open_connection(struct connection *connection)
     }
 }
 
-static void log_refusal(struct connection *connection, const char *reason)
+/* A node that is only just joining is no trouble: it will be dialed again in a moment. */
+static void log_refusal(struct connection *connection, int status, const char *reason)
 {
     struct transport *transport = connection->transport;
     uint64_t suppressed = 0;
-    if (transport_may_log(&transport->refused, &suppressed)) {
+    if (status == QR_ERR_PENDING) {
+        LOG(transport->options.log, LOG_DEBUG, "peer_not_ready",
+            log_string("address", connection->address), log_string("reason", reason));
+    } else if (transport_may_log(&transport->refused, &suppressed)) {
         LOG(transport->options.log, LOG_WARN, "peer_refused",
             log_string("address", connection->address), log_string("reason", reason),
             log_u64("suppressed", suppressed));
@@ -246,7 +250,7 @@ static void take_hello(struct connection *connection, const struct wire_hello *h
     struct wire_frame *frame = wire_encode(transport->options.allocator, &answer);
     bool is_sent = frame != NULL && connection_write_now(connection, frame);
     if (status != 0) {
-        log_refusal(connection, answer.hello_response.reason);
+        log_refusal(connection, status, answer.hello_response.reason);
         connection_close(connection, "refused");
         return;
     }
@@ -273,9 +277,10 @@ static void take_hello_response(struct connection *connection,
     struct transport *transport = connection->transport;
     const struct transport_events *events = &transport->options.events;
     const char *reason = "refused";
-    if (events->hello_response_check(events->context, response, has_expected(connection),
-                                     connection->member, &reason) != 0) {
-        log_refusal(connection, reason);
+    int status = events->hello_response_check(events->context, response, has_expected(connection),
+                                              connection->member, &reason);
+    if (status != 0) {
+        log_refusal(connection, status, reason);
         connection_close(connection, reason);
         return;
     }
