@@ -178,6 +178,15 @@ static void note_leader(struct node *node, const struct raft_status *now)
         log_string("name", at < 0 ? "" : configuration->members[at].name));
 }
 
+/* Every change of role, term or leader in the machine's own words, for who traces it. */
+static void trace_change(const struct node *node, const struct raft_status *now)
+{
+    char line[256];
+    struct text text = text_of(line, sizeof(line));
+    raft_status_text(now, &text);
+    LOG(node->options.log, LOG_DEBUG, "raft_changed", log_string("to", line));
+}
+
 /* Say once what is different since the turn before. */
 static void note_changes(struct node *node)
 {
@@ -189,6 +198,7 @@ static void note_changes(struct node *node)
     if (!is_changed) {
         return;
     }
+    trace_change(node, &now);
     if (now.role == RAFT_PRE_CANDIDATE && node->told_role != RAFT_PRE_CANDIDATE) {
         node->elections_started++;
         LOG(node->options.log, LOG_INFO, "election_started", log_u64("term", now.term + 1));
