@@ -89,8 +89,8 @@ void disk_lane_submit(struct disk_lane *lane, struct disk_op *op)
     (void)pthread_mutex_lock(&lane->mutex);
     bool was_empty = lane->queue.first == NULL;
     disk_queue_push(&lane->queue, op);
-    if (was_empty) {
-        (void)pthread_cond_signal(&lane->wake);
-    }
     (void)pthread_mutex_unlock(&lane->mutex);
+    if (was_empty) {
+        (void)pthread_cond_signal(&lane->wake); /* unlocked: who wakes need not wait again */
+    }
 }
