@@ -139,7 +139,7 @@ static void a_name_is_looked_up(void **state)
 {
     struct transport_pair *pair = *state;
     char address[64];
-    (void)snprintf(address, sizeof(address), "localhost:%u", transport_port(pair->b.transport));
+    (void)snprintf(address, sizeof(address), "127.1:%u", transport_port(pair->b.transport));
     struct transport_peer peer = {2, address};
     transport_set_peers(pair->a.transport, &peer, 1);
     WAIT_FOR(pair, transport_side_is_connected(&pair->a, 2));
@@ -148,7 +148,7 @@ static void a_name_is_looked_up(void **state)
 static void closing_while_names_are_looked_up_is_safe(void **state)
 {
     struct transport_pair *pair = *state;
-    struct transport_peer peer = {2, "localhost:1"};
+    struct transport_peer peer = {2, "127.1:1"};
     transport_set_peers(pair->a.transport, &peer, 1);
     transport_pair_step(pair);
     transport_side_close(&pair->a);
