@@ -20,7 +20,7 @@ MAY_INCLUDE = {
     "wal": [],
     "wire": ["raft/message.h", "raft/configuration.h", "swim/message.h"],
     "node": ["raft/*.h", "swim/*.h", "wire/*.h", "wal/*.h"],
-    "runtime": ["wire/*.h", "wal/disk.h", "node/*.h"],
+    "runtime": ["wire/*.h", "wal/disk.h"],
     "engine": ["node/*.h", "runtime/*.h", "wal/*.h", "wire/*.h", "raft/*.h", "swim/*.h"],
     "kv": [],
     "server": ["kv/kv.h"],
