@@ -12,6 +12,16 @@
 #include <stddef.h>
 #include <stdint.h>
 
+static inline void store_u8(uint8_t *at, uint8_t value)
+{
+    at[0] = value;
+}
+
+static inline uint8_t load_u8(const uint8_t *at)
+{
+    return at[0];
+}
+
 static inline void store_u16(uint8_t *at, uint16_t value)
 {
     at[0] = (uint8_t)value;

@@ -26,16 +26,10 @@ void entry_encode(const struct entry_fields *fields, uint8_t *out)
 {
     ASSERT(fields->command_bytes <= ENTRY_COMMAND_BYTES_MAX);
 
-    store_u32(out + 4, fields->payload_bytes);
-    store_u64(out + 8, fields->index);
-    store_u64(out + 16, fields->term);
-    store_u64(out + 24, fields->timestamp_ns);
-    store_u32(out + 32, fields->group);
-    out[36] = fields->type;
-    out[37] = fields->command_bytes;
+#define X(member, key, offset, width, form) store_##width(out + (offset), fields->member);
+    ENTRY_FIELD_MAP(X)
+#undef X
     store_u16(out + 38, 0);
-    store_u64(out + 40, fields->id.high);
-    store_u64(out + 48, fields->id.low);
     uint8_t *at = out + ENTRY_HEADER_BYTES;
     if (fields->command_bytes > 0) {
         memcpy(at, fields->command, fields->command_bytes);
@@ -53,18 +47,13 @@ void entry_encode(const struct entry_fields *fields, uint8_t *out)
 
 static struct entry_fields fields_at(const uint8_t *data)
 {
-    return (struct entry_fields){
-        .payload_bytes = load_u32(data + 4),
-        .index = load_u64(data + 8),
-        .term = load_u64(data + 16),
-        .timestamp_ns = load_u64(data + 24),
-        .group = load_u32(data + 32),
-        .type = data[36],
-        .command_bytes = data[37],
-        .id = {load_u64(data + 40), load_u64(data + 48)},
-        .command = (const char *)data + ENTRY_HEADER_BYTES,
-        .payload = data + ENTRY_HEADER_BYTES + data[37],
-    };
+    struct entry_fields fields;
+#define X(member, key, offset, width, form) fields.member = load_##width(data + (offset));
+    ENTRY_FIELD_MAP(X)
+#undef X
+    fields.command = (const char *)data + ENTRY_HEADER_BYTES;
+    fields.payload = data + ENTRY_HEADER_BYTES + fields.command_bytes;
+    return fields;
 }
 
 int entry_decode(const uint8_t *data, size_t size_bytes, size_t record_bytes_max,
@@ -135,28 +124,38 @@ void entry_text(const struct entry *entry, struct text *text)
     }
 }
 
+static void json_number(struct text *text, const struct entry_fields *fields, uint64_t value)
+{
+    (void)fields;
+    text_json_u64(text, value);
+}
+
+static void json_hex(struct text *text, const struct entry_fields *fields, uint64_t value)
+{
+    (void)fields;
+    text_json_hex(text, value, 16);
+}
+
+static void json_type(struct text *text, const struct entry_fields *fields, uint64_t value)
+{
+    (void)fields;
+    text_json_string(text, entry_type_name((uint8_t)value));
+}
+
+static void json_command(struct text *text, const struct entry_fields *fields, uint64_t bytes)
+{
+    text_json_bytes(text, fields->command, bytes);
+}
+
 void entry_json(const struct entry *entry, struct text *text)
 {
     struct entry_fields fields = entry_fields_of(entry);
     text_json_object_begin(text);
-    text_json_key(text, "index");
-    text_json_u64(text, fields.index);
-    text_json_key(text, "term");
-    text_json_u64(text, fields.term);
-    text_json_key(text, "type");
-    text_json_string(text, entry_type_name(fields.type));
-    text_json_key(text, "timestamp_ns");
-    text_json_u64(text, fields.timestamp_ns);
-    text_json_key(text, "group");
-    text_json_u64(text, fields.group);
-    text_json_key(text, "id_high");
-    text_json_hex(text, fields.id.high, 16);
-    text_json_key(text, "id_low");
-    text_json_hex(text, fields.id.low, 16);
-    text_json_key(text, "command");
-    text_json_bytes(text, fields.command, fields.command_bytes);
-    text_json_key(text, "payload_bytes");
-    text_json_u64(text, fields.payload_bytes);
+#define X(member, key, offset, width, form)                                                        \
+    text_json_key(text, key);                                                                      \
+    json_##form(text, &fields, fields.member);
+    ENTRY_FIELD_MAP(X)
+#undef X
     text_json_key(text, "payload");
     text_json_bytes(text, fields.payload, min_u64(fields.payload_bytes, JSON_PAYLOAD_BYTES_MAX));
     text_json_object_end(text);

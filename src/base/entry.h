@@ -47,6 +47,20 @@ enum entry_type {
 #undef X
 };
 
+/* The fixed fields of a record, from which its bytes and its JSON are made, in the order of
+ * the JSON. X(member of struct entry_fields, key, offset, width, form of its value)
+ */
+#define ENTRY_FIELD_MAP(X)                                                                         \
+    X(index, "index", 8, u64, number)                                                              \
+    X(term, "term", 16, u64, number)                                                               \
+    X(type, "type", 36, u8, type)                                                                  \
+    X(timestamp_ns, "timestamp_ns", 24, u64, number)                                               \
+    X(group, "group", 32, u32, number)                                                             \
+    X(id.high, "id_high", 40, u64, hex)                                                            \
+    X(id.low, "id_low", 48, u64, hex)                                                              \
+    X(command_bytes, "command", 37, u8, command)                                                   \
+    X(payload_bytes, "payload_bytes", 4, u32, number)
+
 /* What the log carries about: a record with its most used fields at hand. */
 struct entry {
     raft_index index;
