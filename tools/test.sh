@@ -20,7 +20,7 @@ if [ "$kind" = tsan ] && setarch "$(uname -m)" -R true 2>/dev/null; then
 fi
 export ASAN_OPTIONS=${ASAN_OPTIONS:-abort_on_error=1:detect_stack_use_after_return=1}
 export UBSAN_OPTIONS=${UBSAN_OPTIONS:-abort_on_error=1:halt_on_error=1:print_stacktrace=1}
-export TSAN_OPTIONS=${TSAN_OPTIONS:-halt_on_error=1:abort_on_error=1}
+export TSAN_OPTIONS=${TSAN_OPTIONS:-halt_on_error=1:abort_on_error=1:suppressions=$PWD/tools/tsan.supp}
 
 status=0
 tools/build.sh "$kind" || status=$?

@@ -345,15 +345,6 @@ static void calls_after_the_end_are_answered(void **state)
     assert_true(qr_log_time(member->engine) > 0);
 }
 
-/* ThreadSanitizer does not see libuv close a descriptor, by a bare system call, and takes the
- * next file with its number for the same.
- */
-const char *__tsan_default_suppressions(void);
-const char *__tsan_default_suppressions(void)
-{
-    return "race_top:close\n";
-}
-
 #define CLUSTER_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
