@@ -35,7 +35,7 @@ int node_identity_write(const struct disk *disk, const struct node_identity *ide
     ASSERT(!writer.failed);
     size_t size_bytes = writer_used(&writer);
     store_u32(bytes + 12, crc32c(0, bytes + HEADER_BYTES, size_bytes - HEADER_BYTES));
-    return disk->replace(disk->context, FILE_NAME, bytes, size_bytes);
+    return disk_replace(disk, FILE_NAME, bytes, size_bytes);
 }
 
 static int refuse(int status, const char *what, char *detail)

@@ -68,14 +68,15 @@ static struct disk_file *make_place(struct disk_files *files)
     return oldest;
 }
 
-int disk_files_hold(struct disk_posix *disk, const char *name, struct disk_file **out)
+/* The open file of this name, opened with these flags if it is not yet. */
+static int hold(struct disk_posix *disk, const char *name, int flags, struct disk_file **out)
 {
     struct disk_files *files = &disk->files;
     int status = 0;
     (void)pthread_mutex_lock(&files->mutex);
     struct disk_file *file = find(files, name);
     if (file == NULL) {
-        int descriptor = disk_call_open(disk, name, disk->options.is_read_only ? O_RDONLY : O_RDWR);
+        int descriptor = disk_call_open(disk, name, flags);
         if (descriptor < 0) {
             status = descriptor;
             goto out;
@@ -91,6 +92,17 @@ int disk_files_hold(struct disk_posix *disk, const char *name, struct disk_file 
 out:
     (void)pthread_mutex_unlock(&files->mutex);
     return status;
+}
+
+int disk_files_hold(struct disk_posix *disk, const char *name, struct disk_file **out)
+{
+    return hold(disk, name, disk->options.is_read_only ? O_RDONLY : O_RDWR, out);
+}
+
+int disk_files_make(struct disk_posix *disk, const char *name, struct disk_file **out)
+{
+    disk_files_forget(disk, name);
+    return hold(disk, name, O_RDWR | O_CREAT | O_TRUNC, out);
 }
 
 void disk_files_drop(struct disk_posix *disk, struct disk_file *file)

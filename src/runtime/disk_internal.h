@@ -14,9 +14,8 @@
 #define DISK_SYNC_FILES_MAX 8  /* files of one group commit; more: another sync */
 #define DISK_ZEROS_BYTES 65536 /* the one piece of zeros that prepared files are made of */
 #define DISK_ZEROS_PER_CALL 16 /* pieces of one write: 1 MiB */
-#define DISK_TEMPORARY ".tmp"  /* suffix of a file that is not finished */
 #define DISK_LOCK_NAME "lock"
-#define DISK_TEMPORARY_NAME_BYTES (DISK_NAME_BYTES_MAX + sizeof(DISK_TEMPORARY))
+#define DISK_TEMPORARY_NAME_BYTES (DISK_NAME_BYTES_MAX + sizeof(DISK_TEMPORARY_SUFFIX))
 
 /* A file kept open. */
 struct disk_file {
@@ -115,6 +114,9 @@ void disk_files_deinit(struct disk_files *files);
 
 /* The open file of this name, held. Returns 0 or a negative errno. */
 int disk_files_hold(struct disk_posix *disk, const char *name, struct disk_file **out);
+
+/* The same, of an empty file under this name, made or emptied. */
+int disk_files_make(struct disk_posix *disk, const char *name, struct disk_file **out);
 void disk_files_drop(struct disk_posix *disk, struct disk_file *file);
 
 /* The name no longer means the file it meant. */
@@ -146,7 +148,10 @@ int disk_now_list(void *context,
 NODISCARD int disk_now_sync_all(struct disk_posix *disk);
 int disk_now_read(void *context, const char *name, uint64_t offset, struct disk_part part,
                   size_t *read_bytes);
-int disk_now_replace(void *context, const char *name, const void *data, size_t size_bytes);
+int disk_now_write_file(void *context, const char *name, const void *data, size_t size_bytes);
+int disk_now_sync_file(void *context, const char *name);
+int disk_now_rename_file(void *context, const char *from, const char *to);
+int disk_now_sync_names(void *context);
 int disk_now_prepare(void *context, const char *name, uint64_t size_bytes);
 int disk_now_remove(struct disk_posix *disk, const char *name);
 bool disk_name_is_temporary(const char *name);

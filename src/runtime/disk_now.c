@@ -1,6 +1,6 @@
 /* disk_now.c: the disk operations that end before they return.
  *
- * Threads  any: nothing here is shared but the directory's descriptor.
+ * Threads  any: the table of open files, which locks itself, is all that is shared.
  */
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <dirent.h>
@@ -17,8 +17,8 @@
 bool disk_name_is_temporary(const char *name)
 {
     size_t length = strlen(name);
-    size_t suffix = strlen(DISK_TEMPORARY);
-    return length > suffix && strcmp(name + length - suffix, DISK_TEMPORARY) == 0;
+    size_t suffix = strlen(DISK_TEMPORARY_SUFFIX);
+    return length > suffix && strcmp(name + length - suffix, DISK_TEMPORARY_SUFFIX) == 0;
 }
 
 /* Whether a file is the user's of the disk; its size if so. */
@@ -121,7 +121,7 @@ static void temporary_name(const char *name, char *out)
 {
     struct text text = text_of(out, DISK_TEMPORARY_NAME_BYTES);
     text_string(&text, name);
-    text_string(&text, DISK_TEMPORARY);
+    text_string(&text, DISK_TEMPORARY_SUFFIX);
     ASSERT(!text.truncated);
 }
 
@@ -146,27 +146,12 @@ static int write_zeros(struct disk_posix *disk, const struct disk_file *file, ui
     return 0;
 }
 
-/* A file made aside: opened, filled, synced, and then given its name. */
-struct making {
-    const char *name;
-    const void *data; /* NULL: zeros */
-    uint64_t size_bytes;
-};
-
 /* Fill and sync the file; a short name of the step that failed goes to `what`. */
-static int fill(struct disk_posix *disk, const struct making *making, const struct disk_file *file,
+static int fill(struct disk_posix *disk, const struct disk_file *file, uint64_t size_bytes,
                 const char **what)
 {
     *what = "pwritev";
-    int failure = 0;
-    if (making->data == NULL) {
-        failure = write_zeros(disk, file, making->size_bytes);
-    } else {
-        struct iovec part;
-        memcpy(&part.iov_base, &making->data, sizeof(part.iov_base)); /* written from, not to */
-        part.iov_len = (size_t)making->size_bytes;
-        failure = disk_call_write(disk, file, 0, &part, 1);
-    }
+    int failure = write_zeros(disk, file, size_bytes);
     if (failure < 0) {
         return failure;
     }
@@ -174,48 +159,100 @@ static int fill(struct disk_posix *disk, const struct making *making, const stru
     return disk_call_sync(disk, file);
 }
 
-static int make_file(struct disk_posix *disk, const struct making *making)
+int disk_now_prepare(void *context, const char *name, uint64_t size_bytes)
 {
+    struct disk_posix *disk = context;
     ASSERT(!disk->options.is_read_only);
     if (atomic_load(&disk->has_failed)) {
         return QR_ERR_IO;
     }
     char temporary[DISK_TEMPORARY_NAME_BYTES];
-    temporary_name(making->name, temporary);
+    temporary_name(name, temporary);
     const char *what = "open";
     struct disk_file file = {.descriptor =
                                  disk_call_open(disk, temporary, O_RDWR | O_CREAT | O_TRUNC)};
     struct text text = text_of(file.name, sizeof(file.name));
-    text_string(&text, making->name);
+    text_string(&text, name);
     int failure = file.descriptor;
     if (failure >= 0) {
-        failure = fill(disk, making, &file, &what);
+        failure = fill(disk, &file, size_bytes, &what);
         (void)close(file.descriptor);
     }
     if (failure >= 0) {
         what = "rename";
-        failure = disk_call_rename(disk, temporary, making->name);
+        failure = disk_call_rename(disk, temporary, name);
     }
     if (failure < 0) {
         (void)disk_call_unlink(disk, temporary); /* else the next start removes it */
-        return failure_status(disk, what, making->name, failure);
+        return failure_status(disk, what, name, failure);
     }
-    disk_files_forget(disk, making->name);
+    disk_files_forget(disk, name);
     failure = disk_call_sync_directory(disk);
     return failure < 0 ? failure_status(disk, "fsync", ".", failure) : 0;
 }
 
-int disk_now_replace(void *context, const char *name, const void *data, size_t size_bytes)
+/* The descriptor stays among the open ones: what fails behind this write's back is reported
+ * to whoever has the file open, when it is synced.
+ */
+int disk_now_write_file(void *context, const char *name, const void *data, size_t size_bytes)
 {
-    struct making making = {.name = name, .data = data, .size_bytes = size_bytes};
+    struct disk_posix *disk = context;
+    ASSERT(!disk->options.is_read_only);
     ASSERT(data != NULL);
-    return make_file(context, &making);
+    if (atomic_load(&disk->has_failed)) {
+        return QR_ERR_IO;
+    }
+    struct disk_file *file = NULL;
+    const char *what = "open";
+    int failure = disk_files_make(disk, name, &file);
+    if (failure >= 0) {
+        struct iovec part;
+        memcpy(&part.iov_base, &data, sizeof(part.iov_base)); /* written from, not to */
+        part.iov_len = size_bytes;
+        what = "pwritev";
+        failure = disk_call_write(disk, file, 0, &part, 1);
+        disk_files_drop(disk, file);
+    }
+    return failure < 0 ? failure_status(disk, what, name, failure) : 0;
 }
 
-int disk_now_prepare(void *context, const char *name, uint64_t size_bytes)
+int disk_now_sync_file(void *context, const char *name)
 {
-    struct making making = {.name = name, .size_bytes = size_bytes};
-    return make_file(context, &making);
+    struct disk_posix *disk = context;
+    if (atomic_load(&disk->has_failed)) {
+        return QR_ERR_IO;
+    }
+    struct disk_file *file = NULL;
+    const char *what = "open";
+    int failure = disk_files_hold(disk, name, &file);
+    if (failure >= 0) {
+        what = "fdatasync";
+        failure = disk_call_sync(disk, file);
+        disk_files_drop(disk, file);
+    }
+    return failure < 0 ? failure_status(disk, what, name, failure) : 0;
+}
+
+int disk_now_rename_file(void *context, const char *from, const char *to)
+{
+    struct disk_posix *disk = context;
+    if (atomic_load(&disk->has_failed)) {
+        return QR_ERR_IO;
+    }
+    int failure = disk_call_rename(disk, from, to);
+    disk_files_forget(disk, from);
+    disk_files_forget(disk, to);
+    return failure < 0 ? failure_status(disk, "rename", to, failure) : 0;
+}
+
+int disk_now_sync_names(void *context)
+{
+    struct disk_posix *disk = context;
+    if (atomic_load(&disk->has_failed)) {
+        return QR_ERR_IO;
+    }
+    int failure = disk_call_sync_directory(disk);
+    return failure < 0 ? failure_status(disk, "fsync", ".", failure) : 0;
 }
 
 int disk_now_remove(struct disk_posix *disk, const char *name)

@@ -188,7 +188,10 @@ static struct disk_posix *make(const struct disk_posix_options *options)
         .context = disk,
         .list = disk_now_list,
         .read = disk_now_read,
-        .replace = disk_now_replace,
+        .write_file = disk_now_write_file,
+        .sync_file = disk_now_sync_file,
+        .rename_file = disk_now_rename_file,
+        .sync_names = disk_now_sync_names,
         .prepare = disk_now_prepare,
         .submit = submit,
     };

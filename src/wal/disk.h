@@ -17,6 +17,7 @@
 #define DISK_NAME_BYTES_MAX 64
 #define DISK_PARTS_MAX 256 /* of one operation */
 #define DISK_SECTOR_BYTES 512
+#define DISK_TEMPORARY_SUFFIX ".tmp" /* of the name of a file that is not finished */
 
 enum disk_op_kind {
     DISK_WRITE,   /* write the parts at the offset; then, if is_synced, make them durable */
@@ -48,7 +49,9 @@ struct disk_op {
 struct disk {
     void *context;
 
-    /* Give every file's name and size to `each`, in any order. 0 or QR_ERR_IO. */
+    /* Give every file's name and size to `each`, in any order; whether those that are not
+     * finished, too, is the disk's choice. 0 or QR_ERR_IO.
+     */
     int (*list)(void *context, void (*each)(void *argument, const char *name, uint64_t size_bytes),
                 void *argument);
 
@@ -58,11 +61,20 @@ struct disk {
     int (*read)(void *context, const char *name, uint64_t offset, struct disk_part part,
                 size_t *read_bytes);
 
-    /* Make `name` hold just these bytes, durably and in one step: written aside, synced,
-     * renamed, directory synced. 0, QR_ERR_IO or QR_ERR_DISK_FULL; on failure the old
-     * content, or none, is still there.
+    /* The steps of disk_replace(): each returns 0, QR_ERR_IO or QR_ERR_DISK_FULL. Of what was
+     * not synced a crash may leave all, a part or nothing, in any order.
+     *
+     * write_file    Make the file hold just these bytes, whatever it held; not durable. On
+     *               failure it may hold a part of them.
+     * sync_file     Make durable what the file holds, not its name. After a failure it is to
+     *               be written anew, under a new name; it is never synced again.
+     * rename_file   Let the content go under another name, also if that is taken; not durable.
+     * sync_names    Make durable under which names files are found, and which are gone.
      */
-    int (*replace)(void *context, const char *name, const void *data, size_t size_bytes);
+    int (*write_file)(void *context, const char *name, const void *data, size_t size_bytes);
+    int (*sync_file)(void *context, const char *name);
+    int (*rename_file)(void *context, const char *from, const char *to);
+    int (*sync_names)(void *context);
 
     /* DISK_PREPARE at once. 0, QR_ERR_IO or QR_ERR_DISK_FULL. */
     int (*prepare)(void *context, const char *name, uint64_t size_bytes);
@@ -70,5 +82,18 @@ struct disk {
     /* Take the operation; it and its parts stay where they are until done(). */
     void (*submit)(void *context, struct disk_op *op);
 };
+
+/* Make `name` hold just these bytes, durably and in one step.
+ *
+ * name   shorter than DISK_NAME_BYTES_MAX with DISK_TEMPORARY_SUFFIX behind it, which is the
+ *        name of the file that is written aside. One that a crash has left is overwritten.
+ *
+ * Whatever the moment of a crash, the old content is found (or none, if there was none) or
+ * the new one; after success, the new one.
+ *
+ * Returns 0, or QR_ERR_IO or QR_ERR_DISK_FULL: then either of them is there.
+ */
+NODISCARD int disk_replace(const struct disk *disk, const char *name, const void *data,
+                           size_t size_bytes);
 
 #endif

@@ -1,106 +1,12 @@
 /* disk_memory.c: a disk in memory for tests. */
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "support/disk_memory.h"
+#include "support/disk_memory_files.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/assert.h"
 #include "quorate/error.h"
-
-static void *memory_of(size_t count, size_t item_bytes)
-{
-    void *memory = calloc(count > 0 ? count : 1, item_bytes);
-    ASSERT(memory != NULL);
-    return memory;
-}
-
-static void name_copy(char *out, const char *name)
-{
-    size_t length = strlen(name);
-    ASSERT(length < DISK_NAME_BYTES_MAX);
-    memcpy(out, name, length + 1);
-}
-
-struct disk_memory_file *disk_memory_find(struct disk_memory *memory, const char *name)
-{
-    for (size_t i = 0; i < memory->file_count; i++) {
-        if (strcmp(memory->files[i].name, name) == 0) {
-            return &memory->files[i];
-        }
-    }
-    return NULL;
-}
-
-static void file_free(struct disk_memory_file *file)
-{
-    free(file->seen);
-    free(file->durable);
-    free(file->is_synced);
-}
-
-static void file_fill(struct disk_memory_file *file, uint64_t size_bytes)
-{
-    file->size_bytes = size_bytes;
-    file->seen = memory_of(size_bytes, 1);
-    file->durable = memory_of(size_bytes, 1);
-    file->is_synced = memory_of(size_bytes / DISK_SECTOR_BYTES + 1, 1);
-}
-
-/* A file of zeros, instead of one of that name if there is one. */
-static struct disk_memory_file *file_make(struct disk_memory *memory, const char *name,
-                                          uint64_t size_bytes)
-{
-    struct disk_memory_file *file = disk_memory_find(memory, name);
-    if (file == NULL) {
-        ASSERT(memory->file_count < DISK_MEMORY_FILES_MAX);
-        file = &memory->files[memory->file_count++];
-        name_copy(file->name, name);
-    } else {
-        file_free(file);
-    }
-    file_fill(file, size_bytes);
-    return file;
-}
-
-void disk_memory_remove(struct disk_memory *memory, const char *name)
-{
-    struct disk_memory_file *file = disk_memory_find(memory, name);
-    ASSERT(file != NULL);
-    file_free(file);
-    *file = memory->files[--memory->file_count];
-}
-
-void disk_memory_resize(struct disk_memory *memory, const char *name, uint64_t size_bytes)
-{
-    struct disk_memory_file *file = disk_memory_find(memory, name);
-    ASSERT(file != NULL);
-    struct disk_memory_file old = *file;
-    file_fill(file, size_bytes);
-    uint64_t kept = min_u64(old.size_bytes, size_bytes);
-    memcpy(file->seen, old.seen, kept);
-    memcpy(file->durable, old.durable, kept);
-    file_free(&old);
-}
-
-void disk_memory_write(struct disk_memory *memory, const char *name, uint64_t offset,
-                       const void *data, size_t size_bytes)
-{
-    struct disk_memory_file *file = disk_memory_find(memory, name);
-    ASSERT(file != NULL);
-    ASSERT(offset + size_bytes <= file->size_bytes);
-    memcpy(file->seen + offset, data, size_bytes);
-    memcpy(file->durable + offset, data, size_bytes);
-}
-
-void disk_memory_flip(struct disk_memory *memory, const char *name, uint64_t offset, unsigned bit)
-{
-    struct disk_memory_file *file = disk_memory_find(memory, name);
-    ASSERT(file != NULL);
-    ASSERT(offset < file->size_bytes);
-    uint8_t flipped = (uint8_t)(file->seen[offset] ^ (1U << bit));
-    disk_memory_write(memory, name, offset, &flipped, 1);
-}
 
 /* Count one call; true when it is the one to fail. */
 static bool call_fails(struct disk_memory *memory)
@@ -117,7 +23,9 @@ static int list(void *context, void (*each)(void *argument, const char *name, ui
         return memory->fail_status;
     }
     for (size_t i = memory->file_count; i > 0; i--) {
-        each(argument, memory->files[i - 1].name, memory->files[i - 1].size_bytes);
+        if (memory->files[i - 1].name[0] != '\0') {
+            each(argument, memory->files[i - 1].name, memory->files[i - 1].size_bytes);
+        }
     }
     return 0;
 }
@@ -160,17 +68,62 @@ static int prepare(void *context, const char *name, uint64_t size_bytes)
     if (used_bytes(memory, name) + size_bytes > memory->room_bytes) {
         return QR_ERR_DISK_FULL;
     }
-    (void)file_make(memory, name, size_bytes);
+    (void)disk_memory_make(memory, name, size_bytes);
     return 0;
 }
 
-static int replace(void *context, const char *name, const void *data, size_t size_bytes)
+/* What does not fit, or fails, leaves its first half. */
+static int write_file(void *context, const char *name, const void *data, size_t size_bytes)
 {
-    int status = prepare(context, name, size_bytes);
-    if (status == 0) {
-        disk_memory_write(context, name, 0, data, size_bytes);
+    struct disk_memory *memory = context;
+    memory->mutation_count++;
+    int status = call_fails(memory) ? memory->fail_status : 0;
+    if (status == 0 && used_bytes(memory, name) + size_bytes > memory->room_bytes) {
+        status = QR_ERR_DISK_FULL;
     }
+    disk_memory_write_whole(memory, name, data, status == 0 ? size_bytes : size_bytes / 2);
     return status;
+}
+
+static int sync_file(void *context, const char *name)
+{
+    struct disk_memory *memory = context;
+    struct disk_memory_file *file = disk_memory_find(memory, name);
+    bool fails = call_fails(memory);
+    if (file == NULL) {
+        return QR_ERR_IO;
+    }
+    if (fails) {
+        file->has_sync_failed = true;
+        return memory->fail_status;
+    }
+    disk_memory_sync_whole(file);
+    return 0;
+}
+
+static int rename_file(void *context, const char *from, const char *to)
+{
+    struct disk_memory *memory = context;
+    struct disk_memory_file *file = disk_memory_find(memory, from);
+    if (call_fails(memory)) {
+        return memory->fail_status;
+    }
+    if (file == NULL) {
+        return QR_ERR_IO;
+    }
+    memory->mutation_count++;
+    disk_memory_rename(memory, file, to);
+    return 0;
+}
+
+static int sync_names(void *context)
+{
+    struct disk_memory *memory = context;
+    if (call_fails(memory)) {
+        return memory->fail_status;
+    }
+    disk_memory_sync_names(memory);
+    return 0;
 }
 
 static void submit(void *context, struct disk_op *op)
@@ -193,7 +146,7 @@ static uint8_t *gather(const struct disk_op *op, size_t *size_bytes)
     for (size_t i = 0; i < op->part_count; i++) {
         total += op->parts[i].size_bytes;
     }
-    uint8_t *bytes = memory_of(total, 1);
+    uint8_t *bytes = disk_memory_allocate(total, 1);
     size_t used = 0;
     for (size_t i = 0; i < op->part_count; i++) {
         memcpy(bytes + used, op->parts[i].data, op->parts[i].size_bytes);
@@ -217,7 +170,7 @@ static void add_unsynced(struct disk_memory *memory, const struct disk_op *op)
     memory->unsynced = unsynced;
     for (size_t i = 0; i < added; i++) {
         struct disk_memory_sector *sector = &memory->unsynced[memory->unsynced_count++];
-        name_copy(sector->name, op->name);
+        disk_memory_name_copy(sector->name, op->name);
         sector->offset = op->offset + i * DISK_SECTOR_BYTES;
         memcpy(sector->bytes, bytes + i * DISK_SECTOR_BYTES, DISK_SECTOR_BYTES);
     }
@@ -367,6 +320,11 @@ void disk_memory_stop(struct disk_memory *memory)
     }
 }
 
+size_t disk_memory_choices(const struct disk_memory *memory)
+{
+    return memory->unsynced_count + disk_memory_file_choices(memory);
+}
+
 void disk_memory_crash(struct disk_memory *memory, bool (*keep)(void *context, size_t number),
                        void *context)
 {
@@ -378,20 +336,27 @@ void disk_memory_crash(struct disk_memory *memory, bool (*keep)(void *context, s
             memcpy(file->durable + sector->offset, sector->bytes, DISK_SECTOR_BYTES);
         }
     }
+    disk_memory_crash_files(memory, memory->unsynced_count, keep, context);
     memory->unsynced_count = 0;
     memory->has_write_failed = false;
     memory->fail_at = 0;
-    for (size_t i = 0; i < memory->file_count; i++) {
-        struct disk_memory_file *file = &memory->files[i];
-        memcpy(file->seen, file->durable, file->size_bytes);
-        memset(file->is_synced, 0, file->size_bytes / DISK_SECTOR_BYTES + 1);
-    }
 }
 
 void disk_memory_init(struct disk_memory *memory)
 {
     *memory = (struct disk_memory){
-        .disk = {memory, list, read_file, replace, prepare, submit},
+        .disk =
+            {
+                .context = memory,
+                .list = list,
+                .read = read_file,
+                .write_file = write_file,
+                .sync_file = sync_file,
+                .rename_file = rename_file,
+                .sync_names = sync_names,
+                .prepare = prepare,
+                .submit = submit,
+            },
         .fail_status = QR_ERR_IO,
         .room_bytes = UINT64_MAX,
     };
@@ -400,22 +365,15 @@ void disk_memory_init(struct disk_memory *memory)
 void disk_memory_deinit(struct disk_memory *memory)
 {
     ASSERT(memory->first == NULL);
-    for (size_t i = 0; i < memory->file_count; i++) {
-        file_free(&memory->files[i]);
-    }
+    disk_memory_free_files(memory);
     free(memory->unsynced);
 }
 
 void disk_memory_copy(struct disk_memory *copy, const struct disk_memory *memory)
 {
     disk_memory_init(copy);
-    for (size_t i = 0; i < memory->file_count; i++) {
-        const struct disk_memory_file *from = &memory->files[i];
-        struct disk_memory_file *file = file_make(copy, from->name, from->size_bytes);
-        memcpy(file->seen, from->seen, from->size_bytes);
-        memcpy(file->durable, from->durable, from->size_bytes);
-    }
-    copy->unsynced = memory_of(memory->unsynced_count, sizeof(*copy->unsynced));
+    disk_memory_copy_files(copy, memory);
+    copy->unsynced = disk_memory_allocate(memory->unsynced_count, sizeof(*copy->unsynced));
     copy->unsynced_count = memory->unsynced_count;
     if (memory->unsynced_count > 0) {
         memcpy(copy->unsynced, memory->unsynced, memory->unsynced_count * sizeof(*copy->unsynced));

@@ -1,8 +1,9 @@
 /* disk_memory.h: a disk in memory for tests, that can lose power, fail, fill up and rot.
  *
- * Owns     the files: for each what is durable and what a reader sees; and the sectors that
- *          were written but not synced, in order. A crash keeps those that the test chooses.
- *          Operations wait until the test lets them happen, one by one.
+ * Owns     the files: for each what is durable and what a reader sees, content and name; and
+ *          what was done but not synced, in order: sectors written, names changed, files
+ *          written whole. A crash keeps of it what the test chooses. Operations wait until
+ *          the test lets them happen, one by one.
  * Checks   that writes are whole sectors and that no sector that was synced is written again
  *          before the next crash.
  * Threads  one.
@@ -14,13 +15,24 @@
 #include "wal/disk.h"
 
 #define DISK_MEMORY_FILES_MAX 64
+#define DISK_MEMORY_NAMINGS_MAX 16
 
 struct disk_memory_file {
-    char name[DISK_NAME_BYTES_MAX];
+    char name[DISK_NAME_BYTES_MAX];         /* "": none any more */
+    char durable_name[DISK_NAME_BYTES_MAX]; /* what a crash leaves; "": none yet */
+    uint64_t number;                        /* of no other file, whatever its name */
     uint64_t size_bytes;
     uint8_t *seen;      /* what a reader sees */
     uint8_t *durable;   /* what a crash leaves at least */
     uint8_t *is_synced; /* one for each sector: written and synced since the last crash */
+    bool is_unsynced;   /* written whole: a crash leaves nothing, a part or all of it */
+    bool has_sync_failed;
+};
+
+/* A name that leads to this file, not yet durably. */
+struct disk_memory_naming {
+    uint64_t file_number;
+    char name[DISK_NAME_BYTES_MAX];
 };
 
 struct disk_memory_sector {
@@ -33,12 +45,15 @@ struct disk_memory {
     struct disk disk; /* what to hand to the code under test */
     struct disk_memory_file files[DISK_MEMORY_FILES_MAX];
     size_t file_count;
+    uint64_t file_number_last;
+    struct disk_memory_naming namings[DISK_MEMORY_NAMINGS_MAX]; /* in order */
+    size_t naming_count;
     struct disk_memory_sector *unsynced; /* in the order of writing */
     size_t unsynced_count;
     struct disk_op *first; /* submitted, not carried out */
     struct disk_op *last;
     size_t pending_count;
-    uint64_t call_count; /* so far, each read, prepare, operation */
+    uint64_t call_count; /* so far, of any kind */
     uint64_t fail_at;    /* the call that fails, counted from 1; 0: none */
     int fail_status;
     uint64_t room_bytes;     /* of all files; preparing beyond it finds the disk full */
@@ -69,8 +84,13 @@ void disk_memory_run(struct disk_memory *memory);
  */
 void disk_memory_stop(struct disk_memory *memory);
 
-/* Lose power after disk_memory_stop(): of the unsynced sectors only those stay for which
- * `keep` says so (NULL: none). Numbers are in the order of writing.
+/* What a crash has to choose: each unsynced sector, then each changed name, then of each file
+ * that was written whole whether it has its length, and each of its sectors.
+ */
+size_t disk_memory_choices(const struct disk_memory *memory);
+
+/* Lose power after disk_memory_stop(): of what is not synced only that stays for which `keep`
+ * says so (NULL: nothing). Numbers are in the order of disk_memory_choices().
  */
 void disk_memory_crash(struct disk_memory *memory, bool (*keep)(void *context, size_t number),
                        void *context);

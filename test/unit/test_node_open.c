@@ -53,6 +53,29 @@ static void a_fresh_directory_without_a_flag_is_refused(void **state)
     solo_deinit(&solo);
 }
 
+static void what_was_not_finished_before_a_crash_is_not_looked_at(void **state)
+{
+    (void)state;
+    struct solo solo;
+    solo_init(&solo);
+    solo.options.is_bootstrap = true;
+    const struct disk *disk = &solo.disk.disk;
+    static const char *const names[] = {"identity.tmp", FIRST_LOG_FILE ".tmp"};
+    for (size_t i = 0; i < COUNT_OF(names); i++) {
+        assert_int_equal(disk->write_file(disk->context, names[i], "half", 4), 0);
+    }
+    solo_start(&solo);
+    solo_run(&solo, 1000);
+    assert_int_equal(solo_propose(&solo, 0), 0);
+    solo_run(&solo, 10);
+    assert_int_equal(solo.applied_count, 1);
+    solo_stop(&solo);
+    start_again(&solo);
+    assert_int_equal(solo.applied_count, 1);
+    solo_stop(&solo);
+    solo_deinit(&solo);
+}
+
 static void a_bootstrapped_node_is_a_cluster_of_one_that_leads(void **state)
 {
     (void)state;
@@ -378,6 +401,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_fresh_directory_without_a_flag_is_refused),
+        cmocka_unit_test(what_was_not_finished_before_a_crash_is_not_looked_at),
         cmocka_unit_test(a_bootstrapped_node_is_a_cluster_of_one_that_leads),
         cmocka_unit_test(until_its_first_record_is_durable_it_is_in_no_cluster),
         cmocka_unit_test(to_bootstrap_again_changes_nothing),

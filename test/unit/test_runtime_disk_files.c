@@ -109,18 +109,54 @@ static void a_removed_file_is_gone(void **state)
 static void replacing_is_all_or_nothing(void **state)
 {
     struct disk_bench *bench = *state;
-    assert_int_equal(bench->interface->replace(bench->disk, "id", "one", 3), 0);
-    assert_int_equal(bench->interface->replace(bench->disk, "id", "two!", 4), 0);
+    assert_int_equal(disk_replace(bench->interface, "id", "one", 3), 0);
+    assert_int_equal(disk_replace(bench->interface, "id", "two!", 4), 0);
     disk_bench_check(bench, "id", 0, "two!");
     bench->fail_call = DISK_CALL_WRITE;
     bench->fail_errno = ENOSPC;
     bench->is_once = true;
-    assert_int_equal(bench->interface->replace(bench->disk, "id", "three", 5), QR_ERR_DISK_FULL);
+    assert_int_equal(disk_replace(bench->interface, "id", "three", 5), QR_ERR_DISK_FULL);
     disk_bench_check(bench, "id", 0, "two!");
     bench->fail_call = DISK_CALL_RENAME;
     bench->fail_errno = EIO;
-    assert_int_equal(bench->interface->replace(bench->disk, "id", "three", 5), QR_ERR_IO);
+    assert_int_equal(disk_replace(bench->interface, "id", "three", 5), QR_ERR_IO);
     disk_bench_check(bench, "id", 0, "two!");
+}
+
+static void replacing_opens_writes_syncs_and_renames_once(void **state)
+{
+    struct disk_bench *bench = *state;
+    static const enum disk_call steps[] = {DISK_CALL_OPEN, DISK_CALL_WRITE, DISK_CALL_SYNC,
+                                           DISK_CALL_RENAME, DISK_CALL_SYNC_DIRECTORY};
+    char path[128];
+    (void)snprintf(path, sizeof(path), "%s/id.tmp", bench->directory);
+    int left = open(path, O_CREAT | O_WRONLY, 0600);
+    assert_int_equal(write(left, "longer than what follows", 24), 24);
+    close(left);
+    assert_int_equal(disk_replace(bench->interface, "id", "one", 3), 0);
+    for (size_t i = 0; i < COUNT_OF(steps); i++) {
+        assert_int_equal(bench->calls[steps[i]], 1);
+    }
+    struct stat stat_of;
+    assert_int_equal(access(path, F_OK), -1);
+    (void)snprintf(path, sizeof(path), "%s/id", bench->directory);
+    assert_int_equal(stat(path, &stat_of), 0);
+    assert_int_equal(stat_of.st_size, 3);
+    disk_bench_check(bench, "id", 0, "one");
+}
+
+static void a_failed_sync_in_replacing_is_final_too(void **state)
+{
+    struct disk_bench *bench = *state;
+    assert_int_equal(disk_replace(bench->interface, "id", "one", 3), 0);
+    bench->fail_call = DISK_CALL_SYNC;
+    bench->fail_errno = EIO;
+    bench->is_once = true;
+    assert_int_equal(disk_replace(bench->interface, "id", "two", 3), QR_ERR_IO);
+    memset(bench->calls, 0, sizeof(bench->calls));
+    assert_int_equal(disk_replace(bench->interface, "id", "two", 3), QR_ERR_IO);
+    assert_int_equal(bench->calls[DISK_CALL_OPEN] + bench->calls[DISK_CALL_WRITE], 0);
+    disk_bench_check(bench, "id", 0, "one");
 }
 
 static void count_file(void *argument, const char *name, uint64_t size_bytes)
@@ -201,6 +237,8 @@ int main(void)
         DISK_TEST(a_failed_sync_in_preparing_is_final_too),
         DISK_TEST(a_removed_file_is_gone),
         DISK_TEST(replacing_is_all_or_nothing),
+        DISK_TEST(replacing_opens_writes_syncs_and_renames_once),
+        DISK_TEST(a_failed_sync_in_replacing_is_final_too),
         DISK_TEST(a_list_shows_neither_the_lock_nor_unfinished_files),
         DISK_TEST(a_directory_has_one_user_and_says_who),
         DISK_TEST(a_missing_directory_is_made_for_a_writer_only),

@@ -416,7 +416,7 @@ static void other_files_of_the_directory_are_left_alone(void **state)
     static const char *const names[] = {"identity", "log-1", "log-0000000000000001.tmp",
                                         "log-000000000000000G"};
     for (size_t i = 0; i < COUNT_OF(names); i++) {
-        assert_int_equal(rig->disk.disk.replace(&rig->disk, names[i], "x", 1), 0);
+        assert_int_equal(disk_replace(&rig->disk.disk, names[i], "x", 1), 0);
     }
     make_small_log(rig, true);
     assert_int_equal(assert_opens_as(rig, 3), 3);
