@@ -117,6 +117,16 @@ int disk_call_sync(struct disk_posix *disk, const struct disk_file *file)
     return fdatasync(file->descriptor) != 0 ? -errno : 0;
 }
 
+int disk_call_drop_cached(struct disk_posix *disk, const struct disk_file *file)
+{
+    size_t unused = 0;
+    int injected = fault(disk, DISK_CALL_DROP_CACHED, file->name, &unused);
+    if (injected != 0) {
+        return -injected;
+    }
+    return -posix_fadvise(file->descriptor, 0, 0, POSIX_FADV_DONTNEED);
+}
+
 int disk_call_rename(struct disk_posix *disk, const char *from, const char *to)
 {
     size_t unused = 0;

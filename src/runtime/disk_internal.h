@@ -101,6 +101,9 @@ int disk_call_read(struct disk_posix *disk, const struct disk_file *file, uint64
 int disk_call_write(struct disk_posix *disk, const struct disk_file *file, uint64_t offset,
                     struct iovec *parts, size_t count);
 int disk_call_sync(struct disk_posix *disk, const struct disk_file *file);
+
+/* Let the kernel forget what it keeps of the file and believes to be on the disk. */
+int disk_call_drop_cached(struct disk_posix *disk, const struct disk_file *file);
 int disk_call_rename(struct disk_posix *disk, const char *from, const char *to);
 int disk_call_unlink(struct disk_posix *disk, const char *name);
 int disk_call_sync_directory(struct disk_posix *disk);
@@ -142,10 +145,10 @@ int disk_now_list(void *context,
                   void (*each)(void *argument, const char *name, uint64_t size_bytes),
                   void *argument);
 
-/* Make durable what an earlier process left in the page cache: what is read at a start, and
- * built upon, must survive a power failure too. 0 or QR_ERR_IO.
+/* Make durable what an earlier process left in the page cache, and drop what is cached: what is
+ * read at a start, and built upon, must survive a power failure too. 0 or QR_ERR_IO.
  */
-NODISCARD int disk_now_sync_all(struct disk_posix *disk);
+NODISCARD int disk_now_settle_all(struct disk_posix *disk);
 int disk_now_read(void *context, const char *name, uint64_t offset, struct disk_part part,
                   size_t *read_bytes);
 int disk_now_write_file(void *context, const char *name, const void *data, size_t size_bytes);

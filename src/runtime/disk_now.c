@@ -65,26 +65,37 @@ int disk_now_list(void *context,
     return status;
 }
 
-static void sync_one(void *argument, const char *name, uint64_t size_bytes)
+static void settle_one(void *argument, const char *name, uint64_t size_bytes)
 {
     (void)size_bytes;
     struct disk_posix *disk = argument;
     struct disk_file file = {.descriptor = disk_call_open(disk, name, O_RDONLY)};
     struct text text = text_of(file.name, sizeof(file.name));
     text_string(&text, name);
+    const char *what = "open";
     int failure = file.descriptor;
     if (failure >= 0) {
+        what = "fdatasync";
         failure = disk_call_sync(disk, &file);
+    }
+    /* A sync that failed under an earlier process left pages that the kernel takes for clean:
+     * the sync just made says nothing of them, and only the disk itself has the truth.
+     */
+    if (failure >= 0) {
+        what = "posix_fadvise";
+        failure = disk_call_drop_cached(disk, &file);
+    }
+    if (file.descriptor >= 0) {
         (void)close(file.descriptor);
     }
     if (failure < 0) {
-        (void)disk_latch(disk, "fdatasync", name, failure);
+        (void)disk_latch(disk, what, name, failure);
     }
 }
 
-int disk_now_sync_all(struct disk_posix *disk)
+int disk_now_settle_all(struct disk_posix *disk)
 {
-    int status = disk_now_list(disk, sync_one, disk);
+    int status = disk_now_list(disk, settle_one, disk);
     if (status == 0 && disk_call_sync_directory(disk) < 0) {
         status = QR_ERR_IO;
     }

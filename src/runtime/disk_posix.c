@@ -220,7 +220,7 @@ int disk_posix_open(const struct disk_posix_options *options, struct disk_posix 
         return status;
     }
     if (!options->is_read_only) {
-        status = disk_now_sync_all(disk);
+        status = disk_now_settle_all(disk);
     }
     if (status != 0) {
         (void)snprintf(detail, DISK_DETAIL_BYTES,

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -192,6 +193,73 @@ static void a_list_shows_neither_the_lock_nor_unfinished_files(void **state)
     assert_int_equal(access(path, F_OK), -1);
 }
 
+/* How many pages of the file are in memory, without reading any. */
+static size_t cached_pages(const struct disk_bench *bench, const char *name)
+{
+    enum { PAGES = DISK_BENCH_FILE_BYTES / 4096 };
+    char path[128];
+    unsigned char resident[PAGES];
+    (void)snprintf(path, sizeof(path), "%s/%s", bench->directory, name);
+    int descriptor = open(path, O_RDWR);
+    void *mapped =
+        mmap(NULL, DISK_BENCH_FILE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor, 0);
+    assert_ptr_not_equal(mapped, MAP_FAILED);
+    assert_int_equal(mincore(mapped, DISK_BENCH_FILE_BYTES, resident), 0);
+    size_t count = 0;
+    for (size_t i = 0; i < PAGES; i++) {
+        count += resident[i] & 1;
+    }
+    munmap(mapped, DISK_BENCH_FILE_BYTES);
+    close(descriptor);
+    return count;
+}
+
+/* Whether the kernel drops anything here: a file system in memory has nowhere to go. */
+static bool can_drop(const struct disk_bench *bench)
+{
+    char path[128];
+    char byte = 0;
+    (void)snprintf(path, sizeof(path), "%s/log-1", bench->directory);
+    int descriptor = open(path, O_RDONLY);
+    assert_int_equal(posix_fadvise(descriptor, 0, 0, POSIX_FADV_DONTNEED), 0);
+    bool is_dropped = cached_pages(bench, "log-1") == 0;
+    assert_int_equal(pread(descriptor, &byte, 1, 0), 1);
+    close(descriptor);
+    return is_dropped;
+}
+
+static void a_start_reads_from_the_disk_and_not_what_is_cached(void **state)
+{
+    struct disk_bench *bench = *state;
+    disk_posix_close(bench->disk, NULL, NULL);
+    uv_run(&bench->loop, UV_RUN_DEFAULT);
+    bench->disk = NULL;
+    if (!can_drop(bench)) {
+        skip();
+    }
+    assert_true(cached_pages(bench, "log-1") > 0);
+    assert_int_equal(disk_bench_open(bench, false), 0);
+    assert_int_equal(disk_posix_start(bench->disk, &bench->loop), 0);
+    assert_int_equal(cached_pages(bench, "log-1"), 0);
+}
+
+static void without_dropping_what_is_cached_there_is_no_start(void **state)
+{
+    struct disk_bench *bench = *state;
+    disk_posix_close(bench->disk, NULL, NULL);
+    uv_run(&bench->loop, UV_RUN_DEFAULT);
+    bench->disk = NULL;
+    bench->fail_call = DISK_CALL_DROP_CACHED;
+    bench->fail_errno = EIO;
+    bench->is_once = true;
+    int status = disk_bench_open(bench, false);
+    disk_posix_free(bench->disk);
+    bench->disk = NULL;
+    assert_int_equal(status, QR_ERR_IO);
+    assert_int_equal(bench->calls[DISK_CALL_SYNC], 1);
+    assert_int_equal(bench->calls[DISK_CALL_READ], 0);
+}
+
 static void a_directory_has_one_user_and_says_who(void **state)
 {
     struct disk_bench *bench = *state;
@@ -240,6 +308,8 @@ int main(void)
         DISK_TEST(replacing_opens_writes_syncs_and_renames_once),
         DISK_TEST(a_failed_sync_in_replacing_is_final_too),
         DISK_TEST(a_list_shows_neither_the_lock_nor_unfinished_files),
+        DISK_TEST(a_start_reads_from_the_disk_and_not_what_is_cached),
+        DISK_TEST(without_dropping_what_is_cached_there_is_no_start),
         DISK_TEST(a_directory_has_one_user_and_says_who),
         DISK_TEST(a_missing_directory_is_made_for_a_writer_only),
     };
