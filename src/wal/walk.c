@@ -262,6 +262,10 @@ static int step_over(struct wal_walk *walk, const struct wal_file *file,
         *step = end_here(walk, at, misfit);
         return 0;
     }
+    if (offset == WAL_SEGMENT_HEADER_BYTES && header.generation != segment->generation) {
+        *step = end_here(walk, at, "a batch that was not written with its segment's header");
+        return 0;
+    }
     if (header.is_mark) {
         note(walk, &header);
         walk->has_mark =

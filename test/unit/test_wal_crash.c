@@ -186,6 +186,29 @@ static void stale_segments_behind_a_cut_tail_are_not_resurrected(void **state)
     wal_rig_check(rig, 3);
 }
 
+/* A segment's header and its first batch are one write; this is what is left of two of them. */
+static void a_stale_batch_is_not_resurrected_under_a_later_segment_header(void **state)
+{
+    struct wal_rig *rig = *state;
+    open_log(rig);
+    wal_rig_append_now(rig, 1, 60, 1, 1000);
+    assert_int_equal(wal_rig_append(rig, 61, 1, 1, 2000), 0); /* begins the second segment */
+    uint32_t all_but_the_header = ~UINT32_C(1);
+    wal_rig_crash(rig, keep_mask, &all_but_the_header);
+    open_log(rig);
+    assert_int_equal(wal_rig_recovered_as(rig, 1), 1);
+    assert_true(rig->recovered.was_torn);
+
+    rig->append_count = 1;
+    assert_int_equal(wal_rig_append(rig, 61, 1, 2, 2000), 0);
+    uint32_t the_header = 1;
+    wal_rig_crash(rig, keep_mask, &the_header);
+    open_log(rig);
+    assert_int_equal(rig->recovered.last_index, 60);
+    assert_int_equal(wal_rig_recovered_as(rig, 1), 1);
+    wal_rig_check(rig, 1);
+}
+
 /* A life of many appends with crashes; what is acknowledged must be there after each. */
 static void live_and_crash(struct wal_rig *rig, struct prng *prng)
 {
@@ -395,6 +418,7 @@ int main(void)
         CASE(the_first_batch_of_all_survives_every_subset_of_its_sectors),
         CASE(stale_batches_behind_a_cut_tail_are_not_resurrected),
         CASE(stale_segments_behind_a_cut_tail_are_not_resurrected),
+        CASE(a_stale_batch_is_not_resurrected_under_a_later_segment_header),
         CASE(a_hundred_lives_with_crashes_lose_nothing_acknowledged),
         CASE(after_the_first_failure_nothing_is_acknowledged_or_tried_again),
         CASE(completions_behind_a_failed_write_are_not_believed),
