@@ -122,6 +122,9 @@ void node_free(struct node *node)
 
 bool node_send(struct node *node, node_id to, const struct wire_message *message)
 {
+    if (node->phase == NODE_STOPPED) {
+        return false; /* it failed while it was to answer: nothing stands behind what it says */
+    }
     struct wire_frame *frame = wire_encode(node->options.allocator, message);
     if (frame == NULL) {
         return false; /* as good as lost on the way */

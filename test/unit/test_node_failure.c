@@ -155,6 +155,23 @@ static void a_state_machine_that_cannot_go_on_ends_the_node(void **state)
     solo_deinit(&solo);
 }
 
+/* Members ask a leader for read barriers until it needs memory for one more, and has none. */
+static void a_leader_without_memory_for_a_question_answers_none(void **state)
+{
+    (void)state;
+    struct solo solo;
+    begin(&solo);
+    solo_lead(&solo);
+    for (uint64_t i = 1; i < SWEEP_MAX && solo.failed_count == 0; i++) {
+        struct wire_message message = {.type = WIRE_READ, .read = {.from = 2, .request = i}};
+        solo.heap.fail_at = solo.heap.allocate_count + 1;
+        solo_receive(&solo, 2, &message);
+    }
+    solo.heap.fail_at = 0;
+    check_silence(&solo, QR_ERR_NO_MEMORY);
+    solo_deinit(&solo);
+}
+
 /* Leads with 2; 3 says that it has nothing behind 1/1, which is no longer in memory. */
 static void feed_a_laggard(struct solo *solo)
 {
@@ -326,6 +343,7 @@ int main(void)
         cmocka_unit_test(a_leader_that_cannot_write_neither_commits_nor_leads),
         cmocka_unit_test(many_failed_writes_are_one_failure),
         cmocka_unit_test(a_state_machine_that_cannot_go_on_ends_the_node),
+        cmocka_unit_test(a_leader_without_memory_for_a_question_answers_none),
         cmocka_unit_test(what_is_read_back_reaches_the_laggard),
         cmocka_unit_test(a_log_that_cannot_be_read_ends_the_node),
         cmocka_unit_test(entries_that_are_replaced_while_being_read_are_missed_by_nobody),
