@@ -7,6 +7,7 @@
 #include "base/assert.h"
 #include "base/text.h"
 #include "quorate/error.h"
+#include "quorate/types.h"
 
 int server_meta_format(const char *client, const char *http, char *out, size_t out_bytes)
 {
@@ -46,6 +47,17 @@ static bool parse_port(const char *digits, size_t count, uint16_t *out)
     return true;
 }
 
+/* What a host may be made of, as src/runtime/address.c has it: no blanks, no commas. */
+static bool is_host(const char *host, size_t length)
+{
+    for (size_t i = 0; i < length; i++) {
+        if (host[i] <= ' ' || host[i] > '~' || strchr(",/[]\"\\", host[i]) != NULL) {
+            return false;
+        }
+    }
+    return length > 0;
+}
+
 int server_address_split(const char *address, size_t address_bytes, char *host, size_t host_bytes,
                          uint16_t *port)
 {
@@ -55,7 +67,8 @@ int server_address_split(const char *address, size_t address_bytes, char *host, 
     while (colon > 0 && address[colon - 1] != ':') {
         colon--;
     }
-    if (colon == 0 || !parse_port(address + colon, address_bytes - colon, &number)) {
+    if (colon == 0 || address_bytes >= QR_ADDRESS_BYTES_MAX ||
+        !parse_port(address + colon, address_bytes - colon, &number)) {
         return QR_ERR_MALFORMED;
     }
     size_t begin = 0;
@@ -63,8 +76,10 @@ int server_address_split(const char *address, size_t address_bytes, char *host, 
     if (end >= 2 && address[0] == '[' && address[end - 1] == ']') {
         begin = 1;
         end--;
+    } else if (memchr(address, ':', end) != NULL) {
+        return QR_ERR_MALFORMED; /* IPv6 wants its brackets, else the port is a guess */
     }
-    if (begin == end || end - begin >= host_bytes) {
+    if (!is_host(address + begin, end - begin) || end - begin >= host_bytes) {
         return QR_ERR_MALFORMED;
     }
     memcpy(host, address + begin, end - begin);

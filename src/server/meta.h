@@ -26,9 +26,11 @@ NODISCARD int server_meta_format(const char *client, const char *http, char *out
 NODISCARD int server_meta_get(const char *meta, const char *key, char *host, size_t host_bytes,
                               uint16_t *port);
 
-/* Split HOST:PORT; the same for any address.
+/* Split HOST:PORT; the same for any address. It takes what address_parse() of src/runtime
+ * takes, so that what one of them was told the other can use.
  *
- * Returns 0, or QR_ERR_MALFORMED: no port, a port over 65,535, an empty or too long host.
+ * Returns 0, or QR_ERR_MALFORMED: no port, a port over 65,535, a host that is empty, too long
+ * or none, IPv6 without brackets, or longer than QR_ADDRESS_BYTES_MAX.
  */
 NODISCARD int server_address_split(const char *address, size_t address_bytes, char *host,
                                    size_t host_bytes, uint16_t *port);

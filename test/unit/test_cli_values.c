@@ -64,6 +64,11 @@ static void an_address_has_a_host_and_a_port(void **state)
         {":7701", NULL, 0},
         {"", NULL, 0},
         {"host:12x", NULL, 0},
+        {"::1:7701", NULL, 0}, /* a port, or the end of the address? */
+        {"[::1:7701", NULL, 0},
+        {"[]:7701", NULL, 0},
+        {"a b:7701", NULL, 0},
+        {"a/b:7701", NULL, 0},
     };
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         struct cli_address address;

@@ -65,6 +65,7 @@ static const struct meta_case meta_cases[] = {
     {"client=host:-1", "client", QR_ERR_MALFORMED, "", 0},
     {"client=host:1x", "client", QR_ERR_MALFORMED, "", 0},
     {"client=[]:1", "client", QR_ERR_MALFORMED, "", 0},
+    {"client=::1:7701", "client", QR_ERR_MALFORMED, "", 0},
     {"client=a-host-name-of-more-than-32-bytes:1", "client", QR_ERR_MALFORMED, "", 0},
 };
 
