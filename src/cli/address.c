@@ -37,7 +37,7 @@ bool cli_address_is_any(const struct cli_address *address)
     return strcmp(address->host, "0.0.0.0") == 0 || strcmp(address->host, "::") == 0;
 }
 
-void cli_address_announced(const char *own, const char *dialed, char *out, size_t size_bytes)
+int cli_address_announced(const char *own, const char *dialed, char *out, size_t size_bytes)
 {
     struct cli_address address;
     struct cli_address member;
@@ -45,13 +45,19 @@ void cli_address_announced(const char *own, const char *dialed, char *out, size_
     ASSERT(status == 0);
     status = cli_address_parse(dialed, strlen(dialed), &member);
     ASSERT(status == 0);
-    if (!cli_address_is_any(&address)) {
-        snprintf(out, size_bytes, "%s", own);
-        return;
+    int length;
+    if (cli_address_is_any(&address)) {
+        bool is_ip6 = strchr(member.host, ':') != NULL;
+        length = snprintf(out, size_bytes, "%s%s%s:%u", is_ip6 ? "[" : "", member.host,
+                          is_ip6 ? "]" : "", (unsigned)address.port);
+    } else {
+        length = snprintf(out, size_bytes, "%s", own);
     }
-    bool is_ip6 = strchr(member.host, ':') != NULL;
-    snprintf(out, size_bytes, "%s%s%s:%u", is_ip6 ? "[" : "", member.host, is_ip6 ? "]" : "",
-             (unsigned)address.port);
+    if (length < 0 || (size_t)length >= size_bytes) {
+        out[0] = '\0';
+        return QR_ERR_TOO_LARGE;
+    }
+    return 0;
 }
 
 int cli_addresses_parse(const char *text, struct cli_addresses *out)

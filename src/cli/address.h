@@ -34,8 +34,10 @@ bool cli_address_is_any(const struct cli_address *address);
 
 /* What clients elsewhere are told of the address `own` that this node listens on: when that is
  * any address, the host that members dial, `dialed`. Both are well-formed.
+ * Returns 0, or QR_ERR_TOO_LARGE when `size_bytes` do not hold it; then `out` is "".
  */
-void cli_address_announced(const char *own, const char *dialed, char *out, size_t size_bytes);
+NODISCARD int cli_address_announced(const char *own, const char *dialed, char *out,
+                                    size_t size_bytes);
 
 /* For a parser: as above, or the process ends with a usage error. */
 void cli_addresses_option(struct argp_state *state, const char *name, const char *text,

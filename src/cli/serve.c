@@ -155,9 +155,9 @@ static int engine_open(struct serving *serving, char *detail)
     char client[QR_ADDRESS_BYTES_MAX];
     char http[QR_ADDRESS_BYTES_MAX];
     char meta[QR_META_BYTES_MAX];
-    cli_address_announced(options->client, dialed, client, sizeof(client));
-    cli_address_announced(options->http, dialed, http, sizeof(http));
-    if (server_meta_format(client, http, meta, sizeof(meta)) != 0) {
+    if (cli_address_announced(options->client, dialed, client, sizeof(client)) != 0 ||
+        cli_address_announced(options->http, dialed, http, sizeof(http)) != 0 ||
+        server_meta_format(client, http, meta, sizeof(meta)) != 0) {
         snprintf(detail, QR_ERROR_DETAIL_BYTES,
                  "client and http addresses are too long together; use shorter ones");
         return QR_ERR_TOO_LARGE;

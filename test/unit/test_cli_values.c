@@ -189,9 +189,27 @@ static void others_are_told_an_address_that_they_can_dial(void **state)
     (void)state;
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         char announced[QR_ADDRESS_BYTES_MAX];
-        cli_address_announced(cases[i].own, cases[i].dialed, announced, sizeof(announced));
+        int status =
+            cli_address_announced(cases[i].own, cases[i].dialed, announced, sizeof(announced));
+        assert_int_equal(status, 0);
         assert_string_equal(announced, cases[i].announced);
     }
+}
+
+/* The longest address that others dial, whose port is shorter than ours. */
+static void an_announced_address_is_never_cut(void **state)
+{
+    char dialed[QR_ADDRESS_BYTES_MAX];
+    char announced[QR_ADDRESS_BYTES_MAX];
+
+    (void)state;
+    memset(dialed, 'a', sizeof(dialed));
+    memcpy(dialed + sizeof(dialed) - 3, ":1", 3);
+    assert_int_equal(cli_address_announced("0.0.0.0:1", dialed, announced, sizeof(announced)), 0);
+    assert_string_equal(announced, dialed);
+    assert_int_equal(cli_address_announced("0.0.0.0:7701", dialed, announced, sizeof(announced)),
+                     QR_ERR_TOO_LARGE);
+    assert_string_equal(announced, "");
 }
 
 int main(void)
@@ -206,6 +224,7 @@ int main(void)
         cmocka_unit_test(an_unknown_leader_is_read_as_none),
         cmocka_unit_test(json_that_is_no_status_is_refused),
         cmocka_unit_test(others_are_told_an_address_that_they_can_dial),
+        cmocka_unit_test(an_announced_address_is_never_cut),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
