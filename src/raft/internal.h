@@ -11,6 +11,8 @@
 #define RAFT_PROBE_BYTES_MAX (16 * 1024)
 #define RAFT_LOG_ENTRIES_MAX (UINT64_C(1) << 32) /* in memory */
 #define RAFT_TERM_RUNS_MAX (UINT64_C(1) << 32)
+/* A term so far ahead of ours was never reached by elections, be there a thousand a second. */
+#define RAFT_TERM_JUMP_MAX (UINT64_C(1) << 48)
 
 /* The log: its tail in memory, and of all of it where terms begin. */
 struct raft_log {

@@ -206,6 +206,11 @@ static int on_message(struct raft *raft, const struct raft_message *message)
     if (message->type == RAFT_APPEND_ENTRIES && !raft_append_is_well_formed(message)) {
         return QR_ERR_MALFORMED;
     }
+    /* Taken over, it would be kept for good, and spread; behind the last there is no election. */
+    if (message->term > raft->hard_state.term &&
+        message->term - raft->hard_state.term > RAFT_TERM_JUMP_MAX) {
+        return QR_ERR_MALFORMED;
+    }
     follow_higher_term(raft, message);
     switch (message->type) {
     case RAFT_PRE_VOTE:
