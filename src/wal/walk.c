@@ -364,5 +364,11 @@ int wal_walk_run(struct wal_walk *walk)
             return status;
         }
     }
-    return wal_walk_judge_tail(walk);
+    status = wal_walk_judge_tail(walk);
+    if (status == 0 && walk->generation_max == UINT64_MAX) {
+        /* The next one would be lower, and what is written in it lost at the start after. */
+        return damage(walk, walk->cursor.at.sequence, walk->cursor.at.offset,
+                      "a batch of the last generation there is");
+    }
+    return status;
 }

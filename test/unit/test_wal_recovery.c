@@ -395,6 +395,24 @@ static void a_batch_that_does_not_belong_is_not_taken(void **state)
     assert_int_equal(assert_opens_as(rig, 0), 2);
 }
 
+/* The generations of this start would be lower than all before, and its batches never found. */
+static void a_generation_with_none_behind_it_is_refused(void **state)
+{
+    struct wal_rig *rig = *state;
+    uint8_t header[128];
+    make_small_log(rig, false);
+    memcpy(header, disk_memory_find(&rig->disk, FIRST)->seen + 2048, sizeof(header));
+    store_u64(header + 32, UINT64_MAX - 1);
+    store_u32(header + 4, crc32c(0, header + 8, sizeof(header) - 8));
+    disk_memory_write(&rig->disk, FIRST, 2048, header, sizeof(header));
+    assert_int_equal(assert_opens_as(rig, 0), 3);
+    wal_rig_close(rig);
+    store_u64(header + 32, UINT64_MAX);
+    store_u32(header + 4, crc32c(0, header + 8, sizeof(header) - 8));
+    disk_memory_write(&rig->disk, FIRST, 2048, header, sizeof(header));
+    assert_damaged(rig, FIRST);
+}
+
 static void a_torn_batch_behind_a_marked_segment_is_told(void **state)
 {
     struct wal_rig *rig = *state;
@@ -463,6 +481,7 @@ int main(void)
         CASE(an_unfinished_preparation_is_made_again),
         CASE(what_is_too_small_is_removed_from_the_end_without_a_gap),
         CASE(a_batch_that_does_not_belong_is_not_taken),
+        CASE(a_generation_with_none_behind_it_is_refused),
         CASE(a_torn_batch_behind_a_marked_segment_is_told),
         CASE(other_files_of_the_directory_are_left_alone),
         CASE(a_failed_read_is_an_error_and_not_an_empty_log),
