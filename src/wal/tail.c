@@ -48,7 +48,13 @@ int wal_walk_judge_tail(struct wal_walk *walk)
     struct wal_position end = walk->cursor.at;
     for (size_t i = end.sequence - 1; i < walk->file_count; i++) {
         uint64_t offset = walk->files[i].sequence == end.sequence ? end.offset : 0;
-        int status = look_through(walk, &walk->files[i], offset);
+        /* What is no segment of this log is refused now, not when the log has come there. */
+        struct wal_segment_header header;
+        enum wal_sector_kind kind;
+        int status = wal_walk_look_at_header(walk, i, &header, &kind);
+        if (status == 0) {
+            status = look_through(walk, &walk->files[i], offset);
+        }
         if (status != 0) {
             return status;
         }

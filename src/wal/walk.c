@@ -275,30 +275,24 @@ static int step_over(struct wal_walk *walk, const struct wal_file *file,
     return take_batch(walk, file, segment, &header, checksum, step);
 }
 
-/* Read a segment's header and tell whether the log goes on there. */
-static int open_segment(struct wal_walk *walk, const struct wal_file *file, bool is_last_file,
-                        struct wal_segment_header *header, enum step *step)
+int wal_walk_look_at_header(struct wal_walk *walk, size_t index, struct wal_segment_header *header,
+                            enum wal_sector_kind *kind)
 {
+    const struct wal_file *file = &walk->files[index];
     struct wal_position at = {file->sequence, 0};
     const uint8_t *sector;
-    *step = STEP_END;
-    if (file->size_bytes < WAL_SEGMENT_HEADER_BYTES) {
-        int status = wal_walk_bytes(walk, file, 0, file->size_bytes, &sector);
-        if (status != 0) {
-            return status;
-        }
-        bool is_unfinished = is_last_file && wal_is_zero(sector, file->size_bytes);
-        return is_unfinished ? 0 : damage(walk, file->sequence, 0, "the file was cut short");
-    }
-    int status = wal_walk_bytes(walk, file, 0, WAL_SEGMENT_HEADER_BYTES, &sector);
+    uint64_t there = min_u64(file->size_bytes, WAL_SEGMENT_HEADER_BYTES);
+    int status = wal_walk_bytes(walk, file, 0, there, &sector);
     if (status != 0) {
         return status;
     }
-    enum wal_sector_kind kind = wal_segment_header_decode(sector, header);
-    if (kind != WAL_SECTOR_WHOLE) {
-        if (kind == WAL_SECTOR_BAD) {
-            (void)end_here(walk, at, "a segment header that is not whole");
-        }
+    *kind = WAL_SECTOR_ZERO;
+    if (there < WAL_SEGMENT_HEADER_BYTES) {
+        bool is_unfinished = index + 1 == walk->file_count && wal_is_zero(sector, there);
+        return is_unfinished ? 0 : damage(walk, file->sequence, 0, "the file was cut short");
+    }
+    *kind = wal_segment_header_decode(sector, header);
+    if (*kind != WAL_SECTOR_WHOLE) {
         return 0;
     }
     if (header->version != WAL_VERSION) {
@@ -311,6 +305,25 @@ static int open_segment(struct wal_walk *walk, const struct wal_file *file, bool
     }
     if (header->sequence != file->sequence) {
         return damage(walk, file->sequence, 0, "the segment has the name of another one");
+    }
+    return 0;
+}
+
+/* Read a segment's header and tell whether the log goes on there. */
+static int open_segment(struct wal_walk *walk, size_t index, struct wal_segment_header *header,
+                        enum step *step)
+{
+    const struct wal_file *file = &walk->files[index];
+    struct wal_position at = {file->sequence, 0};
+    enum wal_sector_kind kind;
+    *step = STEP_END;
+    int status = wal_walk_look_at_header(walk, index, header, &kind);
+    if (status != 0 || kind == WAL_SECTOR_ZERO) {
+        return status;
+    }
+    if (kind == WAL_SECTOR_BAD) {
+        (void)end_here(walk, at, "a segment header that is not whole");
+        return 0;
     }
     if (header->generation < walk->cursor.generation || header->number != walk->cursor.number ||
         header->chain != walk->cursor.chain || header->first_index != walk->cursor.last_index + 1) {
@@ -334,7 +347,7 @@ static int walk_segment(struct wal_walk *walk, size_t index, enum step *step)
 {
     const struct wal_file *file = &walk->files[index];
     struct wal_segment_header header;
-    int status = open_segment(walk, file, index + 1 == walk->file_count, &header, step);
+    int status = open_segment(walk, index, &header, step);
     if (status != 0 || *step == STEP_END) {
         return status;
     }

@@ -66,6 +66,18 @@ NODISCARD int wal_walk_run(struct wal_walk *walk);
 NODISCARD int wal_walk_bytes(struct wal_walk *walk, const struct wal_file *file, uint64_t offset,
                              uint64_t size_bytes, const uint8_t **out);
 
+/* walk.c for tail.c: read the first sector of files[index] and check what it says of itself.
+ *
+ * kind     WAL_SECTOR_ZERO also for a last file whose preparation was not finished.
+ * header   set when it is whole.
+ *
+ * Returns 0, QR_ERR_CORRUPT (cut short, or under another one's name), QR_ERR_VERSION,
+ * QR_ERR_FOREIGN, or as wal_walk_bytes(); with `detail` filled.
+ */
+NODISCARD int wal_walk_look_at_header(struct wal_walk *walk, size_t index,
+                                      struct wal_segment_header *header,
+                                      enum wal_sector_kind *kind);
+
 /* Fill `detail` with file, place, reason and advice. Returns `status`. */
 int wal_walk_refuse(struct wal_walk *walk, int status, struct wal_position at, const char *reason,
                     const char *advice);

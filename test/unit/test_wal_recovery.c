@@ -287,6 +287,36 @@ static void a_newer_format_is_refused(void **state)
     assert_non_null(strstr(rig->detail, FIRST));
 }
 
+/* The header that a log of this node writes first. */
+static void copy_header(uint8_t *out, node_id node)
+{
+    struct wal_rig *other = malloc(sizeof(*other));
+    assert_non_null(other);
+    wal_rig_init(other);
+    other->options.node = node;
+    open_log(other);
+    wal_rig_append_now(other, 1, 1, 1, 20);
+    memcpy(out, disk_memory_find(&other->disk, FIRST)->seen, DISK_SECTOR_BYTES);
+    wal_rig_deinit(other);
+    free(other);
+}
+
+/* Else the log would begin before it, and be refused once it has grown up to it. */
+static void what_is_no_segment_of_an_empty_log_is_refused_at_once(void **state)
+{
+    struct wal_rig *rig = *state;
+    uint8_t header[DISK_SECTOR_BYTES];
+    open_log(rig);
+    wal_rig_close(rig);
+    copy_header(header, WAL_RIG_NODE);
+    disk_memory_write(&rig->disk, SECOND, 0, header, sizeof(header));
+    assert_damaged(rig, SECOND);
+    copy_header(header, WAL_RIG_NODE + 1);
+    disk_memory_write(&rig->disk, SECOND, 0, header, sizeof(header));
+    assert_int_equal(wal_rig_open(rig), QR_ERR_FOREIGN);
+    assert_non_null(strstr(rig->detail, SECOND));
+}
+
 static void the_size_of_segments_may_change_between_runs(void **state)
 {
     struct wal_rig *rig = *state;
@@ -477,6 +507,7 @@ int main(void)
         CASE(a_segment_under_the_name_of_another_is_refused),
         CASE(the_log_of_another_node_is_refused),
         CASE(a_newer_format_is_refused),
+        CASE(what_is_no_segment_of_an_empty_log_is_refused_at_once),
         CASE(the_size_of_segments_may_change_between_runs),
         CASE(an_unfinished_preparation_is_made_again),
         CASE(what_is_too_small_is_removed_from_the_end_without_a_gap),
