@@ -3,12 +3,14 @@
 
 MAKEFLAGS += --no-print-directory
 CLANG_FORMAT = $(shell command -v clang-format-14 || echo clang-format)
-C_FILES = $(shell find src include sim test bench -name '*.[ch]' 2>/dev/null)
+C_FILES = $(shell find src include sim test bench examples -name '*.[ch]' 2>/dev/null)
 PREFIX ?= /usr/local
+FUZZ_SECONDS ?= 600
 
 .DEFAULT_GOAL := all
 .PHONY: all asan bench check check-docs check-format check-includes check-style clean debug \
-	demo deps deps-build deps-ci deps-test dev format help install scenarios symbols test tsan
+	demo deps deps-build deps-ci deps-test dev format fuzz help install model mutants scenarios \
+	sim sweeps symbols test tsan
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | sort | expand -t 16
@@ -25,6 +27,16 @@ asan: deps-test ## run unit and scenario tests under AddressSanitizer and UBSan
 
 tsan: deps-test ## run unit and scenario tests under ThreadSanitizer
 	@tools/test.sh tsan --suite unit --suite scenario
+
+sim: all ## run 2,000 simulated clusters with every fault
+	@./build/quorate sim --first-seed 1 --seeds 2000
+
+model: deps-test ## explore every order of events of small clusters, a minute each
+	@tools/build.sh release sim/model/quorate_model
+	@build/release/sim/model/quorate_model --seconds 60 all
+
+mutants: deps-test ## let each seeded bug loose, and show what catches it
+	@tools/mutants.sh
 
 deps: ## install the packages that building and testing need (Debian, by apt-get)
 	@tools/deps.sh install build test
@@ -47,6 +59,10 @@ dev: all ## run a local cluster in this terminal
 test: deps-test ## build and run all tests
 	@tools/test.sh release
 
+sweeps: deps-test ## run every case of the sweeps, of which `make test` takes a sample
+	@SWEEP=full tools/test.sh release --verbose --timeout-multiplier 0 \
+		sweep_cluster sweep_damage sweep_subsets
+
 check: ## run all checks of the source; all of them, also when one fails
 	@$(MAKE) --keep-going check-format check-includes check-style check-docs symbols
 
@@ -63,12 +79,16 @@ check-docs: deps-build ## check the links, commands and tables in the documents
 	@tools/check_docs.sh
 	@python3 tools/check_wire_format.py
 	@python3 tools/check_known_bugs.py
+	@python3 tools/check_simulator.py
 
-symbols: deps-ci ## prove that the pure folders need nothing of libc but mem*
+symbols: deps-ci ## prove by the linker that the pure folders and the simulator touch nothing outside
 	@tools/check_symbols.sh
 
 format: deps-ci ## format the source
 	@$(CLANG_FORMAT) -i $(C_FILES)
+
+fuzz: deps-ci ## fuzz every decoder for FUZZ_SECONDS (600) each, on all cores
+	@tools/fuzz.sh $(FUZZ_SECONDS)
 
 scenarios: deps-test ## write the expected output of all scenarios anew
 	@tools/build.sh release

@@ -147,6 +147,8 @@ struct build {
     int (*open)(const struct build_options *options, struct build_time time,
                 struct build_node **out, char *detail);
     void (*stop)(struct build_node *node);
+    /* As node_settle(): true once all is done that a stop in order does. */
+    bool (*settle)(struct build_node *node);
     bool (*is_idle)(const struct build_node *node);
     void (*free)(struct build_node *node);
     int (*propose)(struct build_node *node, struct qr_id id, const void *command,

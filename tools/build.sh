@@ -3,8 +3,8 @@
 #
 # usage: build.sh KIND [NINJA_TARGET...]
 #
-# KIND is release, debug, asan, tsan or clang, and names the folder under build/. A folder that
-# was configured otherwise is made anew.
+# KIND is release, debug, asan, tsan, clang, mutants or fuzz, and names the folder under build/. A folder
+# that was configured otherwise is made anew.
 # SPDX-License-Identifier: Apache-2.0
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -25,6 +25,14 @@ asan)
 tsan) options=(--buildtype=debug -Doptimization=1 -Dwerror=false -Db_sanitize=thread) ;;
 clang)
     options=(--buildtype=release)
+    CC=$(command -v clang-14 || command -v clang)
+    export CC
+    ;;
+# Seeded bugs, one of which can be let loose: src/base/mutant.h.
+mutants) options=(--buildtype=release -Dmutants=true) ;;
+fuzz)
+    options=(--buildtype=debug -Doptimization=1 -Dchecks=true -Dfuzz=true)
+    options+=(-Db_sanitize=address,undefined -Db_lundef=false)
     CC=$(command -v clang-14 || command -v clang)
     export CC
     ;;

@@ -10,7 +10,7 @@ import sys
 
 from source import ROOT, Report, c_files, code_only, comments_only, line_of, read
 
-FOLDERS = ("src", "include", "sim", "test", "bench")
+FOLDERS = ("src", "include", "sim", "test", "bench", "examples")
 FILE_LINES_MAX = 500
 FUNCTION_LINES_MAX = 70
 LINE_COLUMNS_MAX = 100

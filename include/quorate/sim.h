@@ -57,8 +57,13 @@ struct qr_sim_subject {
     size_t size_bytes; /* sizeof(struct qr_sim_subject) */
     void *context;     /* handed to every function */
 
-    /* Make an empty replica: each start of a node gets one, and the log is applied to it.
-     * NULL: memory ran out, and the run ends with QR_ERR_NO_MEMORY.
+    /* A run begins: forget what the last one left in the context. qr_sim_shrink() makes many
+     * runs. NULL: there is nothing to forget.
+     */
+    void (*begin)(void *context);
+
+    /* Make an empty replica: each start of a node gets one, and the log is applied to it. It
+     * lives until close(). NULL: memory ran out, and the run ends with QR_ERR_NO_MEMORY.
      */
     const struct qr_state_machine *(*open)(void *context);
     void (*close)(void *context, const struct qr_state_machine *machine);
@@ -145,9 +150,10 @@ struct qr_sim_report {
 /* Run one seed.
  *
  * Returns 0 with `out` filled, whether it passed or not; or
- *   QR_ERR_INVALID    an option is out of bounds, or the plan does not parse: out->failure
- *                     says which name, which value, and the bounds.
- *   QR_ERR_NO_MEMORY
+ *   QR_ERR_INVALID    an option is out of bounds, the plan does not parse, or the subject did
+ *                     what it may not: out->failure says what, of a setting its bounds.
+ *   QR_ERR_NO_MEMORY  the subject could make no replica. Where the simulator's own books find
+ *                     no memory, the process ends.
  */
 int qr_sim_run(const struct qr_sim_options *options, struct qr_sim_report *out);
 
@@ -176,13 +182,13 @@ struct qr_sim_shrunk {
  *
  * options     of a run that fails.
  * runs_max    how many runs may be tried.
- * try         told before each, may be NULL; returns false to stop looking.
+ * is_wanted   asked before each; returns false to stop looking. NULL: go on.
  *
  * Returns 0, QR_ERR_NOT_FOUND (the run does not fail), or as qr_sim_run().
  */
 int qr_sim_shrink(const struct qr_sim_options *options, uint64_t runs_max,
-                  bool (*try)(void *argument, const struct qr_sim_shrunk *best), void *argument,
-                  struct qr_sim_shrunk *out);
+                  bool (*is_wanted)(void *argument, const struct qr_sim_shrunk *best),
+                  void *argument, struct qr_sim_shrunk *out);
 void qr_sim_shrunk_deinit(struct qr_sim_shrunk *shrunk);
 
 #endif

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/mutant.h"
 #include "base/prng.h"
 #include "kv/command.h"
 #include "kv/match.h"
@@ -123,7 +124,8 @@ static int entry_apply(struct kv *kv, const struct qr_entry *entry,
 {
     struct kv_payload payload;
 
-    int error = kv_store_time_set(&kv->store, entry->timestamp_ns);
+    bool is_time_wanted = entry->wants_result || !MUTANT(EXPIRY_WHERE_ASKED);
+    int error = is_time_wanted ? kv_store_time_set(&kv->store, entry->timestamp_ns) : 0;
     if (error != 0) {
         return error;
     }
@@ -162,6 +164,10 @@ static int machine_apply(void *context, const struct qr_entry *entries, size_t c
     struct kv *kv = context;
 
     kv_results_reset(&kv->results);
+    if (MUTANT(LOG_TIME_BY_BATCH) &&
+        kv_store_time_set(&kv->store, entries[count - 1].timestamp_ns) != 0) {
+        return QR_ERR_NO_MEMORY;
+    }
     for (size_t i = 0; i < count; i++) {
         int error = entry_apply_recorded(kv, &entries[i], &results[i].size_bytes);
         if (error != 0) {

@@ -419,6 +419,11 @@ bool node_peer_status(const struct node *node, node_id id, struct raft_peer_stat
     return node->raft != NULL && raft_peer_status(node->raft, id, out);
 }
 
+bool node_term_at(const struct node *node, raft_index index, raft_term *term)
+{
+    return node->raft != NULL && raft_term_at(node->raft, index, term);
+}
+
 time_ns node_log_time(const struct node *node, struct node_time time)
 {
     return node->raft == NULL ? time.wall_ns : raft_log_time(node->raft, time.now_ns);

@@ -206,6 +206,11 @@ void node_status(const struct node *node, struct node_status *out);
 const struct raft_configuration *node_configuration(const struct node *node);
 bool node_peer_status(const struct node *node, node_id id, struct raft_peer_status *out);
 
+/* Term of the log's entry at `index`; false when the log does not hold it, or the node takes
+ * part in no cluster yet.
+ */
+bool node_term_at(const struct node *node, raft_index index, raft_term *term);
+
 /* Log time now, see raft_log_time(). */
 time_ns node_log_time(const struct node *node, struct node_time time);
 

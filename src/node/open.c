@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/mutant.h"
 #include "node/internal.h"
 #include "quorate/error.h"
 
@@ -164,6 +165,9 @@ static int raft_from(struct node *node, const struct wal_recovered *recovered)
         .configuration_count = recovered->configuration_count,
     };
     _Static_assert(sizeof(struct raft_term_run) == sizeof(struct wal_term_run), "one layout");
+    if (MUTANT(VOTE_FORGOTTEN)) {
+        restored.hard_state.has_voted = false;
+    }
     return start_raft(node, &restored);
 }
 
@@ -214,6 +218,10 @@ int node_begin_log(struct node *node, struct cluster_id cluster, bool is_bootstr
         node->identity.cluster = cluster;
         node->last_ticket = OPENING_TICKET;
         node->phase = NODE_OPENING;
+        if (MUTANT(IDENTITY_BEFORE_LOG)) {
+            node->identity.is_log_used = true;
+            status = node_identity_write(node->options.disk, &node->identity);
+        }
     }
     return status;
 }

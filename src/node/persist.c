@@ -117,6 +117,21 @@ static void keep_for_apply(struct node *node, const struct entry *entries, size_
     }
 }
 
+/* Whether what was read back is what the log holds by its terms, one by one: a whole batch of an
+ * earlier life may stand where a later one was lost.
+ */
+static bool is_as_known(const struct node *node, const struct entry *entries, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        raft_term term;
+        if (entries[i].index != entries[0].index + i ||
+            !raft_term_at(node->raft, entries[i].index, &term) || term != entries[i].term) {
+            return false;
+        }
+    }
+    return true;
+}
+
 void node_on_read(void *context, uint64_t token, int status, const struct entry *entries,
                   size_t count)
 {
@@ -127,7 +142,14 @@ void node_on_read(void *context, uint64_t token, int status, const struct entry 
     if (!node_is_running(node)) {
         return;
     }
-    /* Another leader's entries may have taken their place meanwhile; never what is applied. */
+    /* Another leader's entries may have taken their place meanwhile; never what is applied, or
+     * what a leader sends.
+     */
+    if (status == 0 && !is_as_known(node, entries, count)) {
+        bool is_leader = raft_is_leader(node->raft);
+        status = fetch.is_apply || is_leader ? QR_ERR_CORRUPT : QR_ERR_NOT_FOUND;
+        count = 0;
+    }
     bool is_replaced = status == QR_ERR_NOT_FOUND && !fetch.is_apply;
     if (status != 0 && !is_replaced) {
         node_fail(node, status, "an entry of the log cannot be read back");

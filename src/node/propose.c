@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/mutant.h"
 #include "node/internal.h"
 #include "quorate/error.h"
 
@@ -289,7 +290,8 @@ void node_expire_proposals(struct node *node)
         if (pending == NULL) {
             continue;
         }
-        if (pending->state == PENDING_HELD && node->time.now_ns >= pending->hold_until_ns) {
+        bool is_nowhere = pending->state == PENDING_HELD || MUTANT(TIMEOUT_IS_REFUSAL);
+        if (is_nowhere && node->time.now_ns >= pending->hold_until_ns) {
             node_finish(node, pending, QR_ERR_NO_LEADER, 0, NULL);
         } else if (node->time.now_ns >= pending->deadline_ns) {
             node_finish(node, pending, QR_ERR_TIMEOUT, 0, NULL);
@@ -321,7 +323,11 @@ void node_sweep_superseded(struct node *node)
 {
     raft_term term = 0;
     raft_index applied = node_raft_status(node).applied_index;
-    if (!raft_term_at(node->raft, applied, &term) || term == node->swept_term) {
+    bool is_known = raft_term_at(node->raft, applied, &term);
+    if (MUTANT(SUPERSEDED_TOO_EARLY)) {
+        term = node_raft_status(node).term;
+    }
+    if (!is_known || term == node->swept_term) {
         return;
     }
     node->swept_term = term;
@@ -392,12 +398,15 @@ void node_on_forward(struct node *node, node_id from, const struct wire_message 
     uint64_t request = message->forward.request;
     raft_term term = message->forward.term;
     /* In a term that began before this life we may have led, and appended these: say nothing. */
-    if (term <= node->first_term || was_seen(node, from, message->forward.number)) {
+    bool is_of_earlier_life = term <= node->first_term && !MUTANT(FORWARD_REFUSED_ANEW);
+    if (is_of_earlier_life ||
+        (was_seen(node, from, message->forward.number) && !MUTANT(FORWARD_TWICE))) {
         return;
     }
     struct wire_forward_response appended = {.request = request, .entry_term = term};
     /* Meant for another term, it may have been given up there as certainly not applied. */
-    int status = term == node_raft_status(node).term ? 0 : QR_ERR_NOT_LEADER;
+    bool is_meant = term == node_raft_status(node).term || MUTANT(FORWARD_OF_OLD_TERM);
+    int status = is_meant ? 0 : QR_ERR_NOT_LEADER;
     for (size_t i = 0; i < message->entry_count && status == 0; i++) {
         struct entry_fields fields = entry_fields_of(&message->entries[i]);
         struct raft_proposal proposal = {
@@ -437,11 +446,14 @@ void node_on_forward_response(struct node *node, const struct wire_forward_respo
     for (uint32_t i = 0; i < response->count && i < WIRE_ENTRIES_MAX; i++) {
         struct pending *pending = pending_at(&node->pending, response->request + i);
         if (pending == NULL || pending->state != PENDING_FORWARDED ||
-            pending->term != response->entry_term) {
+            (pending->term != response->entry_term && !MUTANT(REFUSAL_OF_OLD_TERM))) {
             continue;
         }
         if (response->status == 0) {
             pending->state = PENDING_APPENDED;
+            if (MUTANT(DONE_WHEN_APPENDED)) {
+                node_finish(node, pending, 0, response->first_index + i, &(struct qr_result){0});
+            }
         } else if (response->status == QR_ERR_NOT_LEADER) {
             hold_again(node, pending, QR_ERR_NOT_LEADER);
         } else {

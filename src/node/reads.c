@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/mutant.h"
 #include "node/internal.h"
 #include "quorate/error.h"
 
@@ -146,7 +147,8 @@ static struct node_read_group *find_group(struct node *node, uint64_t request)
 {
     for (size_t i = 0; i < node->reads.group_count; i++) {
         struct node_read_group *group = group_at(node, i);
-        if (group->state == NODE_READ_ASKED && group->request == request) {
+        if (group->state == NODE_READ_ASKED &&
+            (group->request == request || MUTANT(READ_ANSWER_REUSED))) {
             return group;
         }
     }
@@ -270,7 +272,8 @@ static void drop_done(struct node *node)
 
 static int verdict(const struct node *node, const struct node_read_group *group, raft_index applied)
 {
-    if (group->state == NODE_READ_CONFIRMED && group->index <= applied) {
+    if (group->state == NODE_READ_CONFIRMED &&
+        (group->index <= applied || MUTANT(READ_BEFORE_APPLIED))) {
         return 0;
     }
     if (group->state == NODE_READ_HELD && node->time.now_ns >= group->hold_until_ns) {

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/mutant.h"
 #include "raft/internal.h"
 
 void raft_reset_election_timer(struct raft *raft)
@@ -30,8 +31,12 @@ bool raft_sticks_to_leader(const struct raft *raft)
 static bool is_up_to_date(const struct raft *raft, struct raft_position candidate)
 {
     struct raft_position mine = raft_log_last(&raft->log);
+    if (MUTANT(VOTE_BY_LENGTH)) {
+        return candidate.index >= mine.index;
+    }
     return candidate.term > mine.term ||
-           (candidate.term == mine.term && candidate.index >= mine.index);
+           (candidate.term == mine.term &&
+            (candidate.index >= mine.index || MUTANT(VOTE_FOR_SHORTER)));
 }
 
 static void add_vote(node_id *ids, size_t *count, node_id id)
@@ -177,7 +182,9 @@ int raft_on_pre_vote_response(struct raft *raft, const struct raft_message *mess
     bool is_awaited = raft->role == RAFT_PRE_CANDIDATE &&
                       message->pre_vote_response.next_term == raft->hard_state.term + 1 &&
                       message->term <= raft->hard_state.term;
-    if (!is_awaited) {
+    bool is_late = MUTANT(VOTE_FROM_PRE_VOTE) && raft->role == RAFT_CANDIDATE &&
+                   raft_is_hard_state_durable(raft);
+    if (!is_awaited && !is_late) {
         return 0;
     }
     record_vote(raft, message->from, message->pre_vote_response.is_granted);
@@ -196,7 +203,7 @@ static enum raft_vote_reason judge_vote(const struct raft *raft, const struct ra
     if (raft->role == RAFT_LEADER) {
         return RAFT_VOTE_IS_LEADER;
     }
-    if (raft->hard_state.has_voted) {
+    if (raft->hard_state.has_voted && !MUTANT(VOTE_TWICE)) {
         return raft->hard_state.voted_for == message->from ? RAFT_VOTE_GRANTED
                                                            : RAFT_VOTE_ALREADY_VOTED;
     }
@@ -226,8 +233,8 @@ void raft_on_request_vote(struct raft *raft, const struct raft_message *message)
 int raft_on_request_vote_response(struct raft *raft, const struct raft_message *message)
 {
     /* Before our own vote is durable nobody has been asked. */
-    if (raft->role != RAFT_CANDIDATE || message->term != raft->hard_state.term ||
-        !raft_is_hard_state_durable(raft)) {
+    bool is_stale = message->term != raft->hard_state.term && !MUTANT(VOTE_OF_OLD_TERM);
+    if (raft->role != RAFT_CANDIDATE || is_stale || !raft_is_hard_state_durable(raft)) {
         return 0;
     }
     record_vote(raft, message->from, message->request_vote_response.is_granted);

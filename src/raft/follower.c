@@ -4,6 +4,7 @@
  */
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/assert.h"
+#include "base/mutant.h"
 #include "quorate/error.h"
 #include "raft/internal.h"
 
@@ -55,7 +56,7 @@ static size_t count_known(const struct raft *raft, const struct raft_message *me
     raft_term term;
     while (known < message->entry_count &&
            raft_log_term_at(&raft->log, message->entries[known].index, &term) &&
-           term == message->entries[known].term) {
+           (term == message->entries[known].term || MUTANT(CONFLICT_UNNOTICED))) {
         known++;
     }
     return known;
@@ -67,7 +68,9 @@ static void truncate(struct raft *raft, raft_index from)
     raft_configuration_rollback(raft, from);
     for (size_t i = 0; i < raft->save_count; i++) {
         struct raft_save *save = &raft->saves[(raft->save_head + i) % RAFT_SAVES_MAX];
-        save->last_index = min_u64(save->last_index, from - 1);
+        if (!MUTANT(REPLACED_SAVE_COUNTS)) {
+            save->last_index = min_u64(save->last_index, from - 1);
+        }
     }
 }
 
@@ -112,10 +115,15 @@ static int accept(struct raft *raft, const struct raft_message *message)
     if (status != 0) {
         return status;
     }
+    if (MUTANT(STALE_APPEND_TRUNCATES) && covered < raft->log.last_index &&
+        covered >= raft->log.commit_index) {
+        truncate(raft, covered + 1);
+    }
     raft->verified_index = max_u64(raft->verified_index, covered);
     /* Not our last index: what lies behind `covered` may be of another leader. */
-    raft_index commit = min_u64(message->append_entries.commit, covered);
-    if (commit > raft->log.commit_index) {
+    raft_index bound = MUTANT(COMMIT_BEYOND_SENT) ? raft->log.last_index : covered;
+    raft_index commit = min_u64(message->append_entries.commit, bound);
+    if (commit > raft->log.commit_index || MUTANT(COMMIT_GOES_BACK)) {
         raft->log.commit_index = commit;
         raft_configuration_committed(raft);
     }
@@ -154,7 +162,8 @@ int raft_on_append_entries(struct raft *raft, const struct raft_message *message
 
     raft_term term;
     struct raft_position prev = message->append_entries.prev;
-    bool is_matching = raft_log_term_at(&raft->log, prev.index, &term) && term == prev.term;
+    bool is_matching = raft_log_term_at(&raft->log, prev.index, &term) &&
+                       (term == prev.term || MUTANT(PREV_TERM_UNCHECKED));
     if (!is_matching) {
         if (prev.index <= raft->log.commit_index) {
             return QR_ERR_MALFORMED; /* contradicts what is committed */
@@ -184,7 +193,9 @@ int raft_on_append_entries(struct raft *raft, const struct raft_message *message
 
 static void respond(struct raft *raft, struct raft_append_entries_response response)
 {
-    response.match = min_u64(raft->verified_index, raft->log.durable_index);
+    raft_index last = raft->log.last_index;
+    response.match = min_u64(MUTANT(MATCH_UNVERIFIED) ? last : raft->verified_index,
+                             MUTANT(ACK_BEFORE_SYNC) ? last : raft->log.durable_index);
     response.round = raft->round_seen;
     raft->acked_index = max_u64(raft->acked_index, response.match);
     raft->round_echoed = raft->round_seen;

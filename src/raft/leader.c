@@ -3,6 +3,7 @@
  */
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/assert.h"
+#include "base/mutant.h"
 #include "quorate/error.h"
 #include "raft/internal.h"
 
@@ -12,6 +13,9 @@
 static time_ns stamp(const struct raft *raft, time_ns now_ns)
 {
     ASSERT(now_ns >= raft->term_began_ns);
+    if (MUTANT(LOG_TIME_GOES_BACK)) {
+        return raft->wall_ns;
+    }
     return max_u64(raft->log.last_timestamp_ns,
                    raft->term_timestamp_ns + (now_ns - raft->term_began_ns));
 }
@@ -121,7 +125,7 @@ void raft_leave_leadership(struct raft *raft)
 static uint64_t durable_at(const struct raft *raft, node_id id)
 {
     if (id == raft->options.self) {
-        return raft->log.durable_index;
+        return MUTANT(OWN_COPY_UNSYNCED) ? raft->log.last_index : raft->log.durable_index;
     }
     const struct raft_peer *peer = raft_peer_of(raft, id);
     return peer == NULL ? 0 : peer->match_index;
@@ -141,7 +145,8 @@ static void account_committed(struct raft *raft, raft_index from, raft_index to)
 void raft_leader_commit(struct raft *raft)
 {
     raft_index reached = min_u64(raft_quorum_reached(raft, durable_at), raft->log.last_index);
-    if (reached <= raft->log.commit_index || reached < raft->term_first_index) {
+    if (reached <= raft->log.commit_index ||
+        (reached < raft->term_first_index && !MUTANT(COMMIT_OLD_TERM))) {
         return;
     }
     bool is_first_of_term = raft->log.commit_index < raft->term_first_index;

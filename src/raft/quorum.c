@@ -1,6 +1,7 @@
 /* quorum.c: majorities, of one set of voters or of both while joint (Raft §6). */
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/assert.h"
+#include "base/mutant.h"
 #include "raft/internal.h"
 
 static void insert_descending(uint64_t *sorted, size_t count, uint64_t value)
@@ -29,7 +30,7 @@ uint64_t raft_majority_of(const uint64_t *values, size_t count)
     }
 
     /* The majority-th highest: 1 of 1, 2 of 2, 2 of 3, 3 of 4. */
-    uint64_t reached = sorted[count / 2];
+    uint64_t reached = sorted[MUTANT(QUORUM_OF_HALF) ? (count - 1) / 2 : count / 2];
     ASSERT(reached <= sorted[0]);
     ASSERT(reached >= sorted[count - 1]);
     return reached;

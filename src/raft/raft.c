@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/mutant.h"
 #include "quorate/error.h"
 #include "raft/internal.h"
 
@@ -137,7 +138,8 @@ void raft_send(struct raft *raft, struct raft_message message)
     message.from = raft->options.self;
     message.term = raft->hard_state.term;
     ASSERT(message.to != message.from);
-    if (!raft_is_hard_state_durable(raft)) {
+    bool is_early = MUTANT(VOTE_BEFORE_DURABLE) && message.type == RAFT_REQUEST_VOTE_RESPONSE;
+    if (!raft_is_hard_state_durable(raft) && !is_early) {
         if (raft->held_count < RAFT_HELD_MAX) {
             ASSERT(message.entry_count == 0);
             raft->held[raft->held_count++] = message;
@@ -163,7 +165,7 @@ void raft_become_follower(struct raft *raft, raft_term term, bool has_leader, no
         raft_set_hard_state(raft, term, false, 0);
     }
     if (is_new_term || is_new_leader) {
-        raft->verified_index = 0;
+        raft->verified_index = MUTANT(VERIFIED_KEPT) ? raft->verified_index : 0;
         raft->acked_index = 0;
         raft->round_seen = 0;
         raft->round_echoed = 0;

@@ -16,6 +16,7 @@
 #define RAFT_RAFT_H
 
 #include "base/allocator.h"
+#include "base/bytes.h"
 #include "base/entry.h"
 #include "base/types.h"
 #include "raft/configuration.h"
@@ -266,6 +267,32 @@ bool raft_peer_status(const struct raft *raft, node_id id, struct raft_peer_stat
 
 /* Assert everything that must hold between steps. For tests and simulation. */
 void raft_invariants(const struct raft *raft);
+
+/* Other names for the nodes, one to one: two states that differ in names alone are one. */
+struct raft_renaming {
+    const void *context;
+    node_id (*rename)(const void *context, node_id id);
+};
+
+/* Write all that decides what the machine does next, in one canonical form: machines that
+ * write the same bytes do the same from here on, but for log time, and at the same distance
+ * of time. Nothing of it depends on addresses, padding or on how the machine came here; nodes
+ * are told apart by equality alone, so that renamed nodes do the same under their new names.
+ * For model checking, and for comparing runs; not a format to be kept or read back.
+ *
+ * now_ns    the earliest moment of the next event, at least that of the last one; before the
+ *           ready that follows a step, that step's own.
+ * renaming  NULL: every node keeps its id.
+ * out       fails when there is too little room.
+ *
+ * Cost: linear in the entries in memory.
+ */
+void raft_fingerprint(const struct raft *raft, time_ns now_ns, const struct raft_renaming *renaming,
+                      struct writer *out);
+
+/* The same for a message on its way. */
+void raft_message_fingerprint(const struct raft_message *message,
+                              const struct raft_renaming *renaming, struct writer *out);
 
 /* Texts of role changes and events, for traces: one line each, stable. */
 void raft_status_text(const struct raft_status *status, struct text *text);

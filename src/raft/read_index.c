@@ -6,6 +6,7 @@
  */
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/assert.h"
+#include "base/mutant.h"
 #include "quorate/error.h"
 #include "raft/internal.h"
 
@@ -49,10 +50,12 @@ int raft_on_read(struct raft *raft, uint64_t token)
     if (status != 0) {
         return status == QR_ERR_TOO_LARGE ? QR_ERR_BUSY : status;
     }
-    bool may_ask = raft->log.commit_index >= raft->term_first_index;
+    bool may_ask =
+        raft->log.commit_index >= raft->term_first_index || MUTANT(READ_BEFORE_OWN_COMMIT);
+    bool joins_round = MUTANT(READ_ROUND_REUSED) && raft->round > 0;
     size_t at = (raft->read_head + raft->read_count++) % RAFT_READS_MAX;
     raft->reads[at] = (struct raft_read){.token = token, .index = raft->log.commit_index};
-    raft->read_rounds[at] = may_ask ? raft->round + 1 : ROUND_NONE;
+    raft->read_rounds[at] = may_ask ? raft->round + (joins_round ? 0 : 1) : ROUND_NONE;
     raft->is_round_open = raft->is_round_open || may_ask;
     return 0;
 }
@@ -60,6 +63,9 @@ int raft_on_read(struct raft *raft, uint64_t token)
 /* The first commit of the term: what waited for it may ask now. */
 void raft_reads_committed(struct raft *raft)
 {
+    if (MUTANT(READ_BEFORE_OWN_COMMIT)) {
+        return;
+    }
     for (size_t i = 0; i < raft->read_count; i++) {
         size_t at = (raft->read_head + i) % RAFT_READS_MAX;
         ASSERT(raft->read_rounds[at] == ROUND_NONE);
@@ -92,7 +98,8 @@ void raft_reads_confirm(struct raft *raft)
     uint64_t confirmed = raft_quorum_reached(raft, round_acked_by);
     while (raft->read_count > 0) {
         uint64_t round = raft->read_rounds[raft->read_head];
-        if (round == ROUND_NONE || round > confirmed) {
+        bool is_unconfirmed = round > confirmed && !MUTANT(READ_WITHOUT_ROUND);
+        if (round == ROUND_NONE || is_unconfirmed) {
             return;
         }
         hand_out(raft, raft->reads[raft->read_head]);

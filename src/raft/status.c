@@ -1,6 +1,7 @@
 /* status.c: looking at the machine, in numbers and words. */
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/assert.h"
+#include "base/mutant.h"
 #include "raft/internal.h"
 
 const char *raft_role_name(enum raft_role role)
@@ -36,6 +37,9 @@ const struct entry *raft_entries(const struct raft *raft, raft_index first, size
 
 raft_index raft_applicable_index(const struct raft *raft)
 {
+    if (MUTANT(APPLY_BEFORE_DURABLE)) {
+        return raft->log.commit_index;
+    }
     return min_u64(raft->log.commit_index, raft->log.durable_index);
 }
 

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/bytes.h"
+#include "base/mutant.h"
 #include "wal/internal.h"
 
 static void list_push(struct wal_write_list *list, struct wal_write *write)
@@ -135,7 +136,7 @@ static void write_done(struct disk_op *op)
     (void)list_pop(&wal->sent);
     wal->replacing_count -= write->is_replacing;
     wal->append_count -= write->is_last;
-    if (op->status != 0) {
+    if (op->status != 0 && !MUTANT(FAILED_SYNC_IGNORED)) {
         wal_poison(wal, op->status, op->name, op->offset, "the write or its sync failed");
     }
     if (!wal->is_poisoned) {
@@ -194,7 +195,7 @@ static void begin(struct wal *wal, struct wal_write *write, const struct wal_cur
     struct wal_position at = cursor->at;
     at.offset += is_first ? WAL_SEGMENT_HEADER_BYTES : 0;
     write->header = wal_batch_header_of(cursor, at);
-    write->header.synced = wal->synced;
+    write->header.synced = MUTANT(SYNCED_TOO_FAR) ? cursor->at : wal->synced;
     write->op = (struct disk_op){
         .kind = DISK_WRITE,
         .is_synced = true,
@@ -220,6 +221,7 @@ static void finish(struct wal *wal, struct wal_write *write, const struct wal_ba
     header->hard_state = batch->hard_state;
     header->commit_index = batch->commit_index;
     write->ticket = batch->ticket;
+    write->op.is_synced = header->entry_count > 0 || !MUTANT(VOTE_UNSYNCED);
     write->is_replacing = header->entry_count > 0 && header->first_index <= cursor->last_index;
 
     uint64_t used = header->at.offset + WAL_BATCH_HEADER_BYTES + header->body_bytes;

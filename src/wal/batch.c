@@ -8,6 +8,7 @@
 
 #include "base/bytes.h"
 #include "base/crc32c.h"
+#include "base/mutant.h"
 #include "wal/internal.h"
 
 #define SEGMENT_MAGIC UINT64_C(0x0a474f4c45545251) /* "QRTELOG\n" */
@@ -179,8 +180,8 @@ const char *wal_batch_misfit(const struct wal_batch_header *header, const struct
     if (header->at.sequence != at.sequence || header->at.offset != at.offset) {
         return "a batch of another place";
     }
-    if (header->generation < cursor->generation || header->number != cursor->number ||
-        header->chain != cursor->chain) {
+    bool is_stale = header->generation < cursor->generation || header->chain != cursor->chain;
+    if (header->number != cursor->number || (is_stale && !MUTANT(STALE_TAIL_TAKEN))) {
         return "a batch that does not follow the one before";
     }
     if (header->first_index < 1 || header->first_index > cursor->last_index + 1) {
@@ -200,7 +201,9 @@ void wal_cursor_advance(struct wal_cursor *cursor, const struct wal_batch_header
     cursor->generation = header->generation;
     cursor->chain = checksum;
     if (header->entry_count > 0) {
-        cursor->last_index = header->first_index + header->entry_count - 1;
+        raft_index last_index = header->first_index + header->entry_count - 1;
+        raft_index least = MUTANT(REPLACED_TAIL_KEPT) ? cursor->last_index : 0;
+        cursor->last_index = max_u64(last_index, least);
     }
     cursor->hard_state = header->hard_state;
     cursor->commit_index = header->commit_index;

@@ -96,6 +96,10 @@ static int take_header(struct wal_read *read, struct piece *piece)
         header.at.sequence != read->at.sequence || header.at.offset != read->at.offset) {
         return QR_ERR_CORRUPT;
     }
+    /* What should stand here may be lost, and something older whole in its place: a mark, say. */
+    if (header.entry_count > 0 && header.first_index > read->first + piece->count) {
+        return QR_ERR_CORRUPT;
+    }
     uint64_t total = wal_sectors(WAL_BATCH_HEADER_BYTES + (uint64_t)header.body_bytes);
     if (header.entry_count == 0 || header.first_index + header.entry_count <= read->first) {
         go_past(read, piece, total);

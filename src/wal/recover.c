@@ -6,6 +6,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <string.h>
 
+#include "base/mutant.h"
 #include "wal/walk.h"
 
 #define TERM_RUNS_MAX (UINT64_C(1) << 32)
@@ -38,7 +39,8 @@ void wal_recovered_release(struct wal *wal)
 /* Forget what a batch that begins at `first` replaces. */
 static void rewind_to(struct wal *wal, raft_index first)
 {
-    while (wal->term_count > 0 && wal->terms[wal->term_count - 1].first_index >= first) {
+    while (wal->term_count > 0 && wal->terms[wal->term_count - 1].first_index >= first &&
+           !MUTANT(REPLACED_TERMS_KEPT)) {
         wal->term_count--;
     }
     while (wal->configuration_count > 0 &&

@@ -6,6 +6,7 @@
  *          nobody was ever told that it is durable: it is torn, and may be cut.
  */
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "base/mutant.h"
 #include "wal/walk.h"
 
 /* Look at one sector behind the end. */
@@ -59,7 +60,7 @@ int wal_walk_judge_tail(struct wal_walk *walk)
             return status;
         }
     }
-    if (!wal_position_is_before(end, walk->noted)) {
+    if (!wal_position_is_before(end, walk->noted) || MUTANT(DAMAGE_IS_CUT)) {
         return 0;
     }
     /* Zeros at the end with something behind them in the same segment are a hole. With

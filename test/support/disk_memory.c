@@ -15,12 +15,18 @@ static bool call_fails(struct disk_memory *memory)
     return memory->call_count == memory->fail_at;
 }
 
+/* What only reads never finds the disk full. */
+static int read_failure(const struct disk_memory *memory)
+{
+    return memory->fail_status == QR_ERR_DISK_FULL ? QR_ERR_IO : memory->fail_status;
+}
+
 static int list(void *context, void (*each)(void *argument, const char *name, uint64_t size_bytes),
                 void *argument)
 {
     struct disk_memory *memory = context;
     if (call_fails(memory)) {
-        return memory->fail_status;
+        return read_failure(memory);
     }
     for (size_t i = memory->file_count; i > 0; i--) {
         if (memory->files[i - 1].name[0] != '\0') {
@@ -35,7 +41,7 @@ static int read_file(void *context, const char *name, uint64_t offset, struct di
 {
     struct disk_memory *memory = context;
     if (call_fails(memory)) {
-        return memory->fail_status;
+        return read_failure(memory);
     }
     const struct disk_memory_file *file = disk_memory_find(memory, name);
     if (file == NULL) {
@@ -63,6 +69,7 @@ static int prepare(void *context, const char *name, uint64_t size_bytes)
     memory->prepare_count++;
     memory->mutation_count++;
     if (call_fails(memory)) {
+        memory->prepare_fail_count++;
         return memory->fail_status;
     }
     if (used_bytes(memory, name) + size_bytes > memory->room_bytes) {

@@ -56,12 +56,13 @@ struct disk_memory {
     uint64_t call_count; /* so far, of any kind */
     uint64_t fail_at;    /* the call that fails, counted from 1; 0: none */
     int fail_status;
-    uint64_t room_bytes;     /* of all files; preparing beyond it finds the disk full */
-    bool has_write_failed;   /* from then on every write fails */
-    uint64_t write_count;    /* carried out */
-    uint64_t sync_count;     /* carried out */
-    uint64_t prepare_count;  /* tried */
-    uint64_t mutation_count; /* changes of any file, by anybody but the test */
+    uint64_t room_bytes;         /* of all files; preparing beyond it finds the disk full */
+    bool has_write_failed;       /* from then on every write fails */
+    uint64_t write_count;        /* carried out */
+    uint64_t sync_count;         /* carried out */
+    uint64_t prepare_count;      /* tried */
+    uint64_t prepare_fail_count; /* by fail_at */
+    uint64_t mutation_count;     /* changes of any file, by anybody but the test */
 };
 
 void disk_memory_init(struct disk_memory *memory);
@@ -69,6 +70,11 @@ void disk_memory_deinit(struct disk_memory *memory);
 
 /* Make `copy` hold the same files and unsynced sectors; nothing pending, no failure. */
 void disk_memory_copy(struct disk_memory *copy, const struct disk_memory *memory);
+
+/* Make `memory` hold once more what `saved` holds, a copy of it with nothing unsynced. Nothing is
+ * pending. Cheaper than a new copy: files of the same size stay where they are.
+ */
+void disk_memory_restore(struct disk_memory *memory, struct disk_memory *saved);
 
 /* Carry out the first pending operation; false when there is none. */
 bool disk_memory_step(struct disk_memory *memory);

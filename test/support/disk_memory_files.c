@@ -276,6 +276,36 @@ void disk_memory_copy_files(struct disk_memory *copy, const struct disk_memory *
     copy->naming_count = memory->naming_count;
 }
 
+static struct disk_memory_file *make_like(struct disk_memory *memory,
+                                          const struct disk_memory_file *from)
+{
+    struct disk_memory_file *file = disk_memory_find(memory, from->name);
+    if (file == NULL || file->size_bytes != from->size_bytes) {
+        file = disk_memory_make(memory, from->name, from->size_bytes);
+    }
+    return file;
+}
+
+void disk_memory_restore(struct disk_memory *memory, struct disk_memory *saved)
+{
+    ASSERT(memory->first == NULL);
+    ASSERT(saved->unsynced_count + disk_memory_file_choices(saved) == 0);
+    for (size_t i = memory->file_count; i > 0; i--) {
+        if (disk_memory_find(saved, memory->files[i - 1].name) == NULL) {
+            disk_memory_remove(memory, memory->files[i - 1].name);
+        }
+    }
+    for (size_t i = 0; i < saved->file_count; i++) {
+        const struct disk_memory_file *from = &saved->files[i];
+        struct disk_memory_file *file = make_like(memory, from);
+        memcpy(file->seen, from->seen, from->size_bytes);
+        memcpy(file->durable, from->durable, from->size_bytes);
+        memset(file->is_synced, 0, from->size_bytes / DISK_SECTOR_BYTES + 1);
+    }
+    memory->unsynced_count = 0;
+    memory->has_write_failed = false;
+}
+
 void disk_memory_free_files(struct disk_memory *memory)
 {
     for (size_t i = 0; i < memory->file_count; i++) {

@@ -49,6 +49,7 @@ static bool on_send(void *context, node_id to, struct wire_frame *frame)
 {
     struct rig_node *self = context;
     struct rig *rig = self->rig;
+    assert_false(self->is_failed);
     int target = number_of(rig, to);
     bool is_open =
         target >= 0 && rig->nodes[target].node != NULL && !rig->is_cut[self->number][target];
@@ -78,6 +79,7 @@ static void on_dial_seed(void *context, const char *address)
 static void on_send_seed(void *context, struct wire_frame *frame)
 {
     struct rig_node *self = context;
+    assert_false(self->is_failed);
     if (self->seed >= 0) {
         push_frame(self->rig, self->number, self->seed, true, frame);
     }
@@ -87,6 +89,7 @@ static void on_send_seed(void *context, struct wire_frame *frame)
 static void on_reply(void *context, uint64_t connection, struct wire_frame *frame)
 {
     struct rig_node *self = context;
+    assert_false(self->is_failed);
     push_frame(self->rig, self->number, (int)connection, true, frame);
     wire_frame_free(frame);
 }
@@ -98,7 +101,7 @@ static void on_apply(void *context, const struct qr_entry *entries, size_t count
     static struct qr_result results[NODE_APPLY_ENTRIES_MAX];
     for (size_t i = 0; i < count; i++) {
         const struct qr_entry *entry = &entries[i];
-        uint64_t value = entry->payload_bytes == 8 ? load_u64(entry->payload) + 1 : 0;
+        uint64_t value = entry->payload_bytes >= 8 ? load_u64(entry->payload) + 1 : 0;
         assert_true(entry->index > self->applied_index);
         assert_true(entry->index < RIG_INDEX_MAX);
         assert_true(rig->value_at[entry->index] == 0 || rig->value_at[entry->index] == value);
@@ -150,8 +153,12 @@ static void on_changed(void *context)
 static void on_failed(void *context, int status, const char *reason)
 {
     struct rig_node *self = context;
+    assert_false(self->is_failed);
     self->is_failed = true;
-    print_message("node %d failed: %s: %s\n", self->number, qr_error_name(status), reason);
+    self->failed_status = status;
+    if (!self->may_fail) {
+        print_message("node %d failed: %s: %s\n", self->number, qr_error_name(status), reason);
+    }
 }
 
 void rig_init(struct rig *rig, int count, uint64_t seed)
@@ -165,24 +172,27 @@ void rig_init(struct rig *rig, int count, uint64_t seed)
     rig->disk_percent = 90;
     rig->segment_bytes = UINT64_C(1) << 18;
     rig->cache_bytes = 4096;
+    rig->payload_bytes = 8;
     for (int i = 0; i < count; i++) {
         rig->nodes[i] = (struct rig_node){.rig = rig, .number = i, .seed = -1};
+        heap_init(&rig->nodes[i].heap);
         disk_memory_init(&rig->nodes[i].disk);
     }
 }
 
-void rig_start(struct rig *rig, int i)
+int rig_open(struct rig *rig, int i)
 {
     struct rig_node *self = &rig->nodes[i];
     char name[3] = {'n', (char)('0' + i), 0};
-    char detail[NODE_DETAIL_BYTES] = "";
     assert_null(self->node);
+    self->detail[0] = '\0';
+    self->is_failed = false;
     self->applied_index = 0;
     self->applied_count = 0;
     self->is_dialing = false;
     self->seed = -1;
     struct node_options options = {
-        .allocator = &rig->heap.allocator,
+        .allocator = &self->heap.allocator,
         .disk = &self->disk.disk,
         .io = {.context = self,
                .send = on_send,
@@ -213,10 +223,37 @@ void rig_start(struct rig *rig, int i)
         .segment_bytes = rig->segment_bytes,
         .pending_max = 1024,
     };
-    int status = node_open(&options, rig->time, &self->node, detail);
+    return node_open(&options, rig->time, &self->node, self->detail);
+}
+
+void rig_start(struct rig *rig, int i)
+{
+    int status = rig_open(rig, i);
     if (status != 0) {
-        fail_msg("node %d does not open: %s: %s", i, qr_error_name(status), detail);
+        fail_msg("node %d does not open: %s: %s", i, qr_error_name(status), rig->nodes[i].detail);
     }
+}
+
+/* What it had in memory must all have been given back. */
+static void free_node(struct rig_node *self)
+{
+    assert_true(node_is_idle(self->node));
+    node_free(self->node);
+    self->node = NULL;
+    heap_deinit(&self->heap);
+}
+
+void rig_stop(struct rig *rig, int i)
+{
+    struct rig_node *self = &rig->nodes[i];
+    if (self->node == NULL) {
+        return;
+    }
+    node_stop(self->node);
+    do {
+        disk_memory_run(&self->disk);
+    } while (!node_settle(self->node));
+    free_node(self);
 }
 
 static bool keep_some(void *context, size_t number)
@@ -233,9 +270,7 @@ void rig_crash(struct rig *rig, int i)
     }
     node_stop(self->node);
     disk_memory_stop(&self->disk);
-    assert_true(node_is_idle(self->node));
-    node_free(self->node);
-    self->node = NULL;
+    free_node(self);
     disk_memory_crash(&self->disk, keep_some, rig);
 }
 
@@ -370,11 +405,14 @@ void rig_propose(struct rig *rig, int i)
     if (rig->nodes[i].node == NULL || rig->proposal_count == RIG_PROPOSALS_MAX) {
         return;
     }
-    uint8_t payload[8];
+    static uint8_t payload[RIG_PAYLOAD_BYTES_MAX];
     uint64_t number = rig->proposal_count++;
     store_u64(payload, number);
-    struct node_proposal proposal = {
-        .command = "add", .command_bytes = 3, .payload = payload, .payload_bytes = 8};
+    ASSERT(rig->payload_bytes <= sizeof(payload));
+    struct node_proposal proposal = {.command = "add",
+                                     .command_bytes = 3,
+                                     .payload = payload,
+                                     .payload_bytes = rig->payload_bytes};
     if (node_propose(rig->nodes[i].node, &proposal, number, rig->time) != 0) {
         rig->outcomes[number] = RIG_REFUSED;
     }
@@ -465,6 +503,6 @@ void rig_check(const struct rig *rig)
         }
     }
     for (int i = 0; i < rig->count; i++) {
-        assert_false(rig->nodes[i].is_failed);
+        assert_false(rig->nodes[i].is_failed && !rig->nodes[i].may_fail);
     }
 }

@@ -19,6 +19,7 @@
 #define RIG_LATE_NS_MAX (800 * NS_PER_MS)
 #define RIG_INDEX_MAX 20000
 #define RIG_PROPOSALS_MAX 20000
+#define RIG_PAYLOAD_BYTES_MAX 32768
 
 struct rig_frame {
     struct rig_frame *next;
@@ -40,11 +41,15 @@ enum rig_outcome {
 struct rig_node {
     struct rig *rig;
     int number;
+    struct heap heap; /* the node's own memory */
     struct disk_memory disk;
-    struct node *node; /* NULL: down */
+    struct node *node;              /* NULL: down */
+    char detail[NODE_DETAIL_BYTES]; /* of rig_open() */
     bool is_dialing;
-    int seed; /* the member it dialed, or -1 */
-    bool is_failed;
+    int seed;       /* the member it dialed, or -1 */
+    bool may_fail;  /* else a failure fails the test */
+    bool is_failed; /* in this life: it said so, once, and sends nothing any more */
+    int failed_status;
     time_ns paused_until_ns;  /* the process stands still, as after SIGSTOP */
     time_ns stalled_until_ns; /* its disk does nothing */
     uint64_t applied_index;
@@ -52,7 +57,7 @@ struct rig_node {
 };
 
 struct rig {
-    struct heap heap;
+    struct heap heap; /* what frames arrive in */
     struct prng prng;
     struct node_time time;
     int count;
@@ -66,6 +71,7 @@ struct rig {
     unsigned disk_percent; /* chance that a waiting operation happens in a step */
     uint64_t segment_bytes;
     uint64_t cache_bytes;
+    size_t payload_bytes;             /* of a proposal, at least 8 */
     uint64_t value_at[RIG_INDEX_MAX]; /* what any replica applied there, plus 1 */
     enum rig_outcome outcomes[RIG_PROPOSALS_MAX];
     uint64_t proposal_count;
@@ -80,8 +86,16 @@ struct rig {
 void rig_init(struct rig *rig, int count, uint64_t seed);
 void rig_deinit(struct rig *rig);
 
-/* Start node `i` (again): node 0 bootstraps, the others join through any. */
+/* Start node `i` (again): node 0 bootstraps, the others join through any. Returns what
+ * node_open() does.
+ */
+int rig_open(struct rig *rig, int i);
+
+/* The same, and fail the test when it does not open. */
 void rig_start(struct rig *rig, int i);
+
+/* Stop node `i` as a signal does: in order, and with nothing lost. */
+void rig_stop(struct rig *rig, int i);
 
 /* Stop node `i` as a lost machine does: what was not synced is lost, in part. */
 void rig_crash(struct rig *rig, int i);

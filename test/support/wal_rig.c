@@ -6,23 +6,28 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/bytes.h"
 #include "base/prng.h"
 #include "quorate/error.h"
 
 #define VOTE_BASE 1000
 #define TIMESTAMP_STEP_NS 10
+#define CONFIGURATION_STEP 5 /* every fifth entry is one */
 
-/* Every fifth entry is a configuration. */
 static uint8_t type_of(raft_index index)
 {
-    return index % 5 == 0 ? ENTRY_CONFIGURATION : ENTRY_NORMAL;
+    return index % CONFIGURATION_STEP == 0 ? ENTRY_CONFIGURATION : ENTRY_NORMAL;
 }
 
 static void fill(uint8_t *out, size_t size_bytes, raft_index index, raft_term term)
 {
     struct prng prng = prng_of(index * UINT64_C(1000003) + term);
-    for (size_t i = 0; i < size_bytes; i++) {
-        out[i] = (uint8_t)prng_next(&prng);
+    size_t at = 0;
+    for (; size_bytes - at >= sizeof(uint64_t); at += sizeof(uint64_t)) {
+        store_u64(out + at, prng_next(&prng));
+    }
+    for (; at < size_bytes; at++) {
+        out[at] = (uint8_t)prng_next(&prng);
     }
 }
 
@@ -239,7 +244,37 @@ static raft_term recovered_term(const struct wal_recovered *recovered, raft_inde
     return term;
 }
 
-static bool is_recovered(const struct wal_rig *rig, size_t appends)
+/* As the Raft machine demands: a run that was replaced is none. */
+static void check_runs(const struct wal_recovered *recovered)
+{
+    for (size_t i = 0; i < recovered->term_count; i++) {
+        const struct wal_term_run *run = &recovered->terms[i];
+        ASSERT(run->first_index <= recovered->last_index);
+        ASSERT(i == 0 || run->first_index > run[-1].first_index);
+        ASSERT(i == 0 || run->term > run[-1].term);
+    }
+}
+
+/* Of the configurations, just the latest that is committed and all behind it. */
+static bool has_configurations(const struct wal_recovered *recovered, const raft_term *terms)
+{
+    size_t at = 0;
+    for (raft_index i = 1; i <= recovered->last_index; i++) {
+        bool is_next_committed = i + CONFIGURATION_STEP <= recovered->commit_index;
+        if (type_of(i) != ENTRY_CONFIGURATION || is_next_committed) {
+            continue;
+        }
+        if (at == recovered->configuration_count || recovered->configurations[at].index != i ||
+            recovered->configurations[at].term != terms[i] ||
+            !is_genuine(&recovered->configurations[at])) {
+            return false;
+        }
+        at++;
+    }
+    return at == recovered->configuration_count;
+}
+
+bool wal_rig_is_recovered_as(const struct wal_rig *rig, size_t appends)
 {
     static raft_term terms[WAL_RIG_ENTRIES_MAX];
     const struct wal_recovered *recovered = &rig->recovered;
@@ -258,13 +293,15 @@ static bool is_recovered(const struct wal_rig *rig, size_t appends)
             return false;
         }
     }
-    return recovered->last_timestamp_ns == recovered->last_index * TIMESTAMP_STEP_NS;
+    return recovered->last_timestamp_ns == recovered->last_index * TIMESTAMP_STEP_NS &&
+           has_configurations(recovered, terms);
 }
 
 size_t wal_rig_recovered_as(struct wal_rig *rig, size_t from)
 {
+    check_runs(&rig->recovered);
     for (size_t i = from; i <= rig->append_count; i++) {
-        if (is_recovered(rig, i)) {
+        if (wal_rig_is_recovered_as(rig, i)) {
             return i;
         }
     }
@@ -274,7 +311,7 @@ size_t wal_rig_recovered_as(struct wal_rig *rig, size_t from)
         size_t count = append->count;
         if (last_index >= append->first && last_index < append->first + count) {
             append->count = last_index - append->first + 1;
-            if (is_recovered(rig, i)) {
+            if (wal_rig_is_recovered_as(rig, i)) {
                 return i;
             }
             append->count = count;

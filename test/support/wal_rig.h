@@ -83,6 +83,9 @@ raft_index wal_rig_model(const struct wal_rig *rig, size_t appends, raft_term *t
  */
 size_t wal_rig_recovered_as(struct wal_rig *rig, size_t from);
 
+/* Whether recovery found just the model after `appends` of them. */
+bool wal_rig_is_recovered_as(const struct wal_rig *rig, size_t appends);
+
 /* Read the whole log back and assert that it is the model after `appends` of them. */
 void wal_rig_check(struct wal_rig *rig, size_t appends);
 

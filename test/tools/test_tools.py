@@ -36,9 +36,9 @@ CLEAN = {
 }
 
 
-def run(tool, *arguments):
+def run(tool, *arguments, folder=None):
     command = [str(TOOLS / tool), *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder)
     return done.returncode, done.stdout + done.stderr
 
 
@@ -75,6 +75,24 @@ def known(tests):
     }
 
 
+def simulator(settings=("| `nodes` | 1..7 | nodes |",), checkers=("no_leaks", "hang"),
+              events=("start",), options=("--seed",)):
+    """A change: a simulator with one of each thing, and its page."""
+    rows = "\n".join(f"| `{name}` | x |" for name in checkers)
+    shown = "\n".join(f"| `{name}` | x |" for name in events)
+    return {
+        "include/quorate/sim.h": c_file("sim.h", "#define QR_SIM_NODES_MAX 7\n"),
+        "sim/plan.h": c_file("plan.h", '#define SIM_SETTING_MAP(X) \\\n'
+                             '    X(nodes, 1, QR_SIM_NODES_MAX, "nodes")\n'),
+        "sim/trace.h": c_file("trace.h", '#define SIM_TRACE_MAP(X) X(START, "start") /* (a) */\n'),
+        "sim/a.c": c_file("a.c", 'void a(void)\n{\n    sim_violate(b(c, "d"), "no_leaks", "e, %s", f);\n}\n'),
+        "src/cli/sim_process.c": c_file("sim_process.c", 'text_string(&checker, "hang");\n'),
+        "src/cli/sim_options.c": c_file("sim_options.c", "X('s', \"seed\", \"N\")\n"),
+        "docs/simulator.md": "\n".join([*settings, "", " ".join(options), "", "## Checkers", "", rows,
+                                        "", "## Read a trace", "", shown, ""]),
+    }
+
+
 # tool, name of the case, what differs from the clean tree, what the check must say (None: nothing)
 CASES = [
     ("check_includes.py", "a clean tree passes", {}, None),
@@ -96,6 +114,27 @@ CASES = [
      header("src/raft/raft.h", '#include "internal.h"\n'), "src/raft/raft.h:3: write the path"),
     ("check_includes.py", "an include in a comment is none",
      header("src/raft/raft.h", '/*\n#include "node/node.h"\n*/\n'), None),
+    ("check_includes.py", "an adapter of a release includes its packed headers, private ones too",
+     header("sim/past/0.1.0/build.c", '#include "node/internal.h"\n#include "node/gone.h"\n'), None),
+    ("check_includes.py", "an adapter of a release includes nothing of the simulator",
+     header("sim/past/0.1.0/build.c", '#include "sim/world.h"\n'),
+     "build.c:3: an adapter of a release may include only"),
+    ("check_includes.py", "an adapter of a release stays in its folder",
+     header("sim/a.h", '#include "sim/past/0.1.0/build_disk.h"\n'), "sim/a.h:3: an adapter of a"),
+    ("check_includes.py", "the simulator knows no inside of a node",
+     header("sim/a.h", '#include "node/node.h"\n'), "sim/a.h:3: sim may include"),
+    ("check_includes.py", "but for the one file that drives it",
+     header("sim/build.c", '#include "node/node.h"\n'), None),
+    ("check_includes.py", "what the files of a run share stays in the simulator",
+     {**header("sim/internal.h", ""), **header("test/a.c", '#include "sim/internal.h"\n')},
+     "test/a.c:3: a private header"),
+    ("check_includes.py", "the simulator's library knows no one subject",
+     {**header("sim/linear/b.h", ""), **header("sim/a.c", '#include "sim/linear/b.h"\n')},
+     "sim/a.c:3: libquorate-sim knows"),
+    ("check_includes.py", "the simulator reads no clock",
+     header("sim/a.h", "#include <time.h>\n"), "sim/a.h:3: sim includes of libc only"),
+    ("check_includes.py", "an example knows the public headers alone",
+     header("examples/a.c", '#include "base/a.h"\n'), "a.c:3: examples may include only quorate/*.h"),
     ("check_includes.py", "a new folder needs a row",
      header("src/attic/x.h", ""), "src/attic has no row"),
     ("check_style.py", "a clean tree passes", {}, None),
@@ -156,6 +195,28 @@ CASES = [
     ("check_known_bugs.py", "a name that is neither", known("`x`"), "neither a case nor a scenario: x"),
     ("check_known_bugs.py", "a list without rules",
      {"docs/known-bugs.md": "nothing\n"}, "known-bugs.md:1: no rules"),
+    ("check_simulator.py", "a page that says what is", simulator(), None),
+    ("check_simulator.py", "a setting with other bounds",
+     simulator(settings=["| `nodes` | 1..8 | nodes |"]), "simulator.md:1: nodes is 1..7 nodes"),
+    ("check_simulator.py", "a setting with another meaning",
+     simulator(settings=["| `nodes` | 1..7 | knots |"]), "simulator.md:1: nodes is 1..7 nodes"),
+    ("check_simulator.py", "a setting that is missing", simulator(settings=[]), "setting nodes is missing"),
+    ("check_simulator.py", "a setting that there is not",
+     simulator(settings=["| `nodes` | 1..7 | nodes |", "| `knots` | 1..7 | knots |"]),
+     "simulator.md:2: there is no setting knots"),
+    ("check_simulator.py", "a checker that is missing",
+     simulator(checkers=["hang"]), "checker no_leaks is missing"),
+    ("check_simulator.py", "a checker of the program that is missing",
+     simulator(checkers=["no_leaks"]), "checker hang is missing"),
+    ("check_simulator.py", "a checker that there is not",
+     simulator(checkers=["no_leaks", "hang", "no_bugs"]), "there is no checker no_bugs"),
+    ("check_simulator.py", "a checker whose name cannot be read",
+     {**simulator(), "sim/b.c": c_file("b.c", "sim_violate(sim, name, text);\n")},
+     "sim/b.c:3: what checker is this? name"),
+    ("check_simulator.py", "an event that is missing", simulator(events=[]), "event start is missing"),
+    ("check_simulator.py", "an option that is missing", simulator(options=[]), "option seed is missing"),
+    ("check_simulator.py", "an option that there is not",
+     simulator(options=["--seed", "--luck"]), "simulator.md:3: there is no option luck"),
     ("check_symbols.sh", "a clean tree passes", {}, None),
     ("check_symbols.sh", "a call of libc",
      body("    int puts(const char *);\n    return puts(\"b\");"), "not pure: puts, needed by src_base_a.o"),
@@ -163,6 +224,14 @@ CASES = [
      body("    static int b;\n    return b++;"), "a.c: mutable global: b"),
     ("check_symbols.sh", "a table of constants is no global that changes",
      body('    static const char *const b[] = {"c", "d"};\n    return b[a() & 1][0];'), None),
+    ("check_symbols.sh", "the simulator may allocate",
+     header("sim/a.c", "#include <stdlib.h>\nvoid *c(void)\n{\n    return malloc(1);\n}\n"), None),
+    ("check_symbols.sh", "the simulator opens no file",
+     header("sim/a.c", "#include <stdio.h>\nvoid *c(void)\n{\n    return fopen(\"b\", \"r\");\n}\n"),
+     "not simulated: fopen, needed by sim_a.o"),
+    ("check_symbols.sh", "the simulator has no global that changes",
+     header("sim/a.c", "int c(void)\n{\n    static int b;\n    return b++;\n}\n"),
+     "sim/a.c: mutable global: b"),
     ("check_symbols.sh", "a file that does not compile", body("    return b;"), "undeclared"),
     ("check_docs.sh", "a clean tree passes", {}, None),
     ("check_docs.sh", "a link to nowhere", {"docs/house.md": "[x](nowhere.md)\n"}, "no such file: nowhere.md"),
@@ -189,6 +258,41 @@ SUMMARIES = [
     ("a run without tests fails", [], 0, "0 passed, 0 failed", 1),
     ("a build that failed is a failure", [], 1, "0 passed, 1 failed", 1),
 ]
+
+
+FINE = '{"failed_seed": null, "seeds_run": 1000}'
+CAUGHT = '{"failed_seed": 7, "seeds_run": 7, "checker": "elections", "failure": "two"}'
+
+# name, what the simulator prints without and with the one mutant, arguments, what must be said,
+# last line
+MUTANTS = [
+    ("a mutant that is caught", FINE, CAUGHT, [], "elections", "2 passed, 0 failed"),
+    ("a mutant that is not caught", FINE, FINE, [], "failed: m: not caught", "1 passed, 1 failed"),
+    ("what fails without a mutant proves nothing", CAUGHT, CAUGHT, [],
+     "failed: (none): fails without", "1 passed, 1 failed"),
+    ("a simulator that does not report catches nothing", FINE, "usage", [],
+     "failed: m: exit code 0, no report: usage", "1 passed, 1 failed"),
+    ("a name that no mutant has", FINE, CAUGHT, ["n"], "there is no mutant n",
+     "mutants.sh: there is no mutant n; there are: m"),
+]
+
+
+def check_mutants(without, with_one, arguments, said, last_line):
+    with tempfile.TemporaryDirectory() as root:
+        program = pathlib.Path(root, "build/mutants/quorate")
+        program.parent.mkdir(parents=True)
+        program.write_text(f"""#!/bin/sh
+case "$*" in
+*--list-mutants*) echo 'm   does wrong (a rule)' ;;
+*--mutant*) echo '{with_one}' ;;
+*) echo '{without}' ;;
+esac
+""", encoding="utf-8")
+        program.chmod(0o755)
+        code, output = run("mutants.py", *arguments, folder=root)
+    is_good = last_line.endswith(" 0 failed")
+    is_right = output.splitlines()[-1:] == [last_line] and said in output and (code == 0) == is_good
+    return is_right, output
 
 
 def check_summary(programs, status, last_line, expected_status):
@@ -221,6 +325,9 @@ def main():
     for name, programs, status, last_line, expected_status in SUMMARIES:
         is_right, output = check_summary(programs, status, last_line, expected_status)
         results.append((is_right, f"test_summary.py: {name}", output))
+    for name, *case in MUTANTS:
+        is_right, output = check_mutants(*case)
+        results.append((is_right, f"mutants.py: {name}", output))
     print(f"1..{len(results)}")
     for number, (is_right, name, output) in enumerate(results, 1):
         print(f"{'ok' if is_right else 'not ok'} {number} {name}")

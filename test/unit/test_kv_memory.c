@@ -1,27 +1,102 @@
 /* test_kv_memory.c: each allocation fails once, and what is used is counted and given back. */
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "kv/store.h"
+#include <stdio.h>
+
+#include "kv/command.h"
 #include "test_kv_support.h"
 
+/* Every command, and each way in which one takes memory. "@N": let N seconds pass. */
 static const char *const lines[] = {
-    "SET a 1",          "SET b 1 EX 100", "SET b 2 KEEPTTL",
-    "SET b 3 EX 50",    "EXPIRE a 100",   "PERSIST a",
-    "INCR a",           "APPEND a xyz",   "SETRANGE a 5 q",
-    "MSET a 1 b 2 c 3", "MSETNX d 1 e 2", "GETEX c EX 5",
-    "GETDEL a",         "GETSET b y",     "SETEX f 10 x",
-    "MGET a b c d e f", "KEYS *",         "SET f z PX 10000 GET",
-    "DEL b c",          "FLUSHALL",       "SET again 1 EX 10",
+    "SET a 1",
+    "SET b 1 EX 100",
+    "SET b 2 KEEPTTL",
+    "SET b 3 EX 50",
+    "EXPIRE a 100",
+    "PERSIST a",
+    "INCR a",
+    "APPEND a xyz",
+    "SETRANGE a 5 q",
+    "GETRANGE a 0 2",
+    "STRLEN a",
+    "MSET a 1 b 2 c 3",
+    "MSETNX d 1 e 2",
+    "GETEX c EX 5",
+    "GETDEL a",
+    "GETSET b y",
+    "SETEX f 10 x",
+    "PSETEX g 99 x",
+    "SETNX h 7",
+    "DECR h",
+    "INCRBY h 40",
+    "DECRBY h 4",
+    "PEXPIRE h 90000",
+    "EXPIREAT h 1900000000",
+    "GET h",
+    "EXPIRETIME h",
+    "PEXPIRETIME h",
+    "PEXPIREAT h 1900000000000",
+    "TTL h",
+    "PTTL h",
+    "TYPE h",
+    "EXISTS h i",
+    "TOUCH h i",
+    "DBSIZE",
+    "MGET a b c d e f",
+    "KEYS *",
+    "SCAN 0",
+    "RANDOMKEY",
+    "SET f z PX 10000 GET",
+    "SET big 1",
+    "SETRANGE big 9 x",
+    "@20",
+    "GET f",
+    "DEL b c",
+    "UNLINK d e",
+    "FLUSHALL",
+    "SET again 1 EX 10",
 };
 
-static uint64_t digests[COUNT_OF(lines)]; /* after each line, when nothing fails */
+#define FILLED 120 /* keys, set before the lines: enough for nodes of the tree to split and join */
+#define STEPS (2 * FILLED + COUNT_OF(lines))
 
-/* Talk until the n-th allocation fails; returns whether one did. What is there then is what was
- * there before the line or is there after it, or, of a line with several keys, in between.
+static uint64_t digests[STEPS]; /* after each step, when nothing fails */
+
+/* Say step `i`: keys are set, then come the lines, then keys are deleted that are not there. */
+static int say(struct store_test *test, size_t i)
+{
+    struct kv_argument words[WORDS_MAX];
+    char line[64];
+    bool is_filling = i < FILLED;
+    size_t key = (is_filling ? i : i - COUNT_OF(lines)) * 37 % FILLED;
+    if (i >= FILLED && i < FILLED + COUNT_OF(lines)) {
+        (void)snprintf(line, sizeof(line), "%s", lines[i - FILLED]);
+    } else if (i % 2 == 0) {
+        (void)snprintf(line, sizeof(line), "SET key%zu value EX %zu", key, 1000 + key);
+    } else {
+        (void)snprintf(line, sizeof(line), is_filling ? "SET key%zu value" : "DEL key%zu", key);
+    }
+    if (line[0] == '@') {
+        test->now_ns += strtoull(line + 1, NULL, 10) * NS_PER_S;
+        return 0;
+    }
+    size_t count = words_of(line, words);
+    return store_apply(test, words, count, true);
+}
+
+/* Whether a step has several keys, of which some may be done when memory runs out. */
+static bool is_several(size_t i)
+{
+    return i >= FILLED && i < FILLED + COUNT_OF(lines) && lines[i - FILLED][0] == 'M';
+}
+
+/* Talk with the n-th allocation failing; returns whether one did. What failed and has not happened
+ * is said again: then all is as if nothing had failed, to the end.
  */
 static bool talk_with_failure(uint64_t n)
 {
     static struct store_test test;
-    int error = 0;
+    bool has_failed = false;
+    bool is_whole = true;
 
     heap_init(&test.heap);
     test.heap.fail_at = n;
@@ -32,26 +107,46 @@ static bool talk_with_failure(uint64_t n)
         heap_deinit(&test.heap);
         return true;
     }
-    for (size_t i = 0; error == 0 && i < COUNT_OF(lines); i++) {
-        struct kv_argument words[WORDS_MAX];
-        size_t count = words_of(lines[i], words);
-        error = store_apply(&test, words, count, true);
+    for (size_t i = 0; is_whole && i < STEPS; i++) {
+        int error = say(&test, i);
         kv_invariants(test.kv);
         uint64_t digest = store_digest(&test);
-        if (n == 0) {
-            digests[i] = digest;
-        } else if (error == 0) {
-            assert_true(digest == digests[i]);
-        } else {
+        if (error != 0) {
             assert_int_equal(error, QR_ERR_NO_MEMORY);
+            assert_false(has_failed);
             assert_string_equal(test.reply, "");
-            assert_true(digest == digests[i] || digest == (i == 0 ? 0 : digests[i - 1]) ||
-                        lines[i][0] == 'M');
+            has_failed = true;
+            if (digest == (i == 0 ? 0 : digests[i - 1])) {
+                assert_int_equal(say(&test, i), 0);
+                digest = store_digest(&test);
+            }
+            is_whole = digest == digests[i];
         }
+        digests[i] = n == 0 ? digest : digests[i];
+        assert_true(digest == digests[i] || is_several(i));
     }
     kv_free(test.kv);
     heap_deinit(&test.heap);
-    return error != 0;
+    return has_failed;
+}
+
+/* The names of all commands, as lines begin. */
+static void check_that_every_command_is_said(void)
+{
+    static const char *const names[] = {
+#define X(upper, lower, arity, flags, first, last, step, check) #upper " ",
+        KV_COMMAND_MAP(X)
+#undef X
+    };
+    for (size_t i = 0; i < COUNT_OF(names); i++) {
+        bool is_said = false;
+        for (size_t k = 0; k < COUNT_OF(lines); k++) {
+            size_t length = strlen(names[i]) - 1;
+            char end = strncmp(lines[k], names[i], length) == 0 ? lines[k][length] : 'x';
+            is_said = is_said || end == ' ' || end == '\0';
+        }
+        assert_true(is_said);
+    }
 }
 
 static void each_allocation_may_fail_and_the_store_stays_whole(void **state)
@@ -59,11 +154,12 @@ static void each_allocation_may_fail_and_the_store_stays_whole(void **state)
     uint64_t n = 1;
 
     (void)state;
+    check_that_every_command_is_said();
     assert_false(talk_with_failure(0));
     while (talk_with_failure(n)) {
         n++;
     }
-    assert_true(n > COUNT_OF(lines));
+    assert_true(n > STEPS / 2);
 }
 
 static int store_put(struct kv_store *store, const char *key, const char *value, time_ns expires_ns)

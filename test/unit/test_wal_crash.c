@@ -10,7 +10,6 @@
 #include "support/wal_rig.h"
 
 #define FIRST "log-0000000000000001"
-#define SECTORS_MAX 14
 
 static int set_up(void **state)
 {
@@ -50,93 +49,6 @@ static bool keep_some(void *context, size_t number)
 {
     (void)number;
     return prng_next(context) % 2 == 0;
-}
-
-/* Lose power with every subset of the unsynced sectors; after each the log must open, hold
- * what was acknowledged, and take more.
- */
-static void crash_in_every_way(struct wal_rig *rig, size_t acknowledged)
-{
-    disk_memory_stop(&rig->disk);
-    wal_free(rig->wal);
-    rig->wal = NULL;
-    struct disk_memory before;
-    disk_memory_copy(&before, &rig->disk);
-    size_t appends = rig->append_count;
-    struct wal_rig_append history[8];
-    assert_in_range(appends, 1, COUNT_OF(history) - 1);
-    memcpy(history, rig->appends, sizeof(history));
-    size_t sectors = before.unsynced_count;
-    assert_in_range(sectors, 4, SECTORS_MAX);
-    bool is_found[8] = {false};
-    for (uint32_t mask = 0; mask < UINT32_C(1) << sectors; mask++) {
-        disk_memory_deinit(&rig->disk);
-        disk_memory_copy(&rig->disk, &before);
-        disk_memory_crash(&rig->disk, keep_mask, &mask);
-        open_log(rig);
-        size_t found = wal_rig_recovered_as(rig, acknowledged);
-        assert_int_not_equal(found, SIZE_MAX);
-        assert_in_range(found - acknowledged, 0, COUNT_OF(is_found) - 1);
-        is_found[found - acknowledged] = true;
-
-        /* Go on from there, and be read once more. */
-        rig->append_count = found;
-        wal_rig_append_now(rig, rig->last_index + 1, 1, 9, 30);
-        wal_rig_reopen(rig);
-        assert_int_equal(wal_rig_recovered_as(rig, found + 1), found + 1);
-        wal_rig_check(rig, found + 1);
-        wal_rig_close(rig);
-        rig->append_count = appends;
-        memcpy(rig->appends, history, sizeof(history));
-    }
-    for (size_t i = acknowledged; i <= appends; i++) {
-        assert_true(is_found[i - acknowledged]);
-    }
-    disk_memory_deinit(&before);
-}
-
-static void two_batches_in_flight_survive_every_subset_of_their_sectors(void **state)
-{
-    struct wal_rig *rig = *state;
-    open_log(rig);
-    wal_rig_append_now(rig, 1, 3, 1, 100);
-    assert_int_equal(wal_rig_append(rig, 4, 2, 1, 500), 0);
-    assert_int_equal(wal_rig_append(rig, 6, 3, 2, 400), 0);
-    crash_in_every_way(rig, 1);
-}
-
-static void a_mark_and_two_batches_survive_every_subset_of_their_sectors(void **state)
-{
-    struct wal_rig *rig = *state;
-    open_log(rig);
-    wal_rig_append_now(rig, 1, 3, 1, 100);
-    wal_mark(rig->wal, 2);
-    disk_memory_run(&rig->disk);
-    assert_int_equal(wal_rig_append(rig, 2, 2, 2, 600), 0);
-    assert_int_equal(wal_rig_append(rig, 4, 2, 2, 400), 0);
-    crash_in_every_way(rig, 1);
-}
-
-static void a_segment_opened_in_flight_survives_every_subset_of_its_sectors(void **state)
-{
-    struct wal_rig *rig = *state;
-    open_log(rig);
-    wal_rig_append_now(rig, 1, 60, 1, 1000); /* the first segment is full but for 1 KiB */
-    assert_int_equal(wal_rig_append(rig, 61, 0, 2, 0), 0);
-    assert_int_equal(wal_rig_append(rig, 61, 2, 2, 600), 0);
-    assert_int_equal(wal_rig_append(rig, 63, 1, 2, 10), 0);
-    assert_int_equal(wal_rig_append(rig, 62, 1, 3, 10), 0);
-    crash_in_every_way(rig, 1);
-}
-
-static void the_first_batch_of_all_survives_every_subset_of_its_sectors(void **state)
-{
-    struct wal_rig *rig = *state;
-    open_log(rig);
-    disk_memory_run(&rig->disk);
-    assert_int_equal(wal_rig_append(rig, 1, 1, 1, 1000), 0);
-    assert_int_equal(wal_rig_append(rig, 2, 1, 1, 1000), 0);
-    crash_in_every_way(rig, 0);
 }
 
 static void stale_batches_behind_a_cut_tail_are_not_resurrected(void **state)
@@ -412,10 +324,6 @@ static void garbled_hard_state_is_refused_and_never_read_as_none(void **state)
 int main(void)
 {
     static const struct CMUnitTest cases[] = {
-        CASE(two_batches_in_flight_survive_every_subset_of_their_sectors),
-        CASE(a_mark_and_two_batches_survive_every_subset_of_their_sectors),
-        CASE(a_segment_opened_in_flight_survives_every_subset_of_its_sectors),
-        CASE(the_first_batch_of_all_survives_every_subset_of_its_sectors),
         CASE(stale_batches_behind_a_cut_tail_are_not_resurrected),
         CASE(stale_segments_behind_a_cut_tail_are_not_resurrected),
         CASE(a_stale_batch_is_not_resurrected_under_a_later_segment_header),

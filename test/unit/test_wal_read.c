@@ -201,6 +201,30 @@ static void damage_is_found_when_it_is_read_and_not_passed_on(void **state)
     assert_false(wal_is_poisoned(rig->wal));
 }
 
+/* A write that never reached its place leaves what was there before: here the mark that stood
+ * where the batch with index 2 should be. Found by the simulator (seed 20301 of its time).
+ */
+static void a_batch_whose_place_has_an_older_mark_is_missed(void **state)
+{
+    struct wal_rig *rig = *state;
+    uint8_t before[DISK_SECTOR_BYTES];
+    wal_rig_append_now(rig, 1, 1, 1, 100);
+    wal_mark(rig->wal, 1);
+    disk_memory_run(&rig->disk);
+    const struct disk_memory_file *file = disk_memory_find(&rig->disk, FIRST);
+    uint64_t offset = 2 * DISK_SECTOR_BYTES;
+    memcpy(before, file->seen + offset, sizeof(before));
+    assert_memory_equal(before, "QTCH", 4);
+    wal_rig_append_now(rig, 2, 1, 1, 100);
+    wal_rig_append_now(rig, 3, 1, 1, 100);
+    assert_int_equal(wal_rig_read(rig, 1, UINT64_MAX), 0);
+    assert_int_equal(rig->read_count, 3);
+    disk_memory_write(&rig->disk, FIRST, offset, before, sizeof(before));
+    assert_int_equal(wal_rig_read(rig, 1, UINT64_MAX), 0);
+    assert_int_equal(rig->read_count, 1);
+    assert_int_equal(wal_rig_read(rig, 2, UINT64_MAX), QR_ERR_CORRUPT);
+}
+
 static void a_failed_read_is_told_and_harms_nothing(void **state)
 {
     struct wal_rig *rig = *state;
@@ -253,6 +277,7 @@ int main(void)
         CASE(reading_on_does_not_read_the_same_bytes_again),
         CASE(many_small_entries_come_in_bounded_portions),
         CASE(damage_is_found_when_it_is_read_and_not_passed_on),
+        CASE(a_batch_whose_place_has_an_older_mark_is_missed),
         CASE(a_failed_read_is_told_and_harms_nothing),
         CASE(reads_are_bounded_in_number),
         CASE(a_read_without_memory_is_refused),

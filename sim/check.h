@@ -1,0 +1,191 @@
+/* check.h: what must hold in every run, one checker for each promise.
+ *
+ * Owns     what each checker has seen so far. Nodes are known by their node ids here: a host
+ *          whose disk was lost comes back as another node.
+ * Does not know how the run goes on: it tells the first thing that is broken, once.
+ * Threads  one.
+ *
+ * check_durable.h (nothing acted on before it was durable) and linearizability.h (of the
+ * clients' history, by key) stand beside these.
+ */
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef SIM_CHECK_H
+#define SIM_CHECK_H
+
+#include "quorate/sim.h"
+#include "raft/message.h"
+#include "sim/build.h"
+#include "wire/message.h"
+
+#define SIM_TERMS_MAX 65536
+
+/* The first violation; later ones are often its consequences. */
+struct sim_failure {
+    bool is_set;
+    time_ns at_ns;
+    char checker[QR_SIM_NAME_BYTES_MAX];
+    char text[QR_SIM_TEXT_BYTES_MAX];
+};
+
+/* Record a violation, unless one is. The text is cut at its limit. */
+void sim_failure_set(struct sim_failure *failure, time_ns at_ns, const char *checker,
+                     const char *format, ...) __attribute__((format(printf, 4, 5)));
+
+/* Election safety: at most one leader in a term (Raft, figure 3). */
+struct check_election {
+    struct check_term {
+        bool has_leader;
+        uint64_t leader;
+    } * terms;
+    size_t capacity;
+    uint64_t term_count; /* that had a leader */
+};
+
+/* A node leads a term, by its own word or by its messages. */
+void check_election_leads(struct check_election *check, uint64_t id, uint64_t term, time_ns now_ns,
+                          struct sim_failure *failure);
+bool check_election_leader(const struct check_election *check, uint64_t term, uint64_t *leader);
+void check_election_deinit(struct check_election *check);
+
+/* Votes: a node grants one candidate a vote in a term, over all its lives (Raft, §5.2). */
+struct check_votes {
+    struct check_vote {
+        uint64_t voter;
+        uint64_t term;
+        uint64_t candidate;
+        struct raft_position last; /* of its log, as the candidate said */
+    } * votes;                     /* open addressing; voter and term are the key; term 0: free */
+    size_t capacity;
+    size_t count;
+};
+
+void check_votes_message(struct check_votes *check, const struct raft_message *message,
+                         time_ns now_ns, struct sim_failure *failure);
+
+/* A node whose log ends at `last` sends its vote: the candidate's log is as good (Raft, §5.4.1).
+ * What it has of the term itself came from that candidate, later.
+ */
+void check_votes_log(const struct check_votes *check, const struct raft_message *message,
+                     struct raft_position last, time_ns now_ns, struct sim_failure *failure);
+
+/* A node leads a term: a majority of the voters that it knows, itself included where it is
+ * one, has sent it a vote in that very term.
+ */
+void check_votes_elected(const struct check_votes *check, uint64_t id, uint64_t term,
+                         const uint64_t *voters, size_t voter_count, time_ns now_ns,
+                         struct sim_failure *failure);
+void check_votes_deinit(struct check_votes *check);
+
+/* Log matching: entries with the same index and term are the same, and so is all before them
+ * (Raft, figure 3): it is enough that an entry's bytes and the term before it are the same.
+ */
+struct check_log {
+    struct check_log_entry {
+        uint64_t index; /* 0: free */
+        uint64_t term;
+        uint64_t prev_term;
+        uint32_t checksum;
+    } * entries; /* open addressing */
+    size_t capacity;
+    size_t count;
+};
+
+void check_log_message(struct check_log *check, const struct wire_message *message, time_ns now_ns,
+                       struct sim_failure *failure);
+void check_log_deinit(struct check_log *check);
+
+/* State machine safety: what one replica applies at an index, every replica applies (Raft,
+ * figure 3); each proposal at most once; equal results, and equal digests, at equal indexes.
+ */
+enum check_applied_kind {
+    CHECK_NOT_SEEN,
+    CHECK_SKIPPED, /* an entry of the engine's own */
+    CHECK_APPLIED,
+};
+
+struct check_applied {
+    uint8_t kind; /* enum check_applied_kind */
+    bool has_digest;
+    bool has_result;
+    uint32_t host;        /* which told first */
+    uint32_t digest_host; /* and whose digest it was */
+    uint64_t hash;        /* of the entry */
+    uint64_t term;
+    uint64_t result_hash;
+    uint64_t digest;
+};
+
+struct check_apply {
+    struct check_applied *at; /* by index */
+    size_t capacity;
+    uint64_t last_index; /* that anybody applied */
+    uint64_t last_term;
+    uint64_t last_timestamp_ns;
+    uint64_t commit_count; /* entries applied by anybody, the engine's own included */
+    uint64_t *index_of;    /* by the number of the proposal: where it was applied; 0: nowhere */
+    size_t proposal_capacity;
+};
+
+/* The high half of the ids that clients of the simulator give; the low half is the number
+ * of the operation, plus one.
+ */
+#define CHECK_PROPOSAL_ID_HIGH UINT64_C(0x51a0c11e4751d000)
+
+/* `host` applies an entry, after `last_index`, the last one that it applied. */
+void check_apply_entry(struct check_apply *check, uint32_t host, uint64_t last_index,
+                       const struct qr_entry *entry, time_ns now_ns, struct sim_failure *failure);
+void check_apply_result(struct check_apply *check, uint32_t host, uint64_t index,
+                        const struct qr_result *result, time_ns now_ns,
+                        struct sim_failure *failure);
+void check_apply_digest(struct check_apply *check, uint32_t host, uint64_t index, uint64_t digest,
+                        time_ns now_ns, struct sim_failure *failure);
+uint64_t check_apply_index_of(const struct check_apply *check, uint64_t number);
+uint64_t check_apply_term_of(const struct check_apply *check, uint64_t index);
+void check_apply_deinit(struct check_apply *check);
+
+/* Leader completeness: who becomes leader has every entry that is committed (Raft, §5.4). */
+void check_leader_has(const struct check_apply *applied, const struct build *build,
+                      const struct build_node *node, const struct build_status *status,
+                      time_ns now_ns, struct sim_failure *failure);
+
+/* Term, commit and applied index of a node never go back while it lives, and it applies nothing
+ * that is not durable on its own disk.
+ */
+struct check_progress {
+    bool has_seen;
+    struct build_status seen;
+};
+
+void check_progress_status(struct check_progress *check, const struct build_status *now,
+                           time_ns now_ns, struct sim_failure *failure);
+
+/* Acknowledged writes are there, refused ones are not, and answers are in an order that time
+ * allows: an operation that began after another had ended stands behind it.
+ */
+struct check_acked {
+    uint64_t floor_index; /* the highest index of any answer so far */
+    struct check_refused {
+        uint64_t number;
+    } * refused;
+    size_t refused_count;
+    size_t refused_capacity;
+    struct check_done {
+        uint64_t number;
+        uint64_t index;
+    } * done;
+    size_t done_count;
+    size_t done_capacity;
+};
+
+/* floor_index   check->floor_index when the operation began. */
+void check_acked_done(struct check_acked *check, const struct qr_sim_operation *operation,
+                      uint64_t index, uint64_t floor_index, time_ns now_ns,
+                      struct sim_failure *failure);
+void check_acked_refused(struct check_acked *check, uint64_t number);
+
+/* At the end: against what was applied. */
+void check_acked_finish(const struct check_acked *check, const struct check_apply *applied,
+                        time_ns now_ns, struct sim_failure *failure);
+void check_acked_deinit(struct check_acked *check);
+
+#endif

@@ -1,0 +1,109 @@
+/* check_votes.c: a node votes for one candidate in a term, whatever happens to it. */
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <inttypes.h>
+
+#include "sim/check.h"
+#include "sim/memory.h"
+#include "sim/trace.h"
+
+static struct check_vote *slot_of(const struct check_votes *check, uint64_t voter, uint64_t term)
+{
+    size_t at = sim_hash_u64(voter, term) & (check->capacity - 1);
+    while (check->votes[at].term != 0 &&
+           (check->votes[at].voter != voter || check->votes[at].term != term)) {
+        at = (at + 1) & (check->capacity - 1);
+    }
+    return &check->votes[at];
+}
+
+static void make_room(struct check_votes *check)
+{
+    if (2 * check->count < check->capacity) {
+        return;
+    }
+    struct check_votes larger = {.capacity = check->capacity == 0 ? 256 : 2 * check->capacity};
+    larger.votes = sim_allocate(larger.capacity, sizeof(*larger.votes));
+    larger.count = check->count;
+    for (size_t i = 0; i < check->capacity; i++) {
+        if (check->votes[i].term != 0) {
+            *slot_of(&larger, check->votes[i].voter, check->votes[i].term) = check->votes[i];
+        }
+    }
+    sim_release(check->votes);
+    *check = larger;
+}
+
+static void votes_for(struct check_votes *check, const struct check_vote *vote, time_ns now_ns,
+                      struct sim_failure *failure)
+{
+    make_room(check);
+    struct check_vote *slot = slot_of(check, vote->voter, vote->term);
+    if (slot->term == 0) {
+        *slot = *vote;
+        check->count++;
+    } else if (slot->candidate != vote->candidate) {
+        sim_failure_set(failure, now_ns, "one_vote_a_term",
+                        "%016" PRIx64 " votes for %016" PRIx64 " and for %016" PRIx64
+                        " in term %" PRIu64,
+                        vote->voter, slot->candidate, vote->candidate, vote->term);
+    }
+}
+
+void check_votes_message(struct check_votes *check, const struct raft_message *message,
+                         time_ns now_ns, struct sim_failure *failure)
+{
+    struct check_vote vote = {.voter = message->from, .term = message->term};
+    if (message->type == RAFT_REQUEST_VOTE) {
+        vote.candidate = message->from;
+        vote.last = message->request_vote.last;
+    } else if (message->type == RAFT_REQUEST_VOTE_RESPONSE &&
+               message->request_vote_response.is_granted) {
+        vote.candidate = message->to;
+    } else {
+        return;
+    }
+    votes_for(check, &vote, now_ns, failure);
+}
+
+void check_votes_log(const struct check_votes *check, const struct raft_message *message,
+                     struct raft_position last, time_ns now_ns, struct sim_failure *failure)
+{
+    const struct check_vote *own =
+        check->capacity == 0 ? NULL : slot_of(check, message->to, message->term);
+    if (own == NULL || own->term == 0 || own->candidate != message->to ||
+        last.term == message->term) {
+        return;
+    }
+    if (last.term > own->last.term ||
+        (last.term == own->last.term && last.index > own->last.index)) {
+        sim_failure_set(failure, now_ns, "vote_for_as_good_a_log",
+                        "%016" PRIx64 ", whose log ends at %" PRIu64 "/%" PRIu64
+                        ", votes in term %" PRIu64 " for %016" PRIx64 ", whose log ends at %" PRIu64
+                        "/%" PRIu64,
+                        message->from, last.term, last.index, message->term, message->to,
+                        own->last.term, own->last.index);
+    }
+}
+
+void check_votes_elected(const struct check_votes *check, uint64_t id, uint64_t term,
+                         const uint64_t *voters, size_t voter_count, time_ns now_ns,
+                         struct sim_failure *failure)
+{
+    size_t granted = 0;
+    for (size_t i = 0; i < voter_count; i++) {
+        const struct check_vote *vote =
+            check->capacity == 0 ? NULL : slot_of(check, voters[i], term);
+        bool is_for_it = vote != NULL && vote->term != 0 && vote->candidate == id;
+        granted += voters[i] == id || is_for_it ? 1 : 0;
+    }
+    if (2 * granted <= voter_count) {
+        sim_failure_set(failure, now_ns, "elected_by_majority",
+                        "%016" PRIx64 " leads term %" PRIu64 " by %zu votes of %zu voters", id,
+                        term, granted, voter_count);
+    }
+}
+
+void check_votes_deinit(struct check_votes *check)
+{
+    sim_release(check->votes);
+}

@@ -1,0 +1,314 @@
+/* internal.h: what the files of a run share. Never leaves sim/. */
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef SIM_INTERNAL_H
+#define SIM_INTERNAL_H
+
+#include "base/prng.h"
+#include "quorate/sim.h"
+#include "sim/build.h"
+#include "sim/check.h"
+#include "sim/check_durable.h"
+#include "sim/clock.h"
+#include "sim/disk.h"
+#include "sim/plan.h"
+#include "sim/schedule.h"
+#include "sim/trace.h"
+#include "wire/wire.h"
+
+#define SIM_HOSTS_MAX QR_SIM_NODES_MAX
+#define SIM_LIVES_MAX 64 /* disks that one host may have had, one after the other */
+#define SIM_ADDRESS_BYTES_MAX 32
+#define SIM_APPLY_ENTRIES_MAX 1024
+
+struct sim;
+struct sim_host;
+
+struct qr_sim_random {
+    struct prng prng;
+};
+
+/* A frame on its way. */
+enum sim_packet_kind {
+    SIM_PACKET_PEER,  /* on a connection between members */
+    SIM_PACKET_SEED,  /* from who dialed to be taken in */
+    SIM_PACKET_REPLY, /* to who dialed */
+};
+
+struct sim_packet {
+    struct sim_event event;
+    struct sim_packet *next; /* of those under way */
+    struct sim_packet *prev;
+    struct sim *sim;
+    enum sim_packet_kind kind;
+    uint32_t from;
+    uint32_t to;
+    uint64_t from_id;
+    uint64_t to_life;
+    uint64_t connection; /* seed and reply: which dial; peer: which connection */
+    size_t frame_bytes;
+    uint8_t *frame;
+};
+
+/* What one host has of the way to another. */
+struct sim_link {
+    time_ns slow_until_ns;
+    time_ns slow_ns; /* added to each delay until then */
+    time_ns clogged_until_ns;
+    /* The connection that `from` dialed. */
+    bool is_open;
+    uint64_t from_life;
+    uint64_t to_life;
+    uint64_t connection;
+    time_ns last_ns; /* when the last frame in order comes */
+};
+
+/* How a process ends. */
+enum sim_end {
+    SIM_END_STOPPED,    /* in order: it settles its log */
+    SIM_END_KILLED,     /* what it gave to the kernel stays */
+    SIM_END_POWER_LOST, /* what was not synced is lost in part */
+};
+
+enum sim_host_state {
+    SIM_HOST_DOWN,
+    SIM_HOST_UP,
+    SIM_HOST_GONE, /* stays down: the end of the run, or nothing can start it */
+};
+
+struct sim_voters {
+    uint64_t ids[BUILD_MEMBERS_MAX];
+    size_t count;
+};
+
+struct sim_host {
+    struct sim *sim;
+    uint32_t number;
+    enum sim_host_state state;
+    char name[QR_NAME_BYTES_MAX];
+    char address[SIM_ADDRESS_BYTES_MAX];
+    uint32_t disk_life;  /* how many disks it had before */
+    bool is_disk_marred; /* damaged, or given up: its data counts as lost */
+    uint64_t life;       /* how many processes it had, this one included */
+    uint64_t id;         /* of its node, on this disk */
+    struct sim_clock clock;
+    struct sim_disk disk;
+    const struct build *build;
+    const struct build *next_build; /* that it is started with */
+    struct build_node *node;        /* NULL: down */
+    struct build_world world;
+    size_t memory_blocks; /* that the node holds */
+    bool is_ending;       /* what it says now is heard by nobody */
+    bool has_failed;
+    unsigned calls; /* of the node, that are under way */
+    time_ns paused_until_ns;
+    time_ns disk_slow_until_ns;
+    time_ns disk_hung_until_ns;
+    struct sim_event turn;
+    struct sim_event disk_event;
+    struct sim_event restart;
+
+    /* The voters that it knows, also while it is down, and those before, to which it may have
+     * to go back as long as the change is not known to be committed.
+     */
+    struct sim_voters voters;
+    struct sim_voters voters_before;
+    bool is_change_new;
+    uint64_t change_index; /* at or behind the change */
+    uint64_t members[BUILD_MEMBERS_MAX];
+    uint32_t member_hosts[BUILD_MEMBERS_MAX];
+    time_ns member_retry_ns[BUILD_MEMBERS_MAX]; /* a refused hello is not said again before */
+    size_t member_count;
+
+    /* Being taken in. */
+    uint64_t dial; /* number of the present one; 0: none */
+    bool is_dial_answered;
+    uint32_t dial_to;
+    uint64_t dial_to_life;
+    struct sim_event dial_event;
+
+    const struct qr_state_machine *machine;
+    uint64_t applied_index;
+    struct check_progress progress;
+    struct build_status told; /* in the trace */
+};
+
+struct sim_client {
+    struct sim *sim;
+    struct sim_event event;
+    uint32_t host;
+    bool is_waiting;
+    uint64_t token; /* of the operation it waits for */
+    uint64_t floor_index;
+    time_ns began_ns;
+    uint64_t host_life;
+    struct qr_sim_operation operation;
+};
+
+/* Of the second phase. */
+enum sim_step {
+    SIM_STEP_SERVING,
+    SIM_STEP_COMMITS,
+    SIM_STEP_SETTLING,
+};
+
+enum sim_phase {
+    SIM_PHASE_SAFETY,
+    SIM_PHASE_LIVENESS,
+    SIM_PHASE_END,
+};
+
+/* A discrete fault that ends by itself. */
+struct sim_heal {
+    struct sim_event event;
+    struct sim_heal *next;
+    struct sim *sim;
+    enum sim_fault fault;
+    uint32_t number;
+    uint32_t host;
+    bool cuts[SIM_HOSTS_MAX][SIM_HOSTS_MAX];
+};
+
+struct sim {
+    const struct qr_sim_options *options;
+    const struct qr_sim_subject *subject;
+    struct sim_plan plan;
+    struct sim_schedule schedule;
+    struct sim_trace trace;
+    struct sim_failure failure;
+    int status; /* not 0: the run ends without a verdict, and gives this */
+    struct qr_sim_report *report;
+    enum sim_phase phase;
+
+    struct prng network_prng;
+    struct prng disk_prng;
+    struct prng fault_prng;
+    struct prng client_prng;
+    struct prng node_prng;
+    struct prng audit_prng;
+    struct qr_sim_random subject_random;
+
+    struct sim_host hosts[SIM_HOSTS_MAX];
+    uint32_t host_count;
+    struct sim_link links[SIM_HOSTS_MAX][SIM_HOSTS_MAX];
+    uint8_t cuts[SIM_HOSTS_MAX][SIM_HOSTS_MAX]; /* how many faults cut this way */
+    struct sim_packet *packets;
+    uint64_t connection_count;
+    uint64_t lost_ids[SIM_HOSTS_MAX * SIM_LIVES_MAX]; /* of nodes whose disk is lost or marred */
+    size_t lost_count;
+    size_t committed_voters; /* of the latest configuration that anybody knew to be committed */
+
+    struct sim_client clients[QR_SIM_CLIENTS_MAX];
+    uint32_t client_count;
+    uint64_t token_count;
+    uint64_t operation_count;
+
+    struct sim_event fault_event;
+    uint32_t fault_number;
+    struct sim_heal *heals;
+
+    /* Phase two. */
+    bool is_core[SIM_HOSTS_MAX];
+    enum sim_step step;
+    time_ns step_began_ns;
+    uint64_t answers[SIM_HOSTS_MAX]; /* that clients had from each in this phase */
+
+    struct check_election election;
+    struct check_votes votes;
+    struct check_log log;
+    struct check_apply apply;
+    struct check_acked acked;
+    struct check_durable *durable;
+
+    struct allocator allocator; /* for what the simulator decodes */
+    struct entry entries[WIRE_ENTRIES_MAX];
+    struct qr_entry asked[SIM_APPLY_ENTRIES_MAX];
+    struct qr_result results[SIM_APPLY_ENTRIES_MAX];
+};
+
+static inline time_ns sim_now(const struct sim *sim)
+{
+    return sim->schedule.now_ns;
+}
+
+static inline bool sim_chance(struct prng *prng, uint64_t millionths)
+{
+    return millionths > 0 && prng_between(prng, 0, 999999) < millionths;
+}
+
+/* A violation: recorded, traced, and the run ends. */
+void sim_violate(struct sim *sim, const char *checker, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* The subject is not what it must be, or memory ran out: no fault of the nodes. The run ends
+ * without a verdict, and qr_sim_run() returns `status`, with these words.
+ */
+void sim_refuse(struct sim *sim, int status, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* network.c */
+void sim_network_deinit(struct sim *sim);
+bool sim_network_send(struct sim_host *from, uint64_t to, const struct build_part *parts,
+                      size_t count);
+void sim_network_dial(struct sim_host *from, const char *address);
+void sim_network_send_seed(struct sim_host *from, const struct build_part *parts, size_t count);
+void sim_network_reply(struct sim_host *from, uint64_t dial, const struct build_part *parts,
+                       size_t count);
+void sim_network_host_down(struct sim_host *host);
+void sim_network_reset(struct sim *sim, uint32_t from, uint32_t to);
+void sim_network_cut(struct sim *sim, uint32_t from, uint32_t to, bool is_cut);
+
+/* host.c: processes, and what befalls them. */
+void sim_host_init(struct sim *sim, uint32_t number);
+void sim_host_deinit(struct sim_host *host);
+void sim_host_start(struct sim_host *host);
+void sim_host_end(struct sim_host *host, enum sim_end how);
+void sim_host_restart_at(struct sim_host *host, time_ns at_ns);
+void sim_host_restart_later(struct sim_host *host);
+void sim_host_mark(struct sim_host *host);
+struct build_time sim_host_time(const struct sim_host *host);
+bool sim_host_is_up(const struct sim_host *host);
+bool sim_host_is_paused(const struct sim_host *host);
+/* Whether what befell its disk explains this error. */
+bool sim_host_is_explained(const struct sim_host *host, int status);
+void sim_host_wipe(struct sim_host *host);
+struct build_time sim_host_enter(struct sim_host *host);
+void sim_host_leave(struct sim_host *host);
+
+/* The version that a host is started with next. */
+const struct build *sim_draw_build(struct sim *sim);
+
+/* host_world.c: what a node asks of the world. */
+void sim_host_world_init(struct sim_host *host);
+
+/* replica.c: its state machine. False: it could not be made, and the run ends. */
+bool sim_replica_open(struct sim_host *host);
+void sim_replica_apply(struct sim_host *host, const struct qr_entry *entries, size_t count);
+void sim_replica_close(struct sim_host *host);
+
+/* clients.c */
+void sim_clients_init(struct sim *sim);
+/* Phase two: at least so many clients, and all at once. */
+void sim_clients_wake(struct sim *sim, uint32_t count_min);
+void sim_clients_host_down(struct sim_host *host);
+/* Whoever still waits at the end will never know. */
+void sim_clients_finish(struct sim *sim);
+void sim_client_proposed(struct sim_host *host, uint64_t token, int status, uint64_t index,
+                         const struct qr_result *result);
+void sim_client_read(struct sim_host *host, uint64_t token, int status, uint64_t index);
+
+/* faults.c, faults_*.c */
+void sim_faults_init(struct sim *sim);
+void sim_faults_deinit(struct sim *sim);
+void sim_faults_stop(struct sim *sim);
+
+/* atlas.c: what may be broken without breaking a promise. */
+bool sim_atlas_may_lose(const struct sim *sim, uint64_t id);
+void sim_atlas_lose(struct sim *sim, uint64_t id);
+/* Choose the hosts of phase two: healthy, and a quorum of every configuration in force. */
+void sim_atlas_choose_core(struct sim *sim);
+
+/* liveness.c */
+void sim_liveness_begin(struct sim *sim);
+bool sim_liveness_is_reached(struct sim *sim);
+
+#endif

@@ -1,0 +1,250 @@
+/* liveness.c: phase two: a quorum is whole again, faults stop, the rest stays broken; now it
+ * must elect, commit, answer everywhere and come to one state, in bounded time.
+ *
+ * Steps    1 every node of the core answers writes and reads
+ *          2 there are enough commits
+ *          3 clients fall silent, and all of the core stand at the same index and state
+ */
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <string.h>
+
+#include "base/assert.h"
+#include "sim/internal.h"
+#include "sim/observe.h"
+
+#define BOUND_NS_MIN (20 * NS_PER_S)
+#define BOUND_ELECTIONS 60
+#define COMMITS_NS_MAX (1800 * NS_PER_S)
+#define CLIENTS_MIN 16
+
+/* What the nodes outside of the core do for the rest of the run. */
+enum rest {
+    REST_DOWN,
+    REST_CUT_OFF,
+    REST_DEAF, /* it is heard, and hears nothing of the core */
+    REST_PAUSED,
+    REST_COUNT,
+};
+
+static time_ns bound_ns(const struct sim *sim)
+{
+    const struct sim_plan *plan = &sim->plan;
+    time_ns waits_ns = BOUND_ELECTIONS * plan->election_max_ms * NS_PER_MS;
+    time_ns trips_ns = 4000 * (plan->delay_us_max + plan->disk_us_max) * UINT64_C(1000);
+    return BOUND_NS_MIN + waits_ns + trips_ns + 4 * plan->proposal_ms * NS_PER_MS;
+}
+
+static void break_rest(struct sim *sim, struct sim_host *host)
+{
+    enum rest rest = (enum rest)prng_between(&sim->fault_prng, 0, REST_COUNT - 1);
+    for (uint32_t i = 0; i < sim->host_count; i++) {
+        if (sim->is_core[i] && (rest == REST_CUT_OFF || rest == REST_DEAF)) {
+            sim_network_cut(sim, i, host->number, true);
+            if (rest == REST_CUT_OFF) {
+                sim_network_cut(sim, host->number, i, true);
+            }
+        }
+    }
+    if (rest == REST_DOWN) {
+        sim_host_end(host, SIM_END_KILLED);
+        host->state = SIM_HOST_GONE;
+    } else if (rest == REST_PAUSED) {
+        host->paused_until_ns = TIME_NEVER;
+    }
+}
+
+static void heal_core(struct sim *sim, struct sim_host *host)
+{
+    sim_disk_clear_faults(&host->disk);
+    sim_disk_set_room(&host->disk, UINT64_MAX);
+    host->disk_slow_until_ns = 0;
+    host->disk_hung_until_ns = 0;
+    host->paused_until_ns = 0;
+    if (host->state == SIM_HOST_DOWN) {
+        sim_host_restart_at(host, sim_now(sim) + NS_PER_MS);
+    } else if (host->state == SIM_HOST_UP) {
+        sim_host_mark(host);
+        if (sim_event_is_waiting(&host->disk_event)) {
+            sim_schedule_advance(&sim->schedule, &host->disk_event, sim_now(sim) + NS_PER_MS);
+        }
+    }
+}
+
+/* Frames that waited for somebody who stood still. */
+static void hurry_packets(struct sim *sim)
+{
+    time_ns latest_ns = sim_now(sim) + sim->plan.delay_us_max * 1000;
+    for (struct sim_packet *packet = sim->packets; packet != NULL; packet = packet->next) {
+        if (packet->event.at_ns > latest_ns) {
+            sim_schedule_add(&sim->schedule, &packet->event, latest_ns);
+        }
+    }
+}
+
+void sim_liveness_begin(struct sim *sim)
+{
+    sim_faults_stop(sim);
+    sim->plan.loss = 0;
+    sim->plan.duplicate = 0;
+    sim->plan.late = 0;
+    memset(sim->cuts, 0, sizeof(sim->cuts));
+    for (uint32_t i = 0; i < SIM_HOSTS_MAX; i++) {
+        for (uint32_t j = 0; j < SIM_HOSTS_MAX; j++) {
+            sim->links[i][j].slow_until_ns = 0;
+            sim->links[i][j].clogged_until_ns = 0;
+            sim->links[i][j].last_ns = 0;
+        }
+    }
+    sim_atlas_choose_core(sim);
+    sim->phase = SIM_PHASE_LIVENESS;
+    uint64_t core = 0;
+    char names[SIM_HOSTS_MAX * QR_NAME_BYTES_MAX];
+    struct text text = text_of(names, sizeof(names));
+    for (uint32_t i = 0; i < sim->host_count; i++) {
+        core |= (uint64_t)sim->is_core[i] << i;
+        if (sim->is_core[i]) {
+            text_string(&text, " ");
+            text_string(&text, sim->hosts[i].name);
+            heal_core(sim, &sim->hosts[i]);
+        } else {
+            break_rest(sim, &sim->hosts[i]);
+        }
+    }
+    hurry_packets(sim);
+    sim_observe_words(sim, SIM_TRACE_PHASE, SIM_NOBODY, SIM_PHASE_LIVENESS, core,
+                      "liveness, the core is%s", names);
+    sim_clients_wake(sim, CLIENTS_MIN);
+}
+
+static void status_of(const struct sim_host *host, struct build_status *out)
+{
+    *out = (struct build_status){0};
+    if (host->node != NULL) {
+        host->build->status(host->node, out);
+    }
+}
+
+static bool knows_voter(const struct sim_host *host, uint64_t id)
+{
+    for (size_t i = 0; i < host->voters.count; i++) {
+        if (host->voters.ids[i] == id) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* One leader, of the core, and all of the core are voters that have answered. */
+static bool is_serving(const struct sim *sim)
+{
+    struct build_status first = {0};
+    for (uint32_t i = 0; i < sim->host_count; i++) {
+        const struct sim_host *host = &sim->hosts[i];
+        struct build_status now;
+        if (!sim->is_core[i]) {
+            continue;
+        }
+        status_of(host, &now);
+        if (!now.is_running || !now.has_leader || !knows_voter(host, host->id) ||
+            sim->answers[i] == 0 ||
+            (first.has_leader && (now.leader != first.leader || now.term != first.term))) {
+            return false;
+        }
+        first = now;
+    }
+    return true;
+}
+
+/* All of the core have applied all there is, and stand at one index with one digest. */
+static bool is_settled(const struct sim *sim)
+{
+    struct build_status first = {0};
+    uint64_t first_digest = 0;
+    for (uint32_t i = 0; i < sim->host_count; i++) {
+        const struct sim_host *host = &sim->hosts[i];
+        struct build_status now;
+        if (!sim->is_core[i]) {
+            continue;
+        }
+        status_of(host, &now);
+        if (!now.is_running || now.applied_index != now.last_index ||
+            now.commit_index != now.last_index) {
+            return false;
+        }
+        const struct qr_state_machine *machine = host->machine;
+        uint64_t digest = machine->digest == NULL ? 0 : machine->digest(machine->context);
+        if (first.is_running && (first.last_index != now.last_index || first_digest != digest)) {
+            return false;
+        }
+        first = now;
+        first_digest = digest;
+    }
+    return first.is_running;
+}
+
+static void describe(const struct sim *sim, struct text *text)
+{
+    for (uint32_t i = 0; i < sim->host_count; i++) {
+        const struct sim_host *host = &sim->hosts[i];
+        struct build_status now;
+        status_of(host, &now);
+        text_string(text, "; ");
+        text_string(text, host->name);
+        text_string(text, sim->is_core[i] ? "" : " (not of the core)");
+        if (host->node == NULL) {
+            text_string(text, " down");
+            continue;
+        }
+        text_string(text, now.role == BUILD_LEADER ? " leads term " : " in term ");
+        text_u64(text, now.term);
+        text_string(text, now.has_leader ? " with a leader" : " without a leader");
+        text_string(text, knows_voter(host, host->id) ? ", voter, last " : ", no voter, last ");
+        text_u64(text, now.last_index);
+        text_string(text, " commit ");
+        text_u64(text, now.commit_index);
+        text_string(text, " applied ");
+        text_u64(text, now.applied_index);
+        text_string(text, " answers ");
+        text_u64(text, sim->answers[i]);
+    }
+}
+
+static void too_late(struct sim *sim, const char *what)
+{
+    char states[QR_SIM_TEXT_BYTES_MAX / 2];
+    struct text text = text_of(states, sizeof(states));
+    describe(sim, &text);
+    sim_violate(sim, "liveness", "%s within %llu ms%s", what,
+                (unsigned long long)((sim_now(sim) - sim->step_began_ns) / NS_PER_MS), states);
+}
+
+bool sim_liveness_is_reached(struct sim *sim)
+{
+    time_ns passed_ns = sim_now(sim) - sim->step_began_ns;
+    switch (sim->step) {
+    case SIM_STEP_SERVING:
+        if (is_serving(sim)) {
+            sim->step = SIM_STEP_COMMITS;
+            sim->step_began_ns = sim_now(sim);
+        } else if (passed_ns > bound_ns(sim)) {
+            too_late(sim, "the core does not answer everywhere");
+        }
+        return false;
+    case SIM_STEP_COMMITS:
+        if (sim->apply.commit_count >= sim->plan.commits) {
+            sim->step = SIM_STEP_SETTLING;
+            sim->step_began_ns = sim_now(sim);
+        } else if (passed_ns > COMMITS_NS_MAX) {
+            too_late(sim, "there are not enough commits");
+        }
+        return false;
+    default:
+        if (is_settled(sim)) {
+            return true;
+        }
+        if (passed_ns > bound_ns(sim)) {
+            too_late(sim, "the core does not come to one state");
+        }
+        return false;
+    }
+}

@@ -1,0 +1,476 @@
+/* build.c: the node of release 0.1.0 behind the boundary of sim/build.h.
+ *
+ * Owns     the node, the disk it sees, and the room its frames are decoded in.
+ * Does not know what the node decides; it translates, and keeps nothing back.
+ * Threads  one.
+ *
+ * The release had no simulator, so this was written for it afterwards. It is compiled with
+ * the headers of 0.1.0, and changes only when sim/build.h does.
+ */
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "sim/build.h"
+
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/chunk.h"
+#include "node/internal.h"
+#include "quorate/error.h"
+#include "sim/past/0.1.0/build_disk.h"
+
+#define LINE_BYTES 2048
+
+struct build_node {
+    struct node *node;
+    const struct build_world *world;
+    struct allocator allocator;
+    struct disk_bridge disk;
+    struct log_sink log;
+    struct entry *entries;    /* WIRE_ENTRIES_MAX, of the frame that is being taken in */
+    struct build_part *parts; /* of the frame that is being handed out */
+    size_t part_capacity;
+};
+
+_Static_assert(BUILD_DETAIL_BYTES >= NODE_DETAIL_BYTES, "a detail fits");
+_Static_assert(BUILD_DETAIL_BYTES >= WIRE_REASON_BYTES_MAX, "a reason fits");
+_Static_assert(BUILD_HELLO_BYTES_MAX >= WIRE_HEAD_BYTES_MAX, "a hello fits");
+_Static_assert(BUILD_MEMBERS_MAX >= RAFT_MEMBERS_MAX, "all members fit");
+_Static_assert((int)BUILD_LEARNER == (int)RAFT_LEARNER, "roles are numbered alike");
+_Static_assert((int)BUILD_FOLLOWER == (int)RAFT_FOLLOWER, "roles are numbered alike");
+_Static_assert((int)BUILD_PRE_CANDIDATE == (int)RAFT_PRE_CANDIDATE, "roles are numbered alike");
+_Static_assert((int)BUILD_CANDIDATE == (int)RAFT_CANDIDATE, "roles are numbered alike");
+_Static_assert((int)BUILD_LEADER == (int)RAFT_LEADER, "roles are numbered alike");
+
+static struct node_time node_time_of(struct build_time time)
+{
+    return (struct node_time){.now_ns = time.now_ns, .wall_ns = time.wall_ns};
+}
+
+/* The frame's parts in the boundary's shape, valid until the next; false: memory ran out. */
+static bool lay_out(struct build_node *self, const struct wire_frame *frame)
+{
+    void *parts = self->parts;
+    int status = allocate_grow(&self->allocator, &parts, &self->part_capacity, frame->part_count,
+                               WIRE_ENTRIES_MAX + 1, sizeof(*self->parts));
+    self->parts = parts;
+    if (status != 0) {
+        return false;
+    }
+    for (size_t i = 0; i < frame->part_count; i++) {
+        /* Written from, never to. */
+        memcpy(&self->parts[i].data, &frame->parts[i].data, sizeof(self->parts[i].data));
+        self->parts[i].size_bytes = frame->parts[i].size_bytes;
+    }
+    return true;
+}
+
+static bool on_send(void *context, node_id to, struct wire_frame *frame)
+{
+    struct build_node *self = context;
+    bool is_sent = lay_out(self, frame) &&
+                   self->world->send(self->world->context, to, self->parts, frame->part_count);
+    wire_frame_free(frame);
+    return is_sent;
+}
+
+static void on_members(void *context, const struct raft_configuration *configuration)
+{
+    const struct build_node *self = context;
+    struct build_member members[RAFT_MEMBERS_MAX];
+    ASSERT(configuration->count <= RAFT_MEMBERS_MAX);
+    for (size_t i = 0; i < configuration->count; i++) {
+        const struct raft_member *member = &configuration->members[i];
+        members[i] = (struct build_member){
+            .id = member->id,
+            .address = member->address,
+            .is_voter = (member->roles & (RAFT_VOTER | RAFT_VOTER_OUTGOING)) != 0,
+        };
+    }
+    self->world->members(self->world->context, members, configuration->count);
+}
+
+static void on_dial_seed(void *context, const char *address)
+{
+    const struct build_node *self = context;
+    self->world->dial_seed(self->world->context, address);
+}
+
+static void on_send_seed(void *context, struct wire_frame *frame)
+{
+    struct build_node *self = context;
+    if (lay_out(self, frame)) {
+        self->world->send_seed(self->world->context, self->parts, frame->part_count);
+    }
+    wire_frame_free(frame);
+}
+
+static void on_reply(void *context, uint64_t connection, struct wire_frame *frame)
+{
+    struct build_node *self = context;
+    if (lay_out(self, frame)) {
+        self->world->reply(self->world->context, connection, self->parts, frame->part_count);
+    }
+    wire_frame_free(frame);
+}
+
+static void on_apply(void *context, const struct qr_entry *entries, size_t count)
+{
+    const struct build_node *self = context;
+    self->world->apply(self->world->context, entries, count);
+}
+
+static uint64_t on_wake_at(void *context)
+{
+    const struct build_node *self = context;
+    return self->world->wake_at == NULL ? 0 : self->world->wake_at(self->world->context);
+}
+
+static void on_proposal_done(void *context, uint64_t token, int status, raft_index index,
+                             const struct qr_result *result)
+{
+    const struct build_node *self = context;
+    self->world->proposal_done(self->world->context, token, status, index, result);
+}
+
+static void on_read_done(void *context, uint64_t token, int status, raft_index index)
+{
+    const struct build_node *self = context;
+    self->world->read_done(self->world->context, token, status, index);
+}
+
+/* Whoever wants to know asks for the status after each turn. */
+static void on_changed(void *context)
+{
+    (void)context;
+}
+
+static void on_failed(void *context, int status, const char *reason)
+{
+    const struct build_node *self = context;
+    self->world->failed(self->world->context, status, reason);
+}
+
+static void on_log(void *context, const struct log_event *event)
+{
+    const struct build_node *self = context;
+    if (self->world->is_log_wanted) {
+        char line[LINE_BYTES];
+        struct text text = text_of(line, sizeof(line));
+        log_event_text(event, &text);
+        self->world->log(self->world->context, (int)event->level, line);
+    }
+}
+
+static struct node_options node_options_of(struct build_node *self,
+                                           const struct build_options *options)
+{
+    return (struct node_options){
+        .allocator = &self->allocator,
+        .disk = &self->disk.disk,
+        .log = &self->log,
+        .io = {.context = self,
+               .send = on_send,
+               .members = on_members,
+               .dial_seed = on_dial_seed,
+               .send_seed = on_send_seed,
+               .reply = on_reply,
+               .apply = on_apply,
+               .wake_at = on_wake_at,
+               .proposal_done = on_proposal_done,
+               .read_done = on_read_done,
+               .changed = on_changed,
+               .failed = on_failed},
+        .name = options->name,
+        .address = options->address,
+        .meta = "",
+        .join = options->join,
+        .is_bootstrap = options->is_bootstrap,
+        .fresh_node_id = options->fresh_node_id,
+        .fresh_cluster_id = {options->fresh_cluster_id.high, options->fresh_cluster_id.low},
+        .seed = options->seed,
+        .election_timeout_min_ns = options->election_timeout_min_ns,
+        .election_timeout_max_ns = options->election_timeout_max_ns,
+        .heartbeat_interval_ns = options->heartbeat_interval_ns,
+        .proposal_timeout_ns = options->proposal_timeout_ns,
+        .message_bytes_max = options->message_bytes_max,
+        .inflight_bytes_max = options->inflight_bytes_max,
+        .cache_bytes_max = options->cache_bytes_max,
+        .segment_bytes = options->segment_bytes,
+        .pending_max = options->pending_max,
+    };
+}
+
+static void free_node(struct build_node *self)
+{
+    if (self == NULL) {
+        return;
+    }
+    struct allocator allocator = self->allocator;
+    node_free(self->node);
+    disk_bridge_deinit(&self->disk);
+    release(&allocator, self->parts, self->part_capacity * sizeof(*self->parts));
+    release(&allocator, self->entries, WIRE_ENTRIES_MAX * sizeof(*self->entries));
+    release(&allocator, self, sizeof(*self));
+}
+
+static int open_node(const struct build_options *options, struct build_time time,
+                     struct build_node **out, char *detail)
+{
+    const struct build_world *world = options->world;
+    struct allocator allocator = {world->context, world->allocate, world->release};
+    struct build_node *self = allocate_zeroed(&allocator, sizeof(*self));
+    if (self == NULL) {
+        return QR_ERR_NO_MEMORY;
+    }
+    self->world = world;
+    self->allocator = allocator;
+    self->log = (struct log_sink){.context = self, .level_min = LOG_DEBUG, .write = on_log};
+    int status = disk_bridge_init(&self->disk, options->disk, &self->allocator);
+    if (status == 0) {
+        self->entries = allocate(&allocator, WIRE_ENTRIES_MAX * sizeof(*self->entries));
+        status = self->entries == NULL ? QR_ERR_NO_MEMORY : 0;
+    }
+    if (status == 0) {
+        struct node_options translated = node_options_of(self, options);
+        status = node_open(&translated, node_time_of(time), &self->node, detail);
+    }
+    if (status != 0) {
+        free_node(self);
+        return status;
+    }
+    *out = self;
+    return 0;
+}
+
+static void stop_node(struct build_node *self)
+{
+    node_stop(self->node);
+}
+
+static bool node_has_settled(struct build_node *self)
+{
+    return node_settle(self->node);
+}
+
+static bool node_has_ended(const struct build_node *self)
+{
+    return node_is_idle(self->node);
+}
+
+static int propose(struct build_node *self, struct qr_id id, const void *command,
+                   size_t command_bytes, const void *payload, size_t payload_bytes, uint64_t token,
+                   struct build_time time)
+{
+    struct node_proposal proposal = {
+        .id = {id.high, id.low},
+        .command = command,
+        .command_bytes = command_bytes,
+        .payload = payload,
+        .payload_bytes = payload_bytes,
+    };
+    return node_propose(self->node, &proposal, token, node_time_of(time));
+}
+
+static int read_barrier(struct build_node *self, uint64_t token, struct build_time time)
+{
+    return node_read(self->node, token, node_time_of(time));
+}
+
+/* Write a message that has no entries, as one frame; 0: memory ran out. */
+static size_t write_frame(const struct build_node *self, const struct wire_message *message,
+                          uint8_t *out)
+{
+    struct wire_frame *frame = wire_encode(&self->allocator, message);
+    if (frame == NULL) {
+        return 0;
+    }
+    size_t used = 0;
+    ASSERT(frame->frame_bytes <= BUILD_HELLO_BYTES_MAX);
+    for (size_t i = 0; i < frame->part_count; i++) {
+        memcpy(out + used, frame->parts[i].data, frame->parts[i].size_bytes);
+        used += frame->parts[i].size_bytes;
+    }
+    ASSERT(used == frame->frame_bytes);
+    wire_frame_free(frame);
+    return used;
+}
+
+/* Take in one whole frame: the message's entries lie in *chunk, which the caller drops. */
+static int decode(struct build_node *self, const uint8_t *frame, size_t frame_bytes,
+                  struct chunk **chunk, struct wire_message *message)
+{
+    size_t length = 0;
+    bool is_whole = frame_bytes <= UINT32_MAX &&
+                    wire_frame_length(frame, frame_bytes, frame_bytes, &length) == 0 &&
+                    length == frame_bytes;
+    if (!is_whole) {
+        return QR_ERR_MALFORMED;
+    }
+    struct chunk *copy = chunk_new(&self->allocator, (uint32_t)frame_bytes);
+    if (copy == NULL) {
+        return QR_ERR_NO_MEMORY;
+    }
+    memcpy(copy->data, frame, frame_bytes);
+    copy->used_bytes = (uint32_t)frame_bytes;
+    int status = wire_decode(copy, copy->data, frame_bytes, self->entries, message);
+    if (status != 0) {
+        chunk_drop(copy);
+        return status;
+    }
+    *chunk = copy;
+    return 0;
+}
+
+/* The same for a message of one type, which has no entries. */
+static int decode_type(struct build_node *self, const uint8_t *frame, size_t frame_bytes,
+                       enum wire_message_type type, struct wire_message *message)
+{
+    struct chunk *chunk = NULL;
+    int status = decode(self, frame, frame_bytes, &chunk, message);
+    chunk_drop(chunk);
+    return status == 0 && message->type != type ? QR_ERR_MALFORMED : status;
+}
+
+static size_t hello(struct build_node *self, bool has_expected, uint64_t expected, uint8_t *out)
+{
+    struct wire_message message = {.type = WIRE_HELLO};
+    node_hello(self->node, has_expected, expected, &message.hello);
+    return write_frame(self, &message, out);
+}
+
+static int hello_check(struct build_node *self, const uint8_t *frame, size_t frame_bytes,
+                       uint8_t *response, size_t *response_bytes, uint64_t *from)
+{
+    struct wire_message message;
+    *response_bytes = 0; /* who does not speak the protocol is not answered */
+    *from = 0;
+    int status = decode_type(self, frame, frame_bytes, WIRE_HELLO, &message);
+    if (status != 0) {
+        return status;
+    }
+    struct wire_message answer = {.type = WIRE_HELLO_RESPONSE};
+    status = node_hello_check(self->node, &message.hello, &answer.hello_response);
+    *from = message.hello.from;
+    *response_bytes = write_frame(self, &answer, response);
+    return status == 0 && *response_bytes == 0 ? QR_ERR_NO_MEMORY : status;
+}
+
+static int hello_response_check(struct build_node *self, const uint8_t *response,
+                                size_t response_bytes, bool has_expected, uint64_t expected,
+                                char *reason)
+{
+    struct wire_message message;
+    const char *said = "the answer to the hello does not decode";
+    int status = decode_type(self, response, response_bytes, WIRE_HELLO_RESPONSE, &message);
+    if (status == 0) {
+        status = node_hello_response_check(self->node, &message.hello_response, has_expected,
+                                           expected, &said);
+    }
+    struct text text = text_of(reason, BUILD_DETAIL_BYTES);
+    text_string(&text, said);
+    return status;
+}
+
+static int receive(struct build_node *self, uint64_t from, uint64_t connection,
+                   const uint8_t *frame, size_t frame_bytes, struct build_time time)
+{
+    struct chunk *chunk = NULL;
+    struct wire_message message;
+    int status = decode(self, frame, frame_bytes, &chunk, &message);
+    if (status == 0) {
+        node_receive(self->node, from, connection, &message, node_time_of(time));
+        chunk_drop(chunk);
+    }
+    return status;
+}
+
+static void seed_ready(struct build_node *self, struct build_time time)
+{
+    node_seed_ready(self->node, node_time_of(time));
+}
+
+static int seed_receive(struct build_node *self, const uint8_t *frame, size_t frame_bytes,
+                        struct build_time time)
+{
+    struct chunk *chunk = NULL;
+    struct wire_message message;
+    int status = decode(self, frame, frame_bytes, &chunk, &message);
+    if (status == 0) {
+        node_seed_receive(self->node, &message, node_time_of(time));
+        chunk_drop(chunk);
+    }
+    return status;
+}
+
+static void seed_closed(struct build_node *self, const char *reason, struct build_time time)
+{
+    node_seed_closed(self->node, reason, node_time_of(time));
+}
+
+static void applied(struct build_node *self, int status, const struct qr_result *results,
+                    struct build_time time)
+{
+    node_applied(self->node, status, results, node_time_of(time));
+}
+
+static void turn(struct build_node *self, struct build_time time)
+{
+    node_turn(self->node, node_time_of(time));
+}
+
+static uint64_t deadline(const struct build_node *self)
+{
+    _Static_assert(TIME_NEVER == UINT64_MAX, "never is said alike");
+    return node_deadline(self->node);
+}
+
+/* As node_term_at() of later releases. */
+static bool term_at(const struct build_node *self, uint64_t index, uint64_t *term)
+{
+    return self->node->raft != NULL && raft_term_at(self->node->raft, index, term);
+}
+
+static void status_of(const struct build_node *self, struct build_status *out)
+{
+    struct node_status now;
+    raft_term term;
+    node_status(self->node, &now);
+    *out = (struct build_status){
+        .role = (enum build_role)now.raft.role,
+        /* Where there is a machine, it knows the end of its log. */
+        .is_running = !now.is_stopped && term_at(self, now.raft.last_index, &term),
+        .is_stopped = now.is_stopped,
+        .has_leader = now.raft.has_leader,
+        .is_voter = raft_configuration_is_voter(node_configuration(self->node), now.id),
+        .id = now.id,
+        .term = now.raft.term,
+        .leader = now.raft.leader,
+        .last_index = now.raft.last_index,
+        .durable_index = now.raft.durable_index,
+        .commit_index = now.raft.commit_index,
+        .applied_index = now.raft.applied_index,
+    };
+}
+
+const struct build BUILD_NAME = {
+    .version = BUILD_VERSION,
+    .open = open_node,
+    .stop = stop_node,
+    .settle = node_has_settled,
+    .is_idle = node_has_ended,
+    .free = free_node,
+    .propose = propose,
+    .read = read_barrier,
+    .hello = hello,
+    .hello_check = hello_check,
+    .hello_response_check = hello_response_check,
+    .receive = receive,
+    .seed_ready = seed_ready,
+    .seed_receive = seed_receive,
+    .seed_closed = seed_closed,
+    .applied = applied,
+    .turn = turn,
+    .deadline = deadline,
+    .status = status_of,
+    .term_at = term_at,
+};

@@ -1,0 +1,84 @@
+/* replica.c: a node's state machine, and what every replica must agree on. */
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <string.h>
+
+#include "base/assert.h"
+#include "quorate/error.h"
+#include "sim/internal.h"
+#include "sim/observe.h"
+
+#define COMPARED_RESULTS 8 /* of so many entries, one's result is asked for everywhere */
+
+bool sim_replica_open(struct sim_host *host)
+{
+    struct sim *sim = host->sim;
+    const struct qr_state_machine *machine = sim->subject->open(sim->subject->context);
+    host->machine = machine;
+    if (machine == NULL) {
+        sim_refuse(sim, QR_ERR_NO_MEMORY, "the subject made no replica");
+        return false;
+    }
+    if (machine->size_bytes != sizeof(*machine) || machine->apply == NULL) {
+        sim_refuse(sim, QR_ERR_INVALID,
+                   "the subject's state machine has no apply, or its size_bytes is not that of "
+                   "this version");
+        return false;
+    }
+    return true;
+}
+
+void sim_replica_close(struct sim_host *host)
+{
+    const struct qr_sim_subject *subject = host->sim->subject;
+    if (host->machine != NULL) {
+        subject->close(subject->context, host->machine);
+        host->machine = NULL;
+    }
+}
+
+static bool is_compared(const struct qr_entry *entry)
+{
+    return entry->index % COMPARED_RESULTS == 0;
+}
+
+static void check_replica(struct sim_host *host, const struct qr_entry *entries, size_t count)
+{
+    struct sim *sim = host->sim;
+    const struct qr_state_machine *machine = host->machine;
+    for (size_t i = 0; i < count; i++) {
+        if (is_compared(&entries[i])) {
+            check_apply_result(&sim->apply, host->number, entries[i].index, &sim->results[i],
+                               sim_now(sim), &sim->failure);
+        }
+    }
+    uint64_t digest = machine->digest == NULL ? 0 : machine->digest(machine->context);
+    check_apply_digest(&sim->apply, host->number, host->applied_index, digest, sim_now(sim),
+                       &sim->failure);
+    sim_observe(sim, SIM_TRACE_APPLY, host->number, host->applied_index, digest, NULL);
+    if (sim->subject->check != NULL) {
+        const char *broken = sim->subject->check(sim->subject->context, machine);
+        if (broken != NULL) {
+            sim_violate(sim, "subject", "n%u at index %llu: %s", host->number + 1,
+                        (unsigned long long)host->applied_index, broken);
+        }
+    }
+}
+
+void sim_replica_apply(struct sim_host *host, const struct qr_entry *entries, size_t count)
+{
+    struct sim *sim = host->sim;
+    ASSERT(count >= 1 && count <= SIM_APPLY_ENTRIES_MAX);
+    for (size_t i = 0; i < count; i++) {
+        check_apply_entry(&sim->apply, host->number, host->applied_index, &entries[i], sim_now(sim),
+                          &sim->failure);
+        host->applied_index = entries[i].index;
+        sim->asked[i] = entries[i];
+        sim->asked[i].wants_result = entries[i].wants_result || is_compared(&entries[i]);
+    }
+    memset(sim->results, 0, count * sizeof(sim->results[0]));
+    int status = host->machine->apply(host->machine->context, sim->asked, count, sim->results);
+    if (status == 0) {
+        check_replica(host, entries, count);
+    }
+    host->build->applied(host->node, status, sim->results, sim_host_time(host));
+}

@@ -1,0 +1,149 @@
+/* mutant.h: bugs that are seeded on purpose, to prove that the tests find them.
+ *
+ * Owns     the table of all mutants, and which one lives. Only a build with -DMUTANTS=1
+ *          (`tools/build.sh mutants`) holds any of them. In every other build MUTANT() is
+ *          false at compile time, and neither the branch nor a word of the table is left.
+ * Threads  mutant_choose() before any other thread begins.
+ *
+ * A mutant is one condition at the branch that obeys the rule it breaks, such as somebody
+ * might write who does not know the rule: see CONTRIBUTING.md, Seeded bugs.
+ */
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef BASE_MUTANT_H
+#define BASE_MUTANT_H
+
+#include "base/types.h"
+
+/* X(NAME, "name-in-words", "what it does wrong", "the rule it breaks") */
+/* clang-format off */
+#define MUTANT_MAP(X)                                                                              \
+    X(ACK_BEFORE_SYNC, "ack-before-sync",                                                          \
+      "a follower acknowledges entries that its disk does not have yet", "Raft fig. 2")            \
+    X(OWN_COPY_UNSYNCED, "own-copy-unsynced",                                                      \
+      "a leader counts its own copy before its save is done", "diss. §10.2.1")                     \
+    X(VOTE_BEFORE_DURABLE, "vote-before-durable",                                                  \
+      "a vote is sent while it is being saved", "Raft fig. 2")                                     \
+    X(VOTE_FORGOTTEN, "vote-forgotten",                                                            \
+      "a restart remembers the term and not the vote", "Raft fig. 2")                              \
+    X(VOTE_UNSYNCED, "vote-unsynced",                                                              \
+      "a save without entries is written and not synced", "Raft fig. 2")                           \
+    X(VOTE_TWICE, "vote-twice",                                                                    \
+      "a second candidate of a term gets a vote too", "Raft §5.2")                                 \
+    X(VOTE_FOR_SHORTER, "vote-for-shorter",                                                        \
+      "a shorter log gets the vote if its last term is as late", "Raft §5.4.1")                    \
+    X(VOTE_BY_LENGTH, "vote-by-length",                                                            \
+      "the length of the log counts before its last term", "Raft §5.4.1")                          \
+    X(VOTE_OF_OLD_TERM, "vote-of-old-term",                                                        \
+      "an answer to an earlier campaign counts in this one", "Raft §5.2")                          \
+    X(VOTE_FROM_PRE_VOTE, "vote-from-pre-vote",                                                    \
+      "a late answer to the pre-vote counts as a vote", "diss. §9.6")                              \
+    X(QUORUM_OF_HALF, "quorum-of-half",                                                            \
+      "half of an even number of voters is a majority", "Raft §5.2")                               \
+    X(COMMIT_OLD_TERM, "commit-old-term",                                                          \
+      "an entry of an earlier term is committed by counting copies", "Raft §5.4.2")                \
+    X(COMMIT_BEYOND_SENT, "commit-beyond-sent",                                                    \
+      "a follower commits up to its last entry, not the last one sent", "Raft fig. 2")             \
+    X(COMMIT_GOES_BACK, "commit-goes-back",                                                        \
+      "a follower takes over a lower commit index from a late message", "Raft fig. 2")             \
+    X(STALE_APPEND_TRUNCATES, "stale-append-truncates",                                            \
+      "a message removes what lies behind its entries, without a conflict", "Raft §5.3")           \
+    X(CONFLICT_UNNOTICED, "conflict-unnoticed",                                                    \
+      "an entry of another term at an index is taken for the one sent", "Raft §5.3")               \
+    X(PREV_TERM_UNCHECKED, "prev-term-unchecked",                                                  \
+      "entries are taken behind an entry of another term", "Raft §5.3")                            \
+    X(MATCH_UNVERIFIED, "match-unverified",                                                        \
+      "a follower acknowledges all that it has, not what was compared", "Raft §5.3")               \
+    X(VERIFIED_KEPT, "verified-kept",                                                              \
+      "what was compared with one leader counts for the next one", "Raft §5.3")                    \
+    X(REPLACED_SAVE_COUNTS, "replaced-save-counts",                                                \
+      "a save of entries that were replaced meanwhile makes the new ones durable", "raft.h")       \
+    X(READ_WITHOUT_ROUND, "read-without-round",                                                    \
+      "a leader confirms a read without asking a majority", "diss. §6.4")                          \
+    X(READ_ROUND_REUSED, "read-round-reused",                                                      \
+      "a read joins a round that began before it", "diss. §6.4")                                   \
+    X(READ_BEFORE_OWN_COMMIT, "read-before-own-commit",                                            \
+      "a leader reads at a commit index of an earlier term", "diss. §6.4")                         \
+    X(READ_ANSWER_REUSED, "read-answer-reused",                                                    \
+      "an answer to an earlier question confirms a later read", "diss. §6.4")                      \
+    X(READ_BEFORE_APPLIED, "read-before-applied",                                                  \
+      "a confirmed read does not wait for the state machine", "diss. §6.4")                        \
+    X(APPLY_BEFORE_DURABLE, "apply-before-durable",                                                \
+      "what is committed elsewhere is applied before it is durable here", "architecture.md")       \
+    X(APPLY_SKIPS_BORDER, "apply-skips-border",                                                    \
+      "an entry is skipped between those read back and those in memory", "Raft fig. 3")            \
+    X(LOG_TIME_GOES_BACK, "log-time-goes-back",                                                    \
+      "an entry is stamped by the wall clock alone", "architecture.md")                            \
+    X(DAMAGE_IS_CUT, "damage-is-cut",                                                              \
+      "damage in the middle of the log is cut like a torn tail", "wal-format.md")                  \
+    X(FAILED_SYNC_IGNORED, "failed-sync-ignored",                                                  \
+      "the log goes on after a write or sync that failed", "wal.h")                                \
+    X(STALE_TAIL_TAKEN, "stale-tail-taken",                                                        \
+      "stale batches behind a cut tail are taken for new ones", "wal-format.md")                   \
+    X(SYNCED_TOO_FAR, "synced-too-far",                                                            \
+      "a batch notes as synced what is still being written", "wal-format.md")                      \
+    X(REPLACED_TERMS_KEPT, "replaced-terms-kept",                                                  \
+      "recovery keeps the terms of entries that were replaced", "wal-format.md")                   \
+    X(REPLACED_TAIL_KEPT, "replaced-tail-kept",                                                    \
+      "recovery keeps what stood behind entries that were replaced", "wal-format.md")              \
+    X(RECORD_UNCHECKED, "record-unchecked",                                                        \
+      "a record is taken whatever its checksum says", "wal-format.md")                             \
+    X(RENAME_UNSYNCED, "rename-unsynced",                                                          \
+      "a file is replaced without syncing the directory", "disk.h")                                \
+    X(IDENTITY_UNSYNCED, "identity-unsynced",                                                      \
+      "a file is renamed before its content is synced", "disk.h")                                  \
+    X(SYNC_RETRIED, "sync-retried",                                                                \
+      "a failed sync of a file is tried again, and then believed", "disk.h")                       \
+    X(IDENTITY_BEFORE_LOG, "identity-before-log",                                                  \
+      "the identity says that the log is in use before it is", "architecture.md")                  \
+    X(FORWARD_TWICE, "forward-twice",                                                              \
+      "a repeated frame of forwarded proposals is appended again", "propose.c")                    \
+    X(FORWARD_OF_OLD_TERM, "forward-of-old-term",                                                  \
+      "a leader appends proposals that were meant for an earlier one", "propose.c")                \
+    X(FORWARD_REFUSED_ANEW, "forward-refused-anew",                                                \
+      "a restarted node refuses what it appended before", "propose.c")                             \
+    X(REFUSAL_OF_OLD_TERM, "refusal-of-old-term",                                                  \
+      "an earlier leader's refusal counts for the sending to the next", "propose.c")               \
+    X(SUPERSEDED_TOO_EARLY, "superseded-too-early",                                                \
+      "a proposal is given up as soon as the term is over", "propose.c")                           \
+    X(TIMEOUT_IS_REFUSAL, "timeout-is-refusal",                                                    \
+      "a proposal that went to a leader is refused for want of one", "error.h")                    \
+    X(DONE_WHEN_APPENDED, "done-when-appended",                                                    \
+      "a proposal is acknowledged when the leader has appended it", "Raft §5.3")                   \
+    X(EXPIRY_WHERE_ASKED, "expiry-where-asked",                                                    \
+      "log time moves only on the replica that owes the client an answer", "state_machine.h")      \
+    X(LOG_TIME_BY_BATCH, "log-time-by-batch",                                                      \
+      "log time is set once for all entries that are applied together", "state_machine.h")
+/* clang-format on */
+
+enum mutant {
+    MUTANT_NONE,
+#define X(name, words, breaks, rule) MUTANT_##name,
+    MUTANT_MAP(X)
+#undef X
+        MUTANT_END,
+};
+
+#ifdef MUTANTS
+
+extern enum mutant mutant_active;
+
+/* Whether the chosen mutant is the one of this name. */
+#define MUTANT(name) __builtin_expect(mutant_active == MUTANT_##name, 0)
+
+struct mutant_line {
+    const char *name;
+    const char *breaks;
+    const char *rule;
+};
+
+/* Let the mutant of this name live, and no other. 0 or QR_ERR_NOT_FOUND. */
+NODISCARD int mutant_choose(const char *name);
+
+/* The line of the table at this place, from 0; NULL behind the last. */
+const struct mutant_line *mutant_at(size_t index);
+
+#else
+#define MUTANT(name) (MUTANT_##name == MUTANT_NONE)
+#endif
+
+#endif

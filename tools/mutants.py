@@ -1,0 +1,115 @@
+#!/usr/bin/env python3
+# mutants.py: runs what tools/mutants.sh built, once for each seeded bug, and prints a table.
+#
+# What runs one is the simulator's own command line (`quorate sim --mutant NAME --json`), or with
+# --tests each unit and scenario test of the pure rooms, with the bug named in QUORATE_MUTANT.
+# SPDX-License-Identifier: Apache-2.0
+import argparse
+import concurrent.futures
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import time
+
+BUILD = pathlib.Path("build/mutants")
+PROGRAM = BUILD / "quorate"
+ROOMS = ("base_", "raft_", "wire_", "wal_", "node_", "kv_", "engine_")
+TEST_SECONDS_MAX = 120
+COLUMNS = (24, 44, 8, 8)
+
+
+def run(command, **more):
+    return subprocess.run(command, capture_output=True, text=True, errors="replace", **more)
+
+
+def listed():
+    """Return the names of all, from the program itself."""
+    lines = run([str(PROGRAM), "sim", "--list-mutants"], check=True).stdout.splitlines()
+    return [line.split()[0] for line in lines]
+
+
+def simulate(name, options):
+    """Return (what caught it or None, seeds, complaint)."""
+    command = [str(PROGRAM), "sim", "--first-seed", "1", "--seeds", str(options.seeds),
+               "--until-failure", "--json"]
+    done = run(command + (["--mutant", name] if name else []))
+    try:
+        report = json.loads(done.stdout)
+        if report.get("failed_seed") is None:
+            return None, report["seeds_run"], None
+        return report.get("checker") or "?", report["failed_seed"], None
+    except (ValueError, KeyError, AttributeError):
+        said = (done.stderr.strip() or done.stdout.strip()).splitlines()
+        return None, 0, f"exit code {done.returncode}, no report: {said[-1] if said else ''}"
+
+
+def tests():
+    found = json.loads(run(["meson", "introspect", "--tests", str(BUILD)], check=True).stdout)
+    for test in found:
+        is_scenario = "quorate:scenario" in test["suite"]
+        if is_scenario or ("quorate:unit" in test["suite"] and test["name"].startswith(ROOMS)):
+            yield test["name"], test["cmd"]
+
+
+def fails(command, environment):
+    try:
+        return run(command, env=environment, timeout=TEST_SECONDS_MAX).returncode != 0
+    except subprocess.TimeoutExpired:
+        return True
+
+
+def test(name, options):
+    """Return (the tests that failed or None, how many failed, complaint)."""
+    environment = dict(os.environ)
+    environment.pop("QUORATE_MUTANT", None)
+    if name:
+        environment["QUORATE_MUTANT"] = name
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        runs = [(test, pool.submit(fails, command, environment)) for test, command in tests()]
+        failed = [test for test, run in runs if run.result()]
+    caught = None
+    if failed:
+        caught = ", ".join(failed[:2]) + (", …" if len(failed) > 2 else "")
+    return caught, len(failed), None
+
+
+def print_row(*cells):
+    print("  ".join(f"{str(cell):{width}}" for cell, width in zip(cells, COLUMNS)).rstrip(),
+          flush=True)
+
+
+def parse():
+    parser = argparse.ArgumentParser(prog="mutants.sh")
+    parser.add_argument("--tests", action="store_true")
+    parser.add_argument("--seeds", type=int, default=1000)
+    parser.add_argument("names", nargs="*", metavar="NAME")
+    return parser.parse_args()
+
+
+def main():
+    options = parse()
+    known = listed()
+    for name in options.names:
+        if name not in known:
+            sys.exit(f"mutants.sh: there is no mutant {name}; there are: {' '.join(known)}")
+    try_one = test if options.tests else simulate
+    print_row("mutant", "caught by", "tests" if options.tests else "seeds", "seconds")
+    passed = failed = 0
+    # Without any: what failed then would prove nothing.
+    for name in [None, *(options.names or known)]:
+        began = time.monotonic()
+        caught, count, complaint = try_one(name, options)
+        seconds = f"{time.monotonic() - began:.1f}"
+        print_row(name or "(none)", caught or "-", count, seconds)
+        is_right = complaint is None and (caught is not None) == (name is not None)
+        if not is_right:
+            reason = complaint or ("not caught" if name else "fails without any mutant")
+            print(f"failed: {name or '(none)'}: {reason}")
+        passed, failed = passed + is_right, failed + (not is_right)
+    print(f"{passed} passed, {failed} failed")
+    sys.exit(0 if failed == 0 else 1)
+
+
+main()

@@ -1,0 +1,42 @@
+#!/bin/bash
+# sim_builds.sh: shows that a seed of the simulator gives the same run in every build.
+#
+# usage: sim_builds.sh SEEDS KIND...     as in: sim_builds.sh 20 release clang asan
+#
+# Runs seeds 1 to SEEDS with the program of each build folder and compares the trace hashes with
+# those of the first. The last line is `N passed, N failed`, one for each seed and further build.
+# SPDX-License-Identifier: Apache-2.0
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+seeds=${1:?usage: sim_builds.sh SEEDS KIND...}
+shift
+
+# Prints `SEED HASH` for each seed.
+hashes() {
+    local seed
+    for ((seed = 1; seed <= seeds; seed++)); do
+        echo "$seed $("build/$1/quorate" sim --seed "$seed" 2>&1 | tail -n 1)"
+    done
+}
+
+first=$1
+shift
+tools/build.sh "$first" quorate >/dev/null
+expected=$(hashes "$first")
+passed=0
+failed=0
+for kind in "$@"; do
+    tools/build.sh "$kind" quorate >/dev/null
+    found=$(hashes "$kind")
+    while read -r line; do
+        if grep -qxF "$line" <<<"$expected" && [[ $line == *"trace hash "* ]]; then
+            passed=$((passed + 1))
+        else
+            failed=$((failed + 1))
+            echo "build/$kind: seed $line; build/$first: $(grep "^${line%% *} " <<<"$expected")"
+        fi
+    done <<<"$found"
+done
+echo "$passed passed, $failed failed"
+[ $failed = 0 ]
