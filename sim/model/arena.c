@@ -63,7 +63,7 @@ static void head_release(void *context, void *memory, size_t size_bytes)
             return;
         }
     }
-    ASSERT(!"the arena remembers more sizes of released blocks");
+    ASSERT(false); /* ARENA_SIZES_MAX is too small for what a machine releases */
 }
 
 static struct arena_head *head_of(const struct arena *arena)
