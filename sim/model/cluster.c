@@ -127,6 +127,11 @@ static void list_changes(const struct cluster *cluster, const struct local_view 
     case MODEL_REMOVE_4:
         list_add(list, event_change(view->id, 4, false));
         return;
+    case MODEL_REMOVE_RIVAL:
+        if (view->id <= 2) {
+            list_add(list, event_change(view->id, 3U - view->id, false));
+        }
+        return;
     case MODEL_REMOVE_ANY:
         for (node_id id = 1; id <= cluster->world.configuration->node_count; id++) {
             list_add(list, event_change(view->id, id, false));
@@ -164,6 +169,21 @@ static void list_crashes(const struct local_view *view, struct event_list *list)
     }
 }
 
+/* What a passive node is spared. */
+static void list_faults(const struct cluster *cluster, const struct state *state,
+                        const struct local_view *view, struct event_list *list)
+{
+    if (view->can_time_out && is_left(cluster, state, MODEL_COUNTED_timeouts)) {
+        list_add(list, event_of(EVENT_TIMEOUT, view->id, 0));
+    }
+    if (view->can_lapse && is_left(cluster, state, MODEL_COUNTED_lapses)) {
+        list_add(list, event_of(EVENT_LAPSE, view->id, 0));
+    }
+    if (is_left(cluster, state, MODEL_COUNTED_crashes)) {
+        list_crashes(view, list);
+    }
+}
+
 static void list_node(const struct cluster *cluster, const struct state *state,
                       const struct local_view *view, struct event_list *list)
 {
@@ -176,14 +196,8 @@ static void list_node(const struct cluster *cluster, const struct state *state,
     for (uint32_t i = 0; i < view->fetch_count; i++) {
         list_add(list, event_of(EVENT_FETCHED, view->id, i));
     }
-    if (view->can_time_out && is_left(cluster, state, MODEL_COUNTED_timeouts)) {
-        list_add(list, event_of(EVENT_TIMEOUT, view->id, 0));
-    }
-    if (view->can_lapse && is_left(cluster, state, MODEL_COUNTED_lapses)) {
-        list_add(list, event_of(EVENT_LAPSE, view->id, 0));
-    }
-    if (is_left(cluster, state, MODEL_COUNTED_crashes)) {
-        list_crashes(view, list);
+    if ((cluster->world.configuration->passive >> (view->id - 1) & 1) == 0) {
+        list_faults(cluster, state, view, list);
     }
     list_requests(cluster, state, view, list);
 }

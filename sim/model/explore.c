@@ -258,6 +258,13 @@ static uint32_t settling_event(const struct explorer *explorer, const struct sta
     return UINT32_MAX;
 }
 
+/* Node 1 leads, and that is where to begin. */
+static bool is_unheard_start(const struct explorer *explorer, const struct state *state)
+{
+    return explorer->cluster.world.configuration->start == MODEL_START_UNHEARD &&
+           locals_at(&explorer->cluster.locals, state->locals[0])->view.role == RAFT_LEADER;
+}
+
 /* Let node 1 be elected, and everything settle. False when something is violated already. */
 static bool lead(struct explorer *explorer, struct state *state)
 {
@@ -271,10 +278,11 @@ static bool lead(struct explorer *explorer, struct state *state)
         if (cluster_next(&explorer->cluster, state, event, &next, &change) != CLUSTER_NEXT) {
             return false;
         }
-        step->keep = change.keep_first;
+        bool is_start = is_unheard_start(explorer, &next);
+        step->keep = is_start ? 0 : change.keep_first;
         cluster_keep(&change, step->keep, &next);
         *state = next;
-        event = settling_event(explorer, state);
+        event = is_start ? UINT32_MAX : settling_event(explorer, state);
     }
     return true;
 }
@@ -284,8 +292,9 @@ static void explore(struct explorer *explorer)
     struct cluster *cluster = &explorer->cluster;
     struct model_result *result = explorer->result;
     struct state state;
-    bool is_begun = cluster_first(cluster, &state) &&
-                    (!cluster->world.configuration->is_led || lead(explorer, &state));
+    bool is_begun =
+        cluster_first(cluster, &state) &&
+        (cluster->world.configuration->start == MODEL_START_FRESH || lead(explorer, &state));
     if (!is_begun) {
         result->end = world_is_violated(&cluster->world) ? MODEL_VIOLATED : MODEL_STOPPED_MEMORY;
         memcpy(result->violation, cluster->world.violation, sizeof(result->violation));

@@ -54,19 +54,35 @@ struct model_bounds {
 /* Changes that a leader may be asked for. */
 enum model_change {
     MODEL_NO_CHANGE,
-    MODEL_ADD_4,     /* node 4 becomes a voter, whatever it was */
-    MODEL_REMOVE_4,  /* and this one, one no longer */
-    MODEL_REMOVE_ANY /* each member in turn, the leader included */
+    MODEL_ADD_4,        /* node 4 becomes a voter, whatever it was */
+    MODEL_REMOVE_4,     /* and this one, one no longer */
+    MODEL_REMOVE_ANY,   /* each member in turn, the leader included */
+    MODEL_REMOVE_RIVAL, /* node 1 asks for the removal of 2, and node 2 for that of 1 */
 };
+
+/* X(NAME, "where the exploration begins") */
+#define MODEL_START_MAP(X)                                                                         \
+    X(MODEL_START_FRESH, "no leader yet")                                                          \
+    X(MODEL_START_LED, "node 1 leads and all is settled")                                          \
+    X(MODEL_START_UNHEARD, "node 1 leads and nobody has heard of it")
+
+enum model_start {
+#define X(name, text) name,
+    MODEL_START_MAP(X)
+#undef X
+};
+
+const char *model_start_text(enum model_start start);
 
 struct model_configuration {
     const char *name;
     const char *what; /* one line */
     unsigned node_count;
-    unsigned voters;    /* bit i: node i + 1 */
-    unsigned learners;  /* the others have empty disks and are no members */
-    unsigned alike;     /* nodes that may change places without changing anything */
-    bool is_led;        /* node 1 was elected and all is settled before anything is counted */
+    unsigned voters;   /* bit i: node i + 1 */
+    unsigned learners; /* the others have empty disks and are no members */
+    unsigned alike;    /* nodes that may change places without changing anything */
+    unsigned passive;  /* nodes whose clocks stand still, and that do not crash */
+    enum model_start start;
     bool saves_at_once; /* a save is durable before anything else happens on its node */
     bool has_turns;     /* any number of events on a node may come before one ready */
     enum model_change change;

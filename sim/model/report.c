@@ -14,19 +14,48 @@ const char *model_end_text(enum model_end end)
     return "?";
 }
 
+const char *model_start_text(enum model_start start)
+{
+    switch (start) {
+#define X(name, text)                                                                              \
+    case name:                                                                                     \
+        return text;
+        MODEL_START_MAP(X)
+#undef X
+    }
+    return "?";
+}
+
 static uint64_t per_second(uint64_t count, time_ns took_ns)
 {
     return took_ns == 0 ? 0 : (uint64_t)((double)count * (double)NS_PER_S / (double)took_ns);
 }
 
+/* A line for nodes of a kind, if there are any. */
+static void write_nodes(FILE *out, const char *name, unsigned nodes)
+{
+    if (nodes == 0) {
+        return;
+    }
+    fprintf(out, "  %-12s", name);
+    for (unsigned id = 1; id <= MODEL_NODES_MAX; id++) {
+        if ((nodes >> (id - 1) & 1) != 0) {
+            fprintf(out, " %u", id);
+        }
+    }
+    fputc('\n', out);
+}
+
 static void write_how(FILE *out, const struct model_configuration *configuration)
 {
     fprintf(out, "%s: %s\n", configuration->name, configuration->what);
-    fprintf(out, "  %-12s %s; %s; %s\n", "explored",
-            configuration->is_led ? "node 1 leads and all is settled" : "no leader yet",
+    fprintf(out, "  %-12s %s; %s; %s\n", "explored", model_start_text(configuration->start),
             configuration->saves_at_once ? "a save is durable at once" : "saves end at any time",
             configuration->has_turns ? "any number of events before a ready"
                                      : "a ready behind each event");
+    write_nodes(out, "voters", configuration->voters);
+    write_nodes(out, "learners", configuration->learners);
+    write_nodes(out, "passive", configuration->passive);
 }
 
 static void write_bounds(FILE *out, const struct model_configuration *configuration)
@@ -70,6 +99,18 @@ static void json_number(struct text *text, const char *key, uint64_t value)
     text_json_u64(text, value);
 }
 
+static void json_nodes(struct text *text, const char *key, unsigned nodes)
+{
+    text_json_key(text, key);
+    text_json_array_begin(text);
+    for (unsigned id = 1; id <= MODEL_NODES_MAX; id++) {
+        if ((nodes >> (id - 1) & 1) != 0) {
+            text_json_u64(text, id);
+        }
+    }
+    text_json_array_end(text);
+}
+
 static void json_bool(struct text *text, const char *key, bool value)
 {
     text_json_key(text, key);
@@ -89,7 +130,10 @@ void model_report_json(struct text *text, const struct model_configuration *conf
     json_string(text, "configuration", configuration->name);
     json_string(text, "what", configuration->what);
     json_number(text, "nodes", configuration->node_count);
-    json_bool(text, "is_led", configuration->is_led);
+    json_nodes(text, "voters", configuration->voters);
+    json_nodes(text, "learners", configuration->learners);
+    json_nodes(text, "passive", configuration->passive);
+    json_string(text, "start", model_start_text(configuration->start));
     json_bool(text, "saves_at_once", configuration->saves_at_once);
     json_bool(text, "has_turns", configuration->has_turns);
     text_json_key(text, "bounds");
