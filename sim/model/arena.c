@@ -55,15 +55,15 @@ static void head_release(void *context, void *memory, size_t size_bytes)
     ASSERT(size_bytes <= RELEASE_BYTES_MAX);
     memset(memory, 0, size_bytes);
     size_t size = round_up(size_bytes);
-    for (size_t i = 0; i < ARENA_SIZES_MAX; i++) {
-        if (head->released[i].size_bytes == size || head->released[i].size_bytes == 0) {
-            head->released[i].size_bytes = size;
-            memcpy(memory, &head->released[i].first, sizeof(void *));
-            head->released[i].first = memory;
-            return;
-        }
+    size_t at = 0;
+    while (at < ARENA_SIZES_MAX && head->released[at].size_bytes != size &&
+           head->released[at].size_bytes != 0) {
+        at++;
     }
-    ASSERT(false); /* ARENA_SIZES_MAX is too small for what a machine releases */
+    ASSERT(at < ARENA_SIZES_MAX);
+    head->released[at].size_bytes = size;
+    memcpy(memory, &head->released[at].first, sizeof(void *));
+    head->released[at].first = memory;
 }
 
 static struct arena_head *head_of(const struct arena *arena)

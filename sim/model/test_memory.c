@@ -68,6 +68,22 @@ static void a_released_block_is_zeroed_and_given_out_again(void **state)
     arena_deinit(&arena);
 }
 
+static void nothing_is_taken_past_the_budget(void **state)
+{
+    (void)state;
+    struct budget budget = {.limit_bytes = (size_t)1 << 20};
+    struct pool pool;
+    assert_true(pool_init(&pool, &budget));
+    assert_null(pool_take(&pool, budget.limit_bytes + 1));
+    assert_non_null(pool_take(&pool, budget.limit_bytes / 2));
+    assert_null(budget_map(&budget, budget.limit_bytes * 3 / 4));
+    assert_non_null(pool_take(&pool, budget.limit_bytes / 2));
+    assert_null(pool_take(&pool, 1));
+    assert_int_equal(budget.used_bytes, budget.limit_bytes);
+    pool_deinit(&pool);
+    assert_int_equal(budget.used_bytes, 0);
+}
+
 static void a_table_finds_what_was_put(void **state)
 {
     (void)state;
@@ -138,6 +154,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_restored_arena_is_as_it_was),
         cmocka_unit_test(a_released_block_is_zeroed_and_given_out_again),
+        cmocka_unit_test(nothing_is_taken_past_the_budget),
         cmocka_unit_test(a_table_finds_what_was_put),
         cmocka_unit_test(a_state_is_news_unless_it_was_reached_with_no_more_used),
         cmocka_unit_test(every_choice_of_messages_is_made_once),
