@@ -97,7 +97,7 @@ static void collect(struct world *world, struct machine *machine, struct machine
         machine_check_read(world, machine, &ready.reads[i]);
     }
     for (size_t i = 0; i < ready.fetch_count; i++) {
-        if (machine->fetch_count == MACHINE_FETCHES_MAX) {
+        if (machine->fetch_count == MODEL_FETCHES_MAX) {
             out->is_cut = true;
             return;
         }

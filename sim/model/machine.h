@@ -16,8 +16,7 @@
 #include "sim/model/event.h"
 #include "sim/model/world.h"
 
-#define MACHINE_FETCHES_MAX 4 /* under way on one node; an event that asks for more is cut */
-#define MACHINE_OUT_MAX 32    /* messages of one event */
+#define MACHINE_OUT_MAX 32 /* messages of one event */
 
 /* What would be there after a crash. */
 struct machine_disk {
@@ -44,7 +43,7 @@ struct machine {
     struct machine_disk disk;
     struct machine_save saves[MODEL_SAVES_MAX];
     size_t save_count;
-    struct raft_fetch fetches[MACHINE_FETCHES_MAX];
+    struct raft_fetch fetches[MODEL_FETCHES_MAX];
     size_t fetch_count;
     raft_index applied_index;
     bool is_ready_due;

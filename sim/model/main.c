@@ -12,7 +12,7 @@
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
 #define EXIT_VIOLATED 1
 #define EXIT_USAGE 2
-#define EXIT_NO_MEMORY 3
+#define EXIT_INCOMPLETE 3 /* not by an option's bound */
 #define CHOSEN_MAX 64
 #define JSON_BYTES 16384
 #define MEMORY_MIB_DEFAULT 6144
@@ -152,7 +152,7 @@ static void parse_all(int argc, char **argv, struct arguments *arguments)
                "Raft machines can see, and check what Raft promises in every state. Without a "
                "name: the configuration 'three'; 'all' is each of them.\v"
                "Exit codes: 0 nothing violated, 1 violated, with the shortest trace, 2 wrong "
-               "usage, 3 no memory to begin with. What was not explored completely says so.",
+               "usage, 3 memory ran out first. What an option stopped says so.",
     };
     argp_err_exit_status = EXIT_USAGE;
     error_t error = argp_parse(&argp, argc, argv, 0, NULL, arguments);
@@ -229,13 +229,13 @@ static int explore(const struct model_configuration *configuration,
         .trace = open_memstream(&trace, &trace_bytes),
     };
     if (options.trace == NULL) {
-        return EXIT_NO_MEMORY;
+        return EXIT_INCOMPLETE;
     }
     int status = model_explore(configuration, &options, &result);
     if (fclose(options.trace) != 0 || status != 0) {
         fprintf(stderr, "quorate-model: %s\n", qr_error_text(QR_ERR_NO_MEMORY));
         free(trace);
-        return EXIT_NO_MEMORY;
+        return EXIT_INCOMPLETE;
     }
     if (arguments->is_json) {
         print_json(configuration, &result, trace);
@@ -244,6 +244,9 @@ static int explore(const struct model_configuration *configuration,
         fputs(trace, stdout);
     }
     free(trace);
+    if (result.end == MODEL_STOPPED_MEMORY) {
+        return EXIT_INCOMPLETE;
+    }
     return result.end == MODEL_VIOLATED ? EXIT_VIOLATED : 0;
 }
 
@@ -273,10 +276,10 @@ int main(int argc, char **argv)
         arguments.chosen[arguments.chosen_count++] = model_configuration_find("three");
     }
     int code = 0;
-    for (size_t i = 0; i < arguments.chosen_count && code != EXIT_NO_MEMORY; i++) {
+    for (size_t i = 0; i < arguments.chosen_count; i++) {
         struct model_configuration configuration = with_bounds(arguments.chosen[i], &arguments);
         int explored = explore(&configuration, &arguments);
-        code = explored == 0 ? code : explored;
+        code = code == EXIT_VIOLATED || explored == 0 ? code : explored;
         (void)fflush(stdout);
     }
     return code;

@@ -19,7 +19,9 @@
 #define MODEL_IN_FLIGHT_MAX 14
 #define MODEL_TERM_MAX 7
 #define MODEL_SAVES_MAX 6
-#define MODEL_COUNT_MAX 7 /* of anything that is counted along a run */
+#define MODEL_LOG_MAX 12    /* entries of a log; an event that needs more is not taken */
+#define MODEL_FETCHES_MAX 4 /* under way on one node; likewise */
+#define MODEL_COUNT_MAX 7   /* of anything that is counted along a run */
 
 /* What is counted along a run. X(name, in words, the most it can be) */
 #define MODEL_COUNTED_MAP(X)                                                                       \

@@ -63,6 +63,9 @@ static void write_bounds(FILE *out, const struct model_configuration *configurat
 #define X(name, what, most)                                                                        \
     fprintf(out, "  %-12s %u  %s\n", #name, configuration->bounds.name, what);
     MODEL_LIMIT_MAP(X)
+    fprintf(out, "  %-12s %u  entries of a log\n", "log", MODEL_LOG_MAX);
+    fprintf(out, "  %-12s %u  entries being read back on one node\n", "fetches", MODEL_FETCHES_MAX);
+    fprintf(out, "  %-12s any number, at any time\n", "losses");
     MODEL_COUNTED_MAP(X)
 #undef X
 }
@@ -142,6 +145,8 @@ void model_report_json(struct text *text, const struct model_configuration *conf
     MODEL_LIMIT_MAP(X)
     MODEL_COUNTED_MAP(X)
 #undef X
+    json_number(text, "log", MODEL_LOG_MAX);
+    json_number(text, "fetches", MODEL_FETCHES_MAX);
     text_json_object_end(text);
     json_string(text, "ended", model_end_text(result->end));
     json_bool(text, "is_complete", result->end == MODEL_COMPLETE);

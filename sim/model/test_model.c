@@ -248,6 +248,9 @@ static void the_program_tells_what_it_explored(void **state)
     run_program("--depth 4 three", out, sizeof(out), &code);
     assert_int_equal(code, 0);
     assert_non_null(strstr(out, "stopped by --depth"));
+    run_program("--memory-mib 64 elections", out, sizeof(out), &code);
+    assert_int_equal(code, 3);
+    assert_non_null(strstr(out, "stopped: the memory bound is reached"));
     run_program("--json --depth 4 three remove", out, sizeof(out), &code);
     assert_int_equal(code, 0);
     assert_non_null(strstr(out, "{\"result\":{\"configuration\":\"three\""));

@@ -12,7 +12,7 @@
 #include "sim/model/memory.h"
 #include "sim/model/model.h"
 
-#define WORLD_LOG_MAX 12
+#define WORLD_LOG_MAX MODEL_LOG_MAX
 #define WORLD_RENAMINGS_MAX 24 /* all orders of four nodes; the first changes nothing */
 #define WORLD_MESSAGES_MAX UINT16_MAX
 #define WORLD_ENTRIES_MAX 4096
