@@ -31,9 +31,9 @@ tsan: deps-test ## run unit and scenario tests under ThreadSanitizer
 sim: all ## run 2,000 simulated clusters with every fault
 	@./build/quorate sim --first-seed 1 --seeds 2000
 
-model: deps-test ## explore every order of events of small clusters, a minute each
+model: deps-test ## explore every order of events of small clusters, within their bounds
 	@tools/build.sh release sim/model/quorate_model
-	@build/release/sim/model/quorate_model --seconds 60 all
+	@build/release/sim/model/quorate_model all
 
 mutants: deps-test ## let each seeded bug loose, and show what catches it
 	@tools/mutants.sh

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/mutant.h"
 #include "quorate/error.h"
 #include "sim/model/model.h"
 
@@ -88,6 +89,18 @@ static void choose(struct argp_state *state, struct arguments *arguments, const 
     }
 }
 
+/* Let a seeded bug loose, where the build has any. */
+static void choose_mutant(struct argp_state *state, const char *name)
+{
+#ifdef MUTANTS
+    if (mutant_choose(name) != 0) {
+        argp_error(state, "there is no seeded bug '%s'; src/base/mutant.h names them", name);
+    }
+#else
+    argp_error(state, "this build has no seeded bug '%s'; see tools/build.sh mutants", name);
+#endif
+}
+
 static error_t parse(int key, char *value, struct argp_state *state)
 {
     struct arguments *arguments = state->input;
@@ -111,6 +124,9 @@ static error_t parse(int key, char *value, struct argp_state *state)
     case 'l':
         arguments->is_listing = true;
         return 0;
+    case 'M':
+        choose_mutant(state, value);
+        return 0;
     case 'y':
         arguments->ignores_symmetry = true;
         return 0;
@@ -130,6 +146,7 @@ static void parse_all(int argc, char **argv, struct arguments *arguments)
 #undef X
             {"json", 'j', NULL, 0, "one JSON object a line, a trace as an array of lines", 0},
         {"list", 'l', NULL, 0, "name the configurations and their bounds, and explore none", 0},
+        {"mutant", 'M', "NAME", 0, "run src/raft with a seeded bug", 0},
         {"no-symmetry", 'y', NULL, 0, "explore also what differs in the nodes' names alone", 0},
         {NULL, 0, NULL, 0, "Other bounds than a configuration's own:", 2},
     };

@@ -230,6 +230,7 @@ static void the_program_refuses_in_words(void **state)
         {"--depth 0", "--depth takes a number from 1"},
         {"--timeouts 8", "--timeouts takes a number from 0 to 7, not '8'"},
         {"--states 12x", "not '12x'"},
+        {"--mutant nonesuch", "no seeded bug 'nonesuch'; s"},
     };
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         char out[4096];
