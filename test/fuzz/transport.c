@@ -14,17 +14,14 @@
 
 #include "base/crc32c.h"
 #include "fuzz/fuzz.h"
+#include "fuzz/transport_link.h"
 #include "quorate/error.h"
-#include "support/fake_sockets.h"
 
-#define FLAG_PIECES 7               /* bytes at a time: 1, 8, 64 … */
-#define FRAME_BYTES_MAX (96 * 1024) /* more than TRANSPORT_CHUNK_BYTES */
+#define FLAG_PIECES 7 /* bytes at a time: 1, 8, 64 … */
 #define QUEUE_BYTES_MAX 4096
-#define STREAM_BYTES_MAX (512 * 1024)
 #define AGAIN_MAX 64
 #define PIECE_BYTES_MIN 64 /* where there are many bytes */
 #define LINKS_MAX 16
-#define TOLD_MAX 512
 #define KEPT_MAX 64
 #define SEED_PORT 99
 #define TURNS_MAX 64
@@ -48,27 +45,6 @@ enum operation {
     OPERATIONS,
 };
 
-enum link_state {
-    LINK_HELLO,
-    LINK_OPEN,
-    LINK_STRANGER,
-    LINK_OVER, /* what comes is not heard any more */
-};
-
-/* A connection as its other end sees it, and what must become of it. */
-struct link {
-    struct fake_socket *socket;
-    bool is_incoming;
-    bool is_seed;
-    enum link_state state;
-    uint8_t stream[STREAM_BYTES_MAX];
-    size_t stream_bytes;
-    size_t judged_bytes;
-    uint32_t told[TOLD_MAX]; /* checksums of the frames that were told */
-    size_t told_count;
-    size_t expected_count;
-};
-
 struct kept {
     struct chunk *chunk;
     const uint8_t *record;
@@ -86,7 +62,7 @@ struct script {
     uint64_t connection;
     struct kept kept[KEPT_MAX];
     size_t kept_count;
-    uint8_t last[FRAME_BYTES_MAX]; /* the frame sent last */
+    uint8_t last[LINK_FRAME_BYTES_MAX]; /* the frame sent last */
     size_t last_bytes;
     bool is_closed;
 };
@@ -124,7 +100,7 @@ static void on_hello(void *context, bool has_expected, node_id expected, struct 
     };
 }
 
-/* Nodes with an even version are not liked. */
+/* As link_judge() has it. */
 static int on_hello_check(void *context, const struct wire_hello *hello,
                           struct wire_hello_response *response)
 {
@@ -144,18 +120,6 @@ static int on_hello_response_check(void *context, const struct wire_hello_respon
     return response->status;
 }
 
-static uint32_t checksum_of_frame(struct heap *heap, const struct wire_message *message)
-{
-    struct wire_frame *frame = wire_encode(&heap->allocator, message);
-    uint32_t checksum = 0;
-    ASSERT(frame != NULL);
-    for (size_t i = 0; i < frame->part_count; i++) {
-        checksum = crc32c(checksum, frame->parts[i].data, frame->parts[i].size_bytes);
-    }
-    wire_frame_free(frame);
-    return checksum;
-}
-
 /* Hold one entry's chunk, as a log would. */
 static void keep(struct script *script, const struct wire_message *message)
 {
@@ -173,9 +137,7 @@ static void keep(struct script *script, const struct wire_message *message)
 
 static void take_told(struct script *script, const struct wire_message *message)
 {
-    struct link *link = script->links[script->speaking];
-    ASSERT(link->told_count < TOLD_MAX);
-    link->told[link->told_count++] = checksum_of_frame(&script->heap, message);
+    link_tell(script->links[script->speaking], &script->heap, message);
     keep(script, message);
 }
 
@@ -220,7 +182,7 @@ static void begin(struct script *script)
                    on_seed_ready, on_seed_received, on_seed_closed},
         .address = "127.0.0.1:0",
         .seed = 1,
-        .frame_bytes_max = FRAME_BYTES_MAX,
+        .frame_bytes_max = LINK_FRAME_BYTES_MAX,
         .queue_bytes_max = QUEUE_BYTES_MAX,
         .hello_timeout_ns = 3600 * NS_PER_S,
     };
@@ -239,71 +201,6 @@ static struct link *add_link(struct script *script, struct fake_socket *socket)
     return link;
 }
 
-static bool is_gone(const struct link *link)
-{
-    return link->socket->stream == NULL || link->socket->is_closing;
-}
-
-/* What becomes of a link with this first message. */
-static enum link_state state_behind_hello(const struct link *link,
-                                          const struct wire_message *message)
-{
-    if (!link->is_incoming) {
-        return message->type == WIRE_HELLO_RESPONSE && message->hello_response.status == 0
-                   ? LINK_OPEN
-                   : LINK_OVER;
-    }
-    if (message->type != WIRE_HELLO || message->hello.version_max % 2 == 0) {
-        return LINK_OVER;
-    }
-    return cluster_id_is_none(message->hello.cluster) ? LINK_STRANGER : LINK_OPEN;
-}
-
-/* One frame of the stream by itself. Returns its bytes; 0: it is not whole, or it is the end. */
-static size_t judge_frame(struct script *script, struct link *link)
-{
-    static struct entry entries[WIRE_ENTRIES_MAX];
-    struct wire_message message;
-    const uint8_t *data = link->stream + link->judged_bytes;
-    size_t left = link->stream_bytes - link->judged_bytes;
-    size_t bytes_max = link->state == LINK_OPEN ? FRAME_BYTES_MAX : WIRE_HEAD_BYTES_MAX;
-    size_t frame_bytes = 0;
-    int status = wire_frame_length(data, left, bytes_max, &frame_bytes);
-    if (status == 1 || (status == 0 && left < frame_bytes)) {
-        return 0;
-    }
-    struct chunk *chunk = fuzz_chunk(&script->heap, data, frame_bytes);
-    if (status == 0) {
-        status = wire_decode(chunk, chunk->data, frame_bytes, entries, &message);
-    }
-    bool is_hello =
-        status == 0 && (message.type == WIRE_HELLO || message.type == WIRE_HELLO_RESPONSE);
-    if (status != 0) {
-        link->state = LINK_OVER;
-    } else if (link->state == LINK_HELLO) {
-        link->state = state_behind_hello(link, &message);
-    } else if (is_hello || (link->state == LINK_STRANGER && message.type != WIRE_JOIN)) {
-        link->state = LINK_OVER;
-    } else {
-        ASSERT(link->expected_count < link->told_count);
-        ASSERT(link->told[link->expected_count] == crc32c(0, chunk->data, frame_bytes));
-        link->expected_count++;
-    }
-    chunk_drop(chunk);
-    return frame_bytes;
-}
-
-static void judge(struct script *script, struct link *link)
-{
-    size_t frame_bytes = 1;
-    while (link->state != LINK_OVER && frame_bytes > 0) {
-        frame_bytes = judge_frame(script, link);
-        link->judged_bytes += frame_bytes;
-    }
-    ASSERT(link->told_count == link->expected_count);
-    ASSERT(is_gone(link) == (link->state == LINK_OVER));
-}
-
 /* Let the bytes come in, so many at a time. */
 static void send_bytes(struct script *script, const uint8_t *data, size_t size_bytes,
                        size_t piece_bytes)
@@ -313,20 +210,20 @@ static void send_bytes(struct script *script, const uint8_t *data, size_t size_b
     }
     struct link *link = script->links[script->present];
     script->speaking = script->present;
-    if (is_gone(link) || size_bytes > STREAM_BYTES_MAX - link->stream_bytes ||
-        link->told_count > TOLD_MAX / 2) {
+    if (link_is_gone(link) || size_bytes > LINK_STREAM_BYTES_MAX - link->stream_bytes ||
+        link->told_count > LINK_TOLD_MAX / 2) {
         return;
     }
     memcpy(link->stream + link->stream_bytes, data, size_bytes);
     link->stream_bytes += size_bytes;
     size_t sent = 0;
-    while (sent < size_bytes && !is_gone(link)) {
+    while (sent < size_bytes && !link_is_gone(link)) {
         size_t count = min_u64(piece_bytes, size_bytes - sent);
         size_t taken = fake_socket_send(link->socket, data + sent, count);
-        ASSERT(taken == count || is_gone(link));
+        ASSERT(taken == count || link_is_gone(link));
         sent += count;
     }
-    judge(script, link);
+    link_judge(link, &script->heap);
 }
 
 static void send_frame(struct script *script, const uint8_t *data, size_t size_bytes,
@@ -419,7 +316,7 @@ static void set_peers(struct script *script, unsigned bits)
 
 static void end_link(const struct script *script, int status)
 {
-    if (script->link_count > 0 && !is_gone(script->links[script->present])) {
+    if (script->link_count > 0 && !link_is_gone(script->links[script->present])) {
         (void)fake_socket_end(script->links[script->present]->socket, status);
     }
 }
@@ -503,30 +400,6 @@ static void play(struct script *script, const uint8_t *data, size_t size_bytes)
     }
 }
 
-/* What the transport wrote are whole frames, as far as there was room. */
-static void check_output(struct script *script, const struct link *link)
-{
-    static struct entry entries[WIRE_ENTRIES_MAX];
-    size_t at = 0;
-    size_t frame_bytes;
-    while (at < link->socket->output_bytes &&
-           wire_frame_length(link->socket->output + at, link->socket->output_bytes - at,
-                             FRAME_BYTES_MAX, &frame_bytes) == 0 &&
-           frame_bytes <= link->socket->output_bytes - at) {
-        struct wire_message message;
-        struct chunk *chunk = fuzz_chunk(&script->heap, link->socket->output + at, frame_bytes);
-        int status = wire_decode(chunk, chunk->data, frame_bytes, entries, &message);
-        ASSERT(status == 0);
-        ASSERT_IMPLIES(at == 0 && link->is_incoming, message.type == WIRE_HELLO_RESPONSE);
-        ASSERT_IMPLIES(at == 0 && !link->is_incoming, message.type == WIRE_HELLO);
-        ASSERT_IMPLIES(at > 0, message.type == RAFT_APPEND_ENTRIES_RESPONSE);
-        chunk_drop(chunk);
-        at += frame_bytes;
-    }
-    ASSERT_IMPLIES(!is_gone(link) && link->socket->room_bytes > 0,
-                   at == link->socket->output_bytes);
-}
-
 static void on_closed(void *argument)
 {
     struct script *script = argument;
@@ -541,7 +414,7 @@ static void end(struct script *script)
         chunk_drop(kept->chunk);
     }
     for (size_t i = 0; i < script->link_count; i++) {
-        check_output(script, script->links[i]);
+        link_check_output(script->links[i], &script->heap);
         fake_socket_release(script->links[i]->socket);
         free(script->links[i]);
     }
