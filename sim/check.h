@@ -76,6 +76,27 @@ void check_votes_elected(const struct check_votes *check, uint64_t id, uint64_t 
                          struct sim_failure *failure);
 void check_votes_deinit(struct check_votes *check);
 
+/* Reads: when a node last answered another one's append_entries. */
+struct check_reads {
+    struct check_heard {
+        bool is_used;
+        uint64_t from;
+        uint64_t to;
+        time_ns said_ns;
+    } * heard; /* open addressing; from and to are the key */
+    size_t capacity;
+    size_t count;
+};
+
+void check_reads_said(struct check_reads *check, uint64_t from, uint64_t to, time_ns now_ns);
+
+/* Whether a majority of the voters, this leader included where it is one, has answered it at
+ * `since_ns` or later.
+ */
+bool check_reads_is_confirmed(const struct check_reads *check, uint64_t leader,
+                              const uint64_t *voters, size_t voter_count, time_ns since_ns);
+void check_reads_deinit(struct check_reads *check);
+
 /* Log matching: entries with the same index and term are the same, and so is all before them
  * (Raft, figure 3): it is enough that an entry's bytes and the term before it are the same.
  */

@@ -39,6 +39,7 @@ static void note_voters(struct sim_host *host, const struct sim_voters *now)
     size_t bytes = now->count * sizeof(now->ids[0]);
     if (now->count != host->voters.count || memcmp(now->ids, host->voters.ids, bytes) != 0) {
         host->voters_before = host->voters;
+        host->voters_ns = sim_now(host->sim);
         host->voters = *now;
     }
     host->is_change_new = true;

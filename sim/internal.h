@@ -112,6 +112,7 @@ struct sim_host {
      */
     struct sim_voters voters;
     struct sim_voters voters_before;
+    time_ns voters_ns; /* when it came to know `voters` */
     bool is_change_new;
     uint64_t change_index; /* at or behind the change */
     uint64_t members[BUILD_MEMBERS_MAX];
@@ -214,6 +215,7 @@ struct sim {
 
     struct check_election election;
     struct check_votes votes;
+    struct check_reads reads;
     struct check_log log;
     struct check_apply apply;
     struct check_acked acked;

@@ -84,9 +84,25 @@ static struct raft_position log_end(const struct sim_host *host)
     return last;
 }
 
+/* What a member forwarded is appended by the leader that it meant, and by no later one. */
+static void check_forward(struct sim_host *host, const struct wire_forward_response *response)
+{
+    struct build_status now;
+    host->build->status(host->node, &now);
+    if (response->status == 0 && now.term != response->entry_term) {
+        sim_violate(host->sim, "forward_of_its_term",
+                    "n%u appends in term %llu what was forwarded to the leader of term %llu",
+                    host->number + 1, (unsigned long long)now.term,
+                    (unsigned long long)response->entry_term);
+    }
+}
+
 static void check_said(struct sim_host *host, const struct wire_message *message)
 {
     struct sim *sim = host->sim;
+    if (message->type == WIRE_FORWARD_RESPONSE) {
+        check_forward(host, &message->forward_response);
+    }
     if (!wire_is_raft(message->type)) {
         return;
     }
@@ -100,6 +116,9 @@ static void check_said(struct sim_host *host, const struct wire_message *message
         check_votes_log(&sim->votes, &message->raft, log_end(host), sim_now(sim), &sim->failure);
     }
     check_log_message(&sim->log, message, sim_now(sim), &sim->failure);
+    if (message->type == RAFT_APPEND_ENTRIES_RESPONSE) {
+        check_reads_said(&sim->reads, message->raft.from, message->raft.to, sim_now(sim));
+    }
     check_durable_said(sim->durable, host->number, message);
     if (is_promise(message) && sim_chance(&sim->audit_prng, AUDIT_MILLIONTHS)) {
         sim_observe_durable(host);
@@ -227,4 +246,27 @@ void sim_observe_acknowledged(struct sim *sim, uint64_t index)
     if (count > 0 && check_durable_majority(sim->durable, copies, count, entry, detail) != 0) {
         sim_violate(sim, "durable_on_majority", "%s", detail);
     }
+}
+
+/* Whether this host may have been the leader; where the voters it knows are new, nobody can say
+ * whose majority it heard.
+ */
+static bool may_have_confirmed(const struct sim *sim, const struct sim_host *host, time_ns began_ns)
+{
+    return host->voters.count == 0 || host->voters_ns >= began_ns ||
+           check_reads_is_confirmed(&sim->reads, host->id, host->voters.ids, host->voters.count,
+                                    began_ns);
+}
+
+void sim_observe_read(struct sim_host *host, time_ns began_ns)
+{
+    struct sim *sim = host->sim;
+    for (uint32_t i = 0; i < sim->host_count; i++) {
+        if (may_have_confirmed(sim, &sim->hosts[i], began_ns)) {
+            return;
+        }
+    }
+    sim_violate(sim, "read_confirmed",
+                "n%u answers a read that was asked at %llu ns, and no leader was confirmed since",
+                host->number + 1, (unsigned long long)began_ns);
 }

@@ -97,6 +97,7 @@ static void end(struct sim *sim)
     sim_release(sim->durable);
     check_election_deinit(&sim->election);
     check_votes_deinit(&sim->votes);
+    check_reads_deinit(&sim->reads);
     check_log_deinit(&sim->log);
     check_apply_deinit(&sim->apply);
     check_acked_deinit(&sim->acked);
