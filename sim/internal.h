@@ -127,7 +127,8 @@ struct sim_host {
     uint64_t dial_to_life;
     struct sim_event dial_event;
 
-    const struct qr_state_machine *machine;
+    const struct qr_state_machine *machine; /* NULL: none */
+    struct qr_state_machine functions;      /* its, as this version sees them */
     uint64_t applied_index;
     struct check_progress progress;
     struct build_status told; /* in the trace */

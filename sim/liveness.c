@@ -171,7 +171,7 @@ static bool is_settled(const struct sim *sim)
             now.commit_index != now.last_index) {
             return false;
         }
-        const struct qr_state_machine *machine = host->machine;
+        const struct qr_state_machine *machine = &host->functions;
         uint64_t digest = machine->digest == NULL ? 0 : machine->digest(machine->context);
         if (first.is_running && (first.last_index != now.last_index || first_digest != digest)) {
             return false;

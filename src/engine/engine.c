@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "base/assert.h"
+#include "base/state_machine.h"
 #include "engine/internal.h"
 #include "runtime/logger.h"
 #include "runtime/memory.h"
@@ -105,7 +106,8 @@ static struct qr_engine *make(const struct qr_engine_options *options)
     if (engine == NULL) {
         return NULL;
     }
-    engine->state_machine = options->state_machine;
+    const char *wrong = state_machine_read(options->state_machine, &engine->state_machine);
+    ASSERT(wrong == NULL);
     engine->limits = options->limits;
     engine->on_stopped = options->on_stopped;
     engine->argument = options->argument;

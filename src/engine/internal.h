@@ -64,7 +64,7 @@ struct commit_handler {
 };
 
 struct qr_engine {
-    const struct qr_state_machine *state_machine;
+    struct qr_state_machine state_machine;
     struct qr_limits limits;
     void (*on_stopped)(void *argument, int status, const char *reason);
     void *argument;

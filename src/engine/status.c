@@ -93,7 +93,7 @@ static void fill_members(const struct qr_engine *engine, const struct node_statu
 
 void engine_status_fill(struct qr_engine *engine, struct qr_status *out)
 {
-    const struct qr_state_machine *machine = engine->state_machine;
+    const struct qr_state_machine *machine = &engine->state_machine;
     struct node_status status;
     ASSERT(engine->node != NULL);
     node_status(engine->node, &status);

@@ -301,7 +301,7 @@ static void a_subject_that_does_what_it_may_not_is_refused_in_words(void **state
         const char *words;
     } rows[] = {
         {MISDEED_NO_REPLICA, QR_ERR_NO_MEMORY, "made no replica"},
-        {MISDEED_NO_APPLY, QR_ERR_INVALID, "has no apply"},
+        {MISDEED_NO_APPLY, QR_ERR_INVALID, "without apply"},
         {MISDEED_OLD_MACHINE, QR_ERR_INVALID, "size_bytes"},
         {MISDEED_LONG_PAYLOAD, QR_ERR_INVALID, "its command or payload is too long"},
         {MISDEED_LONG_COMMAND, QR_ERR_INVALID, "its command or payload is too long"},
