@@ -333,6 +333,7 @@ static int plan(struct wal *wal, const struct wal_batch *batch, struct wal_curso
 static void check_batch(const struct wal *wal, const struct wal_batch *batch)
 {
     ASSERT(batch->ticket > wal->ticket_last);
+    ASSERT(batch->reset == NULL);
     ASSERT(wal->append_count < WAL_APPENDS_MAX);
     for (size_t i = 0; i < batch->count; i++) {
         const struct entry *entry = &batch->entries[i];
