@@ -258,7 +258,9 @@ static int carry_out(struct disk_memory *memory, const struct disk_op *op)
         if (call_fails(memory)) {
             return memory->fail_status;
         }
-        disk_memory_remove(memory, op->name);
+        if (disk_memory_find(memory, op->name) != NULL) {
+            disk_memory_remove(memory, op->name);
+        }
         memory->mutation_count++;
         return 0;
     default:
