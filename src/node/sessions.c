@@ -143,11 +143,11 @@ int sessions_use(struct sessions *sessions, const struct sessions_entry *entry, 
     begin(sessions, entry->timestamp_ns);
     int status = enter(sessions, entry->id);
     if (status != 0) {
-        *is_first = false;
-        return status;
+        *is_first = MUTANT(EXPIRED_IS_APPLIED) && status == QR_ERR_EXPIRED;
+        return *is_first ? 0 : status;
     }
     const struct sessions_outcome *known = look_up(sessions, entry->id);
-    *is_first = known == NULL;
+    *is_first = known == NULL || (MUTANT(REPEAT_IN_BATCH) && !known->has_result);
     if (known == NULL) {
         return add_outcome(sessions, (struct sessions_outcome){
                                          .id = entry->id,
@@ -186,6 +186,9 @@ int sessions_find(struct sessions *sessions, struct proposal_id id, raft_index *
     const struct sessions_outcome *outcome = sessions_outcome_find(sessions, id);
     if (outcome == NULL) {
         return QR_ERR_EXPIRED;
+    }
+    if (MUTANT(RESULT_OF_ANOTHER)) {
+        outcome = &sessions->outcomes[sessions->newest];
     }
     if (outcome->state == SESSIONS_SETTLED) {
         return QR_ERR_SETTLED;
