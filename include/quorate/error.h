@@ -30,7 +30,11 @@
     X(QR_ERR_DISK_FULL,   -17, RETRY,   "the disk is full; writes are refused")               \
     X(QR_ERR_PENDING,     -18, RETRY,   "a change of the configuration is in progress")       \
     X(QR_ERR_ADDRESS,     -19, CALLER,  "the address cannot be used")                         \
-    X(QR_ERR_CANCELLED,   -20, UNKNOWN, "cancelled; the outcome is unknown")
+    X(QR_ERR_CANCELLED,   -20, UNKNOWN, "cancelled; the outcome is unknown")                  \
+    X(QR_ERR_EXPIRED,     -21, UNKNOWN, "the session is over; unknown, and never again")      \
+    X(QR_ERR_FORGOTTEN,   -22, UNKNOWN, "it was applied; its result is no longer kept")       \
+    X(QR_ERR_SETTLED,     -23, CALLER,  "it was settled as not applied, and never will be")   \
+    X(QR_ERR_MISMATCH,    -24, CALLER,  "its id was used for another command; not applied")
 /* clang-format on */
 
 enum qr_error {
