@@ -1,5 +1,4 @@
-/* test_wal_prefix.c: the log forgets its beginning, and empties itself, without ever leaving a hole.
- */
+/* test_wal_prefix.c: the log forgets its beginning, or all of it, and never leaves a hole. */
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "support/unit.h"
 
