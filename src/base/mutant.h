@@ -99,6 +99,10 @@
       "segments are removed before the base that explains it is durable", "wal-format.md")         \
     X(RESET_WITHOUT_BASE, "reset-without-base",                                                    \
       "the batch that empties the log does not say where it stands", "wal-format.md")              \
+    X(SNAPSHOT_UNSYNCED, "snapshot-unsynced",                                                      \
+      "a snapshot gets its name before its content is synced", "snapshot-format.md")               \
+    X(HALF_SNAPSHOT_COUNTS, "half-snapshot-counts",                                                \
+      "a snapshot is ended without the last piece that was given", "snapshot-format.md")           \
     X(RECORD_UNCHECKED, "record-unchecked",                                                        \
       "a record is taken whatever its checksum says", "wal-format.md")                             \
     X(RENAME_UNSYNCED, "rename-unsynced",                                                          \
