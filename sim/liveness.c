@@ -167,7 +167,7 @@ static bool is_settled(const struct sim *sim)
             continue;
         }
         status_of(host, &now);
-        if (!now.is_running || now.applied_index != now.last_index ||
+        if (!now.is_running || now.is_restoring || now.applied_index != now.last_index ||
             now.commit_index != now.last_index) {
             return false;
         }

@@ -68,6 +68,10 @@ void sim_replica_apply(struct sim_host *host, const struct qr_entry *entries, si
 {
     struct sim *sim = host->sim;
     ASSERT(count >= 1 && count <= SIM_APPLY_ENTRIES_MAX);
+    if (host->is_restoring) {
+        sim_violate(sim, "restored_whole", "n%u applies entries to half a snapshot",
+                    host->number + 1);
+    }
     for (size_t i = 0; i < count; i++) {
         check_apply_entry(&sim->apply, host->number, host->applied_index, &entries[i], sim_now(sim),
                           &sim->failure);
