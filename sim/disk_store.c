@@ -132,9 +132,12 @@ void sim_disk_settle_length(struct sim_disk *disk, struct sim_disk_file *file, b
 {
     uint64_t written = file->content.size_bytes;
     if (!is_kept && written > file->synced_bytes) {
-        uint64_t extra = sim_disk_draw(disk, 2) == 0 ? 0 : written - file->synced_bytes;
-        extra = extra > 0 ? sim_disk_draw(disk, extra) : 0;
-        sim_disk_content_cut(disk, &file->content, file->synced_bytes + extra);
+        uint64_t outcome = sim_disk_draw(disk, 3);
+        uint64_t part = sim_disk_draw(disk, written - file->synced_bytes);
+        if (outcome < 2) {
+            sim_disk_content_cut(disk, &file->content,
+                                 file->synced_bytes + (outcome == 0 ? 0 : part));
+        }
     }
     file->synced_bytes = file->content.size_bytes;
 }

@@ -85,7 +85,6 @@ static void check_anchors(const struct wal *wal)
     }
     ASSERT_IMPLIES(wal->durable_last > wal->durable_base.index,
                    wal->anchors.count > 0 && items[0].first_index <= wal->durable_base.index + 1);
-    ASSERT_IMPLIES(wal->anchors.count > 0, items[0].at.sequence >= wal->segment_first);
 }
 
 void wal_invariants(const struct wal *wal)

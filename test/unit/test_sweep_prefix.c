@@ -53,7 +53,7 @@ static bool run(struct prng *prng, uint64_t order, size_t *steps)
     return *steps > 0 && rig.ticket_synced == rig.append_count;
 }
 
-/* What a log does in the end: forgets, empties itself, goes on; ended by `steps`, or by a failure. */
+/* A log forgets, empties itself and goes on, until `steps` or a failure ends it. */
 static void live(struct prng *prng, uint64_t order, size_t *steps)
 {
     if (append(100, 1, 1000) || append(70, 2, 1000) || !run(prng, order, steps)) {
