@@ -80,9 +80,12 @@ static enum model_counted counted_as(uint32_t event)
         return MODEL_COUNTED_reads;
     case EVENT_CHANGE:
         return MODEL_COUNTED_changes;
+    case EVENT_COMPACT:
+        return MODEL_COUNTED_compactions;
     case EVENT_DELIVER:
     case EVENT_SAVED:
     case EVENT_FETCHED:
+    case EVENT_INSTALL:
     case EVENT_READY:
         break;
     }
@@ -195,6 +198,12 @@ static void list_node(const struct cluster *cluster, const struct state *state,
     }
     for (uint32_t i = 0; i < view->fetch_count; i++) {
         list_add(list, event_of(EVENT_FETCHED, view->id, i));
+    }
+    if (view->can_install) {
+        list_add(list, event_of(EVENT_INSTALL, view->id, 0));
+    }
+    if (view->can_compact && is_left(cluster, state, MODEL_COUNTED_compactions)) {
+        list_add(list, event_of(EVENT_COMPACT, view->id, 0));
     }
     if ((cluster->world.configuration->passive >> (view->id - 1) & 1) == 0) {
         list_faults(cluster, state, view, list);

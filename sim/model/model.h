@@ -31,7 +31,8 @@
     X(duplicates, "messages delivered and kept in flight", MODEL_COUNT_MAX)                        \
     X(proposals, "entries proposed", MODEL_COUNT_MAX)                                              \
     X(reads, "reads asked of a leader", MODEL_COUNT_MAX)                                           \
-    X(changes, "configurations proposed", MODEL_COUNT_MAX)
+    X(changes, "configurations proposed", MODEL_COUNT_MAX)                                         \
+    X(compactions, "snapshots taken, and the log compacted to there", MODEL_COUNT_MAX)
 
 /* What else bounds it. The same. */
 #define MODEL_LIMIT_MAP(X)                                                                         \
