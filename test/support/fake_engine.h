@@ -1,7 +1,8 @@
 /* fake_engine.h: the engine's interface over one state machine and no cluster, for tests.
  *
- * Owns     the proposals and barriers that wait, and a session table. A test decides when, in which order and how
- *          each ends, and what status the server sees; nothing is ever done within a call.
+ * Owns     the proposals and barriers that wait, and a session table. A test decides when, in
+ *          which order and how each ends, and what status the server sees; nothing is ever
+ *          done within a call.
  * Does not know Raft. Link it in the place of the engine: it defines engine.h, and qr_log()
  *          to count events by name.
  * Threads  one.
