@@ -1,8 +1,8 @@
 /* kv.c: fuzzes the key-value state machine: what was committed must apply, whatever it is.
  *
  * Input    lines. A line is a command, its words separated by blanks; or `!` and the bytes of a
- *          payload; `*` and those of a transaction; `@` and by how many seconds log time moves on; `%` and another command
- *          than "kv"; `#` ends a batch.
+ *          payload; `*` and those of a transaction; `@` and by how many seconds log time moves
+ *          on; `%` and another command than "kv"; `#` ends a batch.
  * Asserts  that entries applied in batches and one by one give the same digest and the same
  *          results; that a result can be read; that what kv_check() refuses changes nothing and
  *          is answered with an error; that a read gives what the applied read gave; and the
