@@ -27,6 +27,13 @@ struct qr_id {
 
 #define QR_SESSION_BIT (UINT64_C(1) << 63)
 #define QR_TOKEN_BIT (UINT64_C(1) << 62) /* with QR_SESSION_BIT: a token, no session */
+#define QR_SESSION_WINDOW 64             /* sequences of a session that are remembered */
+
+/* The id of a token, any text that names one command for ever: for programs without a session.
+ * A token is known for a day of log time, and for ten minutes at least where very many others
+ * came meanwhile; after that it is as good as new.
+ */
+struct qr_id qr_token_id(const void *token, size_t size_bytes);
 
 /* One entry of the replicated log, as a state machine or a commit handler sees it.
  * Pointers are borrowed and live as long as the call that hands them over.

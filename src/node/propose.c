@@ -141,9 +141,9 @@ int node_propose(struct node *node, const struct node_proposal *proposal, uint64
     node->time = time;
     struct proposal_id id = proposal->id;
     if (id.high == 0 && id.low == 0) {
-        id.high = node->identity.id & ~QR_SESSION_BIT;
-    }
-    if (id.low == 0) {
+        id = (struct proposal_id){node->identity.id & ~QR_SESSION_BIT,
+                                  pending_next_sequence(&node->pending)};
+    } else if (id.high == QR_SESSION_BIT && id.low == 0) {
         id.low = pending_next_sequence(&node->pending);
     }
     struct pending *pending = pending_add(&node->pending, id, &status);

@@ -22,7 +22,7 @@
 
 #define SESSIONS_MAX 16384
 #define SESSIONS_OUTCOMES_MAX 262144
-#define SESSIONS_WINDOW 64 /* sequences of a session, the highest one and those before it */
+#define SESSIONS_WINDOW QR_SESSION_WINDOW
 #define SESSIONS_TIMEOUT_NS_MIN NS_PER_MS
 #define SESSIONS_TIMEOUT_NS_MAX (UINT64_C(30) * 24 * 3600 * NS_PER_S)
 #define SESSIONS_TOKEN_NS (UINT64_C(24) * 3600 * NS_PER_S) /* a token is known for so long */
