@@ -57,6 +57,16 @@
       "what was compared with one leader counts for the next one", "Raft §5.3")                    \
     X(REPLACED_SAVE_COUNTS, "replaced-save-counts",                                                \
       "a save of entries that were replaced meanwhile makes the new ones durable", "raft.h")       \
+    X(COMPACTED_TERM_IS_ZERO, "compacted-term-is-zero",                                            \
+      "the term of the last compacted entry is compared as 0", "Raft §7")                          \
+    X(COMPACTED_PREV_BELIEVED, "compacted-prev-believed",                                          \
+      "entries behind a compacted one are taken for known without a look", "Raft §5.3")            \
+    X(INSTALL_KEEPS_CONFLICT, "install-keeps-conflict",                                            \
+      "a snapshot leaves entries that contradict it in the log", "Raft fig. 13")                   \
+    X(INSTALL_GOES_BACK, "install-goes-back",                                                      \
+      "a snapshot older than what is here is installed", "Raft fig. 13")                           \
+    X(INSTALL_ANSWERED_EARLY, "install-answered-early",                                            \
+      "a snapshot is told to be installed before the log on disk stands there", "raft.h")          \
     X(READ_WITHOUT_ROUND, "read-without-round",                                                    \
       "a leader confirms a read without asking a majority", "diss. §6.4")                          \
     X(READ_ROUND_REUSED, "read-round-reused",                                                      \

@@ -8,6 +8,7 @@
  *   rings, capacities, chunks, what the last ready lent
  *                       where something lies, not what it is
  *   a role's own state  in every other role it is set anew before it is read again
+ *   why a transfer ended  only told
  * Times are written as what is left or what has passed at `now_ns`, cut where more of it
  * changes no comparison; saves by their distance from the last that is durable.
  */
@@ -145,12 +146,19 @@ static void put_entries(const struct emitter *emitter, const struct entry *entri
     }
 }
 
+static void put_data(const struct emitter *emitter, const struct raft_data *data)
+{
+    put_number(emitter, data->size_bytes);
+    write_bytes(emitter->out, data->bytes, data->size_bytes);
+}
+
 #define PUT_U64(field) put_number(emitter, message->field);
 #define PUT_U32(field) PUT_U64(field)
 #define PUT_BOOL(field) put_bool(emitter, message->field);
 #define PUT_ID(field) put_id(emitter, message->field);
 #define PUT_ENUM_REASON(field) PUT_U64(field)
 #define PUT_POSITION(field) PUT_U64(field.term) PUT_U64(field.index)
+#define PUT_DATA(field) put_data(emitter, &message->field);
 #define PUT_FIELD(kind, type, name) PUT_##kind(name)
 
 /* X makes a function for each type of message. */
@@ -195,8 +203,15 @@ static void put_messages(const struct emitter *emitter, const struct raft_messag
     }
 }
 
+static void put_position(const struct emitter *emitter, struct raft_position position)
+{
+    put_number(emitter, position.term);
+    put_number(emitter, position.index);
+}
+
 static void put_log(const struct emitter *emitter, const struct raft_log *log)
 {
+    put_position(emitter, log->base);
     put_number(emitter, log->last_index);
     put_number(emitter, log->handed_index);
     put_number(emitter, log->durable_index);
@@ -222,6 +237,14 @@ static void put_persistence(const struct emitter *emitter)
     put_number(emitter, raft->hard_state_save > raft->save_completed
                             ? raft->hard_state_save - raft->save_completed
                             : 0);
+    put_bool(emitter, raft->is_reset_due);
+    put_number(emitter, raft->reset_save > raft->save_completed
+                            ? raft->reset_save - raft->save_completed
+                            : 0);
+    put_bool(emitter, raft->is_installed_due);
+    if (raft->is_installed_due) {
+        put_position(emitter, raft->installed);
+    }
     put_number(emitter, raft->save_issued - raft->save_completed);
     put_number(emitter, raft->save_count);
     for (size_t i = 0; i < raft->save_count; i++) {
@@ -292,10 +315,16 @@ static void put_peer(const struct emitter *emitter, const struct raft_peer *peer
     put_number(emitter, peer->state);
     put_number(emitter, peer->match_index);
     put_number(emitter, peer->next_index);
-    if (peer->state == RAFT_PROBE) {
+    switch (peer->state) {
+    case RAFT_PROBE:
         put_probe(emitter, peer);
-    } else {
+        break;
+    case RAFT_REPLICATE:
         put_pipeline(emitter, peer);
+        break;
+    case RAFT_SNAPSHOT:
+        put_bool(emitter, peer->is_transfer_asked);
+        break;
     }
     put_bool(emitter, peer->is_fetching);
     bool is_lent = peer->is_fetched_sent && emitter->raft->is_ready_taken;
@@ -366,6 +395,25 @@ static void put_gathered(const struct emitter *emitter)
         put_number(emitter, raft->reads_out[i].token);
         put_number(emitter, raft->reads_out[i].index);
         write_u32(emitter->out, (uint32_t)raft->reads_out[i].status);
+    }
+    put_number(emitter, raft->is_ready_taken ? 0 : raft->piece_count);
+    for (size_t i = 0; i < raft->piece_count && !raft->is_ready_taken; i++) {
+        const struct raft_piece *piece = &raft->pieces[i];
+        put_id(emitter, piece->peer);
+        put_position(emitter, piece->snapshot);
+        put_number(emitter, piece->offset);
+        put_number(emitter, piece->size_bytes);
+        put_bool(emitter, piece->is_last);
+        put_data(emitter, &piece->data);
+    }
+    put_number(emitter, raft->is_ready_taken ? 0 : raft->answer_count);
+    for (size_t i = 0; i < raft->answer_count && !raft->is_ready_taken; i++) {
+        const struct raft_piece_answer *answer = &raft->answers[i];
+        put_id(emitter, answer->peer);
+        put_position(emitter, answer->snapshot);
+        put_number(emitter, answer->offset);
+        put_bool(emitter, answer->is_done);
+        put_bool(emitter, answer->is_refused);
     }
 }
 

@@ -17,11 +17,12 @@
 /* The log: its tail in memory, and of all of it where terms begin. */
 struct raft_log {
     const struct allocator *allocator;
-    struct entry *entries; /* cached ones: entries[head .. head + count) */
+    struct raft_position base; /* what stands at or below it is compacted; {0, 0}: nothing */
+    struct entry *entries;     /* cached ones: entries[head .. head + count) */
     size_t capacity;
     size_t head;
     size_t count;
-    struct raft_term_run *terms; /* ascending in both fields */
+    struct raft_term_run *terms; /* ascending in both fields; the first begins behind base */
     size_t term_capacity;
     size_t term_count;
     raft_index last_index;
@@ -54,8 +55,17 @@ void raft_log_truncate(struct raft_log *log, raft_index from);
 /* Forget cached entries that are applied and durable while there are too many bytes. */
 void raft_log_evict(struct raft_log *log);
 
-/* Largest index at or below `index` whose term is at most `term`; where two logs may meet. */
-struct raft_position raft_log_meeting(const struct raft_log *log, raft_index index, raft_term term);
+/* Forget the entries up to `index`, which are applied and durable. */
+void raft_log_compact(struct raft_log *log, raft_index index);
+
+/* Forget every entry: what is up to `base` is committed, applied and durable in a snapshot. */
+void raft_log_reset(struct raft_log *log, struct raft_position base);
+
+/* Largest index at or below `index` whose term is at most `term`; where two logs may meet.
+ * False when it lies below base, which is then what `out` says.
+ */
+bool raft_log_meeting(const struct raft_log *log, raft_index index, raft_term term,
+                      struct raft_position *out);
 
 struct raft_inflight {
     raft_index last;
@@ -78,7 +88,9 @@ struct raft_peer {
     struct entry *fetched; /* read back from the log for this peer; next_index.. */
     size_t fetched_count;
     size_t fetched_capacity;
-    bool is_fetched_sent; /* part of a ready; to be released with the next step */
+    bool is_fetched_sent;   /* part of a ready; to be released with the next step */
+    bool is_transfer_asked; /* in state snapshot: the node knows */
+    int transfer_status;
     raft_index commit_sent;
     raft_index notify_index;
     uint64_t round_sent;
@@ -112,6 +124,9 @@ struct raft {
     size_t save_count;
     uint64_t save_issued;
     uint64_t save_completed;
+    bool is_reset_due;          /* the log was emptied, which no save says yet */
+    struct raft_position reset; /* lent to a ready */
+    uint64_t reset_save;        /* number of the save that says it */
 
     enum raft_role role;
     bool has_leader;
@@ -144,6 +159,10 @@ struct raft {
     uint64_t round_seen;
     uint64_t round_echoed;
     time_ns response_ns;
+    bool is_installed_due; /* `installed` is to be answered as done once the log stands there */
+    struct raft_position installed;
+    struct raft_piece pieces[RAFT_PIECES_MAX]; /* for the next ready; their chunks are held */
+    size_t piece_count;
 
     /* Leader. */
     struct raft_peer peers[RAFT_MEMBERS_MAX];
@@ -170,14 +189,24 @@ struct raft {
     struct raft_message *held; /* RAFT_HELD_MAX */
     size_t held_count;
     struct raft_fetch fetches[RAFT_MEMBERS_MAX];
+    struct raft_transfer transfers[RAFT_MEMBERS_MAX];
+    struct raft_piece_answer answers[RAFT_ANSWERS_MAX];
+    size_t answer_count;
     bool is_ready_taken; /* the next step frees what the last ready lent */
 };
+
+/* restore.c */
+NODISCARD int raft_restore(struct raft *raft, const struct raft_restored *restored);
 
 /* raft.c */
 void raft_send(struct raft *raft, struct raft_message message);
 bool raft_is_hard_state_durable(const struct raft *raft);
 void raft_set_hard_state(struct raft *raft, raft_term term, bool has_voted, node_id voted_for);
 void raft_become_follower(struct raft *raft, raft_term term, bool has_leader, node_id leader);
+/* Saves under way hold nothing of the log above `index`. */
+void raft_saves_lower(struct raft *raft, raft_index index);
+/* Whether the disk's log was emptied where ours was. */
+bool raft_is_reset_durable(const struct raft *raft);
 
 /* election.c */
 void raft_reset_election_timer(struct raft *raft);
@@ -192,6 +221,7 @@ bool raft_sticks_to_leader(const struct raft *raft);
 /* follower.c */
 bool raft_append_is_well_formed(const struct raft_message *message);
 NODISCARD int raft_on_append_entries(struct raft *raft, const struct raft_message *message);
+NODISCARD int raft_hear_leader(struct raft *raft, const struct raft_message *message);
 void raft_respond_stale(struct raft *raft, const struct raft_message *message);
 void raft_follower_ready(struct raft *raft);
 
@@ -212,6 +242,21 @@ NODISCARD int raft_on_fetched(struct raft *raft, node_id id, int status,
                               const struct entry *entries, size_t count);
 void raft_release_fetched(struct raft *raft);
 
+/* snapshot.c: what is compacted, here and at others (Raft §7). */
+bool raft_piece_is_well_formed(const struct raft_message *message);
+NODISCARD int raft_on_install_snapshot(struct raft *raft, const struct raft_message *message);
+void raft_on_piece_taken(struct raft *raft, const struct raft_event *event);
+NODISCARD int raft_on_installed(struct raft *raft, const struct raft_snapshot *snapshot);
+void raft_installed_ready(struct raft *raft);
+void raft_release_pieces(struct raft *raft);
+
+/* transfer.c: the leader's side of it. */
+void raft_on_compact(struct raft *raft, raft_index index);
+NODISCARD int raft_on_piece(struct raft *raft, const struct raft_piece *piece);
+void raft_on_transfer_ended(struct raft *raft, node_id id, int status);
+void raft_on_install_snapshot_response(struct raft *raft, const struct raft_message *message);
+void raft_transfers_ready(struct raft *raft, struct raft_ready *out);
+
 /* progress.c */
 struct raft_peer *raft_find_peer(struct raft *raft, node_id id);
 const struct raft_peer *raft_peer_of(const struct raft *raft, node_id id);
@@ -219,6 +264,7 @@ NODISCARD int raft_peers_update(struct raft *raft);
 void raft_peers_deinit(struct raft *raft);
 void raft_peer_become_probe(struct raft_peer *peer, raft_index next);
 void raft_peer_become_replicate(struct raft_peer *peer);
+void raft_peer_become_snapshot(struct raft *raft, struct raft_peer *peer);
 bool raft_peer_is_full(const struct raft *raft, const struct raft_peer *peer);
 void raft_peer_sent(struct raft *raft, struct raft_peer *peer, raft_index last, uint64_t bytes);
 void raft_peer_freed(struct raft *raft, struct raft_peer *peer, raft_index match);

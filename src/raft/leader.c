@@ -196,13 +196,21 @@ static void on_rejection(struct raft *raft, struct raft_peer *peer,
 {
     bool is_stale = peer->state == RAFT_PROBE ? response->rejected != peer->next_index - 1
                                               : response->rejected <= peer->match_index;
-    if (is_stale || response->hint.index > response->rejected) {
+    if (peer->state == RAFT_SNAPSHOT || is_stale || response->hint.index > response->rejected) {
         return;
     }
-    struct raft_position meeting =
-        raft_log_meeting(&raft->log, response->hint.index, response->hint.term);
+    struct raft_position meeting;
+    raft_index base = raft->log.base.index;
+    bool is_in_log =
+        raft_log_meeting(&raft->log, response->hint.index, response->hint.term, &meeting);
+    if (!is_in_log && peer->match_index < base) {
+        raft_peer_drop_fetched(raft, peer);
+        raft_peer_become_snapshot(raft, peer);
+        return;
+    }
     raft_index next =
-        max_u64(min_u64(meeting.index, response->rejected - 1), peer->match_index) + 1;
+        max_u64(min_u64(meeting.index, response->rejected - 1), max_u64(peer->match_index, base)) +
+        1;
     /* Refused where the logs are known to meet: it has no room, and is not pressed. */
     bool is_waiting = peer->state == RAFT_PROBE && next == peer->next_index;
     raft_peer_drop_fetched(raft, peer);
@@ -235,9 +243,10 @@ void raft_on_append_entries_response(struct raft *raft, const struct raft_messag
             return; /* what was committed removed us */
         }
     }
-    if (response->is_rejected) {
+    bool has_caught_up = peer->state == RAFT_SNAPSHOT && peer->match_index >= raft->log.base.index;
+    if (response->is_rejected && !has_caught_up) {
         on_rejection(raft, peer, response);
-    } else if (peer->state == RAFT_PROBE) {
+    } else if (peer->state == RAFT_PROBE || has_caught_up) {
         raft_peer_drop_fetched(raft, peer);
         raft_peer_become_replicate(peer);
     }

@@ -25,6 +25,8 @@
 #define RAFT_SAVES_MAX 64     /* saves in flight; more wait and become one */
 #define RAFT_MESSAGES_MAX 512 /* of one ready; a message over it counts as lost */
 #define RAFT_READS_MAX 65536  /* reads waiting for their quorum */
+#define RAFT_PIECES_MAX 64    /* of snapshots, of one ready; a piece over it counts as lost */
+#define RAFT_ANSWERS_MAX 256  /* about them, likewise */
 
 /* X(NAME, value, "text") */
 #define RAFT_ROLE_MAP(X)                                                                           \
@@ -66,13 +68,18 @@ struct raft_term_run {
 /* What was durable when the node stopped. Everything is borrowed until raft_new returns. */
 struct raft_restored {
     struct hard_state hard_state;
+    /* Where the log begins: behind this entry, which is committed, and known by its position
+     * alone. {0, 0}: with the first. With another base there is a snapshot, which is to be
+     * stepped as RAFT_EVENT_INSTALLED before anything else.
+     */
+    struct raft_position base;
     raft_index commit_index; /* known; at most last_index */
-    raft_index last_index;
+    raft_index last_index;   /* base.index: the log is empty */
     time_ns last_timestamp_ns;
-    const struct raft_term_run *terms;
+    const struct raft_term_run *terms; /* of the entries behind base, which it may include */
     size_t term_count;
-    /* Entries of type ENTRY_CONFIGURATION: the latest at or below commit_index, and all
-     * above it.
+    /* Entries of type ENTRY_CONFIGURATION: the latest at or below commit_index, unless it lies
+     * below base, and all above commit_index.
      */
     const struct entry *configurations;
     size_t configuration_count;
@@ -88,7 +95,14 @@ struct raft_restored {
     X(RAFT_EVENT_SAVED, 5, "saved")         /* a save is durable */                                \
     X(RAFT_EVENT_APPLIED, 6, "applied")     /* the state machine stands at this index */           \
     X(RAFT_EVENT_FETCHED, 7, "fetched")     /* a fetch ended */                                    \
-    X(RAFT_EVENT_NOTIFY, 8, "notify")       /* tell a peer at once when an index commits */
+    X(RAFT_EVENT_NOTIFY, 8, "notify")       /* tell a peer at once when an index commits */        \
+    X(RAFT_EVENT_COMPACT, 9, "compact")     /* forget the log up to this index */                  \
+    X(RAFT_EVENT_PIECE, 10, "piece")        /* leader: send this piece of a snapshot to a peer */  \
+    X(RAFT_EVENT_TRANSFER_ENDED, 11,                                                               \
+      "transfer ended") /* leader: no more of a snapshot comes for this peer */                    \
+    X(RAFT_EVENT_PIECE_TAKEN, 12,                                                                  \
+      "piece taken")                         /* follower: answer the leader about a snapshot */    \
+    X(RAFT_EVENT_INSTALLED, 13, "installed") /* the state machine stands at a snapshot */
 
 enum raft_event_type {
 #define X(name, value, text) name = value,
@@ -103,6 +117,25 @@ struct raft_proposal {
     uint32_t payload_bytes;
     const char *command;
     const void *payload;
+};
+
+/* What of a snapshot the machine must know. Everything is borrowed. */
+struct raft_snapshot {
+    struct raft_position position;
+    time_ns timestamp_ns;           /* log time there */
+    raft_index configuration_index; /* of the configuration in force there; 0: there is none */
+    const void *configuration;      /* as in its entry */
+    size_t configuration_bytes;
+};
+
+/* A piece of a snapshot on its way: from the leader's node to a peer's. */
+struct raft_piece {
+    node_id peer;                  /* to whom; of a ready: from whom */
+    struct raft_position snapshot; /* as in install_snapshot, and so on */
+    uint64_t offset;
+    uint64_t size_bytes;
+    bool is_last;
+    struct raft_data data;
 };
 
 struct raft_event {
@@ -129,6 +162,26 @@ struct raft_event {
             node_id peer;
             raft_index index;
         } notify; /* leader; else ignored */
+        /* At most what is applied and durable, and in a snapshot here: asserted but for that.
+         * What is compacted already is ignored.
+         */
+        raft_index compact;
+        const struct raft_piece *piece; /* its chunk is held, not copied */
+        struct {
+            node_id peer;
+            int status;   /* 0: it has it; else why not: it is asked again later where it stands */
+        } transfer_ended; /* ignored unless that peer is being sent a snapshot */
+        struct {
+            struct raft_position snapshot;
+            uint64_t offset; /* of the next byte wanted */
+            bool is_refused; /* it can not be taken, or not now */
+        } piece_taken;       /* told to the leader, if one is known */
+        /* In role of any kind, and at the start: it is durable here, and the state machine
+         * stands there now. At or below applied_index it changes nothing. If the log holds the
+         * position, what is behind it stays; else the log becomes empty, standing there, and
+         * the next save says so.
+         */
+        const struct raft_snapshot *installed;
     };
 };
 
@@ -144,8 +197,26 @@ struct raft_fetch {
     uint64_t bytes_max;
 };
 
-/* What is to be done, in this order: save; send; hand out reads; fetch. Everything is
- * borrowed until the next raft_step() or raft_ready().
+/* A peer needs what is compacted: send it any snapshot at or above base, piece by piece with
+ * RAFT_EVENT_PIECE, until it says that it is done, or RAFT_EVENT_TRANSFER_ENDED says that no
+ * more comes: also at once, if there is none or the peer knows no snapshots.
+ */
+struct raft_transfer {
+    node_id peer;
+    struct raft_position base; /* as it is now */
+};
+
+/* What a peer answered about a snapshot that is being sent to it. */
+struct raft_piece_answer {
+    node_id peer;
+    struct raft_position snapshot;
+    uint64_t offset;
+    bool is_done; /* the transfer has ended by that */
+    bool is_refused;
+};
+
+/* What is to be done, in this order: save; send; hand out reads; fetch; then what concerns
+ * snapshots. Everything is borrowed until the next raft_step() or raft_ready().
  */
 struct raft_ready {
     /* Write these in one batch and sync; then step RAFT_EVENT_SAVED with save_number.
@@ -154,7 +225,8 @@ struct raft_ready {
      */
     uint64_t save_number;
     struct hard_state hard_state;
-    const struct entry *entries; /* the first may replace what was saved before */
+    const struct raft_position *reset; /* the log becomes empty there first; NULL: it does not */
+    const struct entry *entries;       /* the first may replace what was saved before */
     size_t entry_count;
 
     const struct raft_message *messages;
@@ -163,6 +235,12 @@ struct raft_ready {
     size_t read_count;
     const struct raft_fetch *fetches;
     size_t fetch_count;
+    const struct raft_transfer *transfers; /* leader: to be begun */
+    size_t transfer_count;
+    const struct raft_piece_answer *answers; /* leader */
+    size_t answer_count;
+    const struct raft_piece *pieces; /* follower: of this term's leader, as they came */
+    size_t piece_count;
 };
 
 struct raft;
@@ -181,12 +259,13 @@ void raft_free(struct raft *raft);
 /* Take one event.
  *
  * Returns 0, or, with nothing changed but time,
- *   QR_ERR_NOT_LEADER  propose, configure, read: this node does not lead.
+ *   QR_ERR_NOT_LEADER  propose, configure, read, piece: this node does not lead.
  *   QR_ERR_BUSY        propose: uncommitted_bytes_max; read: RAFT_READS_MAX.
+ *   QR_ERR_NOT_FOUND   piece: that peer is not being sent a snapshot (any more).
  *   QR_ERR_PENDING     configure: one is not yet committed, or none of this term is.
  *   QR_ERR_INVALID     configure: changes more than one voter, or leaves none.
  *   QR_ERR_MALFORMED   message: contradicts itself, or what is committed; dropped, though a
- *                      higher term in it may have been taken over.
+ *                      higher term in it may have been taken over. installed: likewise.
  *   QR_ERR_NO_MEMORY   the machine can only be freed.
  */
 NODISCARD int raft_step(struct raft *raft, const struct raft_event *event);
@@ -214,7 +293,8 @@ struct raft_status {
     enum raft_role role;
     raft_term term;
     bool has_leader;
-    node_id leader; /* of `term`; means nothing unless has_leader */
+    node_id leader;            /* of `term`; means nothing unless has_leader */
+    struct raft_position base; /* first_index - 1: what is at or below is compacted */
     raft_index first_index;
     raft_index last_index;
     raft_index durable_index;
@@ -236,13 +316,19 @@ const struct raft_configuration *raft_configuration(const struct raft *raft);
 /* Whether the entry that made it is committed. */
 bool raft_configuration_is_committed(const struct raft *raft);
 
-/* Term of the entry at `index`; false when the log does not hold it. */
+/* Whether RAFT_EVENT_INSTALLED at this position would take the node further than its log does:
+ * to be asked before the state machine is restored.
+ */
+bool raft_wants_snapshot(const struct raft *raft, struct raft_position position);
+
+/* Term of the entry at `index`; false when the log does not hold it, nor base. */
 bool raft_term_at(const struct raft *raft, raft_index index, raft_term *term);
 
 /* X(NAME, value, "text"): how the leader feeds a peer (diss. §10.2.1; etcd's progress). */
 #define RAFT_PROGRESS_MAP(X)                                                                       \
     X(RAFT_PROBE, 0, "probe")         /* one message at a time, looking where the logs meet */     \
-    X(RAFT_REPLICATE, 1, "replicate") /* pipelined */
+    X(RAFT_REPLICATE, 1, "replicate") /* pipelined */                                              \
+    X(RAFT_SNAPSHOT, 2, "snapshot")   /* needs what is compacted: heartbeats alone, meanwhile */
 
 enum raft_progress_state {
 #define X(name, value, text) name = value,
@@ -257,7 +343,8 @@ struct raft_peer_status {
     raft_index next_index;
     uint64_t inflight_messages;
     uint64_t inflight_bytes;
-    time_ns heard_ns; /* when the last answer came; 0: never in this term */
+    time_ns heard_ns;    /* when the last answer came; 0: never in this term */
+    int transfer_status; /* of the last transfer in this term; 0: none failed since it succeeded */
 };
 
 /* What the leader knows of the member at this position of the configuration. Returns false

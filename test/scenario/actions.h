@@ -25,6 +25,15 @@ void action_restart(const struct command *command);
 void action_saved(const struct command *command);
 void action_status(const struct command *command);
 
+/* actions_snapshot.c */
+void action_compact(const struct command *command);
+void action_end_transfer(const struct command *command);
+void action_hold_transfers(const struct command *command);
+void action_installed(const struct command *command);
+void action_release_transfers(const struct command *command);
+void action_send_piece(const struct command *command);
+void action_snapshot(const struct command *command);
+
 /* actions_network.c */
 void action_deliver(const struct command *command);
 void action_drop(const struct command *command);

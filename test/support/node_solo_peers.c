@@ -208,6 +208,8 @@ static bool answer_to(const struct raft_message *question, struct wire_message *
     case RAFT_PRE_VOTE_RESPONSE:
     case RAFT_REQUEST_VOTE_RESPONSE:
     case RAFT_APPEND_ENTRIES_RESPONSE:
+    case RAFT_INSTALL_SNAPSHOT:
+    case RAFT_INSTALL_SNAPSHOT_RESPONSE:
         return false;
     }
     answer->type = (uint8_t)raft->type;
