@@ -8,7 +8,7 @@
  *   rings, capacities, chunks, what the last ready lent
  *                       where something lies, not what it is
  *   a role's own state  in every other role it is set anew before it is read again
- *   why a transfer ended  only told
+ *   why a sending ended   only told
  * Times are written as what is left or what has passed at `now_ns`, cut where more of it
  * changes no comparison; saves by their distance from the last that is durable.
  */
@@ -323,7 +323,7 @@ static void put_peer(const struct emitter *emitter, const struct raft_peer *peer
         put_pipeline(emitter, peer);
         break;
     case RAFT_SNAPSHOT:
-        put_bool(emitter, peer->is_transfer_asked);
+        put_bool(emitter, peer->is_sending_asked);
         break;
     }
     put_bool(emitter, peer->is_fetching);

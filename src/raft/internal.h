@@ -88,9 +88,9 @@ struct raft_peer {
     struct entry *fetched; /* read back from the log for this peer; next_index.. */
     size_t fetched_count;
     size_t fetched_capacity;
-    bool is_fetched_sent;   /* part of a ready; to be released with the next step */
-    bool is_transfer_asked; /* in state snapshot: the node knows */
-    int transfer_status;
+    bool is_fetched_sent;  /* part of a ready; to be released with the next step */
+    bool is_sending_asked; /* in state snapshot: the node knows */
+    int sending_status;
     raft_index commit_sent;
     raft_index notify_index;
     uint64_t round_sent;
@@ -189,7 +189,7 @@ struct raft {
     struct raft_message *held; /* RAFT_HELD_MAX */
     size_t held_count;
     struct raft_fetch fetches[RAFT_MEMBERS_MAX];
-    struct raft_transfer transfers[RAFT_MEMBERS_MAX];
+    struct raft_sending sendings[RAFT_MEMBERS_MAX];
     struct raft_piece_answer answers[RAFT_ANSWERS_MAX];
     size_t answer_count;
     bool is_ready_taken; /* the next step frees what the last ready lent */
@@ -250,12 +250,12 @@ NODISCARD int raft_on_installed(struct raft *raft, const struct raft_snapshot *s
 void raft_installed_ready(struct raft *raft);
 void raft_release_pieces(struct raft *raft);
 
-/* transfer.c: the leader's side of it. */
+/* sending.c: the leader's side of it. */
 void raft_on_compact(struct raft *raft, raft_index index);
 NODISCARD int raft_on_piece(struct raft *raft, const struct raft_piece *piece);
-void raft_on_transfer_ended(struct raft *raft, node_id id, int status);
+void raft_on_sending_ended(struct raft *raft, node_id id, int status);
 void raft_on_install_snapshot_response(struct raft *raft, const struct raft_message *message);
-void raft_transfers_ready(struct raft *raft, struct raft_ready *out);
+void raft_sendings_ready(struct raft *raft, struct raft_ready *out);
 
 /* progress.c */
 struct raft_peer *raft_find_peer(struct raft *raft, node_id id);

@@ -333,8 +333,8 @@ int raft_step(struct raft *raft, const struct raft_event *event)
         return 0;
     case RAFT_EVENT_PIECE:
         return raft_on_piece(raft, event->piece);
-    case RAFT_EVENT_TRANSFER_ENDED:
-        raft_on_transfer_ended(raft, event->transfer_ended.peer, event->transfer_ended.status);
+    case RAFT_EVENT_SENDING_ENDED:
+        raft_on_sending_ended(raft, event->sending_ended.peer, event->sending_ended.status);
         return 0;
     case RAFT_EVENT_PIECE_TAKEN:
         raft_on_piece_taken(raft, event);

@@ -98,8 +98,8 @@ struct raft_restored {
     X(RAFT_EVENT_NOTIFY, 8, "notify")       /* tell a peer at once when an index commits */        \
     X(RAFT_EVENT_COMPACT, 9, "compact")     /* forget the log up to this index */                  \
     X(RAFT_EVENT_PIECE, 10, "piece")        /* leader: send this piece of a snapshot to a peer */  \
-    X(RAFT_EVENT_TRANSFER_ENDED, 11,                                                               \
-      "transfer ended") /* leader: no more of a snapshot comes for this peer */                    \
+    X(RAFT_EVENT_SENDING_ENDED, 11,                                                                \
+      "sending ended") /* leader: no more of a snapshot comes for this peer */                     \
     X(RAFT_EVENT_PIECE_TAKEN, 12,                                                                  \
       "piece taken")                         /* follower: answer the leader about a snapshot */    \
     X(RAFT_EVENT_INSTALLED, 13, "installed") /* the state machine stands at a snapshot */
@@ -169,8 +169,8 @@ struct raft_event {
         const struct raft_piece *piece; /* its chunk is held, not copied */
         struct {
             node_id peer;
-            int status;   /* 0: it has it; else why not: it is asked again later where it stands */
-        } transfer_ended; /* ignored unless that peer is being sent a snapshot */
+            int status;  /* 0: it has it; else why not: it is asked again later where it stands */
+        } sending_ended; /* ignored unless that peer is being sent a snapshot */
         struct {
             struct raft_position snapshot;
             uint64_t offset; /* of the next byte wanted */
@@ -198,10 +198,10 @@ struct raft_fetch {
 };
 
 /* A peer needs what is compacted: send it any snapshot at or above base, piece by piece with
- * RAFT_EVENT_PIECE, until it says that it is done, or RAFT_EVENT_TRANSFER_ENDED says that no
+ * RAFT_EVENT_PIECE, until it says that it is done, or RAFT_EVENT_SENDING_ENDED says that no
  * more comes: also at once, if there is none or the peer knows no snapshots.
  */
-struct raft_transfer {
+struct raft_sending {
     node_id peer;
     struct raft_position base; /* as it is now */
 };
@@ -211,7 +211,7 @@ struct raft_piece_answer {
     node_id peer;
     struct raft_position snapshot;
     uint64_t offset;
-    bool is_done; /* the transfer has ended by that */
+    bool is_done; /* the sending has ended by that */
     bool is_refused;
 };
 
@@ -235,8 +235,8 @@ struct raft_ready {
     size_t read_count;
     const struct raft_fetch *fetches;
     size_t fetch_count;
-    const struct raft_transfer *transfers; /* leader: to be begun */
-    size_t transfer_count;
+    const struct raft_sending *sendings; /* leader: to be begun */
+    size_t sending_count;
     const struct raft_piece_answer *answers; /* leader */
     size_t answer_count;
     const struct raft_piece *pieces; /* follower: of this term's leader, as they came */
@@ -343,8 +343,8 @@ struct raft_peer_status {
     raft_index next_index;
     uint64_t inflight_messages;
     uint64_t inflight_bytes;
-    time_ns heard_ns;    /* when the last answer came; 0: never in this term */
-    int transfer_status; /* of the last transfer in this term; 0: none failed since it succeeded */
+    time_ns heard_ns;   /* when the last answer came; 0: never in this term */
+    int sending_status; /* of the last sending in this term; 0: none failed since it succeeded */
 };
 
 /* What the leader knows of the member at this position of the configuration. Returns false

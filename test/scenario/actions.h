@@ -27,10 +27,10 @@ void action_status(const struct command *command);
 
 /* actions_snapshot.c */
 void action_compact(const struct command *command);
-void action_end_transfer(const struct command *command);
-void action_hold_transfers(const struct command *command);
+void action_end_sending(const struct command *command);
+void action_hold_sendings(const struct command *command);
 void action_installed(const struct command *command);
-void action_release_transfers(const struct command *command);
+void action_release_sendings(const struct command *command);
 void action_send_piece(const struct command *command);
 void action_snapshot(const struct command *command);
 

@@ -1,8 +1,8 @@
-/* transfer.c: compacting the log, and who is sent a snapshot for it (Raft §7).
+/* sending.c: compacting the log, and who is sent a snapshot for it (Raft §7).
  *
  * A peer gets there by its own rejection only, so that nothing is prepared for one that is
  * away. Meanwhile heartbeats go on with base as their prev: should one be accepted, the peer
- * came that far on another way, and the transfer has ended.
+ * came that far on another way, and the sending has ended.
  */
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/assert.h"
@@ -21,10 +21,10 @@ void raft_on_compact(struct raft *raft, raft_index index)
             continue;
         }
         raft_peer_drop_fetched(raft, peer);
-        bool is_asked = peer->is_transfer_asked;
+        bool is_asked = peer->is_sending_asked;
         if (peer->state == RAFT_SNAPSHOT) {
             raft_peer_become_snapshot(raft, peer);
-            peer->is_transfer_asked = is_asked;
+            peer->is_sending_asked = is_asked;
         } else {
             raft_peer_become_probe(peer, index + 1); /* its answer tells whether it needs one */
         }
@@ -63,13 +63,13 @@ int raft_on_piece(struct raft *raft, const struct raft_piece *piece)
 }
 
 /* Tried again when it is still so: one that failed, not before the next heartbeat. */
-void raft_on_transfer_ended(struct raft *raft, node_id id, int status)
+void raft_on_sending_ended(struct raft *raft, node_id id, int status)
 {
     struct raft_peer *peer = raft->role == RAFT_LEADER ? raft_find_peer(raft, id) : NULL;
     if (peer == NULL || peer->state != RAFT_SNAPSHOT) {
         return;
     }
-    peer->transfer_status = status;
+    peer->sending_status = status;
     raft_peer_become_probe(peer, raft->log.base.index + 1);
     peer->is_probe_sent = status != 0;
 }
@@ -80,7 +80,7 @@ static void take_done(struct raft *raft, struct raft_peer *peer, raft_index inde
         peer->match_index = index;
         raft_peer_freed(raft, peer, index);
     }
-    peer->transfer_status = 0;
+    peer->sending_status = 0;
     if (peer->state == RAFT_SNAPSHOT) {
         raft_peer_become_probe(peer, max_u64(raft->log.base.index, index) + 1);
     } else if (peer->next_index <= index) {
@@ -117,15 +117,15 @@ void raft_on_install_snapshot_response(struct raft *raft, const struct raft_mess
     }
 }
 
-void raft_transfers_ready(struct raft *raft, struct raft_ready *out)
+void raft_sendings_ready(struct raft *raft, struct raft_ready *out)
 {
     for (size_t i = 0; i < raft->peer_count; i++) {
         struct raft_peer *peer = &raft->peers[i];
-        if (peer->state == RAFT_SNAPSHOT && !peer->is_transfer_asked) {
-            peer->is_transfer_asked = true;
-            raft->transfers[out->transfer_count++] =
-                (struct raft_transfer){.peer = peer->id, .base = raft->log.base};
+        if (peer->state == RAFT_SNAPSHOT && !peer->is_sending_asked) {
+            peer->is_sending_asked = true;
+            raft->sendings[out->sending_count++] =
+                (struct raft_sending){.peer = peer->id, .base = raft->log.base};
         }
     }
-    out->transfers = raft->transfers;
+    out->sendings = raft->sendings;
 }
