@@ -65,6 +65,10 @@ const char *raft_vote_reason_text(enum raft_vote_reason reason);
     F(POSITION, struct raft_position, hint) /* where the logs may meet, at or below `rejected` */  \
     F(U64, uint64_t, round)
 
+/* Campaign at once: the sender, who leads, hands leadership over (diss. §3.10). */
+#define RAFT_TIMEOUT_NOW_FIELDS(F)                                                                 \
+    F(POSITION, struct raft_position, last) /* of the leader's log: the receiver has it durably */
+
 /* X(ENUM_NAME, value, union member, "name in text", FIELDS) */
 #define RAFT_MESSAGE_MAP(X)                                                                        \
     X(RAFT_PRE_VOTE, 1, pre_vote, "pre_vote", RAFT_PRE_VOTE_FIELDS)                                \
@@ -75,7 +79,8 @@ const char *raft_vote_reason_text(enum raft_vote_reason reason);
       RAFT_REQUEST_VOTE_RESPONSE_FIELDS)                                                           \
     X(RAFT_APPEND_ENTRIES, 5, append_entries, "append_entries", RAFT_APPEND_ENTRIES_FIELDS)        \
     X(RAFT_APPEND_ENTRIES_RESPONSE, 6, append_entries_response, "append_entries_response",         \
-      RAFT_APPEND_ENTRIES_RESPONSE_FIELDS)
+      RAFT_APPEND_ENTRIES_RESPONSE_FIELDS)                                                         \
+    X(RAFT_TIMEOUT_NOW, 9, timeout_now, "timeout_now", RAFT_TIMEOUT_NOW_FIELDS)
 
 enum raft_message_type {
 #define X(name, value, member, text, fields) name = value,

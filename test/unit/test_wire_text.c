@@ -56,6 +56,9 @@ static const struct text_case text_cases[] = {
      "{\"type\":\"append_entries_response\",\"from\":\"0000000000000001\","
      "\"to\":\"0000000000000002\",\"term\":5,\"is_rejected\":true,\"match\":3,\"rejected\":9,"
      "\"hint\":{\"term\":1,\"index\":4},\"round\":7}"},
+    {RAFT(RAFT_TIMEOUT_NOW, .timeout_now = {{4, 17}}), false, "timeout_now 1->2 term=5 last=4/17",
+     "{\"type\":\"timeout_now\",\"from\":\"0000000000000001\",\"to\":\"0000000000000002\","
+     "\"term\":5,\"last\":{\"term\":4,\"index\":17}}"},
     {{.type = WIRE_HELLO,
       .hello = {1, 2, {0xab, 0xcd}, RANDOM_ID, true, 0, "n1", "10.0.0.1:7700", "say \"hi\"\n"}},
      false,
