@@ -30,7 +30,9 @@
     X(QR_ERR_DISK_FULL,   -17, RETRY,   "the disk is full; writes are refused")               \
     X(QR_ERR_PENDING,     -18, RETRY,   "a change of the configuration is in progress")       \
     X(QR_ERR_ADDRESS,     -19, CALLER,  "the address cannot be used")                         \
-    X(QR_ERR_CANCELLED,   -20, UNKNOWN, "cancelled; the outcome is unknown")
+    X(QR_ERR_CANCELLED,   -20, UNKNOWN, "cancelled; the outcome is unknown")                  \
+    X(QR_ERR_BEHIND,      -21, RETRY,   "that member is behind, or not heard")                \
+    X(QR_ERR_QUORUM,      -22, CALLER,  "too few live voters would be left to agree")
 /* clang-format on */
 
 enum qr_error {

@@ -26,6 +26,7 @@ static uint16_t first_entry(struct world *world)
             struct raft_member *member = &value.members[value.count++];
             member->id = id;
             member->roles = is_voter ? RAFT_VOTER : 0;
+            member->priority = RAFT_PRIORITY_ORDINARY;
         }
     }
     size_t payload_bytes = raft_configuration_encode(&value, payload);
@@ -170,7 +171,8 @@ static int change(struct world *world, struct machine *machine, uint32_t argumen
     int at = raft_configuration_find(&next, id);
     if ((argument & EVENT_CHANGE_ADD) != 0) {
         size_t position = at >= 0 ? (size_t)at : next.count++;
-        next.members[position] = (struct raft_member){.id = id, .roles = RAFT_VOTER};
+        next.members[position] =
+            (struct raft_member){.id = id, .roles = RAFT_VOTER, .priority = RAFT_PRIORITY_ORDINARY};
     } else if (at >= 0) {
         next.count--;
         memmove(&next.members[at], &next.members[at + 1],

@@ -89,7 +89,7 @@ static void take_done(struct raft *raft, struct raft_peer *peer, raft_index inde
     }
 }
 
-void raft_on_install_snapshot_response(struct raft *raft, const struct raft_message *message)
+int raft_on_install_snapshot_response(struct raft *raft, const struct raft_message *message)
 {
     const struct raft_install_snapshot_response *response = &message->install_snapshot_response;
     struct raft_peer *peer = raft_find_peer(raft, message->from);
@@ -99,7 +99,7 @@ void raft_on_install_snapshot_response(struct raft *raft, const struct raft_mess
                     (raft_log_term_at(&raft->log, response->snapshot.index, &term) &&
                      term == response->snapshot.term));
     if (peer == NULL || !is_mine) {
-        return;
+        return 0;
     }
     peer->heard_ns = raft->now_ns;
     if (peer->state == RAFT_SNAPSHOT && raft->answer_count < RAFT_ANSWERS_MAX) {
@@ -111,10 +111,11 @@ void raft_on_install_snapshot_response(struct raft *raft, const struct raft_mess
             .is_refused = response->is_refused,
         };
     }
-    if (response->is_done) {
-        take_done(raft, peer, response->snapshot.index);
-        raft_leader_commit(raft);
+    if (!response->is_done) {
+        return 0;
     }
+    take_done(raft, peer, response->snapshot.index);
+    return raft_leader_commit(raft);
 }
 
 void raft_sendings_ready(struct raft *raft, struct raft_ready *out)

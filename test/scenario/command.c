@@ -153,6 +153,8 @@ static const struct command_case command_cases[] = {
     {"partition", action_partition},
     {"propose", action_propose},
     {"read", action_read},
+    {"read-lease", action_read_lease},
+    {"recover", action_recover},
     {"release-saves", action_release_saves},
     {"release-sendings", action_release_sendings},
     {"reorder", action_reorder},
@@ -162,9 +164,11 @@ static const struct command_case command_cases[] = {
     {"send-piece", action_send_piece},
     {"snapshot", action_snapshot},
     {"stabilize", action_stabilize},
+    {"stall", action_stall},
     {"status", action_status},
     {"tick", action_tick},
     {"tick-heartbeat", action_tick_heartbeat},
+    {"transfer", action_transfer},
 };
 
 /* Take the words in front that say how much is printed and how often. */
