@@ -248,7 +248,7 @@ static void take_array(void *context, size_t count)
 static struct kv_reply_sink sink_of(struct reply *reply)
 {
     return (struct kv_reply_sink){reply,     take_status, take_error, take_integer,
-                                  take_bulk, take_null,   take_array};
+                                  take_bulk, take_null,   take_array, take_null};
 }
 
 static size_t read_replica(void *context, const struct qr_state_machine *machine,

@@ -111,6 +111,7 @@ struct qr_proposal {
     size_t command_bytes; /* 0..QR_COMMAND_BYTES_MAX; command and payload not both empty */
     const void *payload;
     size_t payload_bytes; /* with the command at most max_message_bytes */
+    bool is_guarded;      /* not for members of version 0.1.0, as all under a session or token */
 };
 
 /* How a proposal ended.
@@ -119,6 +120,15 @@ struct qr_proposal {
  *          QR_ERR_NO_LEADER, QR_ERR_BUSY, QR_ERR_SUPERSEDED, QR_ERR_DISK_FULL, QR_ERR_STOPPED
  *          before it was sent: certainly not applied, and never will be.
  *          QR_ERR_TIMEOUT, or QR_ERR_STOPPED after it was sent: unknown.
+ *          QR_ERR_VERSION: guarded, and some member is too old; not applied.
+ *          Under a session or token, what is certain of a repeat is certain of this sending
+ *          alone; of all of them tell
+ *          0: applied, now or before; index and result are those of the first time.
+ *          QR_ERR_FORGOTTEN: applied before; the result is no longer kept.
+ *          QR_ERR_SETTLED: not applied, and never will be: qr_settle() came first.
+ *          QR_ERR_MISMATCH: the id was used for another command; this one is not applied.
+ *          QR_ERR_EXPIRED: the session is over, or the sequence too far behind its highest:
+ *          whether it was applied is unknown; it never will be again.
  * result   what the state machine gave, borrowed until return; NULL unless status is 0.
  */
 typedef void qr_propose_done(void *argument, int status, uint64_t index,
@@ -131,13 +141,55 @@ typedef void qr_propose_done(void *argument, int status, uint64_t index,
  *
  * Returns 0, or with nothing done
  *   QR_ERR_INVALID, QR_ERR_TOO_LARGE   the proposal is out of bounds.
- *   QR_ERR_BUSY      max_pending_proposals are waiting, or one with this id.
+ *   QR_ERR_BUSY      max_pending_proposals are waiting, or one with this id; of a session or
+ *                    token, eight with this id.
+ *   QR_ERR_VERSION   guarded, and some member is too old.
  *   QR_ERR_DISK_FULL the log has no room.
  *   QR_ERR_NO_MEMORY
  *   QR_ERR_STOPPED   the engine has stopped.
  */
 int qr_propose(struct qr_engine *engine, const struct qr_proposal *proposal, qr_propose_done *done,
                void *argument);
+
+#define QR_SESSION_TIMEOUT_MS_MAX (UINT64_C(30) * 24 * 3600 * 1000)
+
+/* Open a session, under which each sequence number (qr_id.low, from 1, in ascending order as a
+ * rule) is applied at most once. It ends when nothing was proposed under it for longer than
+ * `timeout_ms` of log time. The highest sequence used and the QR_SESSION_WINDOW - 1 below it are
+ * remembered: no more may be under way at once.
+ *
+ * timeout_ms   1..QR_SESSION_TIMEOUT_MS_MAX.
+ * done         status 0: qr_session_of(index) is the session, good on every node. To open one
+ *              again after QR_ERR_TIMEOUT may leave one that nobody uses until it expires.
+ *              QR_ERR_BUSY also where 16,384 are open.
+ *
+ * Returns and calls as qr_propose().
+ */
+int qr_open_session(struct qr_engine *engine, uint64_t timeout_ms, qr_propose_done *done,
+                    void *argument);
+
+/* The session (qr_id.high) that the entry at `index` has opened. */
+static inline uint64_t qr_session_of(uint64_t index)
+{
+    return QR_SESSION_BIT | index;
+}
+
+/* End a session before its time: nothing is applied under it any more. `done` gets 0, or
+ * QR_ERR_EXPIRED: it was over. Returns and calls as qr_propose().
+ */
+int qr_end_session(struct qr_engine *engine, uint64_t session, qr_propose_done *done,
+                   void *argument);
+
+/* Learn what became of a proposal under a session or token, and decide it: what was not applied
+ * by then never will be, wherever it is still on its way.
+ *
+ * done   status 0: applied, with index and result as at first; QR_ERR_SETTLED: not applied, and
+ *        never will be; QR_ERR_FORGOTTEN: applied, the result is no longer kept;
+ *        QR_ERR_EXPIRED: unknown; else, as of any proposal, nothing is decided.
+ *
+ * Returns and calls as qr_propose(); QR_ERR_INVALID for an id of neither.
+ */
+int qr_settle(struct qr_engine *engine, struct qr_id id, qr_propose_done *done, void *argument);
 
 /* status 0: whatever was acknowledged anywhere before the call is applied here, at `index`
  * or above; else QR_ERR_NO_LEADER, QR_ERR_BUSY, QR_ERR_TIMEOUT, QR_ERR_STOPPED.
@@ -206,7 +258,9 @@ struct qr_status {
     uint64_t commit_index;
     uint64_t applied_index;
     uint64_t snapshot_index;
-    uint64_t digest; /* of the state machine at applied_index */
+    uint64_t digest;        /* of the state machine and the sessions at applied_index */
+    uint64_t session_count; /* open sessions */
+    uint64_t outcome_count; /* sequences and tokens that are remembered */
     bool is_disk_full;
     bool is_stopped;
     size_t member_count;

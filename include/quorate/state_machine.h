@@ -22,6 +22,8 @@ struct qr_state_machine {
      *           are not among them, so indexes may jump. An entry with an empty command and
      *           an empty payload is a tick: it says only that log time has come this far.
      * results   one for each entry, zeroed before the call; filled where the entry wants one.
+     *           Under a session or token every replica wants it, and it must be the same on all:
+     *           it is kept for repeats.
      *
      * Returns 0, or a QR_ERR_*: this replica cannot go on, and its node stops.
      */

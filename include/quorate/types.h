@@ -13,11 +13,27 @@
 #define QR_COMMAND_BYTES_MAX 32  /* of a proposal's command, without a NUL */
 #define QR_MEMBERS_MAX 64
 
-/* 128 bits that name a proposal. All zero: the engine makes one. */
+/* 128 bits that name a proposal. All zero: the engine makes one.
+ *
+ * With QR_SESSION_BIT in `high` a proposal is applied at most once however often it is sent,
+ * from any node, and who sends it again gets the first result (docs/exactly-once.md):
+ *   a session   high as qr_open_session() gave it, low a sequence number from 1
+ *   a token     as qr_token_id() gives it
+ */
 struct qr_id {
     uint64_t high;
     uint64_t low;
 };
+
+#define QR_SESSION_BIT (UINT64_C(1) << 63)
+#define QR_TOKEN_BIT (UINT64_C(1) << 62) /* with QR_SESSION_BIT: a token, no session */
+#define QR_SESSION_WINDOW 64             /* sequences of a session that are remembered */
+
+/* The id of a token, any text that names one command for ever: for programs without a session.
+ * A token is known for a day of log time, and for ten minutes at least where very many others
+ * came meanwhile; after that it is as good as new.
+ */
+struct qr_id qr_token_id(const void *token, size_t size_bytes);
 
 /* One entry of the replicated log, as a state machine or a commit handler sees it.
  * Pointers are borrowed and live as long as the call that hands them over.

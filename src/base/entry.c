@@ -66,7 +66,7 @@ int entry_decode(const uint8_t *data, size_t size_bytes, size_t record_bytes_max
     struct entry_fields fields = fields_at(data);
     size_t body_bytes = (size_t)fields.command_bytes + fields.payload_bytes;
     size_t total_bytes = entry_record_bytes(fields.command_bytes, fields.payload_bytes);
-    if (fields.command_bytes > ENTRY_COMMAND_BYTES_MAX || fields.type > ENTRY_TICK ||
+    if (fields.command_bytes > ENTRY_COMMAND_BYTES_MAX || fields.type > ENTRY_GUARDED ||
         load_u16(data + 38) != 0 || total_bytes > record_bytes_max || total_bytes > size_bytes) {
         return QR_ERR_MALFORMED;
     }
@@ -120,7 +120,7 @@ void entry_text(const struct entry *entry, struct text *text)
     text_char(text, ' ');
     text_string(text, entry_type_name(entry->type));
     struct entry_fields fields = entry_fields_of(entry);
-    if (fields.type == ENTRY_NORMAL) {
+    if (fields.type == ENTRY_NORMAL || fields.type == ENTRY_GUARDED) {
         text_char(text, ' ');
         text_quoted(text, fields.payload, min_u64(fields.payload_bytes, TEXT_PAYLOAD_BYTES_MAX));
     }

@@ -34,12 +34,16 @@
 #define ENTRY_COMMAND_BYTES_MAX 32
 #define ENTRY_ALIGN_BYTES 8
 
-/* X(NAME, value, "text") */
+/* X(NAME, value, "text"). A guarded entry is a program's own, like a normal one: it stands
+ * behind the session table (docs/exactly-once.md). Version 0.1.0 does not decode it, so that it
+ * never applies again what the table would have kept from it.
+ */
 #define ENTRY_TYPE_MAP(X)                                                                          \
     X(ENTRY_NOOP, 0, "noop")                                                                       \
     X(ENTRY_NORMAL, 1, "normal")                                                                   \
     X(ENTRY_CONFIGURATION, 2, "configuration")                                                     \
-    X(ENTRY_TICK, 3, "tick")
+    X(ENTRY_TICK, 3, "tick")                                                                       \
+    X(ENTRY_GUARDED, 4, "guarded")
 
 enum entry_type {
 #define X(name, value, text) name = value,

@@ -152,7 +152,19 @@
     X(EXPIRY_WHERE_ASKED, "expiry-where-asked",                                                    \
       "log time moves only on the replica that owes the client an answer", "state_machine.h")      \
     X(LOG_TIME_BY_BATCH, "log-time-by-batch",                                                      \
-      "log time is set once for all entries that are applied together", "state_machine.h")
+      "log time is set once for all entries that are applied together", "state_machine.h")         \
+    X(REPEAT_AFTER_RESTART, "repeat-after-restart",                                                \
+      "a restarted node does not remember what it applied under a session", "exactly-once.md")     \
+    X(REPEAT_IN_BATCH, "repeat-in-batch",                                                          \
+      "two copies of a proposal that are applied together are applied twice", "exactly-once.md")   \
+    X(SESSION_BY_OWN_CLOCK, "session-by-own-clock",                                                \
+      "sessions expire by each node's own clock", "exactly-once.md")                               \
+    X(RESULT_OF_ANOTHER, "result-of-another",                                                      \
+      "a repeat gets the latest result, not its own", "exactly-once.md")                           \
+    X(RESULT_WHERE_ASKED, "result-where-asked",                                                    \
+      "a result is kept only where somebody waited for it", "exactly-once.md")                     \
+    X(EXPIRED_IS_APPLIED, "expired-is-applied",                                                    \
+      "what comes under a session that is over is applied as if it were new", "exactly-once.md")
 /* clang-format on */
 
 enum mutant {

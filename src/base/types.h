@@ -49,6 +49,17 @@ struct proposal_id {
     uint64_t low;
 };
 
+/* Whether the session table looks at proposals with this id: QR_SESSION_BIT of quorate/types.h. */
+static inline bool proposal_id_is_session(struct proposal_id id)
+{
+    return (id.high >> 63) != 0;
+}
+
+static inline bool proposal_id_equal(struct proposal_id a, struct proposal_id b)
+{
+    return a.high == b.high && a.low == b.low;
+}
+
 static inline uint64_t min_u64(uint64_t a, uint64_t b)
 {
     return a < b ? a : b;

@@ -40,6 +40,7 @@ int engine_propose(struct qr_engine *engine, const struct qr_proposal *proposal,
     }
     struct node_proposal given = {
         .id = {proposal->id.high, proposal->id.low},
+        .is_guarded = proposal->is_guarded,
         .command = proposal->command,
         .command_bytes = proposal->command_bytes,
         .payload = proposal->payload,
@@ -117,6 +118,7 @@ static int queue_proposal(struct qr_engine *engine, const struct qr_proposal *pr
     request->propose.done = done;
     request->propose.argument = argument;
     request->propose.id = proposal->id;
+    request->propose.is_guarded = proposal->is_guarded;
     request->propose.command_bytes = proposal->command_bytes;
     request->propose.payload_bytes = proposal->payload_bytes;
     if (proposal->command_bytes > 0) {
@@ -138,8 +140,8 @@ static int refusal(int status)
     return status == QR_ERR_NO_MEMORY ? QR_ERR_BUSY : status;
 }
 
-int qr_propose(struct qr_engine *engine, const struct qr_proposal *proposal, qr_propose_done *done,
-               void *argument)
+int engine_submit(struct qr_engine *engine, const struct qr_proposal *proposal,
+                  qr_propose_done *done, void *argument)
 {
     int status = check_proposal(engine, proposal);
     if (status != 0) {
@@ -149,6 +151,20 @@ int qr_propose(struct qr_engine *engine, const struct qr_proposal *proposal, qr_
         return refusal(engine_propose(engine, proposal, done, argument));
     }
     return queue_proposal(engine, proposal, done, argument);
+}
+
+/* A session has a number, and its sequences begin with 1: what has neither is the engine's own. */
+static bool is_id_taken(struct qr_id id)
+{
+    bool is_session = (id.high & QR_SESSION_BIT) != 0 && (id.high & QR_TOKEN_BIT) == 0;
+    return is_session && (id.high == QR_SESSION_BIT || id.low == 0);
+}
+
+int qr_propose(struct qr_engine *engine, const struct qr_proposal *proposal, qr_propose_done *done,
+               void *argument)
+{
+    return is_id_taken(proposal->id) ? QR_ERR_INVALID
+                                     : engine_submit(engine, proposal, done, argument);
 }
 
 int qr_read_barrier(struct qr_engine *engine, qr_read_done *done, void *argument)

@@ -40,6 +40,7 @@ struct request {
             qr_propose_done *done;
             void *argument;
             struct qr_id id;
+            bool is_guarded;
             size_t command_bytes;
             size_t payload_bytes;
         } propose;
@@ -143,6 +144,10 @@ void engine_request_free(struct request *request);
 /* calls.c */
 NODISCARD int engine_propose(struct qr_engine *engine, const struct qr_proposal *proposal,
                              qr_propose_done *done, void *argument);
+
+/* As qr_propose(), whatever the id says. */
+NODISCARD int engine_submit(struct qr_engine *engine, const struct qr_proposal *proposal,
+                            qr_propose_done *done, void *argument);
 NODISCARD int engine_read(struct qr_engine *engine, qr_read_done *done, void *argument);
 void engine_proposal_done(void *context, uint64_t token, int status, raft_index index,
                           const struct qr_result *result);

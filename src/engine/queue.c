@@ -71,6 +71,7 @@ static void take_propose(struct qr_engine *engine, const struct request *request
 {
     struct qr_proposal proposal = {
         .id = request->propose.id,
+        .is_guarded = request->propose.is_guarded,
         .command = (const char *)request->data,
         .command_bytes = request->propose.command_bytes,
         .payload = request->data + request->propose.command_bytes,

@@ -112,7 +112,10 @@ void engine_status_fill(struct qr_engine *engine, struct qr_status *out)
          * was told.
          */
         .applied_index = max_u64(status.raft.applied_index, engine->applied_index),
-        .digest = machine->digest == NULL ? 0 : machine->digest(machine->context),
+        .digest = status.sessions_digest +
+                  (machine->digest == NULL ? 0 : machine->digest(machine->context)),
+        .session_count = status.session_count,
+        .outcome_count = status.outcome_count,
         .is_disk_full = status.is_disk_full,
         .is_stopped = status.is_stopped || engine->is_stopping,
     };

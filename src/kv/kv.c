@@ -8,6 +8,7 @@
 #include "base/mutant.h"
 #include "base/prng.h"
 #include "kv/command.h"
+#include "kv/exec.h"
 #include "kv/match.h"
 #include "kv/payload.h"
 #include "kv/result.h"
@@ -61,6 +62,7 @@ static const struct kv_reply_sink ignoring_sink = {
     .bulk = ignore_bulk,
     .null = ignore_null,
     .array = ignore_array,
+    .null_array = ignore_null,
 };
 
 /* A short command can ask for any number of long values, and every client for such: what is
@@ -75,12 +77,19 @@ static bool read_limit(struct kv *kv)
     return true;
 }
 
+/* Where replies go, and how long those of reading commands may be. */
+struct applying {
+    const struct kv_reply_sink *reply;
+    bool is_exec; /* its limits are the same on every node: its reply may be kept for repeats */
+};
+
 /* Execute the command of an entry. One that cannot be read or is refused gets an error reply,
  * the same on every replica.
  */
 static int command_apply(struct kv *kv, const struct qr_entry *entry,
-                         const struct kv_payload *payload, const struct kv_reply_sink *reply)
+                         const struct kv_payload *payload, struct applying applying)
 {
+    const struct kv_reply_sink *reply = applying.reply;
     const struct kv_argument *name = &payload->arguments[0];
     const struct kv_command *command = kv_command_find(name->data, name->size_bytes);
     const char *refusal = UNKNOWN_COMMAND;
@@ -94,7 +103,7 @@ static int command_apply(struct kv *kv, const struct qr_entry *entry,
     if (is_read && !entry->wants_result) {
         return 0;
     }
-    if (is_read && !read_limit(kv)) {
+    if (is_read && !applying.is_exec && !read_limit(kv)) {
         reply->error(reply->context, "TRYAGAIN too much is read at once; nothing was changed");
         return 0;
     }
@@ -104,7 +113,7 @@ static int command_apply(struct kv *kv, const struct qr_entry *entry,
         .count = payload->count,
         .reply = reply,
         .now_ns = kv->store.log_time_ns,
-        .reply_bytes_max = kv->reply_bytes_max,
+        .reply_bytes_max = applying.is_exec ? KV_EXEC_REPLY_BYTES_MAX : kv->reply_bytes_max,
     };
     if (is_read) {
         struct prng prng = prng_of(entry->index);
@@ -113,10 +122,59 @@ static int command_apply(struct kv *kv, const struct qr_entry *entry,
     return kv_command_execute(kv_command_id_of(command), &call);
 }
 
-static bool is_command(const struct qr_entry *entry)
+static bool is_command(const struct qr_entry *entry, const char *name)
 {
-    return entry->command_bytes == strlen(KV_COMMAND) &&
-           memcmp(entry->command, KV_COMMAND, entry->command_bytes) == 0;
+    return entry->command_bytes == strlen(name) &&
+           memcmp(entry->command, name, entry->command_bytes) == 0;
+}
+
+static int exec_one(struct kv *kv, const struct qr_entry *entry, struct reader *reader,
+                    const struct kv_reply_sink *reply)
+{
+    struct kv_payload payload;
+    size_t begin = kv_results_element_begin(&kv->results);
+    int error = kv_payload_read(&payload, kv->allocator, reader);
+
+    ASSERT(error != QR_ERR_MALFORMED); /* kv_exec_open() has seen it */
+    if (error != 0) {
+        return error;
+    }
+    error = command_apply(kv, entry, &payload, (struct applying){reply, true});
+    kv_payload_deinit(&payload);
+    if (entry->wants_result) {
+        kv_results_element_end(&kv->results, begin);
+    }
+    return error;
+}
+
+/* Execute the commands of an entry, all of them or none. */
+static int exec_apply(struct kv *kv, const struct qr_entry *entry,
+                      const struct kv_reply_sink *reply)
+{
+    struct kv_exec_reader exec;
+    int error = 0;
+
+    if (!kv_exec_open(&exec, entry->payload, entry->payload_bytes)) {
+        reply->error(reply->context, "ERR malformed command");
+        return 0;
+    }
+    for (size_t i = 0; i < exec.watch_count; i++) {
+        struct kv_watch watch = kv_exec_next_watch(&exec);
+        if (kv_key_digest(kv, watch.key) != watch.digest) {
+            reply->null_array(reply->context);
+            return 0;
+        }
+    }
+    if (entry->wants_result) {
+        kv_results_limit(&kv->results, KV_EXEC_REPLY_BYTES_MAX);
+    }
+    if (!exec.is_single) {
+        reply->array(reply->context, exec.command_count);
+    }
+    for (size_t i = 0; i < exec.command_count && error == 0; i++) {
+        error = exec_one(kv, entry, &exec.commands, reply);
+    }
+    return error;
 }
 
 static int entry_apply(struct kv *kv, const struct qr_entry *entry,
@@ -129,7 +187,10 @@ static int entry_apply(struct kv *kv, const struct qr_entry *entry,
     if (error != 0) {
         return error;
     }
-    if (!is_command(entry)) {
+    if (is_command(entry, KV_EXEC_COMMAND)) {
+        return exec_apply(kv, entry, reply);
+    }
+    if (!is_command(entry, KV_COMMAND)) {
         reply->status(reply->context, "OK");
         return 0;
     }
@@ -141,7 +202,7 @@ static int entry_apply(struct kv *kv, const struct qr_entry *entry,
     if (error != 0) {
         return error;
     }
-    error = command_apply(kv, entry, &payload, reply);
+    error = command_apply(kv, entry, &payload, (struct applying){reply, false});
     kv_payload_deinit(&payload);
     return error;
 }
@@ -270,6 +331,13 @@ void kv_read(struct kv *kv, const struct kv_argument *arguments, size_t count, t
     int error = kv_command_execute(kv_command_id_of(command), &call);
     /* Reading takes no memory. */
     ASSERT(error == 0);
+}
+
+uint64_t kv_key_digest(const struct kv *kv, struct kv_argument key)
+{
+    const struct kv_item *item = kv_store_find(&kv->store, key);
+
+    return item == NULL ? 0 : max_u64(item->digest, 1);
 }
 
 void kv_stats(const struct kv *kv, struct kv_stats *out)

@@ -6,7 +6,10 @@
  *          strings, a reply goes to a sink, time is the log time of the applied entries.
  * Threads  one caller at a time.
  * Format   a proposal of the key-value store has the command "kv" and as payload the
- *          arguments: their count (u32), then each as its length (u32) and its bytes.
+ *          arguments: their count (u32), then each as its length (u32) and its bytes. One with
+ *          the command "kv.exec" has as payload: 1 if its reply is that of its one command,
+ *          else 0 (u32); the count of watched keys (u32), each as its length (u32), its bytes
+ *          and its digest (u64); the count of commands (u32), each as the payload of "kv".
  */
 /* SPDX-License-Identifier: Apache-2.0 */
 #ifndef KV_KV_H
@@ -17,8 +20,12 @@
 #include "quorate/state_machine.h"
 
 #define KV_COMMAND "kv"
+#define KV_EXEC_COMMAND "kv.exec" /* in guarded entries only: 0.1.0 would not execute it */
 #define KV_KEY_BYTES_MAX (64 * 1024)
 #define KV_ARGUMENTS_MAX (1024 * 1024)
+#define KV_EXEC_COMMANDS_MAX 65536
+#define KV_EXEC_WATCHES_MAX 1024
+#define KV_EXEC_REPLY_BYTES_MAX (64 * 1024 * 1024) /* of all its commands; the same on all nodes */
 #define KV_VALUE_BYTES_MAX (512 * 1024 * 1024)
 
 /* APPEND and SETRANGE copy the whole value, on every replica, and a short SETRANGE can ask for
@@ -40,6 +47,7 @@ struct kv_reply_sink {
     void (*bulk)(void *context, const void *data, size_t size_bytes);
     void (*null)(void *context);
     void (*array)(void *context, size_t count);
+    void (*null_array)(void *context); /* a transaction that was not done */
 };
 
 /* How the server treats a command. */
@@ -88,6 +96,32 @@ size_t kv_payload_bytes(const struct kv_argument *arguments, size_t count);
 
 /* Write that payload to `out`, which has kv_payload_bytes() of room. */
 void kv_payload_encode(const struct kv_argument *arguments, size_t count, uint8_t *out);
+
+/* A key, and what was there when it was looked at. */
+struct kv_watch {
+    struct kv_argument key;
+    uint64_t digest;
+};
+
+/* Commands that are executed together, in one entry, or not at all: none of them, if something
+ * else is there now under a watched key. What decides is what is there, not how often it changed.
+ */
+struct kv_exec {
+    bool is_single; /* one command: the reply is its own. Else it is an array of all replies */
+    const struct kv_watch *watches;
+    size_t watch_count;
+    const void *commands; /* payloads of kv_payload_encode(), one behind the other */
+    size_t commands_bytes;
+    size_t command_count;
+};
+
+size_t kv_exec_bytes(const struct kv_exec *exec);
+
+/* Write that payload to `out`, which has kv_exec_bytes() of room. */
+void kv_exec_encode(const struct kv_exec *exec, uint8_t *out);
+
+/* What is under a key after the last applied entry, for kv_watch; 0: nothing. */
+uint64_t kv_key_digest(const struct kv *kv, struct kv_argument key);
 
 /* Check a command before it is proposed or executed: known, arity, lengths of keys and values,
  * and options that contradict or do not parse.

@@ -38,18 +38,17 @@ static bool arguments_read(struct reader *reader, struct kv_argument *list, size
         list[i].size_bytes = read_u32(reader);
         list[i].data = read_bytes(reader, list[i].size_bytes);
     }
-    return !reader->failed && reader_left(reader) == 0;
+    return !reader->failed;
 }
 
-int kv_payload_decode(struct kv_payload *payload, const struct allocator *allocator,
-                      const void *data, size_t size_bytes)
+int kv_payload_read(struct kv_payload *payload, const struct allocator *allocator,
+                    struct reader *reader)
 {
-    struct reader reader = reader_of(data, size_bytes);
-    size_t count = read_u32(&reader);
+    size_t count = read_u32(reader);
     struct kv_argument *list = payload->few;
 
     /* Each argument takes its length at least, so a short payload cannot ask for much. */
-    if (count == 0 || count > KV_ARGUMENTS_MAX || count > reader_left(&reader) / LENGTH_BYTES) {
+    if (count == 0 || count > KV_ARGUMENTS_MAX || count > reader_left(reader) / LENGTH_BYTES) {
         return QR_ERR_MALFORMED;
     }
     payload->allocator = allocator;
@@ -63,11 +62,24 @@ int kv_payload_decode(struct kv_payload *payload, const struct allocator *alloca
         payload->list = list;
     }
     payload->arguments = list;
-    if (!arguments_read(&reader, list, count)) {
+    if (!arguments_read(reader, list, count)) {
         kv_payload_deinit(payload);
         return QR_ERR_MALFORMED;
     }
     return 0;
+}
+
+int kv_payload_decode(struct kv_payload *payload, const struct allocator *allocator,
+                      const void *data, size_t size_bytes)
+{
+    struct reader reader = reader_of(data, size_bytes);
+    int status = kv_payload_read(payload, allocator, &reader);
+
+    if (status == 0 && reader_left(&reader) != 0) {
+        kv_payload_deinit(payload);
+        return QR_ERR_MALFORMED;
+    }
+    return status;
 }
 
 void kv_payload_deinit(struct kv_payload *payload)

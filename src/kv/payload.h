@@ -3,6 +3,7 @@
 #ifndef KV_PAYLOAD_H
 #define KV_PAYLOAD_H
 
+#include "base/bytes.h"
 #include "kv/kv.h"
 
 #define KV_PAYLOAD_INLINE_MAX 64
@@ -23,6 +24,10 @@ struct kv_payload {
  */
 NODISCARD int kv_payload_decode(struct kv_payload *payload, const struct allocator *allocator,
                                 const void *data, size_t size_bytes);
+
+/* The same of what stands next in `reader`, which is left behind it. */
+NODISCARD int kv_payload_read(struct kv_payload *payload, const struct allocator *allocator,
+                              struct reader *reader);
 void kv_payload_deinit(struct kv_payload *payload);
 
 #endif

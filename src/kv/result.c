@@ -15,6 +15,7 @@ enum result_tag {
     RESULT_BULK,
     RESULT_NULL,
     RESULT_ARRAY,
+    RESULT_NULL_ARRAY,
 };
 
 void kv_results_init(struct kv_results *results, const struct allocator *allocator)
@@ -59,7 +60,8 @@ static uint8_t *results_take(struct kv_results *results, size_t size_bytes)
     if (results->has_failed || results->has_overflowed) {
         return NULL;
     }
-    if (size_bytes > results->bytes_max - (results->used_bytes - results->start)) {
+    size_t used_bytes = results->used_bytes - results->start;
+    if (used_bytes > results->bytes_max || size_bytes > results->bytes_max - used_bytes) {
         results->has_overflowed = true;
         return NULL;
     }
@@ -117,13 +119,23 @@ static void put_bulk(void *context, const void *data, size_t size_bytes)
     put_sized(context, RESULT_BULK, data, size_bytes);
 }
 
-static void put_null(void *context)
+static void put_tag(struct kv_results *results, enum result_tag tag)
 {
-    uint8_t *at = results_take(context, 1);
+    uint8_t *at = results_take(results, 1);
 
     if (at != NULL) {
-        at[0] = RESULT_NULL;
+        at[0] = (uint8_t)tag;
     }
+}
+
+static void put_null(void *context)
+{
+    put_tag(context, RESULT_NULL);
+}
+
+static void put_null_array(void *context)
+{
+    put_tag(context, RESULT_NULL_ARRAY);
 }
 
 static void put_array(void *context, size_t count)
@@ -148,7 +160,26 @@ struct kv_reply_sink kv_results_sink(struct kv_results *results)
         .bulk = put_bulk,
         .null = put_null,
         .array = put_array,
+        .null_array = put_null_array,
     };
+}
+
+size_t kv_results_element_begin(const struct kv_results *results)
+{
+    return results->used_bytes - results->start;
+}
+
+void kv_results_element_end(struct kv_results *results, size_t begin)
+{
+    size_t bytes_max = results->bytes_max;
+
+    if (results->has_overflowed) {
+        results->has_overflowed = false;
+        results->used_bytes = results->start + begin;
+        results->bytes_max = KV_RESULT_BYTES_MAX; /* the error itself always fits */
+        put_error(results, KV_REPLY_TOO_LONG);
+        results->bytes_max = bytes_max;
+    }
 }
 
 int kv_results_end(struct kv_results *results, size_t *size_bytes)
@@ -195,6 +226,7 @@ static bool value_read(struct reader *reader, struct value *out)
         out->integer = (int64_t)read_u64(reader);
         return !reader->failed;
     case RESULT_NULL:
+    case RESULT_NULL_ARRAY:
         return !reader->failed;
     case RESULT_ARRAY:
         out->size_bytes = read_u32(reader);
@@ -238,6 +270,9 @@ static void value_replay(const struct value *value, const struct kv_reply_sink *
         break;
     case RESULT_NULL:
         sink->null(sink->context);
+        break;
+    case RESULT_NULL_ARRAY:
+        sink->null_array(sink->context);
         break;
     default:
         ASSERT(value->tag == RESULT_ARRAY);

@@ -3,8 +3,9 @@
  * Owns     one buffer for the results of one call of apply.
  * Format   a value is a tag (one byte) and what belongs to it: the text of a status or an
  *          error as its length (u32), its bytes and a NUL that counts; an integer as 8 bytes;
- *          a bulk as its length (u32) and its bytes; nothing for a null; the number of
- *          elements (u32) of an array, whose values follow. A result is one value.
+ *          a bulk as its length (u32) and its bytes; nothing for a null, or a null in the
+ *          place of an array; the number of elements (u32) of an array, whose values follow.
+ *          A result is one value.
  */
 /* SPDX-License-Identifier: Apache-2.0 */
 #ifndef KV_RESULT_H
@@ -53,5 +54,13 @@ void kv_results_limit(struct kv_results *results, size_t bytes_max);
 NODISCARD int kv_results_end(struct kv_results *results, size_t *size_bytes);
 
 struct kv_reply_sink kv_results_sink(struct kv_results *results);
+
+/* Bytes of the result being written so far. */
+size_t kv_results_element_begin(const struct kv_results *results);
+
+/* One element of an array was written since kv_results_element_begin() gave `begin`: where it
+ * made the result too long, an error stands in its place, and the result goes on.
+ */
+void kv_results_element_end(struct kv_results *results, size_t begin);
 
 #endif

@@ -16,6 +16,9 @@ void node_apply_deinit(struct node *node)
             node->apply_fetched_capacity * sizeof(*node->apply_fetched));
     release(node->options.allocator, node->apply_entries,
             NODE_APPLY_ENTRIES_MAX * sizeof(*node->apply_entries));
+    release(node->options.allocator, node->apply_guarded,
+            NODE_APPLY_ENTRIES_MAX * sizeof(*node->apply_guarded));
+    sessions_deinit(&node->sessions);
     node->apply_fetched_count = 0;
 }
 
@@ -30,11 +33,13 @@ static void drop_fetched(struct node *node)
 /* The proposal that this entry is, if somebody waits for it here. What is held has no entry
  * yet, and what is under way has one of its term: another one with the same id is not it.
  */
-static struct pending *find_proposal(struct node *node, struct proposal_id id, raft_term term)
+struct pending *node_find_proposal(struct node *node, struct proposal_id id, raft_term term)
 {
     struct pending *pending = pending_find(&node->pending, id);
-    bool is_it = pending != NULL && pending->state != PENDING_HELD && pending->term == term;
-    return is_it ? pending : NULL;
+    while (pending != NULL && (pending->state == PENDING_HELD || pending->term != term)) {
+        pending = pending_find_next(&node->pending, pending);
+    }
+    return pending;
 }
 
 static struct qr_entry entry_for_program(struct node *node, const struct entry *entry)
@@ -49,8 +54,30 @@ static struct qr_entry entry_for_program(struct node *node, const struct entry *
         .command_bytes = fields.command_bytes,
         .payload = fields.payload,
         .payload_bytes = fields.payload_bytes,
-        .wants_result = find_proposal(node, fields.id, fields.term) != NULL,
+        .wants_result = node_find_proposal(node, fields.id, fields.term) != NULL,
     };
+}
+
+/* Whether an entry is one for the program, and goes into the batch. */
+static int take_entry(struct node *node, const struct entry *entry)
+{
+    bool is_programs = entry->type == ENTRY_NORMAL || entry->type == ENTRY_TICK;
+    bool is_kept = false;
+    if (entry->type == ENTRY_GUARDED) {
+        enum node_guard_verdict verdict;
+        int status = node_guard(node, entry, &verdict);
+        if (status != 0) {
+            return status;
+        }
+        is_programs = verdict != NODE_GUARD_SKIP;
+        is_kept = verdict == NODE_GUARD_APPLY && !MUTANT(RESULT_WHERE_ASKED);
+    }
+    if (is_programs) {
+        struct qr_entry *taken = &node->apply_entries[node->apply_count++];
+        *taken = entry_for_program(node, entry);
+        taken->wants_result = taken->wants_result || is_kept;
+    }
+    return 0;
 }
 
 /* Hand over one batch that begins at entries[0]. */
@@ -59,12 +86,16 @@ static void apply_batch(struct node *node, const struct entry *entries, size_t c
     uint64_t bytes = 0;
     size_t taken = 0;
     node->apply_count = 0;
+    node->apply_guarded_count = 0;
     while (taken < count && node->apply_count < NODE_APPLY_ENTRIES_MAX &&
+           node->apply_guarded_count < NODE_APPLY_ENTRIES_MAX &&
            (taken == 0 || bytes < NODE_APPLY_BYTES_MAX)) {
         const struct entry *entry = &entries[taken++];
         bytes += entry->record_bytes;
-        if (entry->type == ENTRY_NORMAL || entry->type == ENTRY_TICK) {
-            node->apply_entries[node->apply_count++] = entry_for_program(node, entry);
+        int status = take_entry(node, entry);
+        if (status != 0) {
+            node_fail(node, status, "memory ran out");
+            return;
         }
     }
     node->apply_last = entries[taken - 1].index;
@@ -138,13 +169,17 @@ void node_applied(struct node *node, int status, const struct qr_result *results
     ASSERT(status == 0);
     for (size_t i = 0; i < node->apply_count; i++) {
         const struct qr_entry *entry = &node->apply_entries[i];
-        if (entry->wants_result) {
-            struct proposal_id id = {entry->id.high, entry->id.low};
-            struct pending *pending = find_proposal(node, id, entry->term);
+        struct proposal_id id = {entry->id.high, entry->id.low};
+        if (entry->wants_result && !proposal_id_is_session(id)) {
+            struct pending *pending = node_find_proposal(node, id, entry->term);
             if (pending != NULL) {
                 node_finish(node, pending, 0, entry->index, &results[i]);
             }
         }
+    }
+    node_finish_guarded(node, results);
+    if (!node_is_running(node)) {
+        return;
     }
     node_sweep_superseded(node);
     node->needs_turn = node->needs_turn || raft_applicable_index(node->raft) > last;

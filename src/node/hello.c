@@ -58,11 +58,14 @@ static int judge(const struct node *node, const struct wire_hello *hello, const 
     return 0;
 }
 
-int node_hello_check(const struct node *node, const struct wire_hello *hello,
+int node_hello_check(struct node *node, const struct wire_hello *hello,
                      struct wire_hello_response *response)
 {
     const char *reason;
     int status = judge(node, hello, &reason);
+    if (status == 0) {
+        node_note_peer(node, hello->from, hello->version_max);
+    }
     *response = (struct wire_hello_response){
         .status = status,
         .version = WIRE_VERSION_MAX < hello->version_max ? WIRE_VERSION_MAX : hello->version_max,
@@ -74,7 +77,7 @@ int node_hello_check(const struct node *node, const struct wire_hello *hello,
     return status;
 }
 
-int node_hello_response_check(const struct node *node, const struct wire_hello_response *response,
+int node_hello_response_check(struct node *node, const struct wire_hello_response *response,
                               bool has_expected, node_id expected, const char **reason)
 {
     struct cluster_id own = own_cluster(node);
@@ -94,6 +97,7 @@ int node_hello_response_check(const struct node *node, const struct wire_hello_r
         *reason = "it belongs to another cluster";
         return QR_ERR_FOREIGN;
     }
+    node_note_peer(node, response->from, response->version);
     *reason = "";
     return 0;
 }

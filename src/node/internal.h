@@ -6,11 +6,13 @@
 #include "base/prng.h"
 #include "node/node.h"
 #include "node/pending.h"
+#include "node/sessions.h"
 #include "wal/wal.h"
 
 #define NODE_READ_GROUPS_MAX 1024
 #define NODE_REMOTE_READS_MAX 1024
 #define NODE_FORWARD_LIVES_MAX (4 * RAFT_MEMBERS_MAX) /* lives of members, latest first */
+#define NODE_PEERS_MAX (2 * RAFT_MEMBERS_MAX)         /* whose version is known, members first */
 #define NODE_JOINS_MAX 16
 #define NODE_APPLY_BYTES_MAX (UINT64_C(1) << 20)
 #define NODE_APPLY_BATCHES_MAX 16 /* of one turn; then the loop gets its turn */
@@ -93,6 +95,24 @@ struct node_forward_seen {
     uint64_t used_at; /* of seen_clock; 0: free */
 };
 
+/* What a node said of itself when it was connected last. */
+struct node_peer {
+    node_id id;
+    uint32_t version; /* 0: a free place */
+};
+
+/* A guarded entry of the batch under way, and what the session table said to it. */
+struct node_guarded {
+    struct sessions_entry entry;
+    raft_term term;
+    int status;               /* 0: applied, now or before */
+    bool is_repeat;           /* sessions_find(asked) has the answer */
+    uint32_t place;           /* among apply_entries; NODE_NO_PLACE: not applied now */
+    struct proposal_id asked; /* whose outcome is told */
+};
+
+#define NODE_NO_PLACE UINT32_MAX
+
 struct node {
     struct node_options options;
     char name[RAFT_NAME_BYTES_MAX];
@@ -133,6 +153,10 @@ struct node {
     raft_index apply_last;          /* of the batch under way */
     struct qr_entry *apply_entries; /* NODE_APPLY_ENTRIES_MAX */
     size_t apply_count;
+    struct node_guarded *apply_guarded; /* NODE_APPLY_ENTRIES_MAX, once there was one */
+    size_t apply_guarded_count;
+    struct sessions sessions;
+    struct node_peer peers[NODE_PEERS_MAX];
     struct entry *apply_fetched; /* read back from the log; hold their chunks */
     size_t apply_fetched_count;
     size_t apply_fetched_capacity;
@@ -205,6 +229,39 @@ void node_sweep_superseded(struct node *node);
 void node_fail_proposals(struct node *node);
 void node_on_forward(struct node *node, node_id from, const struct wire_message *message);
 void node_on_forward_response(struct node *node, const struct wire_forward_response *response);
+
+struct pending *node_find_proposal(struct node *node, struct proposal_id id, raft_term term);
+
+/* once.c: guarded entries: the session table, and who waits for what it says. */
+
+enum node_guard_verdict {
+    NODE_GUARD_SKIP,  /* not to be applied */
+    NODE_GUARD_PASS,  /* to be applied like any other */
+    NODE_GUARD_APPLY, /* to be applied, and its result is to be kept */
+};
+
+/* A guarded entry's turn has come. Returns 0 or QR_ERR_NO_MEMORY: the node cannot go on. */
+NODISCARD int node_guard(struct node *node, const struct entry *entry,
+                         enum node_guard_verdict *verdict);
+
+/* The batch was applied: keep what it gave, and tell who waits. */
+void node_finish_guarded(struct node *node, const struct qr_result *results);
+
+/* Of a proposal under a session or token: so that one id does not stand for two commands. */
+uint32_t node_command_checksum(const struct raft_proposal *proposal);
+
+/* Give up the guarded proposals that wait for a leader, where it does not understand them. */
+void node_refuse_guarded(struct node *node, node_id leader);
+bool node_may_send(const struct node *node, const struct pending *pending, node_id leader);
+
+/* peers.c */
+void node_note_peer(struct node *node, node_id id, uint32_t version);
+
+/* The latest version that a node spoke; 0: it was not met in this life. */
+uint32_t node_peer_version(const struct node *node, node_id id);
+
+/* Whether guarded entries may be appended: every member understands them, or must already. */
+bool node_may_guard(const struct node *node);
 
 /* reads.c */
 void node_flush_reads(struct node *node);

@@ -124,17 +124,27 @@ bool node_is_idle(const struct node *node);
 void node_free(struct node *node);
 
 struct node_proposal {
-    struct proposal_id id; /* all zero: the node makes one */
+    struct proposal_id id; /* all zero: the node makes one; of a session or token: applied once */
+    bool is_guarded;       /* not to be applied by members of version 0.1.0; so is all with such
+                              an id */
     const char *command;
     size_t command_bytes;
     const void *payload;
     size_t payload_bytes;
 };
 
+/* Commands of control proposals, whose id.high is QR_SESSION_BIT alone (id.low 0: the node makes
+ * one): open a session (payload: its timeout, u64, nanoseconds), end one (its id.high, u64), or
+ * settle an id (high, low, u64 each). See docs/exactly-once.md.
+ */
+#define NODE_SESSION_OPEN "open"
+#define NODE_SESSION_END "end"
+#define NODE_SESSION_SETTLE "settle"
+
 /* Take a proposal; io.proposal_done(token) follows in some later turn.
  * Returns 0, or, then nothing follows, QR_ERR_INVALID, QR_ERR_TOO_LARGE, QR_ERR_BUSY (a limit,
- * or a proposal with this id is under way), QR_ERR_DISK_FULL, QR_ERR_NO_MEMORY or
- * QR_ERR_STOPPED.
+ * or a proposal with this id is under way), QR_ERR_VERSION (guarded, and a member is too old),
+ * QR_ERR_DISK_FULL, QR_ERR_NO_MEMORY or QR_ERR_STOPPED.
  */
 NODISCARD int node_propose(struct node *node, const struct node_proposal *proposal, uint64_t token,
                            struct node_time time);
@@ -146,16 +156,16 @@ NODISCARD int node_read(struct node *node, uint64_t token, struct node_time time
 void node_hello(const struct node *node, bool has_expected, node_id expected,
                 struct wire_hello *out);
 
-/* Judge the hello of who dialed us. Returns 0 or the error in response->status: then send
- * the response and close.
+/* Judge the hello of who dialed us, and note its version. Returns 0 or the error in
+ * response->status: then send the response and close.
  */
-NODISCARD int node_hello_check(const struct node *node, const struct wire_hello *hello,
+NODISCARD int node_hello_check(struct node *node, const struct wire_hello *hello,
                                struct wire_hello_response *response);
 
 /* Judge the answer to our hello; has_expected as in node_hello(). Returns 0, or an error:
  * then close. `reason` (static or in the response) says why.
  */
-NODISCARD int node_hello_response_check(const struct node *node,
+NODISCARD int node_hello_response_check(struct node *node,
                                         const struct wire_hello_response *response,
                                         bool has_expected, node_id expected, const char **reason);
 
@@ -191,6 +201,9 @@ struct node_status {
     bool is_stopped; /* stopped or failed */
     bool is_joining;
     uint64_t pending_count;
+    uint64_t sessions_digest; /* of the session table at applied_index; 0: never used */
+    uint64_t session_count;   /* open, or over and not noticed yet */
+    uint64_t outcome_count;   /* remembered: sequences and tokens */
     uint64_t elections_started;
     uint64_t leader_changes;
     uint64_t proposals_forwarded;

@@ -309,6 +309,7 @@ static struct node *node_make(const struct node_options *options, struct node_ti
     pending_init(&node->pending, options->allocator, options->pending_max,
                  (prng_next(&node->prng) >> 2) + 1);
     entry_arena_init(&node->held_arena, options->allocator);
+    sessions_init(&node->sessions, options->allocator);
     node->apply_entries =
         allocate(options->allocator, NODE_APPLY_ENTRIES_MAX * sizeof(*node->apply_entries));
     if (node->apply_entries == NULL) {

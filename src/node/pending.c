@@ -51,16 +51,27 @@ static size_t bucket_of(const struct pending_table *table, struct proposal_id id
     return (size_t)(mixed >> 32) & (table->bucket_count - 1);
 }
 
-static bool id_equal(struct proposal_id a, struct proposal_id b)
+/* The bucket from `at` on that holds `id`, or the empty one where the search ends. */
+static size_t probe_from(const struct pending_table *table, size_t at, struct proposal_id id)
 {
-    return a.high == b.high && a.low == b.low;
+    while (table->buckets[at] != 0 &&
+           !proposal_id_equal(table->slots[table->buckets[at] - 1].id, id)) {
+        at = (at + 1) & (table->bucket_count - 1);
+    }
+    return at;
 }
 
-/* The bucket that holds `id`, or the empty one where it would go. */
-static size_t probe(const struct pending_table *table, struct proposal_id id)
+static uint32_t bucket_value(const struct pending_table *table, const struct pending *pending)
 {
-    size_t at = bucket_of(table, id);
-    while (table->buckets[at] != 0 && !id_equal(table->slots[table->buckets[at] - 1].id, id)) {
+    return (uint32_t)(pending - table->slots) + 1;
+}
+
+/* The bucket of this very one. */
+static size_t bucket_holding(const struct pending_table *table, const struct pending *pending)
+{
+    size_t at = bucket_of(table, pending->id);
+    while (table->buckets[at] != bucket_value(table, pending)) {
+        ASSERT(table->buckets[at] != 0);
         at = (at + 1) & (table->bucket_count - 1);
     }
     return at;
@@ -68,9 +79,11 @@ static size_t probe(const struct pending_table *table, struct proposal_id id)
 
 static void index_slot(struct pending_table *table, const struct pending *pending)
 {
-    size_t at = probe(table, pending->id);
-    ASSERT(table->buckets[at] == 0);
-    table->buckets[at] = (uint32_t)(pending - table->slots) + 1;
+    size_t at = bucket_of(table, pending->id);
+    while (table->buckets[at] != 0) {
+        at = (at + 1) & (table->bucket_count - 1);
+    }
+    table->buckets[at] = bucket_value(table, pending);
 }
 
 static int grow(struct pending_table *table)
@@ -95,9 +108,22 @@ static int grow(struct pending_table *table)
     return 0;
 }
 
+/* Whether one more may wait with this id. */
+static bool may_add(struct pending_table *table, struct proposal_id id)
+{
+    size_t most = proposal_id_is_session(id) ? PENDING_SAME_MAX : 1;
+    size_t count = 0;
+    const struct pending *same = pending_find(table, id);
+    while (same != NULL && count < most) {
+        count++;
+        same = pending_find_next(table, same);
+    }
+    return count < most;
+}
+
 struct pending *pending_add(struct pending_table *table, struct proposal_id id, int *status)
 {
-    if (table->count >= table->count_max || pending_find(table, id) != NULL) {
+    if (table->count >= table->count_max || !may_add(table, id)) {
         *status = QR_ERR_BUSY;
         return NULL;
     }
@@ -124,7 +150,14 @@ struct pending *pending_find(struct pending_table *table, struct proposal_id id)
     if (table->bucket_count == 0) {
         return NULL;
     }
-    uint32_t slot = table->buckets[probe(table, id)];
+    uint32_t slot = table->buckets[probe_from(table, bucket_of(table, id), id)];
+    return slot == 0 ? NULL : &table->slots[slot - 1];
+}
+
+struct pending *pending_find_next(struct pending_table *table, const struct pending *previous)
+{
+    size_t behind = (bucket_holding(table, previous) + 1) & (table->bucket_count - 1);
+    uint32_t slot = table->buckets[probe_from(table, behind, previous->id)];
     return slot == 0 ? NULL : &table->slots[slot - 1];
 }
 
@@ -138,11 +171,10 @@ struct pending *pending_at(struct pending_table *table, uint64_t sequence)
 }
 
 /* Close the gap, so that probing never meets a false end (Knuth, vol. 3, 6.4, algorithm R). */
-static void unindex(struct pending_table *table, struct proposal_id id)
+static void unindex(struct pending_table *table, const struct pending *pending)
 {
     size_t mask = table->bucket_count - 1;
-    size_t gap = probe(table, id);
-    ASSERT(table->buckets[gap] != 0);
+    size_t gap = bucket_holding(table, pending);
     table->buckets[gap] = 0;
     for (size_t at = (gap + 1) & mask; table->buckets[at] != 0; at = (at + 1) & mask) {
         size_t home = bucket_of(table, table->slots[table->buckets[at] - 1].id);
@@ -157,7 +189,7 @@ static void unindex(struct pending_table *table, struct proposal_id id)
 void pending_remove(struct pending_table *table, struct pending *pending)
 {
     ASSERT(pending->state != PENDING_DONE);
-    unindex(table, pending->id);
+    unindex(table, pending);
     chunk_drop(pending->entry.chunk);
     pending->entry = (struct entry){0};
     pending->state = PENDING_DONE;

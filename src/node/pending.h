@@ -11,6 +11,8 @@
 #include "base/entry.h"
 #include "base/types.h"
 
+#define PENDING_SAME_MAX 8 /* that wait with one id of a session or token: it is sent again */
+
 enum pending_state {
     PENDING_HELD,      /* not yet with a leader; `entry` is its record */
     PENDING_FORWARDED, /* sent to a leader, not answered */
@@ -27,6 +29,7 @@ struct pending {
     time_ns deadline_ns;
     raft_term term;     /* forwarded, appended: whose leader has it */
     struct entry entry; /* its record, for as long as it may have to be sent (again) */
+    uint32_t checksum;  /* of the command, where the id is of a session or token */
 };
 
 struct pending_table {
@@ -45,14 +48,17 @@ void pending_init(struct pending_table *table, const struct allocator *allocator
 void pending_deinit(struct pending_table *table);
 
 /* A new one at the end, all zero but sequence and id; NULL with *status set: QR_ERR_BUSY (full,
- * or the id waits already) or QR_ERR_NO_MEMORY. Pointers to others become invalid.
+ * the id waits already, or often enough where it may be sent again) or QR_ERR_NO_MEMORY.
+ * Pointers to others become invalid.
  */
 struct pending *pending_add(struct pending_table *table, struct proposal_id id, int *status);
 
 /* The sequence number that pending_add() gives next. */
 uint64_t pending_next_sequence(const struct pending_table *table);
 
+/* One that has this id, and another one behind it; NULL: none. */
 struct pending *pending_find(struct pending_table *table, struct proposal_id id);
+struct pending *pending_find_next(struct pending_table *table, const struct pending *previous);
 struct pending *pending_at(struct pending_table *table, uint64_t sequence); /* NULL: none */
 
 /* It was told: forget its id and record. */

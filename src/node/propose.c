@@ -56,7 +56,7 @@ static struct raft_proposal raft_proposal_of(const struct node_proposal *proposa
 {
     return (struct raft_proposal){
         .id = id,
-        .type = ENTRY_NORMAL,
+        .type = proposal->is_guarded || proposal_id_is_session(id) ? ENTRY_GUARDED : ENTRY_NORMAL,
         .command_bytes = (uint8_t)proposal->command_bytes,
         .payload_bytes = (uint32_t)proposal->payload_bytes,
         .command = proposal->command,
@@ -70,6 +70,9 @@ static int append(struct node *node, const struct raft_proposal *proposal, raft_
     uint64_t bytes = entry_record_bytes(proposal->command_bytes, proposal->payload_bytes);
     if (bytes > node_record_bytes_max(node)) {
         return QR_ERR_TOO_LARGE; /* forwarded by a member with another limit */
+    }
+    if (proposal->type == ENTRY_GUARDED && !node_may_guard(node)) {
+        return QR_ERR_VERSION;
     }
     if (!node_has_room(node, bytes)) {
         return QR_ERR_DISK_FULL;
@@ -95,7 +98,7 @@ static int hold(struct node *node, struct pending *pending, const struct raft_pr
     int status = entry_arena_encode(&node->held_arena,
                                     &(struct entry_fields){
                                         .id = proposal->id,
-                                        .type = ENTRY_NORMAL,
+                                        .type = proposal->type,
                                         .command_bytes = proposal->command_bytes,
                                         .payload_bytes = proposal->payload_bytes,
                                         .command = proposal->command,
@@ -138,7 +141,10 @@ int node_propose(struct node *node, const struct node_proposal *proposal, uint64
     node->time = time;
     struct proposal_id id = proposal->id;
     if (id.high == 0 && id.low == 0) {
-        id = (struct proposal_id){node->identity.id, pending_next_sequence(&node->pending)};
+        id = (struct proposal_id){node->identity.id & ~QR_SESSION_BIT,
+                                  pending_next_sequence(&node->pending)};
+    } else if (id.high == QR_SESSION_BIT && id.low == 0) {
+        id.low = pending_next_sequence(&node->pending);
     }
     struct pending *pending = pending_add(&node->pending, id, &status);
     if (pending == NULL) {
@@ -149,6 +155,9 @@ int node_propose(struct node *node, const struct node_proposal *proposal, uint64
     pending->hold_until_ns = hold_until(node, pending->deadline_ns);
 
     struct raft_proposal raft_proposal = raft_proposal_of(proposal, id);
+    if (proposal_id_is_session(id)) {
+        pending->checksum = node_command_checksum(&raft_proposal);
+    }
     bool is_leader = node_is_running(node) && node->held_count == 0 && raft_is_leader(node->raft) &&
                      !is_earlier_open(node, node_raft_status(node).term);
     if (is_leader) {
@@ -239,8 +248,8 @@ static void forward_held(struct node *node, node_id leader, raft_term term)
         /* Refused by the leader of this very term, it is not sent there again: that one leads
          * no more, though nobody has told us yet.
          */
-        bool is_held =
-            pending != NULL && pending->state == PENDING_HELD && pending->term != batch.term;
+        bool is_held = pending != NULL && pending->state == PENDING_HELD &&
+                       pending->term != batch.term && node_may_send(node, pending, leader);
         bool is_full =
             batch.count == sizeof(entries) / sizeof(entries[0]) ||
             (is_held && batch.count > 0 &&
@@ -277,6 +286,7 @@ void node_flush_held(struct node *node)
             }
         }
     } else if (now.has_leader) {
+        node_refuse_guarded(node, now.leader);
         forward_held(node, now.leader, now.term);
     }
 }
@@ -411,7 +421,7 @@ void node_on_forward(struct node *node, node_id from, const struct wire_message 
         struct entry_fields fields = entry_fields_of(&message->entries[i]);
         struct raft_proposal proposal = {
             .id = fields.id,
-            .type = ENTRY_NORMAL,
+            .type = fields.type == ENTRY_GUARDED ? ENTRY_GUARDED : ENTRY_NORMAL,
             .command_bytes = fields.command_bytes,
             .payload_bytes = fields.payload_bytes,
             .command = fields.command,

@@ -75,7 +75,8 @@ int raft_leader_propose(struct raft *raft, const struct raft_proposal *proposals
     }
     uint64_t bytes = 0;
     for (size_t i = 0; i < count; i++) {
-        ASSERT(proposals[i].type == ENTRY_NORMAL || proposals[i].type == ENTRY_TICK);
+        ASSERT(proposals[i].type == ENTRY_NORMAL || proposals[i].type == ENTRY_TICK ||
+               proposals[i].type == ENTRY_GUARDED);
         bytes += entry_record_bytes(proposals[i].command_bytes, proposals[i].payload_bytes);
     }
     /* One proposal always fits, however large, when nothing else is under way. */

@@ -126,7 +126,7 @@ enum raft_event_type {
 
 struct raft_proposal {
     struct proposal_id id;
-    uint8_t type; /* ENTRY_NORMAL or ENTRY_TICK */
+    uint8_t type; /* ENTRY_NORMAL, ENTRY_TICK or ENTRY_GUARDED */
     uint8_t command_bytes;
     uint32_t payload_bytes;
     const char *command;

@@ -16,6 +16,7 @@ static void client_free(struct client *client)
     buffer_free(&client->input);
     buffer_free(&client->output);
     buffer_free(&client->writing);
+    transaction_clear(&client->transaction);
     for (size_t i = 0; i < CLIENT_TEXTS; i++) {
         free(client->texts[i]);
     }

@@ -167,6 +167,10 @@ enum dispatch_outcome cmd_reset(struct client *client, const struct kv_argument 
 
     ASSERT(count == 1);
     (void)arguments;
+    if (client->pipeline.read_count > 0) {
+        return DISPATCH_HOLD; /* a WATCH among them would come after its end */
+    }
+    transaction_clear(&client->transaction);
     const char *error = client_set_text(client, CLIENT_NAME, &nothing);
     ASSERT(error == NULL);
     client->protocol = 2;

@@ -132,6 +132,8 @@ static void section_stats(const struct info *info)
     line_number(info, "client_output_buffer_limit_disconnections", stats->closed_for_output_count);
     line_number(info, "expired_keys", kv.expired_count);
     line_number(info, "evicted_keys", 0);
+    line_number(info, "open_sessions", info->status->session_count);
+    line_number(info, "remembered_outcomes", info->status->outcome_count);
 }
 
 /* slave0:ip=…,port=…,state=online,offset=…,lag=0 for each other member. */

@@ -13,10 +13,15 @@ static const struct server_command commands[] = {
     {"CLUSTER",         -2, "loading stale",           cmd_cluster},
     {"COMMAND",         -1, "loading stale",           cmd_command},
     {"CONFIG",          -2, "admin noscript loading",  cmd_config},
+    {"DISCARD",         1,  "noscript loading fast",   cmd_discard},
     {"ECHO",            2,  "loading fast",            cmd_echo},
+    {"EXEC",            1,  "noscript loading",        cmd_exec},
     {"HELLO",           -1, "noscript loading fast",   cmd_hello},
+    {"IDEMPOTENT",      -3, "write denyoom",           cmd_idempotent},
     {"INFO",            -1, "loading stale",           cmd_info},
     {"MODULE",          -2, "admin noscript",          cmd_module},
+    {"MULTI",           1,  "noscript loading fast",   cmd_multi},
+    {"OUTCOME",         2,  "write",                   cmd_outcome},
     {"PING",            -1, "fast",                    cmd_ping},
     {"QUIT",            -1, "noscript loading fast",   cmd_quit},
     {"QUORATE.PROPOSE", -2, "write denyoom",           cmd_quorate_propose},
@@ -26,7 +31,9 @@ static const struct server_command commands[] = {
     {"RESET",           1,  "noscript loading fast",   cmd_reset},
     {"SCAN",            -2, "readonly",                cmd_scan},
     {"SELECT",          2,  "loading stale fast",      cmd_select},
+    {"UNWATCH",         1,  "noscript loading fast",   cmd_unwatch},
     {"WAIT",            3,  "blocking",                cmd_wait},
+    {"WATCH",           -2, "noscript loading fast",   cmd_watch},
 };
 /* clang-format on */
 
@@ -108,7 +115,8 @@ void reply_unknown_subcommand(const struct reply *reply, const char *name,
 }
 
 /* As Redis 7 says it: up to 128 bytes of the name and of the arguments. */
-static void refuse_unknown(struct client *client, const struct kv_argument *arguments, size_t count)
+void dispatch_refuse_unknown(struct client *client, const struct kv_argument *arguments,
+                             size_t count)
 {
     char message[SERVER_ERROR_BYTES];
     struct text text = text_of(message, sizeof(message));
@@ -126,9 +134,8 @@ static void refuse_unknown(struct client *client, const struct kv_argument *argu
     reply_error(&reply, message);
 }
 
-/* Answer MOVED to a cluster-aware client that should ask the leader. False: go on here. */
-static bool answer_moved(struct client *client, const struct kv_command *command,
-                         const struct kv_argument *arguments, size_t count)
+bool dispatch_moved(struct client *client, const struct kv_command *command,
+                    const struct kv_argument *arguments, size_t count)
 {
     char host[QR_ADDRESS_BYTES_MAX];
     char message[SERVER_ERROR_BYTES];
@@ -202,7 +209,7 @@ static enum dispatch_outcome dispatch_kv(struct client *client, const struct kv_
         reply_error(&reply, error);
         return DISPATCH_DONE;
     }
-    if (answer_moved(client, command, arguments, count)) {
+    if (dispatch_moved(client, command, arguments, count)) {
         return DISPATCH_DONE;
     }
     bool is_write = (command->flags & KV_WRITE) != 0;
@@ -217,7 +224,7 @@ static enum dispatch_outcome dispatch_kv(struct client *client, const struct kv_
     return DISPATCH_DONE;
 }
 
-static bool has_arity(int arity, size_t count)
+bool dispatch_has_arity(int arity, size_t count)
 {
     return arity >= 0 ? count == (size_t)arity : count >= (size_t)-arity;
 }
@@ -234,7 +241,9 @@ enum dispatch_outcome dispatch(struct client *client, const struct kv_argument *
     if (client->is_tail && (own == NULL || own->handle != cmd_quit)) {
         struct reply reply = pipeline_reply(client);
         reply_error(&reply, "ERR only QUIT is allowed behind QUORATE.TAIL");
-    } else if (own != NULL && !has_arity(own->arity, count)) {
+    } else if (client->transaction.is_open && !transaction_lets_through(own)) {
+        transaction_queue(client, own, command, arguments, count);
+    } else if (own != NULL && !dispatch_has_arity(own->arity, count)) {
         struct reply reply = pipeline_reply(client);
         reply_wrong_arity(&reply, own->name);
     } else if (own != NULL) {
@@ -242,7 +251,7 @@ enum dispatch_outcome dispatch(struct client *client, const struct kv_argument *
     } else if (command != NULL) {
         outcome = dispatch_kv(client, command, arguments, count);
     } else {
-        refuse_unknown(client, arguments, count);
+        dispatch_refuse_unknown(client, arguments, count);
     }
     if (outcome == DISPATCH_DONE) {
         client->server->stats.command_count++;

@@ -15,6 +15,7 @@
 #include "server/resp.h"
 #include "server/scan.h"
 #include "server/server.h"
+#include "server/transaction.h"
 
 #define SERVER_RECEIVE_BYTES (64 * 1024)
 #define SERVER_ERROR_BYTES 512
@@ -50,6 +51,7 @@ struct request {
     uint8_t protocol;      /* of the reply: HELLO may change the client's meanwhile */
     bool is_write;         /* went through the log */
     bool wants_index;      /* QUORATE.PROPOSE */
+    bool is_question;      /* OUTCOME */
     size_t argument_count; /* a read's arguments; their bytes follow them */
     struct kv_argument arguments[];
 };
@@ -85,6 +87,7 @@ struct client {
     struct buffer output;  /* replies not handed to the socket */
     struct buffer writing; /* what a uv_write has */
     struct pipeline pipeline;
+    struct transaction transaction;
     char *texts[CLIENT_TEXTS]; /* NULL: none */
     uint64_t opened_ms;
     uint64_t active_ms;    /* when bytes last came */
@@ -267,6 +270,9 @@ void pipeline_refuse_too_large(struct client *client);
  */
 void pipeline_propose(struct client *client, const struct qr_proposal *proposal, bool wants_index);
 
+/* Ask what became of an id; what it was answered is the reply. */
+void pipeline_settle(struct client *client, struct qr_id id);
+
 /* Serve the present command after a read barrier. Arguments are copied. */
 void pipeline_read(struct client *client, const struct kv_argument *arguments, size_t count,
                    read_serve *serve);
@@ -301,6 +307,15 @@ struct server_command {
 enum dispatch_outcome dispatch(struct client *client, const struct kv_argument *arguments,
                                size_t count);
 
+/* Answer MOVED to a cluster-aware client that should ask the leader. False: go on here. */
+bool dispatch_moved(struct client *client, const struct kv_command *command,
+                    const struct kv_argument *arguments, size_t count);
+void dispatch_refuse_unknown(struct client *client, const struct kv_argument *arguments,
+                             size_t count);
+
+/* Whether a command may have so many arguments, its name included. */
+bool dispatch_has_arity(int arity, size_t count);
+
 /* The server's own commands, sorted by name. */
 const struct server_command *dispatch_commands(size_t *count);
 
@@ -308,6 +323,25 @@ const struct server_command *dispatch_commands(size_t *count);
 void reply_wrong_arity(const struct reply *reply, const char *name);
 void reply_unknown_subcommand(const struct reply *reply, const char *name,
                               const struct kv_argument *subcommand);
+
+/* cmd_transaction.c */
+
+/* Behind MULTI: queue a command for EXEC, or refuse it, and EXEC with it.
+ *
+ * own, command   what the name was found to be; both NULL: unknown.
+ */
+void transaction_queue(struct client *client, const struct server_command *own,
+                       const struct kv_command *command, const struct kv_argument *arguments,
+                       size_t count);
+
+/* Whether a command is executed at once, also behind MULTI. */
+bool transaction_lets_through(const struct server_command *own);
+
+/* Propose what `exec` says under an id; all zero: none. */
+void transaction_propose(struct client *client, const struct kv_exec *exec, struct qr_id id);
+
+/* EXEC under an id. */
+enum dispatch_outcome transaction_execute(struct client *client, struct qr_id id);
 
 /* words.c: arguments as words and numbers. */
 
@@ -350,10 +384,11 @@ void status_json(struct server *server, struct buffer *out);
 void metrics_text(struct server *server, struct buffer *out);
 
 /* Handlers: cmd_connection.c, cmd_client.c, cmd_command.c, cmd_info.c, cmd_config.c,
- * cluster.c, scan.c, tail.c.
+ * cmd_transaction.c, cmd_once.c, cluster.c, scan.c, tail.c.
  */
 command_handler cmd_asking, cmd_auth, cmd_client, cmd_cluster, cmd_command, cmd_config, cmd_echo,
-    cmd_hello, cmd_info, cmd_module, cmd_ping, cmd_quit, cmd_readonly, cmd_readwrite, cmd_reset,
-    cmd_scan, cmd_select, cmd_wait, cmd_quorate_propose, cmd_quorate_tail;
+    cmd_discard, cmd_exec, cmd_hello, cmd_idempotent, cmd_info, cmd_module, cmd_multi, cmd_outcome,
+    cmd_ping, cmd_quit, cmd_readonly, cmd_readwrite, cmd_reset, cmd_scan, cmd_select, cmd_unwatch,
+    cmd_wait, cmd_watch, cmd_quorate_propose, cmd_quorate_tail;
 
 #endif

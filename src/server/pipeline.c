@@ -30,8 +30,39 @@ static const char *write_error(int status)
         return "ERR the command cannot be replicated; not applied";
     case QR_ERR_NO_MEMORY:
         return "TRYAGAIN memory ran out; not applied";
+    case QR_ERR_VERSION:
+        return "TRYAGAIN a member is too old for this, or was not met yet; not applied";
+    case QR_ERR_MISMATCH:
+        return "ERR the token was used for another command; this one is not applied";
+    case QR_ERR_SETTLED:
+        return "NOTAPPLIED not applied, and never will be: OUTCOME was asked before it came";
+    case QR_ERR_FORGOTTEN:
+        return "FORGOTTEN applied before; its answer is no longer kept";
+    case QR_ERR_EXPIRED:
+        return "UNKNOWN nothing is known of it any more; not applied again";
     default:
         return "TIMEOUT outcome unknown";
+    }
+}
+
+/* What OUTCOME is answered instead of the command's own answer. */
+static const char *outcome_error(int status)
+{
+    switch (status) {
+    case QR_ERR_SETTLED:
+        return "NOTAPPLIED not applied, and never will be";
+    case QR_ERR_FORGOTTEN:
+        return "FORGOTTEN applied; its answer is no longer kept";
+    case QR_ERR_EXPIRED:
+        return "UNKNOWN nothing is known of it any more";
+    case QR_ERR_NO_LEADER:
+        return "CLUSTERDOWN no leader is known; nothing was decided";
+    case QR_ERR_VERSION:
+        return "TRYAGAIN a member is too old for this, or was not met yet; nothing was decided";
+    default:
+        return qr_error_class_of(status) == QR_CLASS_RETRY
+                   ? "TRYAGAIN too much is waiting, or leadership moved; nothing was decided"
+                   : "TIMEOUT no answer in time; ask again";
     }
 }
 
@@ -178,7 +209,9 @@ static void on_proposed(void *argument, int status, uint64_t index, const struct
     ASSERT(client->pipeline.pending_write_count > 0);
     client->pipeline.pending_write_count--;
     struct reply reply = reply_of(request);
-    if (status != 0) {
+    if (status != 0 && request->is_question) {
+        reply_error(&reply, outcome_error(status));
+    } else if (status != 0) {
         reply_write_error(&reply, client->server, status);
     } else if (request->wants_index) {
         reply_integer(&reply, (int64_t)index);
@@ -193,32 +226,61 @@ static void on_proposed(void *argument, int status, uint64_t index, const struct
     client_check_output(client);
 }
 
-void pipeline_propose(struct client *client, const struct qr_proposal *proposal, bool wants_index)
+/* A request that goes through the log, or NULL. */
+static struct request *open_write(struct client *client, size_t payload_bytes)
 {
     struct request *request = request_open(client, 0, 0);
 
     if (request == NULL) {
         reply_to_nobody(client);
         turn_mark(client);
-        return;
+        return NULL;
     }
     request->is_write = true;
-    request->wants_index = wants_index;
-    request->size_bytes += proposal->payload_bytes;
-    client->pipeline.size_bytes += proposal->payload_bytes;
-    int error = qr_propose(client->server->options.engine, proposal, on_proposed, request);
+    request->size_bytes += payload_bytes;
+    client->pipeline.size_bytes += payload_bytes;
+    return request;
+}
+
+/* The engine has it, or has refused it. */
+static void end_open(struct client *client, struct request *request, int error)
+{
     if (error == 0) {
         client->pipeline.pending_write_count++;
         return;
     }
     struct reply reply = reply_of(request);
-    if (error == QR_ERR_STOPPED) {
+    if (request->is_question) {
+        reply_error(&reply, outcome_error(error));
+    } else if (error == QR_ERR_STOPPED) {
         reply_error(&reply, "CLUSTERDOWN this node has stopped; not applied");
     } else {
         reply_write_error(&reply, client->server, error);
     }
     pipeline_advance(client);
     turn_mark(client);
+}
+
+void pipeline_propose(struct client *client, const struct qr_proposal *proposal, bool wants_index)
+{
+    struct request *request = open_write(client, proposal->payload_bytes);
+
+    if (request != NULL) {
+        request->wants_index = wants_index;
+        end_open(client, request,
+                 qr_propose(client->server->options.engine, proposal, on_proposed, request));
+    }
+}
+
+void pipeline_settle(struct client *client, struct qr_id id)
+{
+    struct request *request = open_write(client, 0);
+
+    if (request != NULL) {
+        request->is_question = true;
+        end_open(client, request,
+                 qr_settle(client->server->options.engine, id, on_proposed, request));
+    }
 }
 
 void pipeline_read(struct client *client, const struct kv_argument *arguments, size_t count,

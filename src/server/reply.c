@@ -74,6 +74,15 @@ void reply_null(const struct reply *reply)
     }
 }
 
+void reply_null_array(const struct reply *reply)
+{
+    if (reply->protocol >= 3) {
+        reply_null(reply);
+    } else {
+        buffer_append(reply->buffer, "*-1\r\n", 5);
+    }
+}
+
 void reply_array(const struct reply *reply, size_t count)
 {
     append_header(reply, '*', (int64_t)count);
@@ -132,6 +141,11 @@ static void sink_array(void *context, size_t count)
     reply_array(context, count);
 }
 
+static void sink_null_array(void *context)
+{
+    reply_null_array(context);
+}
+
 struct kv_reply_sink reply_sink(struct reply *reply)
 {
     return (struct kv_reply_sink){
@@ -142,6 +156,7 @@ struct kv_reply_sink reply_sink(struct reply *reply)
         .bulk = sink_bulk,
         .null = sink_null,
         .array = sink_array,
+        .null_array = sink_null_array,
     };
 }
 

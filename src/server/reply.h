@@ -24,6 +24,9 @@ void reply_bulk(const struct reply *reply, const void *data, size_t size_bytes);
 void reply_string(const struct reply *reply, const char *string);
 void reply_null(const struct reply *reply);
 
+/* A null in the place of an array. */
+void reply_null_array(const struct reply *reply);
+
 /* Begin an array; its elements follow. */
 void reply_array(const struct reply *reply, size_t count);
 

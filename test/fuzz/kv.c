@@ -1,8 +1,8 @@
 /* kv.c: fuzzes the key-value state machine: what was committed must apply, whatever it is.
  *
  * Input    lines. A line is a command, its words separated by blanks; or `!` and the bytes of a
- *          payload; `@` and by how many seconds log time moves on; `%` and another command
- *          than "kv"; `#` ends a batch.
+ *          payload; `*` and those of a transaction; `@` and by how many seconds log time moves
+ *          on; `%` and another command than "kv"; `#` ends a batch.
  * Asserts  that entries applied in batches and one by one give the same digest and the same
  *          results; that a result can be read; that what kv_check() refuses changes nothing and
  *          is answered with an error; that a read gives what the applied read gave; and the
@@ -241,6 +241,9 @@ static void take_line(struct world *world, const uint8_t *line, size_t size_byte
     switch (line[0]) {
     case '!':
         add_bytes(world, KV_COMMAND, line + 1, size_bytes - 1);
+        break;
+    case '*':
+        add_bytes(world, KV_EXEC_COMMAND, line + 1, size_bytes - 1);
         break;
     case '%':
         add_bytes(world, "other", line + 1, size_bytes - 1);

@@ -74,7 +74,7 @@ static void make_wire(void)
 
 static void make_entry(void)
 {
-    for (uint8_t type = ENTRY_NOOP; type <= ENTRY_TICK; type++) {
+    for (uint8_t type = ENTRY_NOOP; type <= ENTRY_GUARDED; type++) {
         char name[32];
         uint8_t record[256];
         struct entry_fields fields =

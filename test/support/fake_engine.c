@@ -6,6 +6,8 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/bytes.h"
+#include "base/crc32c.h"
 #include "base/text.h"
 
 #define LOG_NAMES_MAX 32
@@ -46,6 +48,21 @@ uint64_t qr_logger_dropped_count(const struct qr_logger *logger)
     (void)logger;
     return 0;
 }
+
+static void *take_memory(void *context, size_t size_bytes)
+{
+    (void)context;
+    return malloc(size_bytes);
+}
+
+static void give_memory(void *context, void *memory, size_t size_bytes)
+{
+    (void)context;
+    (void)size_bytes;
+    free(memory);
+}
+
+static const struct allocator plain_allocator = {NULL, take_memory, give_memory};
 
 static void copy_string(char *out, size_t out_bytes, const char *string)
 {
@@ -90,6 +107,7 @@ void fake_engine_init(struct qr_engine *engine, uv_loop_t *loop,
         .is_automatic = true,
         .time_ns = UINT64_C(1700000000) * 1000000000,
     };
+    sessions_init(&engine->sessions, &plain_allocator);
     uv_timer_init(loop, &engine->timer);
     engine->timer.data = engine;
     struct qr_status *status = &engine->status;
@@ -112,6 +130,7 @@ void fake_engine_stop(struct qr_engine *engine)
         fake_engine_end(engine, 0, QR_ERR_STOPPED);
     }
     engine->refusal = QR_ERR_STOPPED;
+    sessions_deinit(&engine->sessions);
     uv_close((uv_handle_t *)&engine->timer, NULL);
 }
 
@@ -163,19 +182,75 @@ static struct qr_entry next_entry(struct qr_engine *engine)
     };
 }
 
+static struct qr_entry entry_of(struct qr_engine *engine, const struct fake_request *request)
+{
+    struct qr_entry entry = next_entry(engine);
+
+    entry.id = request->id;
+    entry.command = request->command;
+    entry.command_bytes = request->command_bytes;
+    entry.payload = request->payload;
+    entry.payload_bytes = request->payload_bytes;
+    entry.wants_result = true;
+    return entry;
+}
+
+/* What the table says to an entry, before it is applied. True: apply it. */
+static bool is_first_time(struct qr_engine *engine, const struct sessions_entry *entry,
+                          const struct fake_request *request, int *status)
+{
+    struct proposal_id asked = {0};
+    bool is_first = false;
+
+    if (sessions_id_kind(entry->id) != SESSIONS_ID_CONTROL) {
+        *status = sessions_use(&engine->sessions, entry, &is_first);
+        return *status == 0 && is_first;
+    }
+    ASSERT(strncmp(request->command, "settle", sizeof(request->command)) == 0);
+    asked = (struct proposal_id){load_u64(request->payload), load_u64(request->payload + 8)};
+    *status = sessions_settle(&engine->sessions, entry, asked);
+    return false;
+}
+
+/* A proposal under a token, or a question about one: as the node does it, one at a time. */
+static void end_once(struct qr_engine *engine, const struct fake_request *request)
+{
+    struct qr_entry entry = entry_of(engine, request);
+    struct sessions_entry seen = {
+        .id = {entry.id.high, entry.id.low},
+        .index = entry.index,
+        .timestamp_ns = entry.timestamp_ns,
+        .checksum = crc32c(0, request->payload, request->payload_bytes),
+    };
+    struct proposal_id asked = seen.id;
+    struct qr_result result = {0};
+    uint64_t index = entry.index;
+    int status = 0;
+
+    if (is_first_time(engine, &seen, request, &status)) {
+        result = apply(engine, &entry);
+        status = sessions_keep(&engine->sessions, &seen, &result);
+    } else if (status == 0) {
+        if (sessions_id_kind(asked) == SESSIONS_ID_CONTROL) {
+            asked =
+                (struct proposal_id){load_u64(request->payload), load_u64(request->payload + 8)};
+        }
+        status = sessions_find(&engine->sessions, asked, &index, &result);
+    }
+    request->propose_done(request->argument, status, index, status == 0 ? &result : NULL);
+}
+
 static void end_proposal(struct qr_engine *engine, const struct fake_request *request, int status)
 {
     struct qr_result result = {0};
     uint64_t index = 0;
 
+    if (status == 0 && (request->id.high & QR_SESSION_BIT) != 0) {
+        end_once(engine, request);
+        return;
+    }
     if (status == 0) {
-        struct qr_entry entry = next_entry(engine);
-        entry.id = request->id;
-        entry.command = request->command;
-        entry.command_bytes = request->command_bytes;
-        entry.payload = request->payload;
-        entry.payload_bytes = request->payload_bytes;
-        entry.wants_result = true;
+        struct qr_entry entry = entry_of(engine, request);
         index = entry.index;
         result = apply(engine, &entry);
     }
@@ -234,13 +309,32 @@ int qr_propose(struct qr_engine *engine, const struct qr_proposal *proposal, qr_
     engine->proposal_count++;
     request->propose_done = done;
     request->argument = argument;
-    request->id = (struct qr_id){0xabc, engine->proposal_count};
+    request->id = (proposal->id.high & QR_SESSION_BIT) != 0
+                      ? proposal->id
+                      : (struct qr_id){0xabc, engine->proposal_count};
+    engine->is_last_guarded = proposal->is_guarded || (proposal->id.high & QR_SESSION_BIT) != 0;
     ASSERT(proposal->command_bytes <= sizeof(request->command));
     memcpy(request->command, proposal->command, proposal->command_bytes);
     request->command_bytes = proposal->command_bytes;
     memcpy(request->payload, proposal->payload, proposal->payload_bytes);
     request->payload_bytes = proposal->payload_bytes;
     return 0;
+}
+
+int qr_settle(struct qr_engine *engine, struct qr_id id, qr_propose_done *done, void *argument)
+{
+    uint8_t payload[16];
+
+    store_u64(payload, id.high);
+    store_u64(payload + 8, id.low);
+    struct qr_proposal proposal = {
+        .id = {QR_SESSION_BIT, engine->proposal_count + 1},
+        .command = "settle",
+        .command_bytes = 6,
+        .payload = payload,
+        .payload_bytes = sizeof(payload),
+    };
+    return qr_propose(engine, &proposal, done, argument);
 }
 
 int qr_read_barrier(struct qr_engine *engine, qr_read_done *done, void *argument)

@@ -1,7 +1,8 @@
 /* fake_engine.h: the engine's interface over one state machine and no cluster, for tests.
  *
- * Owns     the proposals and barriers that wait. A test decides when, in which order and how
- *          each ends, and what status the server sees; nothing is ever done within a call.
+ * Owns     the proposals and barriers that wait, and a session table. A test decides when, in
+ *          which order and how each ends, and what status the server sees; nothing is ever
+ *          done within a call.
  * Does not know Raft. Link it in the place of the engine: it defines engine.h, and qr_log()
  *          to count events by name.
  * Threads  one.
@@ -12,6 +13,7 @@
 
 #include <uv.h>
 
+#include "node/sessions.h"
 #include "quorate/engine.h"
 
 struct fake_request {
@@ -44,6 +46,8 @@ struct qr_engine {
     qr_commit_handler *handlers[QR_COMMIT_HANDLERS_MAX];
     void *handler_arguments[QR_COMMIT_HANDLERS_MAX];
     size_t handler_count;
+    struct sessions sessions;
+    bool is_last_guarded; /* the last proposal was; so is one under a token */
 };
 
 /* An automatic engine that leads, alone, with the name "n1" and id 1. */

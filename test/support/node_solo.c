@@ -107,6 +107,8 @@ static void on_apply(void *context, const struct qr_entry *entries, size_t count
             assert_true(solo->applied_count < SOLO_APPLIED_MAX);
             solo->applied[solo->applied_count++] = load_u64(entries[i].payload);
         }
+        solo->answers[i] = solo->applied_count;
+        solo->results[i] = (struct qr_result){&solo->answers[i], sizeof(solo->answers[i])};
     }
     solo->held_count = count;
     if (!solo->is_apply_held) {
@@ -116,10 +118,9 @@ static void on_apply(void *context, const struct qr_entry *entries, size_t count
 
 void solo_applied(struct solo *solo, int status)
 {
-    static const struct qr_result results[NODE_APPLY_ENTRIES_MAX];
     assert_true(solo->held_count > 0);
     solo->held_count = 0;
-    node_applied(solo->node, status, results, solo->time);
+    node_applied(solo->node, status, solo->results, solo->time);
 }
 
 static void tell(struct solo_told *told, uint64_t token, int status, raft_index index)
@@ -135,6 +136,9 @@ static void on_proposal_done(void *context, uint64_t token, int status, raft_ind
     struct solo *solo = context;
     assert_int_equal(result != NULL, status == 0);
     tell(solo->proposals, token, status, index);
+    if (result != NULL && result->size_bytes == sizeof(solo->proposals[token].answer)) {
+        memcpy(&solo->proposals[token].answer, result->data, result->size_bytes);
+    }
 }
 
 static void on_read_done(void *context, uint64_t token, int status, raft_index index)
@@ -287,6 +291,14 @@ void solo_wait(struct solo *solo, unsigned milliseconds)
 void solo_run(struct solo *solo, unsigned milliseconds)
 {
     pass(solo, milliseconds, solo_work);
+}
+
+void solo_meet(struct solo *solo, node_id id, uint32_t version)
+{
+    struct wire_hello hello = {
+        .version_min = 1, .version_max = version, .cluster = SOLO_CLUSTER, .from = id};
+    struct wire_hello_response response;
+    assert_int_equal(node_hello_check(solo->node, &hello, &response), 0);
 }
 
 void solo_receive(struct solo *solo, node_id from, const struct wire_message *message)

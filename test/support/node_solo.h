@@ -36,6 +36,7 @@ struct solo_told {
     unsigned count;
     int status;
     raft_index index;
+    uint64_t answer; /* of the state machine: how many numbers it had with this one */
 };
 
 struct solo {
@@ -57,6 +58,8 @@ struct solo {
     uint64_t applied[SOLO_APPLIED_MAX]; /* numbers, in order */
     size_t applied_count;
     raft_index applied_index;
+    uint64_t answers[NODE_APPLY_ENTRIES_MAX]; /* to the batch under way */
+    struct qr_result results[NODE_APPLY_ENTRIES_MAX];
     bool is_apply_held; /* batches wait for solo_applied() */
     size_t held_count;
     unsigned failed_count;
@@ -92,11 +95,25 @@ void solo_wait(struct solo *solo, unsigned milliseconds);
 /* The same, with the disk working at once. */
 void solo_run(struct solo *solo, unsigned milliseconds);
 
+/* A member says in a hello that it speaks the protocol up to this version. */
+void solo_meet(struct solo *solo, node_id id, uint32_t version);
+
 /* A message comes from a member; the node takes no turn. */
 void solo_receive(struct solo *solo, node_id from, const struct wire_message *message);
 
-/* An append_entries of `count` entries from a leader, numbers first_number and on. */
+/* An entry that is not one of the ordinary numbers. */
+struct solo_entry {
+    uint8_t type;
+    struct proposal_id id;
+    const char *command; /* NULL: "add" */
+    uint64_t payload[2];
+    size_t payload_bytes; /* 0: 8 */
+    time_ns after_ns;     /* its timestamp, counted from the wall clock's present */
+};
+
+/* An append_entries of `count` entries from a leader, numbers first_number and on, or these. */
 struct solo_append {
+    const struct solo_entry *these;
     node_id from;
     raft_term term;
     struct raft_position prev;

@@ -1,5 +1,7 @@
 /* node_solo_peers.c: what the rest of a solo node's cluster says: leaders, voters, members. */
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <string.h>
+
 #include "base/bytes.h"
 #include "support/node_solo.h"
 #include "support/unit.h"
@@ -50,6 +52,28 @@ static void encode_number(struct solo *solo, struct entry_arena *arena,
     encode(arena, &fields, out);
 }
 
+/* Entry `i` of an append that says what its entries are. */
+static void encode_given(struct solo *solo, struct entry_arena *arena,
+                         const struct solo_append *append, size_t i, struct entry *out)
+{
+    const struct solo_entry *given = &append->these[i];
+    const char *command = given->command == NULL ? "add" : given->command;
+    store_u64(payload_made, given->payload[0]);
+    store_u64(payload_made + 8, given->payload[1]);
+    struct entry_fields fields = {
+        .index = append->prev.index + 1 + i,
+        .term = append->entry_term,
+        .timestamp_ns = solo->time.wall_ns + given->after_ns,
+        .id = given->id,
+        .type = given->type,
+        .command_bytes = (uint8_t)strlen(command),
+        .payload_bytes = given->payload_bytes == 0 ? 8 : (uint32_t)given->payload_bytes,
+        .command = command,
+        .payload = payload_made,
+    };
+    encode(arena, &fields, out);
+}
+
 static struct entry entries_made[WIRE_ENTRIES_MAX];
 
 void solo_append(struct solo *solo, struct solo_append append)
@@ -58,7 +82,8 @@ void solo_append(struct solo *solo, struct solo_append append)
     assert_true(append.count <= WIRE_ENTRIES_MAX);
     entry_arena_init(&arena, &solo->outside.allocator);
     for (size_t i = 0; i < append.count; i++) {
-        encode_number(solo, &arena, &append, i, &entries_made[i]);
+        (append.these == NULL ? encode_number : encode_given)(solo, &arena, &append, i,
+                                                              &entries_made[i]);
     }
     deliver(solo, &append, entries_made);
     entry_arena_deinit(&arena);

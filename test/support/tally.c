@@ -26,8 +26,9 @@ static int apply(void *context, const struct qr_entry *entries, size_t count,
             tally->sum += payload[k];
         }
         tally->entry_count++;
-        tally->answer = tally->sum;
-        results[i] = (struct qr_result){&tally->answer, sizeof(tally->answer)};
+        ASSERT(i < sizeof(tally->answers) / sizeof(tally->answers[0]));
+        tally->answers[i] = tally->sum;
+        results[i] = (struct qr_result){&tally->answers[i], sizeof(tally->answers[i])};
     }
     pthread_mutex_unlock(&tally->mutex);
     return status;

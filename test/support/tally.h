@@ -17,8 +17,8 @@ struct tally {
     uint64_t sum; /* of all payloads, each a byte */
     uint64_t entry_count;
     uint64_t last_index;
-    uint64_t apply_status; /* not 0: what apply fails with, negated */
-    uint64_t answer;       /* the last result */
+    uint64_t apply_status;  /* not 0: what apply fails with, negated */
+    uint64_t answers[1024]; /* the results of the last batch */
 };
 
 void tally_init(struct tally *tally);

@@ -98,7 +98,7 @@ static void what_was_encoded_is_decoded(void **state)
     for (uint8_t command_bytes = 0; command_bytes <= ENTRY_COMMAND_BYTES_MAX; command_bytes++) {
         for (uint32_t payload_bytes = 0; payload_bytes <= 17; payload_bytes++) {
             struct entry_fields fields = sample;
-            fields.type = (uint8_t)(payload_bytes % (ENTRY_TICK + 1));
+            fields.type = (uint8_t)(payload_bytes % (ENTRY_GUARDED + 1));
             fields.command_bytes = command_bytes;
             fields.command = command_bytes == 0 ? NULL : bytes;
             fields.payload_bytes = payload_bytes;
@@ -172,7 +172,7 @@ static void assert_refused_with_byte(size_t offset, uint8_t value)
 static void a_right_checksum_does_not_excuse_wrong_fields(void **state)
 {
     (void)state;
-    assert_refused_with_byte(36, ENTRY_TICK + 1);
+    assert_refused_with_byte(36, ENTRY_GUARDED + 1);
     assert_refused_with_byte(36, UINT8_MAX);
     assert_refused_with_byte(37, ENTRY_COMMAND_BYTES_MAX + 1);
     assert_refused_with_byte(38, 1);
@@ -207,8 +207,8 @@ static void types_have_names(void **state)
     assert_string_equal(entry_type_name(ENTRY_NOOP), "noop");
     assert_string_equal(entry_type_name(ENTRY_NORMAL), "normal");
     assert_string_equal(entry_type_name(ENTRY_CONFIGURATION), "configuration");
-    assert_string_equal(entry_type_name(ENTRY_TICK), "tick");
-    assert_string_equal(entry_type_name(ENTRY_TICK + 1), "?");
+    assert_string_equal(entry_type_name(ENTRY_GUARDED), "guarded");
+    assert_string_equal(entry_type_name(ENTRY_GUARDED + 1), "?");
 }
 
 static void an_entry_can_be_read_by_people(void **state)

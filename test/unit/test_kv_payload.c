@@ -244,7 +244,7 @@ static void a_result_that_is_no_single_value_is_refused(void **state)
     } rows[] = {
         {"nothing", 0, {0}},
         {"tag zero", 1, {0}},
-        {"tag unknown", 1, {7}},
+        {"tag unknown", 1, {8}},
         {"two nulls", 2, {5, 5}},
         {"a status without its NUL", 7, {1, 2, 0, 0, 0, 'O', 'K'}},
         {"a status with a NUL inside", 8, {1, 3, 0, 0, 0, 'O', 0, 0}},

@@ -94,12 +94,20 @@ static void take_array(void *context, size_t count)
     test->elements_left = count;
 }
 
+static void take_null_array(void *context)
+{
+    struct store_test *test = context;
+    separate(test);
+    text_string(&test->text, "(not done)");
+    element_end(test);
+}
+
 static struct kv_reply_sink store_sink(struct store_test *test)
 {
     test->text = text_of(test->reply, sizeof(test->reply));
     test->elements_left = 0;
     return (struct kv_reply_sink){test,      take_status, take_error, take_integer,
-                                  take_bulk, take_null,   take_array};
+                                  take_bulk, take_null,   take_array, take_null_array};
 }
 
 /* Split a line in place; returns the number of words. */

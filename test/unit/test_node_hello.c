@@ -6,6 +6,7 @@
 #include "support/node_solo.h"
 #include "support/unit.h"
 
+#define NEWER (WIRE_VERSION_MAX + 1)
 #define OTHERS ((struct cluster_id){8, 8})
 #define HALF ((struct cluster_id){7, 8})
 #define NONE ((struct cluster_id){0, 0})
@@ -65,7 +66,7 @@ static void a_member_talks_to_its_cluster_and_to_nobodys_nodes(void **state)
         {"a joiner", HELLO(1, 1, NONE, 2), 0, ""},
         {"one that speaks newer versions too", HELLO(1, 9, SOLO_CLUSTER, 2), 0, ""},
         {"one that speaks older versions too", HELLO(0, 1, SOLO_CLUSTER, 2), 0, ""},
-        {"only newer", HELLO(WIRE_VERSION_MAX + 1, 9, SOLO_CLUSTER, 2), QR_ERR_VERSION, "version"},
+        {"only newer", HELLO(NEWER, 9, SOLO_CLUSTER, 2), QR_ERR_VERSION, "version"},
         {"only older", HELLO(0, 0, SOLO_CLUSTER, 2), QR_ERR_VERSION, "version"},
         {"another cluster", HELLO(1, 1, OTHERS, 2), QR_ERR_FOREIGN, "another cluster"},
         {"another cluster, half the id", HELLO(1, 1, HALF, 2), QR_ERR_FOREIGN, "another cluster"},
@@ -92,7 +93,7 @@ static void a_node_without_a_cluster_takes_nobody_in(void **state)
         {"a member of some cluster", HELLO(1, 1, SOLO_CLUSTER, 2), QR_ERR_PENDING,
          "no cluster yet"},
         {"a joiner", HELLO(1, 1, NONE, 2), QR_ERR_PENDING, "no cluster yet"},
-        {"only newer", HELLO(WIRE_VERSION_MAX + 1, 9, NONE, 2), QR_ERR_VERSION, "version"},
+        {"only newer", HELLO(NEWER, 9, NONE, 2), QR_ERR_VERSION, "version"},
     };
     struct solo solo;
     begin_joiner(&solo);
@@ -183,8 +184,7 @@ static void a_member_believes_only_the_node_it_meant(void **state)
         {"the one", {0, 1, SOLO_CLUSTER, 2, ""}, true, 0},
         {"anybody of the cluster", {0, 1, SOLO_CLUSTER, 5, ""}, false, 0},
         {"a refusal", {QR_ERR_FOREIGN, 1, SOLO_CLUSTER, 2, "because"}, true, QR_ERR_FOREIGN},
-        {"a version not offered", {0, WIRE_VERSION_MAX + 1, SOLO_CLUSTER, 2, ""}, true,
-         QR_ERR_VERSION},
+        {"a version not offered", {0, NEWER, SOLO_CLUSTER, 2, ""}, true, QR_ERR_VERSION},
         {"no version", {0, 0, SOLO_CLUSTER, 2, ""}, true, QR_ERR_VERSION},
         {"a replaced node", {0, 1, SOLO_CLUSTER, 5, ""}, true, QR_ERR_FOREIGN},
         {"another cluster", {0, 1, OTHERS, 2, ""}, true, QR_ERR_FOREIGN},

@@ -67,6 +67,11 @@ static void write_verbatim(struct reply *reply)
     reply_verbatim(reply, "a:1\r\n", 5);
 }
 
+static void write_null_array(struct reply *reply)
+{
+    reply_null_array(reply);
+}
+
 static void write_through_a_sink(struct reply *reply)
 {
     struct kv_reply_sink sink = reply_sink(reply);
@@ -88,6 +93,7 @@ static const struct reply_case reply_cases[] = {
     {"bulks", write_bulks, "$4\r\na\r\nb\r\n$0\r\n\r\n$1\r\nx\r\n",
      "$4\r\na\r\nb\r\n$0\r\n\r\n$1\r\nx\r\n"},
     {"null", write_null, "$-1\r\n", "_\r\n"},
+    {"null in the place of an array", write_null_array, "*-1\r\n", "_\r\n"},
     {"array", write_array, "*2\r\n*0\r\n$-1\r\n", "*2\r\n*0\r\n_\r\n"},
     {"map", write_map, "*2\r\n$1\r\nk\r\n:1\r\n", "%1\r\n$1\r\nk\r\n:1\r\n"},
     {"verbatim", write_verbatim, "$5\r\na:1\r\n\r\n", "=9\r\ntxt:a:1\r\n\r\n"},

@@ -1,0 +1,59 @@
+/* peers.c: which version of the protocol each node said that it speaks, in this life of ours. */
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/assert.h"
+#include "node/internal.h"
+
+static bool is_member(const struct node *node, node_id id)
+{
+    return node->raft != NULL && raft_configuration_find(raft_configuration(node->raft), id) >= 0;
+}
+
+/* Where the version of `id` stands, or may: a place of its own, else a stranger's. Members are
+ * fewer than places, so there is one.
+ */
+static struct node_peer *place_of(struct node *node, node_id id)
+{
+    struct node_peer *place = NULL;
+    for (size_t i = 0; i < NODE_PEERS_MAX; i++) {
+        struct node_peer *peer = &node->peers[i];
+        if (peer->version != 0 && peer->id == id) {
+            return peer;
+        }
+        if (place == NULL && (peer->version == 0 || !is_member(node, peer->id))) {
+            place = peer;
+        }
+    }
+    return place;
+}
+
+void node_note_peer(struct node *node, node_id id, uint32_t version)
+{
+    struct node_peer *peer = place_of(node, id);
+    ASSERT(peer != NULL);
+    *peer = (struct node_peer){id, version};
+}
+
+uint32_t node_peer_version(const struct node *node, node_id id)
+{
+    for (size_t i = 0; i < NODE_PEERS_MAX; i++) {
+        if (node->peers[i].version != 0 && node->peers[i].id == id) {
+            return node->peers[i].version;
+        }
+    }
+    return 0;
+}
+
+bool node_may_guard(const struct node *node)
+{
+    if (node->sessions.is_used) {
+        return true;
+    }
+    const struct raft_configuration *configuration = raft_configuration(node->raft);
+    for (size_t i = 0; i < configuration->count; i++) {
+        node_id id = configuration->members[i].id;
+        if (id != node->identity.id && node_peer_version(node, id) < WIRE_VERSION_WITH_GUARDED) {
+            return false;
+        }
+    }
+    return true;
+}

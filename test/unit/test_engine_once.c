@@ -1,0 +1,234 @@
+/* test_engine_once.c: sessions and tokens as a program uses them, on a cluster of one. */
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "support/unit.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <uv.h>
+
+#include "quorate/engine.h"
+#include "support/tally.h"
+
+#define WAITING 1 /* no status that an answer has */
+
+struct bench {
+    uv_loop_t loop;
+    char directory[64];
+    char address[32];
+    struct tally tally;
+    struct qr_engine *engine;
+    char detail[QR_ERROR_DETAIL_BYTES];
+    bool is_stopped;
+    int status; /* of the last answer; WAITING: none yet */
+    uint64_t index;
+    uint64_t sum;
+};
+
+static void on_stopped(void *argument, int status, const char *reason)
+{
+    struct bench *bench = argument;
+    (void)reason;
+    assert_int_equal(status, 0);
+    bench->is_stopped = true;
+}
+
+static void open_engine(struct bench *bench)
+{
+    struct qr_engine_options options = {
+        .size_bytes = sizeof(struct qr_engine_options),
+        .state_machine = &bench->tally.machine,
+        .name = "n1",
+        .data_directory = bench->directory,
+        .peer_address = bench->address,
+        .is_bootstrap = true,
+        .limits = qr_limits_default(),
+        .loop = &bench->loop,
+        .on_stopped = on_stopped,
+        .argument = bench,
+    };
+    tally_init(&bench->tally);
+    bench->is_stopped = false;
+    assert_int_equal(qr_engine_open(&options, &bench->engine, bench->detail), 0);
+}
+
+static void close_engine(struct bench *bench)
+{
+    qr_engine_stop(bench->engine);
+    while (!bench->is_stopped) {
+        uv_run(&bench->loop, UV_RUN_ONCE);
+    }
+    qr_engine_free(bench->engine);
+    tally_deinit(&bench->tally);
+}
+
+static int setup(void **state)
+{
+    struct bench *bench = calloc(1, sizeof(*bench));
+    assert_int_equal(uv_loop_init(&bench->loop), 0);
+    temporary_directory(bench->directory);
+    free_address(bench->address);
+    open_engine(bench);
+    *state = bench;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct bench *bench = *state;
+    close_engine(bench);
+    assert_int_equal(uv_run(&bench->loop, UV_RUN_NOWAIT), 0);
+    assert_int_equal(uv_loop_close(&bench->loop), 0);
+    temporary_directory_remove(bench->directory);
+    free(bench);
+    return 0;
+}
+
+static void on_answer(void *argument, int status, uint64_t index, const struct qr_result *result)
+{
+    struct bench *bench = argument;
+    assert_int_equal(bench->status, WAITING);
+    bench->status = status;
+    bench->index = index;
+    bench->sum = 0;
+    if (result != NULL && result->size_bytes == sizeof(bench->sum)) {
+        memcpy(&bench->sum, result->data, sizeof(bench->sum));
+    }
+}
+
+/* How a call that returned `returned` ends. */
+static int end_of(struct bench *bench, int returned)
+{
+    if (returned != 0) {
+        return returned;
+    }
+    while (bench->status == WAITING) {
+        uv_run(&bench->loop, UV_RUN_ONCE);
+    }
+    return bench->status;
+}
+
+static int add(struct bench *bench, struct qr_id id, const char *payload)
+{
+    struct qr_proposal proposal = {.id = id,
+                                   .command = "add",
+                                   .command_bytes = 3,
+                                   .payload = payload,
+                                   .payload_bytes = strlen(payload)};
+    bench->status = WAITING;
+    return end_of(bench, qr_propose(bench->engine, &proposal, on_answer, bench));
+}
+
+static int settle(struct bench *bench, struct qr_id id)
+{
+    bench->status = WAITING;
+    return end_of(bench, qr_settle(bench->engine, id, on_answer, bench));
+}
+
+static uint64_t open_session(struct bench *bench, uint64_t timeout_ms)
+{
+    bench->status = WAITING;
+    assert_int_equal(end_of(bench, qr_open_session(bench->engine, timeout_ms, on_answer, bench)),
+                     0);
+    return qr_session_of(bench->index);
+}
+
+static void a_repeat_gets_the_first_answer_also_after_a_restart(void **state)
+{
+    struct bench *bench = *state;
+    uint64_t session = open_session(bench, 60000);
+    struct qr_id ids[] = {{session, 1}, qr_token_id("t", 1)};
+    for (size_t i = 0; i < COUNT_OF(ids); i++) {
+        assert_int_equal(add(bench, ids[i], "\x05"), 0);
+        uint64_t index = bench->index;
+        uint64_t sum = bench->sum;
+        assert_int_equal(add(bench, (struct qr_id){0, 0}, "\x01"), 0);
+        close_engine(bench);
+        open_engine(bench);
+        assert_int_equal(add(bench, ids[i], "\x05"), 0);
+        assert_int_equal(bench->index, index);
+        assert_int_equal(bench->sum, sum);
+        assert_int_equal(add(bench, ids[i], "\x06"), QR_ERR_MISMATCH);
+    }
+    assert_int_equal(tally_sum(&bench->tally), 12);
+}
+
+static void what_became_of_it_can_be_asked(void **state)
+{
+    struct bench *bench = *state;
+    struct qr_id id = qr_token_id("t", 1);
+    assert_int_equal(add(bench, id, "\x05"), 0);
+    assert_int_equal(settle(bench, id), 0);
+    assert_int_equal(bench->sum, 5);
+    assert_int_equal(settle(bench, qr_token_id("u", 1)), QR_ERR_SETTLED);
+    assert_int_equal(add(bench, qr_token_id("u", 1), "\x05"), QR_ERR_SETTLED);
+    assert_int_equal(settle(bench, (struct qr_id){QR_SESSION_BIT | 999, 1}), QR_ERR_EXPIRED);
+    assert_int_equal(tally_sum(&bench->tally), 5);
+}
+
+static void an_expired_session_says_so_and_nothing_is_applied(void **state)
+{
+    struct bench *bench = *state;
+    uint64_t session = open_session(bench, 20);
+    assert_int_equal(add(bench, (struct qr_id){session, 1}, "\x05"), 0);
+    uv_sleep(40);
+    assert_int_equal(add(bench, (struct qr_id){session, 1}, "\x05"), QR_ERR_EXPIRED);
+    assert_int_equal(add(bench, (struct qr_id){session, 2}, "\x05"), QR_ERR_EXPIRED);
+    assert_int_equal(tally_sum(&bench->tally), 5);
+}
+
+static void a_session_that_was_ended_is_over(void **state)
+{
+    struct bench *bench = *state;
+    uint64_t session = open_session(bench, 60000);
+    bench->status = WAITING;
+    assert_int_equal(end_of(bench, qr_end_session(bench->engine, session, on_answer, bench)), 0);
+    assert_int_equal(add(bench, (struct qr_id){session, 1}, "\x05"), QR_ERR_EXPIRED);
+    bench->status = WAITING;
+    assert_int_equal(end_of(bench, qr_end_session(bench->engine, session, on_answer, bench)),
+                     QR_ERR_EXPIRED);
+}
+
+static void what_is_out_of_bounds_is_refused_at_once(void **state)
+{
+    struct bench *bench = *state;
+    assert_int_equal(add(bench, (struct qr_id){QR_SESSION_BIT, 1}, "\x05"), QR_ERR_INVALID);
+    assert_int_equal(add(bench, (struct qr_id){QR_SESSION_BIT | 5, 0}, "\x05"), QR_ERR_INVALID);
+    assert_int_equal(settle(bench, (struct qr_id){5, 5}), QR_ERR_INVALID);
+    assert_int_equal(settle(bench, (struct qr_id){QR_SESSION_BIT, 5}), QR_ERR_INVALID);
+    assert_int_equal(qr_open_session(bench->engine, 0, on_answer, bench), QR_ERR_INVALID);
+    assert_int_equal(
+        qr_open_session(bench->engine, QR_SESSION_TIMEOUT_MS_MAX + 1, on_answer, bench),
+        QR_ERR_INVALID);
+    assert_int_equal(tally_sum(&bench->tally), 0);
+}
+
+static void the_status_counts_sessions_and_the_digest_has_them(void **state)
+{
+    struct bench *bench = *state;
+    static struct qr_status before;
+    static struct qr_status after;
+    qr_status(bench->engine, &before);
+    uint64_t session = open_session(bench, 60000);
+    assert_int_equal(add(bench, (struct qr_id){session, 1}, "\x05"), 0);
+    assert_int_equal(add(bench, qr_token_id("t", 1), "\x05"), 0);
+    qr_status(bench->engine, &after);
+    assert_int_equal(after.session_count, 1);
+    assert_int_equal(after.outcome_count, 2);
+    assert_int_equal(before.digest, 0);
+    assert_int_not_equal(after.digest, 10);
+}
+
+#define ENGINE_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        ENGINE_TEST(a_repeat_gets_the_first_answer_also_after_a_restart),
+        ENGINE_TEST(what_became_of_it_can_be_asked),
+        ENGINE_TEST(an_expired_session_says_so_and_nothing_is_applied),
+        ENGINE_TEST(a_session_that_was_ended_is_over),
+        ENGINE_TEST(what_is_out_of_bounds_is_refused_at_once),
+        ENGINE_TEST(the_status_counts_sessions_and_the_digest_has_them),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
