@@ -33,6 +33,7 @@ static int tell_batch(void *context, const struct wal_batch_header *header, cons
         .sequence = header->at.sequence,
         .hard_state = header->hard_state,
         .commit_index = header->commit_index,
+        .generation = header->generation,
         .entry_count = header->entry_count,
     };
     scan->each(scan->context, &item);
