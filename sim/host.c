@@ -10,6 +10,7 @@
 
 #define TURN_US_MAX 40 /* until a node gets its turn for what came in */
 #define SETTLE_ROUNDS_MAX 100
+#define RECOVERY_AUDITS 6
 #define RESTART_NS_MIN (20 * NS_PER_MS)
 #define RESTART_NS_MAX (5 * NS_PER_S)
 #define WALL_NS UINT64_C(1767225600000000000) /* the first moment of 2026 */
@@ -383,6 +384,7 @@ static void end_disk(struct sim_host *host, enum sim_end how)
         settle(host);
     }
     if (how == SIM_END_POWER_LOST) {
+        host->audits_due = RECOVERY_AUDITS;
         sim_disk_power_loss(&host->disk);
     } else {
         sim_disk_process_crash(&host->disk);
