@@ -51,6 +51,9 @@ static size_t pending_count(const struct sim_host *host)
 static void wake_disk(struct sim_host *host)
 {
     struct sim *sim = host->sim;
+    if (host->doom != NULL && pending_count(host) >= host->doom_pending) {
+        sim_schedule_advance(&sim->schedule, host->doom, sim_now(sim));
+    }
     if (sim_event_is_waiting(&host->disk_event) || pending_count(host) == 0) {
         return;
     }
@@ -409,6 +412,7 @@ void sim_host_end(struct sim_host *host, enum sim_end how)
     host->node = NULL;
     host->is_ending = false;
     host->state = SIM_HOST_DOWN;
+    host->doom = NULL;
     sim_replica_close(host);
     sim_schedule_remove(&sim->schedule, &host->turn);
     sim_schedule_remove(&sim->schedule, &host->disk_event);
