@@ -137,8 +137,8 @@ void check_forwards_answered(struct check_forwards *check, uint64_t to,
                              const struct wire_forward_response *response, time_ns now_ns,
                              struct sim_failure *failure);
 
-/* The answer arrives. */
-void check_forwards_heard(struct check_forwards *check, uint64_t to,
+/* The answer arrives. False: it is a refusal of earlier sendings only, and says nothing. */
+bool check_forwards_heard(struct check_forwards *check, uint64_t to,
                           const struct wire_forward_response *response);
 
 /* A member tells a client that its operation is nowhere: as certain as for sending it again. */

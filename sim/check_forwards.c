@@ -116,15 +116,19 @@ void check_forwards_answered(struct check_forwards *check, uint64_t to,
     }
 }
 
-void check_forwards_heard(struct check_forwards *check, uint64_t to,
+bool check_forwards_heard(struct check_forwards *check, uint64_t to,
                           const struct wire_forward_response *response)
 {
+    bool is_news = response->status == 0;
     for (uint32_t i = 0; i < response->count && response->status != 0; i++) {
         struct check_forward *forward = find(check, to, response->request + i);
-        if (forward != NULL && forward->term == response->entry_term) {
+        bool is_earlier = forward != NULL && forward->term != response->entry_term;
+        is_news = is_news || !is_earlier;
+        if (forward != NULL && !is_earlier) {
             forward->is_refused = true;
         }
     }
+    return is_news;
 }
 
 void check_forwards_refused(const struct check_forwards *check, uint64_t from, uint64_t number,

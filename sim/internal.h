@@ -101,8 +101,9 @@ struct sim_host {
     size_t memory_blocks; /* that the node holds */
     bool is_ending;       /* what it says now is heard by nobody */
     bool has_failed;
-    unsigned audits_due; /* a power loss is recovered from: at the next promises */
-    unsigned calls;      /* of the node, that are under way */
+    bool is_holding_less; /* what it hears now lets it hold no proposal again */
+    unsigned audits_due;  /* a power loss is recovered from: at the next promises */
+    unsigned calls;       /* of the node, that are under way */
     time_ns paused_until_ns;
     time_ns disk_slow_until_ns;
     time_ns disk_hung_until_ns;

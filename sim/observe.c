@@ -156,13 +156,22 @@ static void check_said(struct sim_host *host, uint32_t peer, const struct wire_m
     }
 }
 
+static uint64_t held_count(const struct sim_host *host)
+{
+    struct build_status now;
+    host->build->status(host->node, &now);
+    return now.held_count;
+}
+
 /* What a node may know by a frame that it receives. */
 static void check_heard(struct sim_host *host, const struct wire_message *message)
 {
     if (message->type == RAFT_REQUEST_VOTE_RESPONSE) {
         check_votes_heard(&host->sim->votes, &message->raft);
     } else if (message->type == WIRE_FORWARD_RESPONSE) {
-        check_forwards_heard(&host->sim->forwards, host->id, &message->forward_response);
+        host->is_holding_less =
+            !check_forwards_heard(&host->sim->forwards, host->id, &message->forward_response);
+        host->progress.seen.held_count = held_count(host);
     }
 }
 
@@ -225,6 +234,12 @@ void sim_observe_status(struct sim_host *host, const struct build_status *now)
     if (!now->is_running) {
         return;
     }
+    if (host->is_holding_less && now->held_count > host->progress.seen.held_count) {
+        sim_violate(sim, "held_when_nowhere",
+                    "n%u holds a proposal again because of a refusal of an earlier sending",
+                    host->number + 1);
+    }
+    host->is_holding_less = false;
     bool is_new_leader = now->role == BUILD_LEADER &&
                          !(host->progress.has_seen && host->progress.seen.role == BUILD_LEADER &&
                            host->progress.seen.term == now->term);

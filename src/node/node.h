@@ -191,6 +191,7 @@ struct node_status {
     bool is_stopped; /* stopped or failed */
     bool is_joining;
     uint64_t pending_count;
+    uint64_t held_count; /* of them: certainly nowhere yet */
     uint64_t elections_started;
     uint64_t leader_changes;
     uint64_t proposals_forwarded;
