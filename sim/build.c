@@ -448,6 +448,7 @@ static void status_of(const struct build_node *self, struct build_status *out)
         .durable_index = now.raft.durable_index,
         .commit_index = now.raft.commit_index,
         .applied_index = now.raft.applied_index,
+        .held_count = now.held_count,
     };
 }
 

@@ -139,6 +139,7 @@ struct build_status {
     uint64_t durable_index;
     uint64_t commit_index;
     uint64_t applied_index;
+    uint64_t held_count; /* proposals that are certainly nowhere yet; of a past release 0 */
 };
 
 struct build_node;

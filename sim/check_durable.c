@@ -250,6 +250,8 @@ static void meet(void *context, const struct wal_scan_item *item)
     struct check_durable_found *found = look->found;
     if (item->kind == WAL_SCAN_BATCH) {
         found->hard_state = item->hard_state;
+        found->is_mixed = found->is_mixed || item->generation < found->generation;
+        found->generation = item->generation;
     }
     if (item->kind != WAL_SCAN_ENTRY) {
         return;
@@ -276,6 +278,8 @@ static int look_at(struct check_durable *check, node_id id, struct sim_disk *dis
     found->hard_state = (struct hard_state){0};
     found->last_index = 0;
     found->run_count = 0;
+    found->generation = 0;
+    found->is_mixed = false;
     struct look look = {found, ledger};
     return wal_scan(&options, meet, &look, detail);
 }
@@ -374,6 +378,11 @@ int check_durable_audit(struct check_durable *check, uint32_t node, struct sim_d
         tell_id(check, ledger->id, &out);
         text_string(&out, ": what a power loss would leave of its log cannot be read: ");
         text_string(&out, detail);
+        return QR_ERR_CORRUPT;
+    }
+    if (check->found.is_mixed) {
+        tell_id(check, ledger->id, &out);
+        text_string(&out, " takes what an earlier start has cut for a part of its log");
         return QR_ERR_CORRUPT;
     }
     bool is_kept = is_term_kept(check, ledger, &out) && is_vote_kept(check, ledger, &out);

@@ -10,6 +10,7 @@
 
 #define TURN_US_MAX 40 /* until a node gets its turn for what came in */
 #define SETTLE_ROUNDS_MAX 100
+#define RECOVERY_AUDITS 6
 #define RESTART_NS_MIN (20 * NS_PER_MS)
 #define RESTART_NS_MAX (5 * NS_PER_S)
 #define WALL_NS UINT64_C(1767225600000000000) /* the first moment of 2026 */
@@ -50,6 +51,9 @@ static size_t pending_count(const struct sim_host *host)
 static void wake_disk(struct sim_host *host)
 {
     struct sim *sim = host->sim;
+    if (host->doom != NULL && pending_count(host) >= host->doom_pending) {
+        sim_schedule_advance(&sim->schedule, host->doom, sim_now(sim));
+    }
     if (sim_event_is_waiting(&host->disk_event) || pending_count(host) == 0) {
         return;
     }
@@ -383,6 +387,7 @@ static void end_disk(struct sim_host *host, enum sim_end how)
         settle(host);
     }
     if (how == SIM_END_POWER_LOST) {
+        host->audits_due = RECOVERY_AUDITS;
         sim_disk_power_loss(&host->disk);
     } else {
         sim_disk_process_crash(&host->disk);
@@ -407,6 +412,7 @@ void sim_host_end(struct sim_host *host, enum sim_end how)
     host->node = NULL;
     host->is_ending = false;
     host->state = SIM_HOST_DOWN;
+    host->doom = NULL;
     sim_replica_close(host);
     sim_schedule_remove(&sim->schedule, &host->turn);
     sim_schedule_remove(&sim->schedule, &host->disk_event);

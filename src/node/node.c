@@ -403,6 +403,7 @@ void node_status(const struct node *node, struct node_status *out)
         .outcome_count = node->sessions.outcome_count,
         .elections_started = node->elections_started,
         .leader_changes = node->leader_changes,
+        .held_count = node->held_count,
         .proposals_forwarded = node->proposals_forwarded,
         .log_writes = log.append_count,
         .log_syncs = log.sync_count,
