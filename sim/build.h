@@ -95,6 +95,16 @@ struct build_world {
     /* An event of the node's log, as text. */
     void (*log)(void *context, int level, const char *line);
     bool is_log_wanted;
+    /* Snapshots of the state machine, as in quorate/state_machine.h, with the world's context.
+     * snapshot_open NULL: it makes none.
+     */
+    int (*snapshot_open)(void *context, void **snapshot);
+    int (*snapshot_read)(void *context, void *snapshot, void *buffer, size_t size_bytes,
+                         size_t *read_bytes);
+    void (*snapshot_close)(void *context, void *snapshot);
+    int (*restore_begin)(void *context);
+    int (*restore_write)(void *context, const void *data, size_t size_bytes);
+    int (*restore_end)(void *context);
 };
 
 struct build_options {
@@ -116,6 +126,11 @@ struct build_options {
     uint64_t cache_bytes_max;
     uint64_t segment_bytes;
     uint32_t pending_max;
+    uint32_t snapshot_chunk_bytes;
+    uint64_t log_entries_max; /* 0: the log is never compacted */
+    uint64_t log_bytes_max;
+    uint64_t snapshot_interval_ns;
+    uint64_t transfer_bytes_per_second;
 };
 
 enum build_role {
@@ -139,7 +154,10 @@ struct build_status {
     uint64_t durable_index;
     uint64_t commit_index;
     uint64_t applied_index;
-    uint64_t held_count; /* proposals that are certainly nowhere yet; of a past release 0 */
+    uint64_t held_count;     /* proposals that are certainly nowhere yet; of a past release 0 */
+    uint64_t first_index;    /* of its log; 0: the build does not say */
+    uint64_t snapshot_index; /* durable here; 0: none */
+    bool is_restoring;       /* its state machine takes over a snapshot */
 };
 
 struct build_node;

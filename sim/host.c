@@ -278,6 +278,12 @@ static int open_node(struct sim_host *host, char *detail)
         .cache_bytes_max = plan->cache_bytes,
         .segment_bytes = plan->segment_bytes,
         .pending_max = (uint32_t)plan->pending,
+        .snapshot_chunk_bytes = (uint32_t)plan->chunk_bytes,
+        /* A log that was compacted is nothing for a release that knows no snapshots. */
+        .log_entries_max = plan->past_percent > 0 ? 0 : plan->log_entries,
+        .log_bytes_max = plan->log_bytes,
+        .snapshot_interval_ns = plan->snapshot_ms * NS_PER_MS,
+        .transfer_bytes_per_second = plan->snapshot_rate,
     };
     return host->build->open(&options, sim_host_time(host), &host->node, detail);
 }
@@ -311,6 +317,7 @@ void sim_host_start(struct sim_host *host)
     host->life++;
     host->has_failed = false;
     host->applied_index = 0;
+    host->is_restoring = false;
     host->progress = (struct check_progress){0};
     host->told = (struct build_status){0};
     host->paused_until_ns = 0;
@@ -320,6 +327,7 @@ void sim_host_start(struct sim_host *host)
             sim_replica_close(host);
             return;
         }
+        sim_host_world_init(host);
         status = open_node(host, detail);
     }
     if (status != 0) {
@@ -338,12 +346,14 @@ void sim_host_start(struct sim_host *host)
     sim_host_leave(host);
 }
 
-/* What was pending is reported as failed to a node that is on its way out. */
+/* What was pending is reported as failed to a node that is on its way out; and what that makes
+ * it ask for, to clean up behind itself.
+ */
 static void drain_disk(struct sim_host *host)
 {
-    for (int kind = 0; kind < SIM_DISK_OP_KINDS; kind++) {
-        while (sim_disk_step(&host->disk, (enum build_op_kind)kind)) {
-        }
+    enum build_op_kind kind;
+    while (sim_disk_first_kind(&host->disk, &kind)) {
+        (void)sim_disk_step(&host->disk, kind);
     }
 }
 

@@ -133,8 +133,12 @@ struct sim_host {
     uint64_t dial_to_life;
     struct sim_event dial_event;
 
-    const struct qr_state_machine *machine;
+    const struct qr_state_machine *machine; /* NULL: none */
+    struct qr_state_machine functions;      /* its, as this version sees them */
     uint64_t applied_index;
+    bool is_restoring;
+    uint8_t restored[8]; /* what stands in front of a snapshot's bytes */
+    size_t restored_bytes;
     struct check_progress progress;
     struct build_status told; /* in the trace */
 };
@@ -302,6 +306,15 @@ void sim_host_world_init(struct sim_host *host);
 bool sim_replica_open(struct sim_host *host);
 void sim_replica_apply(struct sim_host *host, const struct qr_entry *entries, size_t count);
 void sim_replica_close(struct sim_host *host);
+
+/* snapshots.c: as in quorate/state_machine.h, with what the checkers must know in front. */
+int sim_replica_snapshot_open(struct sim_host *host, void **snapshot);
+int sim_replica_snapshot_read(struct sim_host *host, void *snapshot, void *buffer,
+                              size_t size_bytes, size_t *read_bytes);
+void sim_replica_snapshot_close(struct sim_host *host, void *snapshot);
+int sim_replica_restore_begin(struct sim_host *host);
+int sim_replica_restore_write(struct sim_host *host, const void *data, size_t size_bytes);
+int sim_replica_restore_end(struct sim_host *host);
 
 /* clients.c */
 void sim_clients_init(struct sim *sim);

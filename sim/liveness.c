@@ -169,11 +169,11 @@ static bool is_settled(const struct sim *sim)
             continue;
         }
         status_of(host, &now);
-        if (!now.is_running || now.applied_index != now.last_index ||
+        if (!now.is_running || now.is_restoring || now.applied_index != now.last_index ||
             now.commit_index != now.last_index) {
             return false;
         }
-        const struct qr_state_machine *machine = host->machine;
+        const struct qr_state_machine *machine = &host->functions;
         uint64_t digest = machine->digest == NULL ? 0 : machine->digest(machine->context);
         if (first.is_running && (first.last_index != now.last_index || first_digest != digest)) {
             return false;

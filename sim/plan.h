@@ -37,7 +37,12 @@
     X(disk_us_min,        1, 1000000,  "least time of a disk operation")                           \
     X(disk_us_max,        1, 1000000,  "greatest time of one on a disk that is not slow")          \
     X(drift_ppm,          0, 100000,   "greatest drift of a monotonic clock")                      \
-    X(past_percent,       0, 100,      "chance that a node starts as a past release")
+    X(past_percent,       0, 100,      "chance that a node starts as a past release")              \
+    X(log_entries,        0, 100000,   "max-log-entries; 0, or with past releases: no snapshots")  \
+    X(log_bytes,      65536, 1073741824, "max-log-bytes")                                          \
+    X(snapshot_ms,        0, 60000,    "pause between two snapshots of a node, at least")          \
+    X(chunk_bytes,      512, 65536,    "of a snapshot, written and sent at a time")                \
+    X(snapshot_rate,      0, 1073741824, "bytes of snapshots a node sends in a second; 0: any")
 
 /* X(name, most, meaning): faults that may befall each frame, in millionths. */
 #define SIM_RATE_MAP(X)                                                                            \

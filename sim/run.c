@@ -126,8 +126,8 @@ static void judge(struct sim *sim)
 static void take_digest(struct sim *sim)
 {
     for (uint32_t i = 0; i < sim->host_count; i++) {
-        const struct qr_state_machine *machine = sim->hosts[i].machine;
-        if (sim->is_core[i] && machine != NULL && machine->digest != NULL) {
+        const struct qr_state_machine *machine = &sim->hosts[i].functions;
+        if (sim->is_core[i] && sim->hosts[i].machine != NULL && machine->digest != NULL) {
             sim->report->digest = machine->digest(machine->context);
         }
     }

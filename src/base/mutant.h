@@ -149,6 +149,18 @@
       "a proposal that went to a leader is refused for want of one", "error.h")                    \
     X(DONE_WHEN_APPENDED, "done-when-appended",                                                    \
       "a proposal is acknowledged when the leader has appended it", "Raft §5.3")                   \
+    X(COMPACTED_BEFORE_DURABLE, "compacted-before-durable",                                        \
+      "the log is compacted while the snapshot is still being written", "compact.c")               \
+    X(HALF_INSTALL_COUNTS, "half-install-counts",                                                  \
+      "the first piece of a leader's snapshot is taken for all of it", "install.c")                \
+    X(SNAPSHOT_WITHOUT_CONFIGURATION, "snapshot-without-configuration",                            \
+      "a snapshot does not say who the members are", "Raft §7")                                    \
+    X(SNAPSHOT_WITHOUT_SESSIONS, "snapshot-without-sessions",                                      \
+      "a snapshot does not hold what was applied under sessions", "docs/exactly-once.md")          \
+    X(READ_WHILE_RESTORING, "read-while-restoring",                                                \
+      "a read is answered while the state machine takes over a snapshot", "restore.c")             \
+    X(INSTALLED_SENT_AGAIN, "installed-sent-again",                                                \
+      "a proposal that may be in an installed snapshot is sent to the next leader", "propose.c")   \
     X(EXPIRY_WHERE_ASKED, "expiry-where-asked",                                                    \
       "log time moves only on the replica that owes the client an answer", "state_machine.h")      \
     X(LOG_TIME_BY_BATCH, "log-time-by-batch",                                                      \

@@ -14,6 +14,7 @@
 
 #include "fuzz/fuzz.h"
 #include "kv/result.h"
+#include "kv/snapshot.h"
 #include "raft/configuration.h"
 #include "support/unit.h"
 
@@ -142,6 +143,31 @@ static void make_results(void)
     heap_deinit(&heap);
 }
 
+/* Snapshots of none to four keys, the trailer left to the fuzzer. */
+static void make_snapshots(void)
+{
+    static const char *const keys[] = {"", "a", "ab", "b"};
+    for (size_t count = 0; count <= COUNT_OF(keys); count++) {
+        char name[32];
+        struct writer *writer = seeds_begin();
+        write_u8(writer, FUZZ_FIX);
+        write_u8(writer, (uint8_t)(count * 11));
+        write_u32(writer, KV_SNAPSHOT_MAGIC);
+        write_u32(writer, KV_SNAPSHOT_VERSION);
+        write_u64(writer, 1000);
+        write_u64(writer, count);
+        for (size_t i = 0; i < count; i++) {
+            write_u32(writer, (uint32_t)strlen(keys[i]));
+            write_u32(writer, (uint32_t)(i * 3));
+            write_u64(writer, i * 500); /* some are due */
+            write_bytes(writer, keys[i], strlen(keys[i]));
+            write_bytes(writer, "a value of the key", i * 3);
+        }
+        (void)snprintf(name, sizeof(name), "%zu", count);
+        seeds_end("kv_snapshot", name);
+    }
+}
+
 static void make_text(void)
 {
     static const uint8_t program[] = {
@@ -164,6 +190,7 @@ int main(int argc, char **argv)
     make_identity();
     make_payloads();
     make_results();
+    make_snapshots();
     make_text();
     seeds_make_network();
     seeds_make_node();
