@@ -211,6 +211,9 @@ static void give_memory(void *context, void *memory, size_t size_bytes)
 
 static bool holds(const struct check_durable_found *found, raft_index index, raft_term term)
 {
+    if (index <= found->base_index) {
+        return true;
+    }
     if (index > found->last_index || term == 0) {
         return index <= found->last_index;
     }
@@ -223,6 +226,7 @@ static bool holds(const struct check_durable_found *found, raft_index index, raf
 
 /* A look at one disk, perhaps with a ledger in mind. */
 struct look {
+    bool is_reset; /* the next batch empties the log */
     struct check_durable_found *found;
     struct check_durable_ledger *ledger; /* or NULL */
 };
@@ -244,12 +248,29 @@ static void replace_from(struct look *look, raft_index first, raft_term term)
     }
 }
 
+static void meet_batch(struct look *look, const struct wal_scan_item *item)
+{
+    struct check_durable_found *found = look->found;
+    if (look->is_reset) {
+        replace_from(look, item->base.index + 1, item->hard_state.term);
+        found->run_count = 0;
+        found->last_index = item->base.index;
+        look->is_reset = false;
+    }
+    found->hard_state = item->hard_state;
+    found->base_index = item->base.index;
+    found->last_index = max_u64(found->last_index, item->base.index);
+}
+
 static void meet(void *context, const struct wal_scan_item *item)
 {
     struct look *look = context;
     struct check_durable_found *found = look->found;
+    if (item->kind == WAL_SCAN_SEGMENT) {
+        look->is_reset = item->is_reset;
+    }
     if (item->kind == WAL_SCAN_BATCH) {
-        found->hard_state = item->hard_state;
+        meet_batch(look, item);
     }
     if (item->kind != WAL_SCAN_ENTRY) {
         return;
@@ -274,9 +295,10 @@ static int look_at(struct check_durable *check, node_id id, struct sim_disk *dis
     struct wal_options options = {.allocator = &allocator, .disk = &durable, .node = id};
     struct check_durable_found *found = &check->found;
     found->hard_state = (struct hard_state){0};
+    found->base_index = 0;
     found->last_index = 0;
     found->run_count = 0;
-    struct look look = {found, ledger};
+    struct look look = {false, found, ledger};
     return wal_scan(&options, meet, &look, detail);
 }
 

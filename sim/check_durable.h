@@ -74,6 +74,7 @@ struct check_durable_leader {
 /* What a disk holds. */
 struct check_durable_found {
     struct hard_state hard_state;
+    raft_index base_index; /* what is up to here is in a snapshot */
     raft_index last_index;
     struct check_durable_run *runs;
     size_t run_count;
