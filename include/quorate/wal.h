@@ -40,7 +40,8 @@ typedef void qr_wal_line(void *argument, const char *line);
  * detail   of 512 bytes; on failure a sentence with file and offset.
  *
  * Returns 0, QR_ERR_NOT_FOUND (no data directory there), QR_ERR_LOCKED, QR_ERR_CORRUPT (also
- * when a snapshot newer than that is not whole), QR_ERR_VERSION, QR_ERR_IO or QR_ERR_NO_MEMORY. `out` is filled as far as the reading came.
+ * when a snapshot newer than that is not whole), QR_ERR_VERSION, QR_ERR_IO or
+ * QR_ERR_NO_MEMORY. `out` is filled as far as the reading came.
  */
 int qr_wal_inspect(const char *data_directory, bool is_json, qr_wal_line *line, void *argument,
                    struct qr_wal_summary *out, char *detail);
