@@ -519,6 +519,7 @@ static void status_of(const struct build_node *self, struct build_status *out)
         .durable_index = now.raft.durable_index,
         .commit_index = now.raft.commit_index,
         .applied_index = now.raft.applied_index,
+        .held_count = now.held_count,
         .first_index = now.raft.first_index,
         .snapshot_index = now.snapshot_index,
         .is_restoring = now.is_restoring,

@@ -154,6 +154,7 @@ struct build_status {
     uint64_t durable_index;
     uint64_t commit_index;
     uint64_t applied_index;
+    uint64_t held_count;     /* proposals that are certainly nowhere yet; of a past release 0 */
     uint64_t first_index;    /* of its log; 0: the build does not say */
     uint64_t snapshot_index; /* durable here; 0: none */
     bool is_restoring;       /* its state machine takes over a snapshot */

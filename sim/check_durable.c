@@ -278,6 +278,8 @@ static void meet(void *context, const struct wal_scan_item *item)
     }
     if (item->kind == WAL_SCAN_BATCH) {
         found->hard_state = item->hard_state;
+        found->is_mixed = found->is_mixed || item->generation < found->generation;
+        found->generation = item->generation;
         if (look->is_emptied) {
             empty_behind(look, &item->base, item->hard_state.term);
         }
@@ -310,6 +312,8 @@ static int look_at(struct check_durable *check, node_id id, struct sim_disk *dis
     found->base_index = 0;
     found->last_index = 0;
     found->run_count = 0;
+    found->generation = 0;
+    found->is_mixed = false;
     struct look look = {found, ledger, false};
     return wal_scan(&options, meet, &look, detail);
 }
@@ -408,6 +412,11 @@ int check_durable_audit(struct check_durable *check, uint32_t node, struct sim_d
         tell_id(check, ledger->id, &out);
         text_string(&out, ": what a power loss would leave of its log cannot be read: ");
         text_string(&out, detail);
+        return QR_ERR_CORRUPT;
+    }
+    if (check->found.is_mixed) {
+        tell_id(check, ledger->id, &out);
+        text_string(&out, " takes what an earlier start has cut for a part of its log");
         return QR_ERR_CORRUPT;
     }
     bool is_kept = is_term_kept(check, ledger, &out) && is_vote_kept(check, ledger, &out);

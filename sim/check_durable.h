@@ -78,6 +78,8 @@ struct check_durable_found {
     struct hard_state hard_state;
     raft_index base_index; /* what is up to here is in a snapshot */
     raft_index last_index;
+    uint64_t generation;            /* of the last batch */
+    bool is_mixed;                  /* a batch of an earlier start stands behind one of a later */
     struct check_durable_run *runs; /* of what is behind it, and perhaps before */
     size_t run_count;
     size_t run_capacity;

@@ -10,6 +10,7 @@
 
 #define TURN_US_MAX 40 /* until a node gets its turn for what came in */
 #define SETTLE_ROUNDS_MAX 100
+#define RECOVERY_AUDITS 6
 #define RESTART_NS_MIN (20 * NS_PER_MS)
 #define RESTART_NS_MAX (5 * NS_PER_S)
 #define WALL_NS UINT64_C(1767225600000000000) /* the first moment of 2026 */
@@ -50,6 +51,9 @@ static size_t pending_count(const struct sim_host *host)
 static void wake_disk(struct sim_host *host)
 {
     struct sim *sim = host->sim;
+    if (host->doom != NULL && pending_count(host) >= host->doom_pending) {
+        sim_schedule_advance(&sim->schedule, host->doom, sim_now(sim));
+    }
     if (sim_event_is_waiting(&host->disk_event) || pending_count(host) == 0) {
         return;
     }
@@ -68,15 +72,19 @@ struct build_time sim_host_enter(struct sim_host *host)
     return sim_host_time(host);
 }
 
-/* A change that is committed is not gone back on. */
-static void note_committed(struct sim_host *host, const struct build_status *status)
+/* A change that is committed is not gone back on. Only a turn tells of changes: a message may
+ * replace the entry of one and commit its place, and until the next turn nothing here says so.
+ */
+static void note_committed(struct sim_host *host)
 {
     struct sim *sim = host->sim;
+    struct build_status status;
+    host->build->status(host->node, &status);
     if (host->is_change_new) {
         host->is_change_new = false;
-        host->change_index = status->last_index;
+        host->change_index = status.last_index;
     }
-    if (host->voters.count > 0 && status->commit_index >= host->change_index) {
+    if (host->voters.count > 0 && status.commit_index >= host->change_index) {
         host->voters_before.count = 0;
         sim->committed_voters = max_u64(sim->committed_voters, host->voters.count);
     }
@@ -90,7 +98,6 @@ void sim_host_leave(struct sim_host *host)
     }
     struct build_status status;
     host->build->status(host->node, &status);
-    note_committed(host, &status);
     sim_observe_status(host, &status);
     wake_disk(host);
     sim_host_mark(host);
@@ -124,6 +131,7 @@ static void on_turn(struct sim_event *event)
     }
     struct build_time time = sim_host_enter(host);
     host->build->turn(host->node, time);
+    note_committed(host);
     sim_host_leave(host);
     if (!host->has_failed) {
         wait_for_deadline(host);
@@ -389,6 +397,7 @@ static void end_disk(struct sim_host *host, enum sim_end how)
         settle(host);
     }
     if (how == SIM_END_POWER_LOST) {
+        host->audits_due = RECOVERY_AUDITS;
         sim_disk_power_loss(&host->disk);
     } else {
         sim_disk_process_crash(&host->disk);
@@ -413,6 +422,7 @@ void sim_host_end(struct sim_host *host, enum sim_end how)
     host->node = NULL;
     host->is_ending = false;
     host->state = SIM_HOST_DOWN;
+    host->doom = NULL;
     sim_replica_close(host);
     sim_schedule_remove(&sim->schedule, &host->turn);
     sim_schedule_remove(&sim->schedule, &host->disk_event);

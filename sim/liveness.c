@@ -87,6 +87,8 @@ void sim_liveness_begin(struct sim *sim)
     sim->plan.loss = 0;
     sim->plan.duplicate = 0;
     sim->plan.late = 0;
+    sim->plan.stray = 0;
+    sim->storm_until_ns = 0;
     memset(sim->cuts, 0, sizeof(sim->cuts));
     for (uint32_t i = 0; i < SIM_HOSTS_MAX; i++) {
         for (uint32_t j = 0; j < SIM_HOSTS_MAX; j++) {

@@ -154,6 +154,16 @@ static void draw_faults(struct prng *prng, struct sim_plan *plan)
     }
 }
 
+/* Drawn last, so that what was drawn before it stays as it is. */
+static void draw_weather(struct prng *prng, struct sim_plan *plan)
+{
+    uint64_t storm = prng_between(prng, 50, 400);
+    if (plan->nodes > 1 && chance(prng, 40)) {
+        plan->faults[SIM_FAULT_STORM] = max_u64(plan->faults[SIM_FAULT_STORM], storm);
+    }
+    plan->stray = chance(prng, 40) ? prng_between(prng, 1000, 200000) : 0;
+}
+
 static const struct setting *find(const char *name, size_t length)
 {
     for (size_t i = 0; i < SETTING_COUNT; i++) {
@@ -238,6 +248,7 @@ int sim_plan_draw(uint64_t seed, const char *settings, struct sim_plan *out, cha
     draw_timings(&prng, out);
     draw_rates(&prng, out);
     draw_faults(&prng, out);
+    draw_weather(&prng, out);
     draw_snapshots(&prng, out);
     const char *at = settings == NULL ? "" : settings;
     while (*at != '\0') {

@@ -48,7 +48,8 @@
 #define SIM_RATE_MAP(X)                                                                            \
     X(loss,          300000, "frames lost")                                                        \
     X(duplicate,     500000, "frames that come twice")                                             \
-    X(late,          300000, "frames that others overtake")
+    X(late,          300000, "frames that others overtake")                                        \
+    X(stray,         200000, "frames that come again, also to the next life of whom they are for")
 
 /* X(NAME, name, most, meaning): discrete faults, how many in a thousand seconds. */
 #define SIM_FAULT_MAP(X)                                                                           \
@@ -73,7 +74,8 @@
     X(DISK_LOSS,   disk_loss,   1000, "a disk is lost as a whole")                                 \
     X(WALL_JUMP,   wall_jump,   2000, "a wall clock is set forward or back")                       \
     X(DRIFT,       drift,       2000, "a monotonic clock runs faster or slower")                   \
-    X(UPGRADE,     upgrade,     2000, "a node is started again as another version")
+    X(UPGRADE,     upgrade,     2000, "a node is started again as another version")                \
+    X(STORM,       storm,       2000, "any frame is lost, or late by up to some election timeouts")
 /* clang-format on */
 
 enum sim_fault {

@@ -98,6 +98,7 @@ static void end(struct sim *sim)
     check_election_deinit(&sim->election);
     check_votes_deinit(&sim->votes);
     check_reads_deinit(&sim->reads);
+    check_forwards_deinit(&sim->forwards);
     check_log_deinit(&sim->log);
     check_apply_deinit(&sim->apply);
     check_acked_deinit(&sim->acked);

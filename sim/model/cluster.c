@@ -82,6 +82,8 @@ static enum model_counted counted_as(uint32_t event)
         return MODEL_COUNTED_changes;
     case EVENT_COMPACT:
         return MODEL_COUNTED_compactions;
+    case EVENT_TRANSFER:
+        return MODEL_COUNTED_transfers;
     case EVENT_DELIVER:
     case EVENT_SAVED:
     case EVENT_FETCHED:
@@ -130,6 +132,9 @@ static void list_changes(const struct cluster *cluster, const struct local_view 
     case MODEL_REMOVE_4:
         list_add(list, event_change(view->id, 4, false));
         return;
+    case MODEL_TO_NEXT:
+        list_add(list, event_change_to(view->id, cluster->world.configuration->next_voters));
+        return;
     case MODEL_REMOVE_RIVAL:
         if (view->id <= 2) {
             list_add(list, event_change(view->id, 3U - view->id, false));
@@ -159,6 +164,13 @@ static void list_requests(const struct cluster *cluster, const struct state *sta
     }
     if (is_left(cluster, state, MODEL_COUNTED_changes)) {
         list_changes(cluster, view, list);
+    }
+    for (node_id id = 1; id <= cluster->world.configuration->node_count &&
+                         is_left(cluster, state, MODEL_COUNTED_transfers);
+         id++) {
+        if (id != view->id) {
+            list_add(list, event_of(EVENT_TRANSFER, view->id, (uint32_t)id));
+        }
     }
 }
 

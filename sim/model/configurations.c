@@ -165,6 +165,34 @@ static const struct model_configuration configurations[] = {
         .bounds =
             {.term = 4, .in_flight = 2, .saves = 1, .timeouts = 3, .crashes = 1, .changes = 2},
     },
+    {
+        .name = "joint",
+        .what = "three voters become two, one of them new, by way of a joint configuration",
+        .node_count = 4,
+        .voters = NODES_3,
+        .learners = NODE(4),
+        .alike = NODE(1) | NODE(2),
+        .start = MODEL_START_LED,
+        .change = MODEL_TO_NEXT,
+        .next_voters = NODE(3) | NODE(4),
+        .bounds =
+            {.term = 3, .in_flight = 2, .saves = 2, .timeouts = 2, .crashes = 1, .changes = 1},
+    },
+    {
+        .name = "transfer",
+        .what = "a leader that is asked to hand over, to anybody",
+        .node_count = 3,
+        .voters = NODES_3,
+        .alike = NODES_3,
+        .start = MODEL_START_LED,
+        .bounds = {.term = 4,
+                   .in_flight = 2,
+                   .saves = 2,
+                   .timeouts = 1,
+                   .crashes = 1,
+                   .proposals = 1,
+                   .transfers = 1},
+    },
 };
 
 const struct model_configuration *model_configurations(size_t *count)

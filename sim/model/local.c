@@ -102,6 +102,9 @@ static void view_members(const struct machine *machine, struct local_view *view)
         if ((member->roles & RAFT_VOTER) != 0) {
             view->voters = (uint8_t)(view->voters | bit);
         }
+        if ((member->roles & RAFT_VOTER_OUTGOING) != 0) {
+            view->outgoing = (uint8_t)(view->outgoing | bit);
+        }
     }
 }
 

@@ -25,6 +25,7 @@ struct local_view {
     uint8_t term;
     uint8_t commit_index;
     uint8_t voters;      /* of the configuration in force; bit i: node i + 1 */
+    uint8_t outgoing;    /* voters of the one that it leaves, while joint */
     uint8_t members;     /* of it */
     uint8_t log_count;   /* entries in the machine's log */
     uint8_t disk_count;  /* and on the disk, as a restart would find it */

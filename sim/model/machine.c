@@ -26,6 +26,7 @@ static uint16_t first_entry(struct world *world)
             struct raft_member *member = &value.members[value.count++];
             member->id = id;
             member->roles = is_voter ? RAFT_VOTER : 0;
+            member->priority = RAFT_PRIORITY_ORDINARY;
         }
     }
     size_t payload_bytes = raft_configuration_encode(&value, payload);
@@ -175,14 +176,29 @@ static int propose(struct world *world, struct machine *machine, uint32_t number
     return step(world, machine, event);
 }
 
+/* These are the voters from now on, and nobody else is a member. */
+static void set_voters(unsigned voters, struct raft_configuration *next)
+{
+    next->count = 0;
+    for (node_id id = 1; id <= MODEL_NODES_MAX; id++) {
+        if ((voters >> (id - 1) & 1) != 0) {
+            next->members[next->count++] = (struct raft_member){
+                .id = id, .roles = RAFT_VOTER, .priority = RAFT_PRIORITY_ORDINARY};
+        }
+    }
+}
+
 static int change(struct world *world, struct machine *machine, uint32_t argument)
 {
     node_id id = argument & (EVENT_CHANGE_ADD - 1);
     struct raft_configuration next = *raft_configuration(machine->raft);
     int at = raft_configuration_find(&next, id);
-    if ((argument & EVENT_CHANGE_ADD) != 0) {
+    if ((argument & EVENT_CHANGE_TO) != 0) {
+        set_voters(argument & (EVENT_CHANGE_TO - 1), &next);
+    } else if ((argument & EVENT_CHANGE_ADD) != 0) {
         size_t position = at >= 0 ? (size_t)at : next.count++;
-        next.members[position] = (struct raft_member){.id = id, .roles = RAFT_VOTER};
+        next.members[position] =
+            (struct raft_member){.id = id, .roles = RAFT_VOTER, .priority = RAFT_PRIORITY_ORDINARY};
     } else if (at >= 0) {
         next.count--;
         memmove(&next.members[at], &next.members[at + 1],
@@ -240,6 +256,9 @@ static int act(struct world *world, struct arena *arena, uint32_t event)
                     (struct raft_event){.type = RAFT_EVENT_READ, .read_token = argument});
     case EVENT_CHANGE:
         return change(world, machine, argument);
+    case EVENT_TRANSFER:
+        return step(world, machine,
+                    (struct raft_event){.type = RAFT_EVENT_TRANSFER, .transfer_to = argument});
     case EVENT_CRASH:
         crash(world, arena, argument);
         return 0;

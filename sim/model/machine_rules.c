@@ -40,9 +40,9 @@ void machine_check_message(struct world *world, const struct machine *machine,
         world_violate(world, "node %u speaks in term %llu before that is durable", id,
                       (unsigned long long)message->term);
     }
-    bool asks_or_leads = message->type == RAFT_REQUEST_VOTE ||
-                         message->type == RAFT_APPEND_ENTRIES ||
-                         message->type == RAFT_INSTALL_SNAPSHOT;
+    bool asks_or_leads =
+        message->type == RAFT_REQUEST_VOTE || message->type == RAFT_APPEND_ENTRIES ||
+        message->type == RAFT_INSTALL_SNAPSHOT || message->type == RAFT_TIMEOUT_NOW;
     if (asks_or_leads && !has_durable_vote(machine, message->term, machine->id)) {
         world_violate(world, "node %u campaigns or leads before its own vote is durable", id);
     }

@@ -32,7 +32,8 @@
     X(proposals, "entries proposed", MODEL_COUNT_MAX)                                              \
     X(reads, "reads asked of a leader", MODEL_COUNT_MAX)                                           \
     X(changes, "configurations proposed", MODEL_COUNT_MAX)                                         \
-    X(compactions, "snapshots taken, and the log compacted to there", MODEL_COUNT_MAX)
+    X(compactions, "snapshots taken, and the log compacted to there", MODEL_COUNT_MAX)             \
+    X(transfers, "transfers of leadership asked for", MODEL_COUNT_MAX)
 
 /* What else bounds it. The same. */
 #define MODEL_LIMIT_MAP(X)                                                                         \
@@ -61,6 +62,7 @@ enum model_change {
     MODEL_REMOVE_4,     /* and this one, one no longer */
     MODEL_REMOVE_ANY,   /* each member in turn, the leader included */
     MODEL_REMOVE_RIVAL, /* node 1 asks for the removal of 2, and node 2 for that of 1 */
+    MODEL_TO_NEXT,      /* all at once to `next_voters`, the others are removed */
 };
 
 /* X(NAME, "where the exploration begins") */
@@ -89,6 +91,7 @@ struct model_configuration {
     bool saves_at_once; /* a save is durable before anything else happens on its node */
     bool has_turns;     /* any number of events on a node may come before one ready */
     enum model_change change;
+    unsigned next_voters;
     struct model_bounds bounds;
 };
 

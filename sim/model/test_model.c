@@ -34,11 +34,12 @@ static struct model_configuration small(const char *name)
     struct model_bounds *bounds = &configuration.bounds;
     bounds->timeouts = least(bounds->timeouts, configuration.saves_at_once ? 2 : 1);
     bounds->lapses = 0;
-    bounds->crashes = least(bounds->crashes, 1);
+    bounds->crashes = least(bounds->crashes, bounds->transfers > 0 ? 0 : 1);
     bounds->duplicates = 0;
     bounds->proposals = least(bounds->proposals, 1);
     bounds->reads = least(bounds->reads, 1);
     bounds->changes = least(bounds->changes, 1);
+    bounds->transfers = least(bounds->transfers, 1);
     return configuration;
 }
 

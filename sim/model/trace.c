@@ -57,9 +57,16 @@ static void write_event(FILE *out, const struct cluster *cluster, uint32_t event
         fprintf(out, "node %u, with %u entries committed anywhere", node, argument);
         break;
     case EVENT_CHANGE:
+        if ((argument & EVENT_CHANGE_TO) != 0) {
+            fprintf(out, "node %u: other voters", node);
+            break;
+        }
         fprintf(out, "node %u: %s node %u", node,
                 (argument & EVENT_CHANGE_ADD) != 0 ? "make a voter of" : "remove",
                 argument & (EVENT_CHANGE_ADD - 1));
+        break;
+    case EVENT_TRANSFER:
+        fprintf(out, "node %u, to node %u", node, argument);
         break;
     case EVENT_CRASH:
         fprintf(out, "node %u, with %u of its saves durable%s, and restart", node,

@@ -77,6 +77,28 @@
       "an answer to an earlier question confirms a later read", "diss. §6.4")                      \
     X(READ_BEFORE_APPLIED, "read-before-applied",                                                  \
       "a confirmed read does not wait for the state machine", "diss. §6.4")                        \
+    X(LEASE_BEYOND_BOUND, "lease-beyond-bound",                                                    \
+      "a leader's lease outlasts the patience of its voters", "diss. §6.4.1")                      \
+    X(LEASE_SURVIVES_TRANSFER, "lease-survives-transfer",                                          \
+      "a leader that told somebody to campaign keeps its lease", "diss. §6.4.1")                   \
+    X(LEASE_PROMISE_FORGOTTEN, "lease-promise-forgotten",                                          \
+      "a voter that restarts or hears of a later term forgets its promise", "diss. §6.4.1")        \
+    X(JOINT_COUNTS_UNION, "joint-counts-union",                                                    \
+      "in a joint configuration a majority of all voters together decides", "Raft §6")             \
+    X(JOINT_LEFT_EARLY, "joint-left-early",                                                        \
+      "a joint configuration is left before it is committed", "Raft §6")                           \
+    X(REMOVED_COUNTS_ITSELF, "removed-counts-itself",                                              \
+      "a leader that removes itself counts its own copy", "diss. §4.2.2")                          \
+    X(TWO_CHANGES_AT_ONCE, "two-changes-at-once",                                                  \
+      "a change of the members begins before the last one is committed", "diss. §4.1")             \
+    X(CHANGE_BEFORE_OWN_COMMIT, "change-before-own-commit",                                        \
+      "a leader changes the members before it has committed in its term", "raft-dev 2015")         \
+    X(CONFIGURATION_KEPT, "configuration-kept",                                                    \
+      "a configuration stays in force when its entry is truncated", "Raft §6")                     \
+    X(TRANSFER_BEHIND, "transfer-behind",                                                          \
+      "a voter is told to campaign before it has all of the log", "diss. §3.10")                   \
+    X(TIMEOUT_NOW_OF_OLD_TERM, "timeout-now-of-old-term",                                          \
+      "a node campaigns because an earlier leader handed over", "diss. §3.10")                     \
     X(APPLY_BEFORE_DURABLE, "apply-before-durable",                                                \
       "what is committed elsewhere is applied before it is durable here", "architecture.md")       \
     X(APPLY_SKIPS_BORDER, "apply-skips-border",                                                    \

@@ -298,7 +298,7 @@ struct node {
     node_id told_leader;
 
     struct node_snapshots snapshots;
-    struct node_transfers transfers;
+    struct node_transfers sendings;
     struct node_install install;
     struct node_restore restore;
 
@@ -420,7 +420,7 @@ void node_restore_read(struct node *node, int status, const uint8_t *data, size_
 void node_restore_stop(struct node *node);
 
 /* transfer.c */
-void node_transfers_take(struct node *node, const struct raft_transfer *wanted, size_t wanted_count,
+void node_transfers_take(struct node *node, const struct raft_sending *wanted, size_t wanted_count,
                          const struct raft_piece_answer *answers, size_t answer_count);
 void node_transfers_turn(struct node *node);
 time_ns node_transfers_deadline(const struct node *node);

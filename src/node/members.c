@@ -147,6 +147,7 @@ static int propose_member(struct node *node, const struct wire_join *request)
         memset(&next.members[at], 0, sizeof(next.members[at]));
         next.members[at].id = request->from;
         next.members[at].roles = request->wants_vote ? RAFT_PROMOTABLE : 0;
+        next.members[at].priority = RAFT_PRIORITY_ORDINARY;
     }
     copy_text(next.members[at].name, sizeof(next.members[at].name), request->name);
     copy_text(next.members[at].address, sizeof(next.members[at].address), request->address);

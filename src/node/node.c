@@ -391,6 +391,7 @@ void node_status(const struct node *node, struct node_status *out)
         .outcome_count = node->sessions.outcome_count,
         .elections_started = node->elections_started,
         .leader_changes = node->leader_changes,
+        .held_count = node->held_count,
         .proposals_forwarded = node->proposals_forwarded,
         .log_writes = log.append_count,
         .log_syncs = log.sync_count,
@@ -401,8 +402,8 @@ void node_status(const struct node *node, struct node_status *out)
         .is_restoring = node_is_restoring(node),
         .snapshots_taken = node->snapshots.taken_count,
         .snapshots_installed = node->install.installed_count,
-        .snapshots_sent = node->transfers.sent_count,
-        .snapshot_sent_bytes = node->transfers.sent_bytes,
+        .snapshots_sent = node->sendings.sent_count,
+        .snapshot_sent_bytes = node->sendings.sent_bytes,
     };
 }
 

@@ -229,6 +229,7 @@ struct node_status {
     uint64_t sessions_digest; /* of the session table at applied_index; 0: never used */
     uint64_t session_count;   /* open, or over and not noticed yet */
     uint64_t outcome_count;   /* remembered: sequences and tokens */
+    uint64_t held_count;      /* of them: certainly nowhere yet */
     uint64_t elections_started;
     uint64_t leader_changes;
     uint64_t proposals_forwarded;

@@ -192,6 +192,7 @@ static int make_first_entry(struct node *node, struct entry *entry)
                    "one member fits");
     member->id = node->identity.id;
     member->roles = RAFT_VOTER;
+    member->priority = RAFT_PRIORITY_ORDINARY;
     memcpy(member->name, node->name, sizeof(member->name));
     memcpy(member->address, node->address, sizeof(member->address));
     memcpy(member->meta, node->meta, sizeof(member->meta));

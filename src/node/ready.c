@@ -15,8 +15,8 @@ static void send_raft_messages(struct node *node, const struct raft_ready *ready
 struct kept_ready {
     struct raft_fetch fetches[RAFT_MEMBERS_MAX];
     size_t fetch_count;
-    struct raft_transfer transfers[RAFT_MEMBERS_MAX];
-    size_t transfer_count;
+    struct raft_sending sendings[RAFT_MEMBERS_MAX];
+    size_t sending_count;
     struct raft_piece_answer answers[RAFT_ANSWERS_MAX];
     size_t answer_count;
     struct raft_piece pieces[RAFT_PIECES_MAX]; /* their chunks are held */
@@ -25,17 +25,17 @@ struct kept_ready {
 
 static void keep_ready(const struct raft_ready *ready, struct kept_ready *kept)
 {
-    ASSERT(ready->fetch_count <= RAFT_MEMBERS_MAX && ready->transfer_count <= RAFT_MEMBERS_MAX);
+    ASSERT(ready->fetch_count <= RAFT_MEMBERS_MAX && ready->sending_count <= RAFT_MEMBERS_MAX);
     ASSERT(ready->answer_count <= RAFT_ANSWERS_MAX && ready->piece_count <= RAFT_PIECES_MAX);
     kept->fetch_count = ready->fetch_count;
-    kept->transfer_count = ready->transfer_count;
+    kept->sending_count = ready->sending_count;
     kept->answer_count = ready->answer_count;
     kept->piece_count = ready->piece_count;
     for (size_t i = 0; i < ready->fetch_count; i++) {
         kept->fetches[i] = ready->fetches[i];
     }
-    for (size_t i = 0; i < ready->transfer_count; i++) {
-        kept->transfers[i] = ready->transfers[i];
+    for (size_t i = 0; i < ready->sending_count; i++) {
+        kept->sendings[i] = ready->sendings[i];
     }
     for (size_t i = 0; i < ready->answer_count; i++) {
         kept->answers[i] = ready->answers[i];
@@ -74,6 +74,6 @@ void node_take_ready(struct node *node)
     for (size_t i = 0; i < kept.fetch_count && node_is_running(node); i++) {
         node_fetch(node, &kept.fetches[i]);
     }
-    node_transfers_take(node, kept.transfers, kept.transfer_count, kept.answers, kept.answer_count);
+    node_transfers_take(node, kept.sendings, kept.sending_count, kept.answers, kept.answer_count);
     take_pieces(node, &kept);
 }

@@ -17,7 +17,7 @@
 static struct node_transfer *find_transfer(struct node *node, node_id peer)
 {
     for (size_t i = 0; i < NODE_TRANSFERS_MAX; i++) {
-        struct node_transfer *transfer = &node->transfers.slots[i];
+        struct node_transfer *transfer = &node->sendings.slots[i];
         if (transfer->is_used && transfer->peer == peer) {
             return transfer;
         }
@@ -33,8 +33,8 @@ static void close_transfer(struct node_transfer *transfer)
 
 static void tell_ended(struct node *node, node_id peer, int status)
 {
-    int step_status = node_step(node, (struct raft_event){.type = RAFT_EVENT_TRANSFER_ENDED,
-                                                          .transfer_ended = {peer, status}});
+    int step_status = node_step(node, (struct raft_event){.type = RAFT_EVENT_SENDING_ENDED,
+                                                          .sending_ended = {peer, status}});
     ASSERT(step_status == 0 || !node_is_running(node));
 }
 
@@ -61,19 +61,19 @@ static int seek(struct node *node, struct node_transfer *transfer, uint64_t offs
     snapshot_reader_close(transfer->reader);
     transfer->reader = reader;
     transfer->is_reading = false;
-    transfer->number = node->transfers.next_number++;
+    transfer->number = node->sendings.next_number++;
     transfer->next_offset = offset;
     return 0;
 }
 
-static void begin_transfer(struct node *node, const struct raft_transfer *wanted)
+static void begin_transfer(struct node *node, const struct raft_sending *wanted)
 {
     struct node_transfer *transfer = find_transfer(node, wanted->peer);
     if (transfer != NULL) {
         close_transfer(transfer); /* of an earlier asking, that ended otherwise */
     }
     for (size_t i = 0; i < NODE_TRANSFERS_MAX && transfer == NULL; i++) {
-        transfer = node->transfers.slots[i].is_used ? NULL : &node->transfers.slots[i];
+        transfer = node->sendings.slots[i].is_used ? NULL : &node->sendings.slots[i];
     }
     if (node_peer_version(node, wanted->peer) < WIRE_VERSION_SNAPSHOTS) {
         tell_ended(node, wanted->peer, QR_ERR_VERSION);
@@ -105,17 +105,17 @@ static void begin_transfer(struct node *node, const struct raft_transfer *wanted
 /* Let the rate's budget grow. */
 static void count_budget(struct node *node)
 {
-    struct node_transfers *transfers = &node->transfers;
+    struct node_transfers *sendings = &node->sendings;
     uint64_t rate = node->options.transfer_bytes_per_second;
-    time_ns passed_ns = min_u64(node->time.now_ns - transfers->budget_ns, BUDGET_NS);
+    time_ns passed_ns = min_u64(node->time.now_ns - sendings->budget_ns, BUDGET_NS);
     int64_t most = (int64_t)(rate / (NS_PER_S / BUDGET_NS)) + 1; /* one piece may pass it */
     int64_t more = (int64_t)(rate / 1000 * (passed_ns / 1000) / 1000);
     if (rate == 0) {
-        transfers->budget_bytes = INT64_MAX / 2;
+        sendings->budget_bytes = INT64_MAX / 2;
     } else if (more > 0) {
-        int64_t grown = transfers->budget_bytes + more;
-        transfers->budget_bytes = grown < most ? grown : most;
-        transfers->budget_ns = node->time.now_ns;
+        int64_t grown = sendings->budget_bytes + more;
+        sendings->budget_bytes = grown < most ? grown : most;
+        sendings->budget_ns = node->time.now_ns;
     }
 }
 
@@ -137,7 +137,7 @@ static bool may_send(const struct node *node, const struct node_transfer *transf
 
 static void pump(struct node *node, struct node_transfer *transfer)
 {
-    if (!may_send(node, transfer) || node->transfers.budget_bytes <= 0) {
+    if (!may_send(node, transfer) || node->sendings.budget_bytes <= 0) {
         return;
     }
     int status = snapshot_reader_read(transfer->reader, transfer->number);
@@ -167,15 +167,15 @@ static void send_piece(struct node *node, struct node_transfer *transfer,
     }
     transfer->next_offset = end;
     transfer->sent_ns = node->time.now_ns;
-    node->transfers.budget_bytes -= data->size_bytes;
-    node->transfers.sent_bytes += data->size_bytes;
+    node->sendings.budget_bytes -= data->size_bytes;
+    node->sendings.sent_bytes += data->size_bytes;
 }
 
 void node_transfers_read(struct node *node, uint64_t token, int status, struct chunk *chunk,
                          const uint8_t *data, size_t size_bytes)
 {
     for (size_t i = 0; i < NODE_TRANSFERS_MAX; i++) {
-        struct node_transfer *transfer = &node->transfers.slots[i];
+        struct node_transfer *transfer = &node->sendings.slots[i];
         if (!transfer->is_used || transfer->number != token) {
             continue;
         }
@@ -205,7 +205,7 @@ static void take_answer(struct node *node, const struct raft_piece_answer *answe
     if (answer->is_done) {
         LOG(node->options.log, LOG_INFO, "snapshot_sent", log_id("to", answer->peer),
             log_u64("index", answer->snapshot.index));
-        node->transfers.sent_count++;
+        node->sendings.sent_count++;
         close_transfer(transfer);
         return;
     }
@@ -231,7 +231,7 @@ static void take_answer(struct node *node, const struct raft_piece_answer *answe
     }
 }
 
-void node_transfers_take(struct node *node, const struct raft_transfer *wanted, size_t wanted_count,
+void node_transfers_take(struct node *node, const struct raft_sending *wanted, size_t wanted_count,
                          const struct raft_piece_answer *answers, size_t answer_count)
 {
     for (size_t i = 0; i < answer_count && node_is_running(node); i++) {
@@ -265,7 +265,7 @@ void node_transfers_turn(struct node *node)
     bool is_leader = raft_is_leader(node->raft);
     count_budget(node);
     for (size_t i = 0; i < NODE_TRANSFERS_MAX && node_is_running(node); i++) {
-        struct node_transfer *transfer = &node->transfers.slots[i];
+        struct node_transfer *transfer = &node->sendings.slots[i];
         if (!transfer->is_used) {
             continue;
         }
@@ -284,7 +284,7 @@ time_ns node_transfers_deadline(const struct node *node)
 {
     time_ns deadline = TIME_NEVER;
     for (size_t i = 0; i < NODE_TRANSFERS_MAX; i++) {
-        const struct node_transfer *transfer = &node->transfers.slots[i];
+        const struct node_transfer *transfer = &node->sendings.slots[i];
         if (!transfer->is_used) {
             continue;
         }
@@ -302,7 +302,7 @@ time_ns node_transfers_deadline(const struct node *node)
 raft_index node_transfers_floor(const struct node *node, node_id peer)
 {
     for (size_t i = 0; i < NODE_TRANSFERS_MAX; i++) {
-        const struct node_transfer *transfer = &node->transfers.slots[i];
+        const struct node_transfer *transfer = &node->sendings.slots[i];
         if (transfer->is_used && transfer->peer == peer) {
             return transfer->info.position.index;
         }
@@ -313,8 +313,8 @@ raft_index node_transfers_floor(const struct node *node, node_id peer)
 void node_transfers_stop(struct node *node)
 {
     for (size_t i = 0; i < NODE_TRANSFERS_MAX; i++) {
-        if (node->transfers.slots[i].is_used) {
-            close_transfer(&node->transfers.slots[i]);
+        if (node->sendings.slots[i].is_used) {
+            close_transfer(&node->sendings.slots[i]);
         }
     }
 }

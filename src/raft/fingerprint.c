@@ -4,11 +4,13 @@
  *   options             constant for as long as a machine lives
  *   log time            entries are stamped with it, nothing is decided by it
  *   wall time           only feeds log time
+ *   the pace of transfers by priority
+ *                       while all members have the same priority, and none is changed to
  *   prng                while both bounds of the election timeout are the same
  *   rings, capacities, chunks, what the last ready lent
  *                       where something lies, not what it is
  *   a role's own state  in every other role it is set anew before it is read again
- *   why a transfer ended  only told
+ *   why a sending ended   only told
  * Times are written as what is left or what has passed at `now_ns`, cut where more of it
  * changes no comparison; saves by their distance from the last that is durable.
  */
@@ -98,6 +100,7 @@ static void put_members(const struct emitter *emitter, const struct raft_configu
         const struct raft_member *member = &value->members[order.positions[i]];
         put_number(emitter, order.ids[i]);
         write_u8(emitter->out, member->roles);
+        write_u8(emitter->out, member->priority);
         write_string8(emitter->out, member->name);
         write_string8(emitter->out, member->address);
         write_string8(emitter->out, member->meta);
@@ -324,7 +327,7 @@ static void put_peer(const struct emitter *emitter, const struct raft_peer *peer
         put_pipeline(emitter, peer);
         break;
     case RAFT_SNAPSHOT:
-        put_bool(emitter, peer->is_transfer_asked);
+        put_bool(emitter, peer->is_sending_asked);
         break;
     }
     put_bool(emitter, peer->is_fetching);
@@ -342,6 +345,47 @@ static void put_peer(const struct emitter *emitter, const struct raft_peer *peer
     }
 }
 
+static bool has_priorities(const struct raft *raft)
+{
+    const struct raft_configuration *configuration = raft_configuration_in_force(raft);
+    for (size_t i = 0; i < configuration->count; i++) {
+        if (configuration->members[i].priority != configuration->members[0].priority) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void put_transfer(const struct emitter *emitter)
+{
+    const struct raft_transfer *transfer = &emitter->raft->transfer;
+    time_ns heartbeat_ns = emitter->raft->options.heartbeat_interval_ns;
+    put_bool(emitter, transfer->is_active);
+    if (transfer->is_active) {
+        put_id(emitter, transfer->to);
+        put_deadline(emitter, transfer->deadline_ns);
+        put_deadline(emitter, transfer->is_sent ? transfer->sent_ns + heartbeat_ns : 0);
+    }
+    if (has_priorities(emitter->raft)) {
+        put_age(emitter, emitter->raft->term_began_ns, TIME_NEVER);
+        put_deadline(emitter, transfer->by_priority_ns);
+        put_number(emitter, transfer->checked_index);
+    }
+}
+
+static void put_lease(const struct emitter *emitter)
+{
+    const struct raft_lease *lease = &emitter->raft->lease;
+    if (emitter->raft->options.lease_ns == 0) {
+        return;
+    }
+    put_bool(emitter, lease->is_void);
+    put_deadline(emitter, lease->round_ns + emitter->raft->options.heartbeat_interval_ns);
+    for (size_t i = 0; i < RAFT_LEASE_ROUNDS; i++) {
+        put_deadline(emitter, lease->rounds_ns[i] + emitter->raft->options.lease_ns);
+    }
+}
+
 static void put_leader(const struct emitter *emitter)
 {
     const struct raft *raft = emitter->raft;
@@ -350,6 +394,8 @@ static void put_leader(const struct emitter *emitter)
     put_number(emitter, raft->round);
     put_bool(emitter, raft->is_round_open);
     put_deadline(emitter, raft->quorum_check_ns);
+    put_transfer(emitter);
+    put_lease(emitter);
     put_number(emitter, raft->read_count);
     for (size_t i = 0; i < raft->read_count; i++) {
         size_t at = (raft->read_head + i) % RAFT_READS_MAX;
@@ -375,6 +421,10 @@ static void put_role(const struct emitter *emitter)
     put_bool(emitter, raft->has_leader);
     put_deadline(emitter, raft->election_deadline_ns);
     put_age(emitter, raft->response_ns, raft->options.heartbeat_interval_ns);
+    put_bool(emitter, raft->is_stalled);
+    if (raft->options.lease_ns > 0) {
+        put_age(emitter, raft->leader_heard_ns, raft->options.election_timeout_min_ns);
+    }
     if (raft->role == RAFT_LEADER) {
         put_leader(emitter);
     } else if (raft->has_leader) {

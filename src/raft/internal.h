@@ -88,9 +88,9 @@ struct raft_peer {
     struct entry *fetched; /* read back from the log for this peer; next_index.. */
     size_t fetched_count;
     size_t fetched_capacity;
-    bool is_fetched_sent;   /* part of a ready; to be released with the next step */
-    bool is_transfer_asked; /* in state snapshot: the node knows */
-    int transfer_status;
+    bool is_fetched_sent;  /* part of a ready; to be released with the next step */
+    bool is_sending_asked; /* in state snapshot: the node knows */
+    int sending_status;
     raft_index commit_sent;
     raft_index notify_index;
     uint64_t round_sent;
@@ -102,6 +102,26 @@ struct raft_peer {
 struct raft_save {
     uint64_t number;
     raft_index last_index; /* lowered when entries are replaced while it is under way */
+};
+
+/* Leadership on its way to another voter. */
+struct raft_transfer {
+    bool is_active;
+    bool is_sent; /* the transferee was told, at sent_ns */
+    node_id to;
+    time_ns sent_ns;
+    time_ns deadline_ns;      /* given up then */
+    time_ns by_priority_ns;   /* not before: the next one that nobody asked for */
+    raft_index checked_index; /* commit index at the last quorum check */
+};
+
+#define RAFT_LEASE_ROUNDS 64
+
+/* When the leader's rounds began: what a majority has answered proves that it led then. */
+struct raft_lease {
+    bool is_void; /* for the rest of the term: somebody was told to campaign */
+    time_ns round_ns;
+    time_ns rounds_ns[RAFT_LEASE_ROUNDS]; /* of round r at r modulo their number */
 };
 
 enum raft_vote_state {
@@ -132,6 +152,7 @@ struct raft {
     bool has_leader;
     node_id leader;
     time_ns leader_heard_ns;
+    bool is_stalled; /* its disk or state machine does not advance: it is not to lead */
     time_ns election_deadline_ns;
 
     struct raft_log log;
@@ -175,6 +196,8 @@ struct raft {
     uint64_t round;
     bool is_round_open; /* a read asked for a round that no message carries yet */
     time_ns quorum_check_ns;
+    struct raft_transfer transfer;
+    struct raft_lease lease;
 
     struct raft_read *reads; /* asked, not confirmed: ring of RAFT_READS_MAX */
     uint64_t *read_rounds;   /* 0: waits for the first commit of the term */
@@ -190,7 +213,7 @@ struct raft {
     struct raft_message *held; /* RAFT_HELD_MAX */
     size_t held_count;
     struct raft_fetch fetches[RAFT_MEMBERS_MAX];
-    struct raft_transfer transfers[RAFT_MEMBERS_MAX];
+    struct raft_sending sendings[RAFT_MEMBERS_MAX];
     struct raft_piece_answer answers[RAFT_ANSWERS_MAX];
     size_t answer_count;
     bool is_ready_taken; /* the next step frees what the last ready lent */
@@ -218,6 +241,7 @@ NODISCARD int raft_on_pre_vote_response(struct raft *raft, const struct raft_mes
 void raft_on_request_vote(struct raft *raft, const struct raft_message *message);
 NODISCARD int raft_on_request_vote_response(struct raft *raft, const struct raft_message *message);
 bool raft_sticks_to_leader(const struct raft *raft);
+NODISCARD int raft_on_timeout_now(struct raft *raft, const struct raft_message *message);
 
 /* follower.c */
 bool raft_append_is_well_formed(const struct raft_message *message);
@@ -233,8 +257,9 @@ NODISCARD int raft_leader_propose(struct raft *raft, const struct raft_proposal 
                                   size_t count);
 NODISCARD int raft_leader_append(struct raft *raft, const struct raft_proposal *proposal);
 void raft_leader_tick(struct raft *raft);
-void raft_leader_commit(struct raft *raft);
-void raft_on_append_entries_response(struct raft *raft, const struct raft_message *message);
+NODISCARD int raft_leader_commit(struct raft *raft);
+NODISCARD int raft_on_append_entries_response(struct raft *raft,
+                                              const struct raft_message *message);
 time_ns raft_leader_deadline(const struct raft *raft);
 
 /* replicate.c */
@@ -251,12 +276,13 @@ NODISCARD int raft_on_installed(struct raft *raft, const struct raft_snapshot *s
 void raft_installed_ready(struct raft *raft);
 void raft_release_pieces(struct raft *raft);
 
-/* transfer.c: the leader's side of it. */
+/* sending.c: the leader's side of it. */
 void raft_on_compact(struct raft *raft, raft_index index);
 NODISCARD int raft_on_piece(struct raft *raft, const struct raft_piece *piece);
-void raft_on_transfer_ended(struct raft *raft, node_id id, int status);
-void raft_on_install_snapshot_response(struct raft *raft, const struct raft_message *message);
-void raft_transfers_ready(struct raft *raft, struct raft_ready *out);
+void raft_on_sending_ended(struct raft *raft, node_id id, int status);
+NODISCARD int raft_on_install_snapshot_response(struct raft *raft,
+                                                const struct raft_message *message);
+void raft_sendings_ready(struct raft *raft, struct raft_ready *out);
 
 /* progress.c */
 struct raft_peer *raft_find_peer(struct raft *raft, node_id id);
@@ -287,11 +313,28 @@ NODISCARD int raft_on_configure(struct raft *raft, const struct raft_configurati
 void raft_configuration_deinit(struct raft *raft);
 bool raft_configuration_is_pending(const struct raft *raft);
 bool raft_configuration_may_campaign(const struct raft *raft);
+NODISCARD int raft_configuration_leave_joint(struct raft *raft);
+bool raft_may_campaign(const struct raft *raft);
 
 /* read_index.c */
 NODISCARD int raft_on_read(struct raft *raft, uint64_t token);
 void raft_reads_committed(struct raft *raft);
 void raft_reads_confirm(struct raft *raft);
 void raft_reads_abandon(struct raft *raft);
+NODISCARD int raft_reads_reserve(struct raft *raft);
+void raft_reads_hand_out(struct raft *raft, struct raft_read read);
+uint64_t raft_reads_round_acked(const struct raft *raft);
+
+/* lease.c */
+NODISCARD int raft_on_read_lease(struct raft *raft, uint64_t token);
+void raft_lease_ready(struct raft *raft);
+
+/* transfer.c */
+NODISCARD int raft_on_transfer(struct raft *raft, node_id to);
+void raft_on_stall(struct raft *raft, bool is_stalled);
+void raft_transfer_tick(struct raft *raft);
+void raft_transfer_by_priority(struct raft *raft);
+void raft_transfer_ready(struct raft *raft);
+time_ns raft_transfer_deadline(const struct raft *raft);
 
 #endif

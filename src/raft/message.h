@@ -89,6 +89,10 @@ const char *raft_vote_reason_text(enum raft_vote_reason reason);
     F(BOOL, bool, is_done)   /* durable here, or not needed: go on behind it */                    \
     F(BOOL, bool, is_refused)
 
+/* Campaign at once: the sender, who leads, hands leadership over (diss. §3.10). */
+#define RAFT_TIMEOUT_NOW_FIELDS(F)                                                                 \
+    F(POSITION, struct raft_position, last) /* of the leader's log: the receiver has it durably */
+
 /* X(ENUM_NAME, value, union member, "name in text", FIELDS) */
 #define RAFT_MESSAGE_MAP(X)                                                                        \
     X(RAFT_PRE_VOTE, 1, pre_vote, "pre_vote", RAFT_PRE_VOTE_FIELDS)                                \
@@ -103,7 +107,8 @@ const char *raft_vote_reason_text(enum raft_vote_reason reason);
     X(RAFT_INSTALL_SNAPSHOT, 7, install_snapshot, "install_snapshot",                              \
       RAFT_INSTALL_SNAPSHOT_FIELDS)                                                                \
     X(RAFT_INSTALL_SNAPSHOT_RESPONSE, 8, install_snapshot_response, "install_snapshot_response",   \
-      RAFT_INSTALL_SNAPSHOT_RESPONSE_FIELDS)
+      RAFT_INSTALL_SNAPSHOT_RESPONSE_FIELDS)                                                       \
+    X(RAFT_TIMEOUT_NOW, 9, timeout_now, "timeout_now", RAFT_TIMEOUT_NOW_FIELDS)
 
 enum raft_message_type {
 #define X(name, value, member, text, fields) name = value,

@@ -7,7 +7,7 @@
  *   replicate  messages are pipelined; next runs ahead    a rejection -> probe, snapshot
  *              of match, within the limits in flight
  *   snapshot   next is behind base; the node sends a      an answer from base on -> replicate
- *              snapshot, the machine heartbeats alone     the transfer's end -> probe
+ *              snapshot, the machine heartbeats alone     the sending's end -> probe
  */
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <string.h>
@@ -135,7 +135,7 @@ void raft_peer_become_snapshot(struct raft *raft, struct raft_peer *peer)
 {
     raft_peer_become_probe(peer, raft->log.base.index + 1);
     peer->state = RAFT_SNAPSHOT;
-    peer->is_transfer_asked = false;
+    peer->is_sending_asked = false;
 }
 
 bool raft_peer_is_full(const struct raft *raft, const struct raft_peer *peer)
@@ -191,7 +191,7 @@ bool raft_peer_status(const struct raft *raft, node_id id, struct raft_peer_stat
         .inflight_messages = peer->inflight_count,
         .inflight_bytes = peer->inflight_bytes,
         .heard_ns = peer->heard_ns,
-        .transfer_status = peer->transfer_status,
+        .sending_status = peer->sending_status,
     };
     return true;
 }

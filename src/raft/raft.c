@@ -21,7 +21,8 @@ static bool options_are_valid(const struct raft_options *options)
            options->election_timeout_min_ns <= options->election_timeout_max_ns &&
            options->election_timeout_max_ns < TIME_NEVER / 4 && options->append_entries_max > 0 &&
            options->append_bytes_max > 0 && options->inflight_messages_max > 0 &&
-           options->inflight_bytes_max > 0 && options->uncommitted_bytes_max > 0;
+           options->inflight_bytes_max > 0 && options->uncommitted_bytes_max > 0 &&
+           options->lease_ns <= raft_lease_ns_max(options->election_timeout_min_ns);
 }
 
 int raft_new(const struct raft_options *options, const struct raft_restored *restored,
@@ -50,6 +51,7 @@ int raft_new(const struct raft_options *options, const struct raft_restored *res
         raft_free(raft);
         return status;
     }
+    raft->leader_heard_ns = now_ns; /* a leader may hold a lease that rests on us: see lease.c */
     raft_become_follower(raft, raft->hard_state.term, false, 0);
     raft_invariants(raft);
     *out = raft;
@@ -202,16 +204,18 @@ static int on_message(struct raft *raft, const struct raft_message *message)
         return raft_on_append_entries(raft, message);
     case RAFT_APPEND_ENTRIES_RESPONSE:
         if (message->term == raft->hard_state.term && raft->role == RAFT_LEADER) {
-            raft_on_append_entries_response(raft, message);
+            return raft_on_append_entries_response(raft, message);
         }
         return 0;
     case RAFT_INSTALL_SNAPSHOT:
         return raft_on_install_snapshot(raft, message);
     case RAFT_INSTALL_SNAPSHOT_RESPONSE:
         if (message->term == raft->hard_state.term && raft->role == RAFT_LEADER) {
-            raft_on_install_snapshot_response(raft, message);
+            return raft_on_install_snapshot_response(raft, message);
         }
         return 0;
+    case RAFT_TIMEOUT_NOW:
+        return raft_on_timeout_now(raft, message);
     }
     return QR_ERR_MALFORMED;
 }
@@ -259,8 +263,7 @@ static int on_saved(struct raft *raft, uint64_t number)
     }
     raft_log_evict(&raft->log);
     if (raft->role == RAFT_LEADER) {
-        raft_leader_commit(raft);
-        return 0;
+        return raft_leader_commit(raft);
     }
     if (min_u64(raft->verified_index, raft->log.durable_index) > raft->acked_index) {
         raft->is_response_due = true;
@@ -335,14 +338,21 @@ int raft_step(struct raft *raft, const struct raft_event *event)
         return 0;
     case RAFT_EVENT_PIECE:
         return raft_on_piece(raft, event->piece);
-    case RAFT_EVENT_TRANSFER_ENDED:
-        raft_on_transfer_ended(raft, event->transfer_ended.peer, event->transfer_ended.status);
+    case RAFT_EVENT_SENDING_ENDED:
+        raft_on_sending_ended(raft, event->sending_ended.peer, event->sending_ended.status);
         return 0;
     case RAFT_EVENT_PIECE_TAKEN:
         raft_on_piece_taken(raft, event);
         return 0;
     case RAFT_EVENT_INSTALLED:
         return raft_on_installed(raft, event->installed);
+    case RAFT_EVENT_TRANSFER:
+        return raft_on_transfer(raft, event->transfer_to);
+    case RAFT_EVENT_READ_LEASE:
+        return raft_on_read_lease(raft, event->read_token);
+    case RAFT_EVENT_STALL:
+        raft_on_stall(raft, event->is_stalled);
+        return 0;
     }
     return QR_ERR_INVALID;
 }
@@ -383,6 +393,8 @@ void raft_ready(struct raft *raft, struct raft_ready *out)
     end_loan(raft);
     *out = (struct raft_ready){0};
     if (raft->role == RAFT_LEADER) {
+        raft_transfer_ready(raft);
+        raft_lease_ready(raft);
         raft_leader_ready(raft, out);
     } else {
         raft_follower_ready(raft);

@@ -68,6 +68,9 @@ void raft_status(const struct raft *raft, struct raft_status *out)
         .applied_index = raft->log.applied_index,
         .has_committed_in_term =
             raft->role == RAFT_LEADER && raft->log.commit_index >= raft->term_first_index,
+        .is_transferring = raft->transfer.is_active,
+        .transferee = raft->transfer.to,
+        .is_stalled = raft->is_stalled,
         .cached_bytes = raft->log.cached_bytes,
         .uncommitted_bytes = raft->uncommitted_bytes,
     };
@@ -173,6 +176,7 @@ void raft_invariants(const struct raft *raft)
     ASSERT_IMPLIES(raft->role == RAFT_FOLLOWER, is_voter);
     ASSERT_IMPLIES(raft->role == RAFT_CANDIDATE, raft->hard_state.voted_for == raft->options.self);
     ASSERT_IMPLIES(raft->role != RAFT_LEADER, raft->peer_count == 0 && raft->read_count == 0);
+    ASSERT_IMPLIES(raft->role != RAFT_LEADER, !raft->transfer.is_active);
     ASSERT(raft->save_count <= RAFT_SAVES_MAX);
     ASSERT(raft->save_completed <= raft->save_issued);
     ASSERT(raft->reset_save <= raft->save_issued);

@@ -1,131 +1,180 @@
-/* transfer.c: compacting the log, and who is sent a snapshot for it (Raft §7).
+/* transfer.c: handing leadership over (diss. §3.10).
  *
- * A peer gets there by its own rejection only, so that nothing is prepared for one that is
- * away. Meanwhile heartbeats go on with base as their prev: should one be accepted, the peer
- * came that far on another way, and the transfer has ended.
+ * On request, to the voter that was named; because a voter with a higher priority could lead;
+ * or because this node stalls. In each case the transferee is caught up first, while nothing
+ * new is proposed; then it is told to campaign at once. After an election timeout without
+ * success the leader goes on, or, if it stalls, steps down: somebody else will campaign.
  */
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/assert.h"
+#include "base/mutant.h"
 #include "quorate/error.h"
 #include "raft/internal.h"
 
-void raft_on_compact(struct raft *raft, raft_index index)
+/* A leader that leads well is not replaced more often than this because of priorities. */
+#define PRIORITY_TIMEOUTS 10
+
+static void begin(struct raft *raft, node_id to)
 {
-    if (index <= raft->log.base.index) {
-        return;
-    }
-    raft_log_compact(&raft->log, index);
-    for (size_t i = 0; i < raft->peer_count; i++) {
-        struct raft_peer *peer = &raft->peers[i];
-        if (peer->next_index > index) {
-            continue;
-        }
-        raft_peer_drop_fetched(raft, peer);
-        bool is_asked = peer->is_transfer_asked;
-        if (peer->state == RAFT_SNAPSHOT) {
-            raft_peer_become_snapshot(raft, peer);
-            peer->is_transfer_asked = is_asked;
-        } else {
-            raft_peer_become_probe(peer, index + 1); /* its answer tells whether it needs one */
-        }
-    }
+    struct raft_transfer *transfer = &raft->transfer;
+    ASSERT(raft->role == RAFT_LEADER && to != raft->options.self);
+    transfer->is_active = true;
+    transfer->is_sent = false;
+    transfer->to = to;
+    transfer->deadline_ns = raft->now_ns + raft->options.election_timeout_max_ns;
 }
 
-int raft_on_piece(struct raft *raft, const struct raft_piece *piece)
+/* Whether it answered lately, and where its log stands is known. */
+static bool is_ready_to_lead(const struct raft *raft, const struct raft_peer *peer)
+{
+    return peer != NULL && peer->state == RAFT_REPLICATE && peer->heard_ns != 0 &&
+           raft->now_ns - peer->heard_ns <= raft->options.election_timeout_max_ns;
+}
+
+int raft_on_transfer(struct raft *raft, node_id to)
 {
     if (raft->role != RAFT_LEADER) {
         return QR_ERR_NOT_LEADER;
     }
-    const struct raft_peer *peer = raft_peer_of(raft, piece->peer);
-    if (peer == NULL || peer->state != RAFT_SNAPSHOT) {
-        return QR_ERR_NOT_FOUND;
+    if (raft->transfer.is_active) {
+        return QR_ERR_PENDING;
     }
-    ASSERT(piece->snapshot.index > 0 && piece->snapshot.index <= raft->log.applied_index);
-    ASSERT(piece->data.size_bytes <= RAFT_DATA_BYTES_MAX);
-    ASSERT(raft_is_hard_state_durable(raft)); /* nothing of a leader is held back */
-
-    if (raft->out_count == RAFT_MESSAGES_MAX) {
-        return 0; /* lost */
+    if (to == raft->options.self ||
+        !raft_configuration_may_lead(raft_configuration_in_force(raft), to)) {
+        return QR_ERR_INVALID;
     }
-    raft_send(raft, (struct raft_message){
-                        .type = RAFT_INSTALL_SNAPSHOT,
-                        .to = piece->peer,
-                        .install_snapshot = {.snapshot = piece->snapshot,
-                                             .offset = piece->offset,
-                                             .size_bytes = piece->size_bytes,
-                                             .is_last = piece->is_last,
-                                             .data = piece->data},
-                    });
-    if (piece->data.size_bytes > 0) {
-        (void)chunk_hold(piece->data.chunk);
+    if (!is_ready_to_lead(raft, raft_peer_of(raft, to))) {
+        return QR_ERR_BEHIND;
     }
+    begin(raft, to);
     return 0;
 }
 
-/* Tried again when it is still so: one that failed, not before the next heartbeat. */
-void raft_on_transfer_ended(struct raft *raft, node_id id, int status)
+/* Of the voters with this priority or a higher one that have the log up to `index`, the one
+ * with the highest, and of these the one with the longest log; NULL when there is none.
+ */
+static const struct raft_peer *find_successor(const struct raft *raft, uint8_t priority,
+                                              raft_index index)
 {
-    struct raft_peer *peer = raft->role == RAFT_LEADER ? raft_find_peer(raft, id) : NULL;
-    if (peer == NULL || peer->state != RAFT_SNAPSHOT) {
-        return;
-    }
-    peer->transfer_status = status;
-    raft_peer_become_probe(peer, raft->log.base.index + 1);
-    peer->is_probe_sent = status != 0;
-}
-
-static void take_done(struct raft *raft, struct raft_peer *peer, raft_index index)
-{
-    if (index > peer->match_index) {
-        peer->match_index = index;
-        raft_peer_freed(raft, peer, index);
-    }
-    peer->transfer_status = 0;
-    if (peer->state == RAFT_SNAPSHOT) {
-        raft_peer_become_probe(peer, max_u64(raft->log.base.index, index) + 1);
-    } else if (peer->next_index <= index) {
-        raft_peer_drop_fetched(raft, peer);
-        peer->next_index = index + 1;
-    }
-}
-
-void raft_on_install_snapshot_response(struct raft *raft, const struct raft_message *message)
-{
-    const struct raft_install_snapshot_response *response = &message->install_snapshot_response;
-    struct raft_peer *peer = raft_find_peer(raft, message->from);
-    raft_term term;
-    bool is_mine = response->snapshot.index > 0 &&
-                   (response->snapshot.index < raft->log.base.index ||
-                    (raft_log_term_at(&raft->log, response->snapshot.index, &term) &&
-                     term == response->snapshot.term));
-    if (peer == NULL || !is_mine) {
-        return;
-    }
-    peer->heard_ns = raft->now_ns;
-    if (peer->state == RAFT_SNAPSHOT && raft->answer_count < RAFT_ANSWERS_MAX) {
-        raft->answers[raft->answer_count++] = (struct raft_piece_answer){
-            .peer = message->from,
-            .snapshot = response->snapshot,
-            .offset = response->offset,
-            .is_done = response->is_done,
-            .is_refused = response->is_refused,
-        };
-    }
-    if (response->is_done) {
-        take_done(raft, peer, response->snapshot.index);
-        raft_leader_commit(raft);
-    }
-}
-
-void raft_transfers_ready(struct raft *raft, struct raft_ready *out)
-{
-    for (size_t i = 0; i < raft->peer_count; i++) {
-        struct raft_peer *peer = &raft->peers[i];
-        if (peer->state == RAFT_SNAPSHOT && !peer->is_transfer_asked) {
-            peer->is_transfer_asked = true;
-            raft->transfers[out->transfer_count++] =
-                (struct raft_transfer){.peer = peer->id, .base = raft->log.base};
+    const struct raft_configuration *configuration = raft_configuration_in_force(raft);
+    const struct raft_peer *found = NULL;
+    for (size_t i = 0; i < configuration->count; i++) {
+        const struct raft_member *member = &configuration->members[i];
+        const struct raft_peer *peer = raft_peer_of(raft, member->id);
+        bool is_fit = raft_configuration_may_lead(configuration, member->id) &&
+                      is_ready_to_lead(raft, peer) && member->priority >= priority &&
+                      peer->match_index >= index;
+        if (!is_fit) {
+            continue;
+        }
+        if (found == NULL || member->priority > priority ||
+            peer->match_index > found->match_index) {
+            priority = member->priority;
+            found = peer;
         }
     }
-    out->transfers = raft->transfers;
+    return found;
+}
+
+static uint8_t own_priority(const struct raft *raft)
+{
+    const struct raft_configuration *configuration = raft_configuration_in_force(raft);
+    int at = raft_configuration_find(configuration, raft->options.self);
+    return at < 0 ? RAFT_PRIORITY_NEVER : configuration->members[at].priority;
+}
+
+/* Once in an election timeout, after a majority was heard: a voter of higher priority leads
+ * rather, if it has what was committed at the last time. Not while the members change.
+ */
+void raft_transfer_by_priority(struct raft *raft)
+{
+    struct raft_transfer *transfer = &raft->transfer;
+    uint8_t own = own_priority(raft);
+    time_ns settled_ns =
+        raft->term_began_ns + (own == RAFT_PRIORITY_NEVER ? 1 : PRIORITY_TIMEOUTS) *
+                                  raft->options.election_timeout_max_ns;
+    bool may_hand_over = !transfer->is_active && own < UINT8_MAX &&
+                         raft->now_ns >= max_u64(settled_ns, transfer->by_priority_ns) &&
+                         raft->log.commit_index >= raft->term_first_index &&
+                         !raft_configuration_is_pending(raft) &&
+                         !raft_configuration_is_joint(raft_configuration_in_force(raft));
+    const struct raft_peer *successor =
+        may_hand_over ? find_successor(raft, (uint8_t)(own + 1), transfer->checked_index) : NULL;
+    if (successor != NULL) {
+        transfer->by_priority_ns =
+            raft->now_ns + PRIORITY_TIMEOUTS * raft->options.election_timeout_max_ns;
+        begin(raft, successor->id);
+    }
+    transfer->checked_index = raft->log.commit_index;
+}
+
+void raft_on_stall(struct raft *raft, bool is_stalled)
+{
+    if (is_stalled == raft->is_stalled) {
+        return;
+    }
+    raft->is_stalled = is_stalled;
+    if (raft->role != RAFT_LEADER) {
+        raft_reset_election_timer(raft);
+        return;
+    }
+    if (!is_stalled || raft->transfer.is_active) {
+        return;
+    }
+    const struct raft_peer *successor = find_successor(raft, RAFT_PRIORITY_ORDINARY, 0);
+    if (successor != NULL) {
+        begin(raft, successor->id);
+    } else {
+        raft_become_follower(raft, raft->hard_state.term, false, 0);
+    }
+}
+
+/* Given up in bounded time, whatever became of the transferee. */
+void raft_transfer_tick(struct raft *raft)
+{
+    if (raft->now_ns < raft_transfer_deadline(raft)) {
+        return;
+    }
+    raft->transfer.is_active = false;
+    if (raft->is_stalled) {
+        raft_become_follower(raft, raft->hard_state.term, false, 0);
+    }
+}
+
+time_ns raft_transfer_deadline(const struct raft *raft)
+{
+    return raft->transfer.is_active ? raft->transfer.deadline_ns : TIME_NEVER;
+}
+
+/* Tell the transferee once it has all of our log; again with each heartbeat. */
+void raft_transfer_ready(struct raft *raft)
+{
+    struct raft_transfer *transfer = &raft->transfer;
+    if (!transfer->is_active) {
+        return;
+    }
+    const struct raft_peer *peer = raft_peer_of(raft, transfer->to);
+    /* No change begins meanwhile, and one that ends takes no vote from who has it to stay. */
+    ASSERT(peer != NULL);
+    ASSERT(raft_configuration_may_lead(raft_configuration_in_force(raft), transfer->to));
+    struct raft_position last = raft_log_last(&raft->log);
+    bool is_caught_up = peer->match_index == last.index || MUTANT(TRANSFER_BEHIND);
+    bool is_due = !transfer->is_sent ||
+                  raft->now_ns - transfer->sent_ns >= raft->options.heartbeat_interval_ns;
+    if (!is_caught_up || !is_due) {
+        return;
+    }
+    raft->lease.is_void = true;
+    transfer->is_sent = true;
+    transfer->sent_ns = raft->now_ns;
+    if (MUTANT(TRANSFER_BEHIND)) {
+        bool is_known = raft_log_term_at(&raft->log, peer->match_index, &last.term);
+        ASSERT(is_known);
+        last.index = peer->match_index;
+    }
+    raft_send(raft, (struct raft_message){
+                        .type = RAFT_TIMEOUT_NOW,
+                        .to = transfer->to,
+                        .timeout_now = {.last = last},
+                    });
 }

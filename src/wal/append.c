@@ -133,9 +133,10 @@ static void take_note(struct wal *wal, const struct wal_write *write)
     if (header->entry_count > 0 || write->is_reset) {
         wal->readable_last = readable_up_to(wal, wal->durable_last);
     }
-    if (header->base.index != wal->durable_base.index) {
+    if (write->is_reset || header->base.index != wal->durable_base.index) {
         wal->durable_base = header->base;
         wal_prefix_settled(wal);
+        wal_segments_work(wal);
     }
 }
 

@@ -277,6 +277,7 @@ struct wal {
     bool is_base_under_way;       /* in a batch of its own */
     struct wal_segment *segments; /* [sequence - segment_first] */
     uint64_t segment_first;
+    uint64_t needed_sequence; /* segments before it hold nothing that is needed */
     size_t segment_count;
     size_t segment_capacity;
     struct wal_anchors anchors;
@@ -356,10 +357,7 @@ NODISCARD int wal_append_own(struct wal *wal);
 
 /* prefix.c */
 
-/* The first segment that holds something that is needed, by what is durable. */
-uint64_t wal_prefix_needed(const struct wal *wal);
-
-/* A durable batch notes another base than the one before. */
+/* What is durable has another base, or was recovered: find the first segment that is needed. */
 void wal_prefix_settled(struct wal *wal);
 
 /* Write a base that no accepted batch notes yet, in one batch at a time. */

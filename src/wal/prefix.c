@@ -7,10 +7,9 @@
 #include "base/mutant.h"
 #include "wal/internal.h"
 
-uint64_t wal_prefix_needed(const struct wal *wal)
+/* The first segment that is needed when the log begins behind `base`. */
+static uint64_t needed_behind(const struct wal *wal, struct wal_base base)
 {
-    /* A base that is only wanted does not explain to the next start what is gone. */
-    struct wal_base base = MUTANT(BASE_UNSYNCED) ? wal->cursor.base : wal->durable_base;
     if (wal->durable_last <= base.index) {
         return wal->synced.sequence;
     }
@@ -22,9 +21,10 @@ uint64_t wal_prefix_needed(const struct wal *wal)
 
 void wal_prefix_settled(struct wal *wal)
 {
+    uint64_t needed = needed_behind(wal, wal->durable_base);
+    wal->needed_sequence = max_u64(wal->needed_sequence, needed);
     wal_anchors_forget(&wal->anchors, wal->durable_base.index + 1,
                        wal->durable_last <= wal->durable_base.index);
-    wal_segments_work(wal);
 }
 
 void wal_prefix_note(struct wal *wal)
@@ -44,6 +44,10 @@ void wal_truncate_prefix(struct wal *wal, const struct wal_base *base)
     }
     ASSERT(base->index <= wal->readable_last);
     wal->cursor.base = *base;
+    /* A base that is only wanted does not explain to the next start what is gone. */
+    if (MUTANT(BASE_UNSYNCED)) {
+        wal->needed_sequence = needed_behind(wal, *base);
+    }
     wal_reads_cut_below(wal, base->index);
     wal_prefix_note(wal);
     wal_segments_work(wal);

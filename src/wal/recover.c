@@ -293,9 +293,8 @@ static int take_over(struct wal *wal, struct wal_walk *walk, char *detail)
     wal->durable_base = walk->cursor.base;
     wal->durable_last = walk->cursor.last_index;
     wal->base_sent = walk->cursor.base;
-    wal_anchors_forget(&wal->anchors, wal->durable_base.index + 1,
-                       wal->durable_last == wal->durable_base.index);
     wal->synced = walk->cursor.at;
+    wal_prefix_settled(wal);
     wal->noted = walk->noted;
     wal->readable_last = walk->cursor.last_index;
     if (take_files_ahead(wal, walk) != 0) {

@@ -36,6 +36,7 @@ static int tell_batch(void *context, const struct wal_batch_header *header, cons
         .base = header->base,
         .hard_state = header->hard_state,
         .commit_index = header->commit_index,
+        .generation = header->generation,
         .entry_count = header->entry_count,
     };
     scan->each(scan->context, &item);

@@ -204,7 +204,7 @@ static bool prepare_next(struct wal *wal)
 /* In order too: a crash leaves a log that begins with a later segment, and never a gap. */
 static bool remove_first(struct wal *wal)
 {
-    if (wal->segment_first >= wal_prefix_needed(wal)) {
+    if (wal->segment_first >= wal->needed_sequence) {
         return false;
     }
     begin(wal, DISK_REMOVE, wal->segment_first);

@@ -63,6 +63,7 @@ static void check_segments(const struct wal *wal)
 {
     ASSERT(wal->cursor.at.sequence + WAL_SEGMENTS_AHEAD <= wal_segment_last(wal));
     ASSERT(wal->synced.sequence >= wal->segment_first);
+    ASSERT(wal->synced.sequence >= wal->needed_sequence);
     for (size_t i = 0; i < wal->segment_count; i++) {
         const struct wal_segment *segment = &wal->segments[i];
         bool is_preparing = segment->state == WAL_SEGMENT_PREPARING;

@@ -223,6 +223,7 @@ struct wal_scan_item {
     struct wal_base base;         /* segment, batch */
     struct hard_state hard_state; /* batch */
     raft_index commit_index;      /* batch */
+    uint64_t generation;          /* batch: the start that wrote it; never falls along a log */
     size_t entry_count;           /* batch */
     const struct entry *entry;    /* entry: borrowed until return */
     const char *text;             /* torn, damage: what is wrong, in words */

@@ -61,6 +61,7 @@ static void make_configuration(void)
             struct raft_member *member = &configuration.members[count - 1];
             member->id = count;
             member->roles = (uint8_t)(1U << (count - 1) & 7);
+            member->priority = RAFT_PRIORITY_ORDINARY;
             memcpy(member->name, "n1", 3);
             memcpy(member->address, "127.0.0.1:7700", 15);
             memcpy(member->meta, "client=127.0.0.1:7701", 22);
@@ -72,6 +73,12 @@ static void make_configuration(void)
     configuration.members[1].id = configuration.members[0].id;
     write_bytes(seeds_begin(), bytes, raft_configuration_encode(&configuration, bytes));
     seeds_end("configuration", "twice");
+    configuration.members[1].id = 9;
+    configuration.members[1].priority = RAFT_PRIORITY_NEVER;
+    configuration.members[2].roles = RAFT_VOTER_OUTGOING | RAFT_STAYING;
+    configuration.members[3].priority = 200;
+    write_bytes(seeds_begin(), bytes, raft_configuration_encode(&configuration, bytes));
+    seeds_end("configuration", "priorities");
 }
 
 static void make_identity(void)

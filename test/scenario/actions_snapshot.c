@@ -47,17 +47,17 @@ void action_send_piece(const struct command *command)
     (void)snapshot_send(command->cluster, id, peer, offset, (size_t)count);
 }
 
-/* end-transfer ID PEER [failed|version] */
-void action_end_transfer(const struct command *command)
+/* end-sending ID PEER [failed|version] */
+void action_end_sending(const struct command *command)
 {
-    struct raft_event event = {.type = RAFT_EVENT_TRANSFER_ENDED};
+    struct raft_event event = {.type = RAFT_EVENT_SENDING_ENDED};
     node_id id = command_node(command, 1);
-    event.transfer_ended.peer = peer_of(command);
+    event.sending_ended.peer = peer_of(command);
     if (command->count > 3) {
-        event.transfer_ended.status =
+        event.sending_ended.status =
             strcmp(command->words[3], "version") == 0 ? QR_ERR_VERSION : QR_ERR_TIMEOUT;
     }
-    command->cluster->nodes[id].is_sending[event.transfer_ended.peer] = false;
+    command->cluster->nodes[id].is_sending[event.sending_ended.peer] = false;
     (void)cluster_step(command->cluster, id, event);
 }
 
@@ -73,12 +73,12 @@ void action_installed(const struct command *command)
     }
 }
 
-void action_hold_transfers(const struct command *command)
+void action_hold_sendings(const struct command *command)
 {
-    command->cluster->is_transferring_by_hand = true;
+    command->cluster->is_sending_by_hand = true;
 }
 
-void action_release_transfers(const struct command *command)
+void action_release_sendings(const struct command *command)
 {
-    command->cluster->is_transferring_by_hand = false;
+    command->cluster->is_sending_by_hand = false;
 }

@@ -112,7 +112,7 @@ struct cluster {
     time_ns now_ns;
     struct raft_options options;
     bool is_fetching_by_hand;
-    bool is_transferring_by_hand;
+    bool is_sending_by_hand;
     struct node nodes[NODES_MAX];
     unsigned side[NODES_MAX]; /* of a partition; the same: connected */
     struct packet packets[NETWORK_MAX];
@@ -176,7 +176,7 @@ bool snapshot_take(struct cluster *cluster, node_id id);
 void snapshot_compact(struct cluster *cluster, node_id id, raft_index index);
 /* Send a peer up to `count` bytes of the node's snapshot. */
 int snapshot_send(struct cluster *cluster, node_id id, node_id peer, uint64_t offset, size_t count);
-/* Take what a ready says of transfers, and then do what the node owes for it. */
+/* Take what a ready says of sendings, and then do what the node owes for it. */
 void snapshot_note(struct cluster *cluster, node_id id, const struct raft_ready *ready);
 void snapshot_answer(struct cluster *cluster, node_id id);
 /* What was received is durable, the state machine stands there; false when it is not whole. */

@@ -131,8 +131,8 @@ static void print_peers(struct cluster *cluster, const struct raft *raft)
         print_line(cluster, SAY_NOTHING, "  %llu %s match=%llu next=%llu inflight=%llu%s%s",
                    (unsigned long long)id, states[peer.state], (unsigned long long)peer.match_index,
                    (unsigned long long)peer.next_index, (unsigned long long)peer.inflight_messages,
-                   peer.transfer_status == 0 ? "" : " transfer=",
-                   peer.transfer_status == 0 ? "" : qr_error_name(peer.transfer_status));
+                   peer.sending_status == 0 ? "" : " sending=",
+                   peer.sending_status == 0 ? "" : qr_error_name(peer.sending_status));
     }
 }
 

@@ -128,14 +128,14 @@ static void note_answer(struct cluster *cluster, node_id id, const struct raft_p
 void snapshot_note(struct cluster *cluster, node_id id, const struct raft_ready *ready)
 {
     struct node *node = &cluster->nodes[id];
-    for (size_t i = 0; i < ready->transfer_count; i++) {
-        const struct raft_transfer *transfer = &ready->transfers[i];
-        print_line(cluster, SAY_ALL, "%llu transfer to %llu base=%llu/%llu", (unsigned long long)id,
-                   (unsigned long long)transfer->peer, (unsigned long long)transfer->base.term,
-                   (unsigned long long)transfer->base.index);
-        ASSERT(transfer->base.index <= node->snapshot.index);
-        node->is_sending[transfer->peer] = true;
-        node->offsets[transfer->peer] = 0;
+    for (size_t i = 0; i < ready->sending_count; i++) {
+        const struct raft_sending *sending = &ready->sendings[i];
+        print_line(cluster, SAY_ALL, "%llu sending to %llu base=%llu/%llu", (unsigned long long)id,
+                   (unsigned long long)sending->peer, (unsigned long long)sending->base.term,
+                   (unsigned long long)sending->base.index);
+        ASSERT(sending->base.index <= node->snapshot.index);
+        node->is_sending[sending->peer] = true;
+        node->offsets[sending->peer] = 0;
     }
     for (size_t i = 0; i < ready->answer_count; i++) {
         note_answer(cluster, id, &ready->answers[i]);
@@ -232,7 +232,7 @@ void snapshot_restore(struct cluster *cluster, node_id id)
 bool snapshot_serve(struct cluster *cluster, node_id id)
 {
     struct node *node = cluster_running(cluster, id);
-    if (node == NULL || cluster->is_transferring_by_hand) {
+    if (node == NULL || cluster->is_sending_by_hand) {
         return false;
     }
     bool is_busy = snapshot_install(cluster, id);

@@ -362,6 +362,24 @@ static void a_reset_below_the_last_index_drops_what_is_behind(void **state)
     wal_rig_check(rig, 2);
 }
 
+/* The base does not move, and still everything before is void. */
+static void a_reset_to_the_present_base_drops_the_rest(void **state)
+{
+    struct wal_rig *rig = *state;
+    open_log(rig);
+    append(rig, 100, 1);
+    truncate_now(rig, 20);
+    assert_true(is_there(rig, FIRST));
+    assert_int_equal(wal_rig_reset(rig, (struct wal_base){1, 20}, 1, 2, 100), 0);
+    disk_memory_run(&rig->disk);
+    assert_false(is_there(rig, FIRST));
+    assert_false(is_there(rig, SECOND));
+    wal_rig_check(rig, 2);
+    wal_rig_reopen(rig);
+    assert_int_equal(rig->recovered.last_index, 21);
+    assert_int_equal(wal_rig_recovered_as(rig, 2), 2);
+}
+
 static void the_first_batch_of_all_may_be_a_reset(void **state)
 {
     struct wal_rig *rig = *state;
@@ -446,6 +464,7 @@ int main(void)
         CASE(a_base_that_could_not_be_noted_comes_with_the_next_batch),
         CASE(a_reset_leaves_an_empty_log_that_stands_at_its_base),
         CASE(a_reset_below_the_last_index_drops_what_is_behind),
+        CASE(a_reset_to_the_present_base_drops_the_rest),
         CASE(the_first_batch_of_all_may_be_a_reset),
         CASE(a_reset_that_is_not_durable_leaves_the_log_as_it_was),
         CASE(appends_may_be_in_flight_on_both_sides_of_a_reset),

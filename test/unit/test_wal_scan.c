@@ -100,6 +100,33 @@ static void a_sound_log_is_told_in_order(void **state)
     assert_scan(*state, 0, SOUND_PART "batch 1+1536 term=3 commit=2 entries=0\n");
 }
 
+struct generations {
+    uint64_t at[8];
+    size_t count;
+};
+
+static void write_down_generation(void *context, const struct wal_scan_item *item)
+{
+    struct generations *generations = context;
+    if (item->kind == WAL_SCAN_BATCH) {
+        assert_true(generations->count < 8);
+        generations->at[generations->count++] = item->generation;
+    }
+}
+
+static void a_batch_is_told_with_the_start_that_wrote_it(void **state)
+{
+    struct wal_rig *rig = *state;
+    struct generations found = {.count = 0};
+    assert_int_equal(wal_rig_open(rig), 0);
+    wal_rig_append_now(rig, 3, 1, 3, 20);
+    wal_rig_close(rig);
+    assert_int_equal(wal_scan(&rig->options, write_down_generation, &found, rig->detail), 0);
+    assert_int_equal(found.count, 4);
+    assert_int_equal(found.at[0], found.at[2]);
+    assert_int_equal(found.at[3], found.at[2] + 1);
+}
+
 static void a_torn_tail_is_told_and_is_no_failure(void **state)
 {
     struct wal_rig *rig = *state;
@@ -178,6 +205,7 @@ int main(void)
 {
     static const struct CMUnitTest cases[] = {
         CASE(a_sound_log_is_told_in_order),
+        CASE(a_batch_is_told_with_the_start_that_wrote_it),
         CASE(a_torn_tail_is_told_and_is_no_failure),
         CASE(bytes_behind_the_end_are_told),
         CASE(damage_is_told_where_it_is),

@@ -77,6 +77,9 @@ static const struct text_case text_cases[] = {
      "{\"type\":\"install_snapshot_response\",\"from\":\"0000000000000001\","
      "\"to\":\"0000000000000002\",\"term\":5,\"snapshot\":{\"term\":3,\"index\":8},"
      "\"offset\":77,\"is_done\":true,\"is_refused\":false}"},
+    {RAFT(RAFT_TIMEOUT_NOW, .timeout_now = {{4, 17}}), false, "timeout_now 1->2 term=5 last=4/17",
+     "{\"type\":\"timeout_now\",\"from\":\"0000000000000001\",\"to\":\"0000000000000002\","
+     "\"term\":5,\"last\":{\"term\":4,\"index\":17}}"},
     {{.type = WIRE_HELLO,
       .hello = {1, 2, {0xab, 0xcd}, RANDOM_ID, true, 0, "n1", "10.0.0.1:7700", "say \"hi\"\n"}},
      false,
