@@ -215,21 +215,24 @@ static void check_logs(struct world *world, const struct local_view *a, const st
 static void check_answer(struct world *world, const struct history_moment *moment,
                          const struct raft_message *message)
 {
-    if (message->type != RAFT_APPEND_ENTRIES_RESPONSE) {
-        return;
+    raft_index match = 0;
+    if (message->type == RAFT_APPEND_ENTRIES_RESPONSE) {
+        match = message->append_entries_response.match;
+    } else if (message->type == RAFT_INSTALL_SNAPSHOT_RESPONSE &&
+               message->install_snapshot_response.is_done) {
+        match = message->install_snapshot_response.snapshot.index;
     }
     const struct local_view *view = moment->views[moment->node];
     const struct local_view *leader = moment->views[message->to];
     if (leader->role != RAFT_LEADER || leader->term != message->term) {
         return; /* it counts for nothing any more */
     }
-    for (size_t i = 0; i < message->append_entries_response.match; i++) {
+    for (size_t i = 0; i < match; i++) {
         if (i >= leader->log_count || !has_durable(view, i, leader->log[i])) {
             world_violate(world,
                           "node %u acknowledges entries up to %llu to node %u, which has another "
                           "one at index %zu",
-                          view->id, (unsigned long long)message->append_entries_response.match,
-                          leader->id, i + 1);
+                          view->id, (unsigned long long)match, leader->id, i + 1);
             return;
         }
     }

@@ -104,8 +104,19 @@ static void collect(struct world *world, struct machine *machine, struct machine
         }
         machine->fetches[machine->fetch_count++] = ready.fetches[i];
     }
+    machine_snapshot_note(world, machine, &ready);
     apply(world, machine);
     raft_invariants(machine->raft);
+}
+
+/* And what that causes at once: snapshots that are sent. */
+static void collect_all(struct world *world, struct arena *arena, struct machine *machine,
+                        struct machine_outcome *out)
+{
+    collect(world, machine, out);
+    while (machine_snapshot_send(world, arena, machine)) {
+        collect(world, machine, out);
+    }
 }
 
 /* The first `count` saves are durable, and the machine is told so once. */
@@ -141,7 +152,8 @@ static int fetched(struct world *world, struct machine *machine, size_t position
     machine->fetch_count--;
     memmove(&machine->fetches[position], &machine->fetches[position + 1],
             (machine->fetch_count - position) * sizeof(fetch));
-    for (size_t i = (size_t)fetch.first - 1; i < machine->disk.count; i++) {
+    for (size_t i = (size_t)fetch.first - 1;
+         i < machine->disk.count && fetch.first > machine->disk.base; i++) {
         entries[count] = world_entry_at(world, machine->disk.entries[i])->entry;
         entries[count++].chunk->reference_count = UINT32_C(1) << 30;
     }
@@ -253,6 +265,10 @@ static int act(struct world *world, struct arena *arena, uint32_t event)
     case EVENT_LAPSE:
         reach_deadline(machine);
         return 0;
+    case EVENT_COMPACT:
+        return machine_compact(world, machine);
+    case EVENT_INSTALL:
+        return machine_install(world, machine);
     case EVENT_READY:
         return 0;
     }
@@ -285,10 +301,10 @@ void machine_step(struct world *world, struct arena *arena, uint32_t event,
         check_bounds(world, machine, out);
         return;
     }
-    collect(world, machine, out);
+    collect_all(world, arena, machine, out);
     while (world->configuration->saves_at_once && machine->save_count > 0) {
         out->is_refused = saved(world, machine, machine->save_count) != 0;
-        collect(world, machine, out);
+        collect_all(world, arena, machine, out);
     }
     check_bounds(world, machine, out);
 }

@@ -76,6 +76,8 @@ static void write_event(FILE *out, const struct cluster *cluster, uint32_t event
     case EVENT_TIMEOUT:
     case EVENT_LAPSE:
     case EVENT_FETCHED:
+    case EVENT_COMPACT:
+    case EVENT_INSTALL:
     case EVENT_READY:
         fprintf(out, "node %u", node);
         break;
@@ -91,6 +93,9 @@ static void write_save(FILE *out, const struct cluster *cluster, const struct ma
             (unsigned long long)save->hard_state.term);
     if (save->hard_state.has_voted) {
         fprintf(out, " voted_for=%llu", (unsigned long long)save->hard_state.voted_for);
+    }
+    if (save->reset > 0) {
+        fprintf(out, " reset=%zu", save->reset);
     }
     for (size_t i = 0; i < save->count; i++) {
         fprintf(out, "%s%s%s", i == 0 ? " entries=[" : ", ",

@@ -59,8 +59,8 @@
       "a save of entries that were replaced meanwhile makes the new ones durable", "raft.h")       \
     X(COMPACTED_TERM_IS_ZERO, "compacted-term-is-zero",                                            \
       "the term of the last compacted entry is compared as 0", "Raft §7")                          \
-    X(COMPACTED_PREV_BELIEVED, "compacted-prev-believed",                                          \
-      "entries behind a compacted one are taken for known without a look", "Raft §5.3")            \
+    X(COMPACTED_PREV_REFUSED, "compacted-prev-refused",                                            \
+      "entries behind a compacted one are taken for a conflict", "Raft §5.3")                      \
     X(INSTALL_KEEPS_CONFLICT, "install-keeps-conflict",                                            \
       "a snapshot leaves entries that contradict it in the log", "Raft fig. 13")                   \
     X(INSTALL_GOES_BACK, "install-goes-back",                                                      \

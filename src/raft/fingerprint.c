@@ -244,10 +244,6 @@ static void put_persistence(const struct emitter *emitter)
     put_number(emitter, raft->reset_save > raft->save_completed
                             ? raft->reset_save - raft->save_completed
                             : 0);
-    put_bool(emitter, raft->is_installed_due);
-    if (raft->is_installed_due) {
-        put_position(emitter, raft->installed);
-    }
     put_number(emitter, raft->save_issued - raft->save_completed);
     put_number(emitter, raft->save_count);
     for (size_t i = 0; i < raft->save_count; i++) {
@@ -287,6 +283,11 @@ static void put_follower(const struct emitter *emitter)
     put_number(emitter, raft->acked_index);
     put_number(emitter, raft->round_seen);
     put_number(emitter, raft->round_echoed);
+    put_position(emitter, raft->offered);
+    put_bool(emitter, raft->is_installed_due);
+    if (raft->is_installed_due) {
+        put_position(emitter, raft->installed);
+    }
     put_bool(emitter, raft->is_response_due);
     put_bool(emitter, raft->is_rejection_due);
     if (raft->is_rejection_due) {

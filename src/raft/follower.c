@@ -57,7 +57,7 @@ static void reject(struct raft *raft, const struct raft_message *message)
 static bool is_known(const struct raft *raft, struct raft_position position, bool is_any_term)
 {
     raft_term term;
-    return position.index < raft->log.base.index ||
+    return (position.index < raft->log.base.index && !MUTANT(COMPACTED_PREV_REFUSED)) ||
            (raft_log_term_at(&raft->log, position.index, &term) &&
             (term == position.term || is_any_term));
 }
@@ -120,9 +120,7 @@ static int take_entries(struct raft *raft, const struct raft_message *message)
 static int accept(struct raft *raft, const struct raft_message *message)
 {
     raft_index covered = message->append_entries.prev.index + message->entry_count;
-    bool is_believed = MUTANT(COMPACTED_PREV_BELIEVED) &&
-                       message->append_entries.prev.index < raft->log.base.index;
-    int status = is_believed ? 0 : take_entries(raft, message);
+    int status = take_entries(raft, message);
     if (status != 0) {
         return status;
     }

@@ -180,6 +180,7 @@ struct raft {
     uint64_t round_seen;
     uint64_t round_echoed;
     time_ns response_ns;
+    struct raft_position offered; /* of which the present leader sent a piece; {0, 0}: of none */
     bool is_installed_due; /* `installed` is to be answered as done once the log stands there */
     struct raft_position installed;
     struct raft_piece pieces[RAFT_PIECES_MAX]; /* for the next ready; their chunks are held */

@@ -133,6 +133,8 @@ void raft_become_follower(struct raft *raft, raft_term term, bool has_leader, no
         raft->round_echoed = 0;
         raft->is_response_due = false;
         raft->is_rejection_due = false;
+        raft->is_installed_due = false;
+        raft->offered = (struct raft_position){0};
     }
     raft->role = RAFT_FOLLOWER;
     raft->has_leader = has_leader;

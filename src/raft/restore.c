@@ -21,11 +21,12 @@ static bool run_is_valid(const struct raft_restored *restored, size_t at)
     return run.first_index <= base.index + 1;
 }
 
-/* The run that holds base has its term; one that begins behind it has no earlier one. */
-static bool run_fits_base(const struct raft_restored *restored, struct raft_term_run run)
+/* The run that holds base has its term; one that reaches behind it has no earlier one. */
+static bool run_fits_base(struct raft_term_run run, raft_index last_index,
+                          struct raft_position base)
 {
-    return run.first_index <= restored->base.index ? run.term == restored->base.term
-                                                   : run.term >= restored->base.term;
+    bool holds_base = run.first_index <= base.index && last_index >= base.index;
+    return holds_base ? run.term == base.term : last_index < base.index || run.term >= base.term;
 }
 
 static int restore_terms(struct raft_log *log, const struct raft_restored *restored)
@@ -40,12 +41,14 @@ static int restore_terms(struct raft_log *log, const struct raft_restored *resto
         if (!run_is_valid(restored, i)) {
             return QR_ERR_CORRUPT;
         }
-        bool is_last = i + 1 == restored->term_count;
-        if (is_last ? restored->last_index < first : restored->terms[i + 1].first_index <= first) {
-            continue; /* ends at or below base */
-        }
-        if (!run_fits_base(restored, run)) {
+        raft_index last_index = i + 1 == restored->term_count
+                                    ? restored->last_index
+                                    : restored->terms[i + 1].first_index - 1;
+        if (!run_fits_base(run, last_index, restored->base)) {
             return QR_ERR_CORRUPT;
+        }
+        if (last_index < first) {
+            continue;
         }
         run.first_index = max_u64(run.first_index, first);
         log->terms[log->term_count++] = run;

@@ -36,7 +36,8 @@ static bool holds(const struct raft *raft, struct raft_position position)
 
 bool raft_wants_snapshot(const struct raft *raft, struct raft_position position)
 {
-    return position.index > raft->log.applied_index && !holds(raft, position);
+    return (position.index > raft->log.applied_index && !holds(raft, position)) ||
+           MUTANT(INSTALL_GOES_BACK);
 }
 
 static void respond(struct raft *raft, node_id to, struct raft_install_snapshot_response response)
@@ -72,6 +73,7 @@ static void answer_held(struct raft *raft, const struct raft_message *message)
 static void take_piece(struct raft *raft, const struct raft_message *message)
 {
     const struct raft_install_snapshot *piece = &message->install_snapshot;
+    raft->offered = piece->snapshot;
     if (raft->piece_count == RAFT_PIECES_MAX) {
         return; /* lost; the leader asks again */
     }
@@ -198,7 +200,8 @@ static int install(struct raft *raft, const struct raft_snapshot *snapshot,
     commit_up_to(raft, snapshot->position.index);
     log->applied_index = max_u64(log->applied_index, snapshot->position.index);
     raft_log_evict(log);
-    raft->is_installed_due = true;
+    /* Any other leader learns it from an answer to its heartbeat: it may know no snapshots. */
+    raft->is_installed_due = raft->has_leader && raft->offered.index == snapshot->position.index;
     raft->installed = snapshot->position;
     return 0;
 }
@@ -240,7 +243,7 @@ int raft_on_installed(struct raft *raft, const struct raft_snapshot *snapshot)
     return status;
 }
 
-/* Told once the log on disk stands there too, to whoever leads by then. */
+/* Told once the log on disk stands there too. */
 void raft_installed_ready(struct raft *raft)
 {
     bool is_durable =
