@@ -46,7 +46,7 @@ node_id cluster_event_node(const struct cluster *cluster, uint32_t event)
 
 static unsigned used_of(const struct state *state, enum model_counted counted)
 {
-    return state->used >> (4 * counted) & 15;
+    return state->used >> (MODEL_COUNT_BITS * counted) & ((1U << MODEL_COUNT_BITS) - 1);
 }
 
 /* Whether one more may be used; everything is free while nothing is counted. */
@@ -80,10 +80,10 @@ static enum model_counted counted_as(uint32_t event)
         return MODEL_COUNTED_reads;
     case EVENT_CHANGE:
         return MODEL_COUNTED_changes;
-    case EVENT_COMPACT:
-        return MODEL_COUNTED_compactions;
     case EVENT_TRANSFER:
         return MODEL_COUNTED_transfers;
+    case EVENT_COMPACT:
+        return MODEL_COUNTED_compactions;
     case EVENT_DELIVER:
     case EVENT_SAVED:
     case EVENT_FETCHED:
@@ -305,7 +305,7 @@ enum cluster_answer cluster_next(struct cluster *cluster, const struct state *st
     uint16_t delivered = WORLD_MESSAGES_MAX;
     *next = *state;
     if (cluster->is_counting && counted != MODEL_COUNTED_COUNT) {
-        next->used += UINT32_C(1) << (4 * counted);
+        next->used += UINT32_C(1) << (MODEL_COUNT_BITS * counted);
     }
     if (kind == EVENT_DELIVER) {
         delivered = (uint16_t)event_argument(event);

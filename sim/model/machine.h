@@ -56,7 +56,7 @@ struct machine {
     size_t fetch_count;
     raft_index applied_index;
     bool is_ready_due;
-    unsigned transfers;               /* to be sent a snapshot; bit i: node i + 1 */
+    unsigned sendings;                /* to be sent a snapshot; bit i: node i + 1 */
     struct machine_snapshot received; /* whole, not installed; count 0: none */
 };
 
@@ -113,7 +113,7 @@ int machine_install(struct world *world, struct machine *machine);
 /* Step the disk's snapshot as installed. */
 int machine_step_installed(const struct world *world, struct machine *machine);
 
-/* Begin the transfers that a ready asks for, and take what it brought; true when messages
+/* Begin the sendings that a ready asks for, and take what it brought; true when messages
  * may have come of it.
  */
 void machine_snapshot_note(const struct world *world, struct machine *machine,

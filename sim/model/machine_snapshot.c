@@ -79,8 +79,8 @@ int machine_install(struct world *world, struct machine *machine)
 void machine_snapshot_note(const struct world *world, struct machine *machine,
                            const struct raft_ready *ready)
 {
-    for (size_t i = 0; i < ready->transfer_count; i++) {
-        machine->transfers |= 1U << (ready->transfers[i].peer - 1);
+    for (size_t i = 0; i < ready->sending_count; i++) {
+        machine->sendings |= 1U << (ready->sendings[i].peer - 1);
     }
     for (size_t i = 0; i < ready->piece_count; i++) {
         const struct raft_piece *piece = &ready->pieces[i];
@@ -114,13 +114,13 @@ static int send_to(const struct world *world, struct arena *arena, struct machin
 
 bool machine_snapshot_send(struct world *world, struct arena *arena, struct machine *machine)
 {
-    bool is_any = machine->transfers != 0;
+    bool is_any = machine->sendings != 0;
     for (node_id peer = 1; peer <= MODEL_NODES_MAX; peer++) {
-        if ((machine->transfers >> (peer - 1) & 1) != 0) {
+        if ((machine->sendings >> (peer - 1) & 1) != 0) {
             int status = send_to(world, arena, machine, peer);
             ASSERT(status == 0);
         }
     }
-    machine->transfers = 0;
+    machine->sendings = 0;
     return is_any;
 }

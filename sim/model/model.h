@@ -21,7 +21,8 @@
 #define MODEL_SAVES_MAX 6
 #define MODEL_LOG_MAX 12    /* entries of a log; an event that needs more is not taken */
 #define MODEL_FETCHES_MAX 4 /* under way on one node; likewise */
-#define MODEL_COUNT_MAX 7   /* of anything that is counted along a run */
+#define MODEL_COUNT_MAX 3   /* of anything that is counted along a run */
+#define MODEL_COUNT_BITS 3  /* that it takes, with one left free */
 
 /* What is counted along a run. X(name, in words, the most it can be) */
 #define MODEL_COUNTED_MAP(X)                                                                       \
@@ -32,8 +33,8 @@
     X(proposals, "entries proposed", MODEL_COUNT_MAX)                                              \
     X(reads, "reads asked of a leader", MODEL_COUNT_MAX)                                           \
     X(changes, "configurations proposed", MODEL_COUNT_MAX)                                         \
-    X(compactions, "snapshots taken, and the log compacted to there", MODEL_COUNT_MAX)             \
-    X(transfers, "transfers of leadership asked for", MODEL_COUNT_MAX)
+    X(transfers, "transfers of leadership asked for", MODEL_COUNT_MAX)                               \
+    X(compactions, "snapshots taken, and the log compacted to there", MODEL_COUNT_MAX)
 
 /* What else bounds it. The same. */
 #define MODEL_LIMIT_MAP(X)                                                                         \

@@ -229,7 +229,7 @@ static void the_program_refuses_in_words(void **state)
         {"--frobnicate", "unrecognized option '--frobnicate'"},
         {"nonesuch", "there is no configuration 'nonesuch'"},
         {"--depth 0", "--depth takes a number from 1"},
-        {"--timeouts 8", "--timeouts takes a number from 0 to 7, not '8'"},
+        {"--timeouts 4", "--timeouts takes a number from 0 to 3, not '4'"},
         {"--states 12x", "not '12x'"},
         {"--mutant nonesuch", "no seeded bug 'nonesuch'; s"},
     };

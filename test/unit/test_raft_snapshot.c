@@ -377,8 +377,8 @@ static void who_does_not_lead_sends_no_piece(void **state)
     struct raft_piece piece = {.peer = 2, .snapshot = {2, 4}};
     assert_int_equal(step(&fixture, (struct raft_event){.type = RAFT_EVENT_PIECE, .piece = &piece}),
                      QR_ERR_NOT_LEADER);
-    struct raft_event ended = {.type = RAFT_EVENT_TRANSFER_ENDED};
-    ended.transfer_ended.peer = 2;
+    struct raft_event ended = {.type = RAFT_EVENT_SENDING_ENDED};
+    ended.sending_ended.peer = 2;
     assert_int_equal(step(&fixture, ended), 0);
     fixture_deinit(&fixture);
 }
