@@ -198,6 +198,9 @@ enum node_install_state {
 struct node_restore {
     bool is_active;
     struct snapshot_reader *reader; /* NULL at a start */
+    struct chunk *piece;            /* that was read, and is held; NULL: one is being read */
+    const uint8_t *piece_at;        /* what of it is still to be taken */
+    size_t piece_bytes;
     struct content_reader content;
     struct content_head head; /* its configuration is the next one */
     uint8_t *sessions;        /* what came of the table */
@@ -416,7 +419,9 @@ NODISCARD int node_restore_at_start(struct node *node, const struct wal_recovere
                                     const struct snapshot_found *found, char *detail);
 NODISCARD int node_restore_tell(struct node *node);
 void node_restore_begin(struct node *node);
-void node_restore_read(struct node *node, int status, const uint8_t *data, size_t size_bytes);
+void node_restore_read(struct node *node, int status, struct chunk *chunk, const uint8_t *data,
+                       size_t size_bytes);
+void node_restore_turn(struct node *node);
 void node_restore_stop(struct node *node);
 
 /* transfer.c */

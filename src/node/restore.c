@@ -12,6 +12,7 @@
 #include "node/internal.h"
 #include "quorate/error.h"
 
+#define STEP_BYTES 128 /* as they are stored, between two looks at what they became */
 #define UNUSABLE "the state machine does not take the snapshot over"
 
 static int take_head(void *context, const struct content_head *head)
@@ -59,6 +60,7 @@ static int take_machine(void *context, const uint8_t *data, size_t size_bytes)
 static void end(struct node *node)
 {
     struct node_restore *restore = &node->restore;
+    chunk_drop(restore->piece);
     snapshot_reader_close(restore->reader);
     content_reader_deinit(&restore->content);
     release(node->options.allocator, restore->sessions, restore->sessions_capacity);
@@ -208,27 +210,61 @@ void node_restore_begin(struct node *node)
     read_on(node);
 }
 
-void node_restore_read(struct node *node, int status, const uint8_t *data, size_t size_bytes)
+/* All of the file was taken. */
+static void finish_install(struct node *node)
 {
-    if (!node->restore.is_active) {
-        return;
-    }
-    if (status == 0 && size_bytes > 0) {
-        status = content_read(&node->restore.content, data, size_bytes);
-        if (status == 0) {
-            read_on(node);
-            return;
-        }
-    }
-    if (status == 0) {
-        status = finish(node);
-    }
+    int status = finish(node);
     if (status != 0) {
         fail(node, status);
         return;
     }
     end(node);
     node_install_restored(node);
+}
+
+void node_restore_read(struct node *node, int status, struct chunk *chunk, const uint8_t *data,
+                       size_t size_bytes)
+{
+    struct node_restore *restore = &node->restore;
+    if (!restore->is_active) {
+        return;
+    }
+    if (status != 0) {
+        fail(node, status);
+    } else if (size_bytes == 0) {
+        finish_install(node);
+    } else {
+        restore->piece = chunk_hold(chunk);
+        restore->piece_at = data;
+        restore->piece_bytes = size_bytes;
+    }
+}
+
+/* Take of a piece what one turn is good for: a few bytes may be very many before compression. */
+void node_restore_turn(struct node *node)
+{
+    struct node_restore *restore = &node->restore;
+    if (!restore->is_active || restore->piece == NULL) {
+        return;
+    }
+    uint64_t until = restore->content.seen.machine_bytes + CONTENT_BLOCK_BYTES_MAX;
+    while (restore->piece_bytes > 0 && restore->content.seen.machine_bytes < until) {
+        size_t taken = min_u64(restore->piece_bytes, STEP_BYTES);
+        int status = content_read(&restore->content, restore->piece_at, taken);
+        if (status != 0) {
+            fail(node, status);
+            return;
+        }
+        restore->piece_at += taken;
+        restore->piece_bytes -= taken;
+    }
+    if (restore->piece_bytes > 0) {
+        node->needs_turn = true;
+        return;
+    }
+    chunk_drop(restore->piece);
+    restore->piece = NULL;
+    read_on(node);
 }
 
 void node_restore_stop(struct node *node)

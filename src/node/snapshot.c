@@ -114,7 +114,7 @@ static void on_read_done(void *context, uint64_t token, int status, struct chunk
         return;
     }
     if (token == NODE_RESTORE_TOKEN) {
-        node_restore_read(node, status, data, size_bytes);
+        node_restore_read(node, status, chunk, data, size_bytes);
     } else {
         node_transfers_read(node, token, status, chunk, data, size_bytes);
     }
