@@ -197,6 +197,7 @@ enum node_install_state {
 /* The state machine takes over the newest snapshot. */
 struct node_restore {
     bool is_active;
+    bool is_machine_ahead; /* it is durable by itself, and not behind: only the rest is taken */
     struct snapshot_reader *reader; /* NULL at a start */
     struct chunk *piece;            /* that was read, and is held; NULL: one is being read */
     const uint8_t *piece_at;        /* what of it is still to be taken */
@@ -264,6 +265,7 @@ struct node {
     bool is_applying;
     bool is_apply_fetching;
     raft_index apply_last;          /* of the batch under way */
+    raft_index machine_index;       /* what is up to here, a durable state machine has */
     struct qr_entry *apply_entries; /* NODE_APPLY_ENTRIES_MAX */
     size_t apply_count;
     struct node_guarded *apply_guarded; /* NODE_APPLY_ENTRIES_MAX, once there was one */

@@ -74,14 +74,19 @@ static int begin(struct node *node)
     const struct qr_state_machine *machine = &node->options.io.machine;
     const struct allocator *allocator = node->options.allocator;
     struct content_sink sink = {
-        .context = node, .head = take_head, .sessions = take_sessions, .machine = take_machine};
+        .context = node,
+        .head = take_head,
+        .sessions = take_sessions,
+        .machine = restore->is_machine_ahead ? NULL : take_machine,
+    };
     restore->is_active = true;
     restore->configuration = allocate(allocator, sizeof(*restore->configuration));
     int status = restore->configuration == NULL ? QR_ERR_NO_MEMORY : 0;
     if (status == 0) {
         status = content_reader_init(&restore->content, allocator, node->options.codec, sink);
     }
-    return status == 0 ? machine->restore_begin(machine->context) : status;
+    return status != 0 || restore->is_machine_ahead ? status
+                                                    : machine->restore_begin(machine->context);
 }
 
 /* All of it was given: it stands where the snapshot does. */
@@ -92,7 +97,7 @@ static int finish(struct node *node)
     if (!content_is_whole(&restore->content)) {
         return QR_ERR_CORRUPT;
     }
-    int status = machine->restore_end(machine->context);
+    int status = restore->is_machine_ahead ? 0 : machine->restore_end(machine->context);
     if (status == 0 && restore->sessions_bytes > 0) {
         status = sessions_read(&node->sessions, restore->sessions, restore->sessions_bytes);
     } else if (status == 0) {
@@ -154,6 +159,26 @@ static int load(struct node *node, char *detail)
     return status == 0 ? 0 : refuse(status, "the newest snapshot: ", why, detail);
 }
 
+/* Where a state machine that is durable by itself stands. It may be ahead of the newest snapshot,
+ * but of nothing that is on this disk.
+ */
+static int find_machine(struct node *node, raft_index last, raft_index newest, char *detail)
+{
+    const struct qr_state_machine *machine = &node->options.io.machine;
+    if (machine->applied_index == NULL) {
+        return 0;
+    }
+    node->machine_index = machine->applied_index(machine->context);
+    node->restore.is_machine_ahead = node->machine_index >= newest && newest > 0;
+    if (node->machine_index > max_u64(last, newest)) {
+        return refuse(QR_ERR_CORRUPT,
+                      "the state machine has applied more than log and snapshots hold: it is "
+                      "another node's, or they are an older copy",
+                      "", detail);
+    }
+    return 0;
+}
+
 int node_restore_at_start(struct node *node, const struct wal_recovered *recovered,
                           const struct snapshot_found *found, char *detail)
 {
@@ -170,8 +195,10 @@ int node_restore_at_start(struct node *node, const struct wal_recovered *recover
                       "one: ",
                       why, detail);
     }
-    if (!found->has_newest) {
-        return 0;
+    raft_index newest = found->has_newest ? found->newest.position.index : 0;
+    int status = find_machine(node, recovered->last_index, newest, detail);
+    if (status != 0 || newest == 0) {
+        return status;
     }
     if (node->options.io.machine.restore_begin == NULL) {
         return refuse(QR_ERR_INVALID, "there is a snapshot, and this state machine takes none over",
