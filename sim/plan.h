@@ -37,7 +37,8 @@
     X(disk_us_min,        1, 1000000,  "least time of a disk operation")                           \
     X(disk_us_max,        1, 1000000,  "greatest time of one on a disk that is not slow")          \
     X(drift_ppm,          0, 100000,   "greatest drift of a monotonic clock")                      \
-    X(past_percent,       0, 100,      "chance that a node starts as a past release")
+    X(past_percent,       0, 100,      "chance that a node starts as a past release")             \
+    X(once_percent,       0, 100,      "chance that a client repeats what it knows no end of")
 
 /* X(name, most, meaning): faults that may befall each frame, in millionths. */
 #define SIM_RATE_MAP(X)                                                                            \
