@@ -164,6 +164,13 @@ static void draw_weather(struct prng *prng, struct sim_plan *plan)
     plan->stray = chance(prng, 40) ? prng_between(prng, 1000, 200000) : 0;
 }
 
+/* Sessions and tokens, which past releases do not know. */
+static void draw_once(struct prng *prng, struct sim_plan *plan)
+{
+    uint64_t percent = chance(prng, 60) ? prng_between(prng, 30, 100) : 0;
+    plan->once_percent = plan->past_percent == 0 ? percent : 0;
+}
+
 static const struct setting *find(const char *name, size_t length)
 {
     for (size_t i = 0; i < SETTING_COUNT; i++) {
@@ -250,6 +257,7 @@ int sim_plan_draw(uint64_t seed, const char *settings, struct sim_plan *out, cha
     draw_faults(&prng, out);
     draw_weather(&prng, out);
     draw_snapshots(&prng, out);
+    draw_once(&prng, out);
     const char *at = settings == NULL ? "" : settings;
     while (*at != '\0') {
         size_t length = strcspn(at, " ");
