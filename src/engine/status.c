@@ -91,9 +91,14 @@ static void fill_members(const struct qr_engine *engine, const struct node_statu
     }
 }
 
-void engine_status_fill(struct qr_engine *engine, struct qr_status *out)
+static uint64_t machine_digest(const struct qr_engine *engine)
 {
     const struct qr_state_machine *machine = &engine->state_machine;
+    return machine->digest == NULL ? 0 : machine->digest(machine->context);
+}
+
+void engine_status_fill(struct qr_engine *engine, struct qr_status *out)
+{
     struct node_status status;
     ASSERT(engine->node != NULL);
     node_status(engine->node, &status);
@@ -114,10 +119,7 @@ void engine_status_fill(struct qr_engine *engine, struct qr_status *out)
         .applied_index =
             status.is_restoring ? 0 : max_u64(status.raft.applied_index, engine->applied_index),
         .snapshot_index = status.snapshot_index,
-        .digest = status.is_restoring
-                      ? 0
-                      : status.sessions_digest +
-                            (machine->digest == NULL ? 0 : machine->digest(machine->context)),
+        .digest = status.is_restoring ? 0 : status.sessions_digest + machine_digest(engine),
         .session_count = status.session_count,
         .outcome_count = status.outcome_count,
         .is_disk_full = status.is_disk_full,

@@ -285,7 +285,7 @@ static int verdict(const struct node *node, const struct node_read_group *group,
 void node_finish_reads(struct node *node)
 {
     /* A state machine that is being restored stands nowhere. */
-    bool is_nowhere = node_is_restoring(node) && !MUTANT(READ_WHILE_RESTORING);
+    bool is_nowhere = node_is_restoring(node);
     raft_index applied = is_nowhere ? 0 : node_raft_status(node).applied_index;
     size_t token_offset = 0;
     for (size_t i = 0; i < node->reads.group_count; i++) {

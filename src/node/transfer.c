@@ -108,7 +108,7 @@ static void count_budget(struct node *node)
     struct node_transfers *sendings = &node->sendings;
     uint64_t rate = node->options.transfer_bytes_per_second;
     time_ns passed_ns = min_u64(node->time.now_ns - sendings->budget_ns, BUDGET_NS);
-    int64_t most = (int64_t)max_u64(rate / (NS_PER_S / BUDGET_NS), 2 * CONTENT_BLOCK_BYTES_MAX);
+    int64_t most = (int64_t)(rate / (NS_PER_S / BUDGET_NS)) + 1; /* one piece may pass it */
     int64_t more = (int64_t)(rate / 1000 * (passed_ns / 1000) / 1000);
     if (rate == 0) {
         sendings->budget_bytes = INT64_MAX / 2;

@@ -11,7 +11,9 @@ int snapshot_reader_open(struct snapshot_store *store, raft_index index, uint64_
                          struct snapshot_reader **out, struct snapshot_info *info)
 {
     struct snapshot_file *file = snapshot_store_find(store, index);
-    if (file == NULL || file->state != SNAPSHOT_WHOLE || file->is_unwanted) {
+    /* One that is to be removed stays as long as somebody reads it: who does may read on. */
+    bool is_going = file != NULL && file->is_unwanted && file->reader_count == 0;
+    if (file == NULL || file->state != SNAPSHOT_WHOLE || is_going) {
         return QR_ERR_NOT_FOUND;
     }
     if (offset > file->info.size_bytes) {

@@ -158,8 +158,9 @@ void snapshot_writer_abandon(struct snapshot_store *store);
  * index   of its position.
  * offset  0 .. its size.
  *
- * Its file stays until snapshot_reader_close(). Returns 0, QR_ERR_NOT_FOUND, QR_ERR_INVALID (the
- * offset) or QR_ERR_BUSY (SNAPSHOT_READERS_MAX are open).
+ * Its file stays until snapshot_reader_close(), and can be opened again until then, also when a
+ * newer snapshot is there. Returns 0, QR_ERR_NOT_FOUND, QR_ERR_INVALID (the offset) or QR_ERR_BUSY
+ * (SNAPSHOT_READERS_MAX are open).
  */
 NODISCARD int snapshot_reader_open(struct snapshot_store *store, raft_index index, uint64_t offset,
                                    struct snapshot_reader **out, struct snapshot_info *info);

@@ -238,7 +238,9 @@ static void a_snapshot_stays_as_long_as_it_is_read(void **state)
     snapshot_reader_close(readers[1]);
     snapshot_rig_write(rig, 6, 2000);
     snapshot_store_remove_below(rig->store, 6);
-    assert_int_equal(snapshot_reader_open(rig->store, 5, 0, &one_more, &info), QR_ERR_NOT_FOUND);
+    /* Who reads it may look for another place: the new reader first, then the old one goes. */
+    assert_int_equal(snapshot_reader_open(rig->store, 5, 100, &one_more, &info), 0);
+    snapshot_reader_close(one_more);
     assert_int_equal(snapshot_reader_read(readers[0], 1), 0);
     assert_true(snapshot_rig_step(rig));
     assert_int_equal(rig->read_status, 0);
@@ -253,6 +255,7 @@ static void a_snapshot_stays_as_long_as_it_is_read(void **state)
     while (snapshot_rig_step(rig)) {
     }
     assert_int_equal(rig->read_count, answers);
+    assert_int_equal(snapshot_reader_open(rig->store, 5, 0, &one_more, &info), QR_ERR_NOT_FOUND);
     assert_false(is_there(rig, 5, false));
     snapshot_reader_close(NULL);
 }
