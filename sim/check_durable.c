@@ -226,6 +226,7 @@ static bool holds(const struct check_durable_found *found, raft_index index, raf
 
 /* A look at one disk, perhaps with a ledger in mind. */
 struct look {
+    bool has_begun;
     bool is_reset; /* the next batch empties the log */
     struct check_durable_found *found;
     struct check_durable_ledger *ledger; /* or NULL */
@@ -248,11 +249,24 @@ static void replace_from(struct look *look, raft_index first, raft_term term)
     }
 }
 
+/* What led to here is gone with its segments. Until this term a later leader may have replaced
+ * what was promised to an earlier one behind the base.
+ */
+static void void_unseen(struct look *look, raft_index base_index, raft_term term)
+{
+    size_t count = look->ledger == NULL ? 0 : look->ledger->promise_count;
+    for (size_t i = 0; i < count; i++) {
+        struct check_durable_promise *promise = &look->ledger->promises[i];
+        bool is_void = promise->match > base_index && promise->leader_term < term;
+        promise->is_replaced = promise->is_replaced || is_void;
+    }
+}
+
 static void meet_batch(struct look *look, const struct wal_scan_item *item)
 {
     struct check_durable_found *found = look->found;
     if (look->is_reset) {
-        replace_from(look, item->base.index + 1, item->hard_state.term);
+        void_unseen(look, item->base.index, item->hard_state.term);
         found->run_count = 0;
         found->last_index = item->base.index;
         look->is_reset = false;
@@ -268,6 +282,10 @@ static void meet(void *context, const struct wal_scan_item *item)
     struct check_durable_found *found = look->found;
     if (item->kind == WAL_SCAN_SEGMENT) {
         look->is_reset = item->is_reset;
+        if (!look->has_begun && item->sequence > 1) {
+            void_unseen(look, item->base.index, item->hard_state.term);
+        }
+        look->has_begun = true;
     }
     if (item->kind == WAL_SCAN_BATCH) {
         meet_batch(look, item);
@@ -298,7 +316,7 @@ static int look_at(struct check_durable *check, node_id id, struct sim_disk *dis
     found->base_index = 0;
     found->last_index = 0;
     found->run_count = 0;
-    struct look look = {false, found, ledger};
+    struct look look = {.found = found, .ledger = ledger};
     return wal_scan(&options, meet, &look, detail);
 }
 
