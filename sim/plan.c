@@ -123,7 +123,7 @@ static void draw_snapshots(struct prng *prng, struct sim_plan *plan)
     plan->log_bytes = draw_log(prng, 65536, 1 << 24);
     plan->snapshot_ms = chance(prng, 50) ? 0 : draw_log(prng, 10, 2000);
     plan->chunk_bytes = draw_log(prng, 512, 16384);
-    plan->snapshot_rate = chance(prng, 50) ? 0 : draw_log(prng, 20000, 10000000);
+    plan->snapshot_rate = chance(prng, 50) ? 0 : draw_log(prng, 500000, 20000000);
 }
 
 /* A quarter of the seeds have little trouble with frames, so that others are seen alone. */
