@@ -23,8 +23,9 @@ struct state {
     uint16_t messages[MODEL_IN_FLIGHT_MAX]; /* numbers, ascending */
 };
 
-_Static_assert(MODEL_COUNTED_COUNT * MODEL_COUNT_BITS <= 32, "the counts fit 32 bits");
-_Static_assert(MODEL_COUNT_MAX < 1 << (MODEL_COUNT_BITS - 1), "a count leaves its highest bit free");
+_Static_assert(MODEL_COUNTED_COUNT *MODEL_COUNT_BITS <= 32, "the counts fit 32 bits");
+_Static_assert(MODEL_COUNT_MAX < 1 << (MODEL_COUNT_BITS - 1),
+               "a count leaves its highest bit free");
 
 /* Sums of hashes, by renaming. With the messages', the state's hash is the least of them. */
 struct state_sums {
