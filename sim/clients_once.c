@@ -1,8 +1,8 @@
 /* clients_once.c: clients that ask again, elsewhere, for what they know no end of.
  *
- * An operation is sent again under the same id until its outcome is known: as often as SENDINGS_MAX,
- * and then it is settled. So a client learns of nearly all operations whether they were applied,
- * and the checkers of acknowledged and of refused writes judge them.
+ * An operation is sent again under the same id until its outcome is known: as often as
+ * SENDINGS_MAX, and then it is settled. So a client learns of nearly all operations whether they
+ * were applied, and the checkers of acknowledged and of refused writes judge them.
  */
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/assert.h"
