@@ -201,6 +201,9 @@ struct check_apply {
  */
 #define CHECK_PROPOSAL_ID_HIGH UINT64_C(0x51a0c11e4751d000)
 
+/* The same of tokens; under a session the sequence is the number of the operation, plus one. */
+#define CHECK_TOKEN_ID_HIGH UINT64_C(0xd1a0c11e4751d000)
+
 /* `host` applies an entry, after `last_index`, the last one that it applied. */
 void check_apply_entry(struct check_apply *check, uint32_t host, uint64_t last_index,
                        const struct qr_entry *entry, time_ns now_ns, struct sim_failure *failure);
@@ -209,6 +212,12 @@ void check_apply_result(struct check_apply *check, uint32_t host, uint64_t index
                         struct sim_failure *failure);
 void check_apply_digest(struct check_apply *check, uint32_t host, uint64_t index, uint64_t digest,
                         time_ns now_ns, struct sim_failure *failure);
+/* A client was given this answer to an operation, of an entry at `index`: it is the answer of the
+ * one time that the operation was applied, whichever sending of it is answered.
+ */
+void check_apply_answer(const struct check_apply *check, uint64_t number, uint64_t index,
+                        const struct qr_result *result, time_ns now_ns,
+                        struct sim_failure *failure);
 uint64_t check_apply_index_of(const struct check_apply *check, uint64_t number);
 uint64_t check_apply_term_of(const struct check_apply *check, uint64_t index);
 void check_apply_deinit(struct check_apply *check);

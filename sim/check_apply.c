@@ -44,7 +44,9 @@ static bool agree_on_kind(struct check_apply *check, uint32_t host, uint64_t ind
 static void note_proposal(struct check_apply *check, const struct qr_entry *entry, time_ns now_ns,
                           struct sim_failure *failure)
 {
-    if (entry->id.high != CHECK_PROPOSAL_ID_HIGH || entry->id.low == 0) {
+    bool is_clients =
+        entry->id.high == CHECK_PROPOSAL_ID_HIGH || (entry->id.high & QR_SESSION_BIT) != 0;
+    if (!is_clients || entry->id.low == 0) {
         return;
     }
     uint64_t number = entry->id.low - 1;
@@ -143,6 +145,27 @@ void check_apply_digest(struct check_apply *check, uint32_t host, uint64_t index
                         "index %" PRIu64 " n%" PRIu32 " has the digest %016" PRIx64 " and n%" PRIu32
                         " %016" PRIx64,
                         index, at->digest_host + 1, at->digest, host + 1, digest);
+    }
+}
+
+void check_apply_answer(const struct check_apply *check, uint64_t number, uint64_t index,
+                        const struct qr_result *result, time_ns now_ns, struct sim_failure *failure)
+{
+    uint64_t applied_index = check_apply_index_of(check, number);
+    if (applied_index != index) {
+        sim_failure_set(failure, now_ns, "first_answer",
+                        "operation %" PRIu64 " was answered with index %" PRIu64
+                        " and was applied at %" PRIu64 " (0: nowhere)",
+                        number, index, applied_index);
+        return;
+    }
+    const struct check_applied *at = &check->at[index];
+    uint64_t hash = sim_hash_bytes(0, result->data, result->size_bytes);
+    if (at->has_result && at->result_hash != hash) {
+        sim_failure_set(failure, now_ns, "first_answer",
+                        "operation %" PRIu64 " was answered otherwise than when it was applied, at "
+                        "index %" PRIu64,
+                        number, index);
     }
 }
 

@@ -232,6 +232,7 @@ static bool holds(const struct check_durable_found *found, raft_index index, raf
 
 /* A look at one disk, perhaps with a ledger in mind. */
 struct look {
+    bool has_begun;
     struct check_durable_found *found;
     struct check_durable_ledger *ledger; /* or NULL */
     bool is_emptied;                     /* by the batch that comes next */
@@ -254,6 +255,19 @@ static void replace_from(struct look *look, raft_index first, raft_term term)
     }
 }
 
+/* What led to here is gone with its segments. Until this term a later leader may have replaced
+ * what was promised to an earlier one behind the base.
+ */
+static void void_unseen(struct look *look, raft_index base_index, raft_term term)
+{
+    size_t count = look->ledger == NULL ? 0 : look->ledger->promise_count;
+    for (size_t i = 0; i < count; i++) {
+        struct check_durable_promise *promise = &look->ledger->promises[i];
+        bool is_void = promise->match > base_index && promise->leader_term < term;
+        promise->is_replaced = promise->is_replaced || is_void;
+    }
+}
+
 /* The log begins behind this entry. */
 static void begin_behind(struct look *look, const struct wal_base *base)
 {
@@ -265,6 +279,7 @@ static void begin_behind(struct look *look, const struct wal_base *base)
 /* It was emptied there: that replaces all that stood behind, like a batch of this term. */
 static void empty_behind(struct look *look, const struct wal_base *base, raft_term term)
 {
+    void_unseen(look, base->index, term);
     replace_from(look, base->index + 1, term);
     look->found->last_index = base->index;
 }
@@ -273,8 +288,12 @@ static void meet(void *context, const struct wal_scan_item *item)
 {
     struct look *look = context;
     struct check_durable_found *found = look->found;
-    if (item->kind == WAL_SCAN_SEGMENT && item->is_reset) {
-        look->is_emptied = true; /* by its first batch */
+    if (item->kind == WAL_SCAN_SEGMENT) {
+        look->is_emptied = item->is_reset; /* by its first batch */
+        if (!look->has_begun && item->sequence > 1) {
+            void_unseen(look, item->base.index, item->hard_state.term);
+        }
+        look->has_begun = true;
     }
     if (item->kind == WAL_SCAN_BATCH) {
         found->hard_state = item->hard_state;
@@ -314,7 +333,7 @@ static int look_at(struct check_durable *check, node_id id, struct sim_disk *dis
     found->run_count = 0;
     found->generation = 0;
     found->is_mixed = false;
-    struct look look = {found, ledger, false};
+    struct look look = {.found = found, .ledger = ledger};
     return wal_scan(&options, meet, &look, detail);
 }
 

@@ -55,6 +55,9 @@ static void finish(struct sim_client *client, const struct qr_sim_outcome *outco
                          &sim->failure);
         if (!operation->is_read) {
             sim_observe_acknowledged(sim, outcome->index);
+            struct qr_result result = {outcome->result, outcome->result_bytes};
+            check_apply_answer(&sim->apply, operation->number, outcome->index, &result,
+                               sim_now(sim), &sim->failure);
         }
     } else if (is_refused) {
         sim->report->refused++;
@@ -75,6 +78,16 @@ static void finish(struct sim_client *client, const struct qr_sim_outcome *outco
     rest(client);
 }
 
+/* What the client waits for has ended: it may have to ask again. */
+static void conclude(struct sim_client *client, struct qr_sim_outcome *outcome)
+{
+    if (sim_once_take(client, outcome)) {
+        finish(client, outcome);
+    } else {
+        rest(client);
+    }
+}
+
 static struct qr_sim_outcome outcome_of(const struct sim_client *client, int status)
 {
     return (struct qr_sim_outcome){
@@ -88,7 +101,7 @@ static struct qr_sim_outcome outcome_of(const struct sim_client *client, int sta
 static void give_up(struct sim_client *client)
 {
     struct qr_sim_outcome outcome = outcome_of(client, QR_ERR_TIMEOUT);
-    finish(client, &outcome);
+    conclude(client, &outcome);
 }
 
 static int submit(struct sim_client *client, struct sim_host *host)
@@ -99,7 +112,7 @@ static int submit(struct sim_client *client, struct sim_host *host)
     if (operation->is_read) {
         status = host->build->read(host->node, client->token, time);
     } else {
-        struct qr_id id = {CHECK_PROPOSAL_ID_HIGH, operation->number + 1};
+        struct qr_id id = sim_once_id(client);
         status =
             host->build->propose(host->node, id, operation->command, operation->command_bytes,
                                  operation->payload, operation->payload_bytes, client->token, time);
@@ -135,6 +148,36 @@ static bool make_operation(struct sim_client *client)
     return broken == NULL;
 }
 
+/* From now on the client waits for this host. */
+static void begin_waiting(struct sim_client *client, const struct sim_host *host)
+{
+    struct sim *sim = client->sim;
+    client->is_waiting = true;
+    client->token = ++sim->token_count * QR_SIM_CLIENTS_MAX + (uint32_t)(client - sim->clients);
+    client->host_life = host->life;
+    sim_schedule_add(&sim->schedule, &client->event,
+                     sim_now(sim) + PATIENCE * sim->plan.proposal_ms * NS_PER_MS);
+}
+
+/* Something else than a new operation: what is known of the last one does not end it yet. */
+static void ask_again(struct sim_client *client, struct sim_host *host)
+{
+    struct sim *sim = client->sim;
+    begin_waiting(client, host);
+    sim->report->repeats += client->is_unsettled;
+    sim_observe_words(sim, SIM_TRACE_ASK, host->number, client->operation.number,
+                      (uint64_t)client->asking, "client=%u operation=%llu again, for %u",
+                      client->operation.client, (unsigned long long)client->operation.number,
+                      (unsigned)client->asking);
+    (void)sim_host_enter(host);
+    int status = sim_once_submit(client, host);
+    sim_host_leave(host);
+    if (status != 0) {
+        struct qr_sim_outcome outcome = outcome_of(client, status);
+        conclude(client, &outcome);
+    }
+}
+
 static void ask(struct sim_client *client, struct sim_host *host)
 {
     struct sim *sim = client->sim;
@@ -143,19 +186,18 @@ static void ask(struct sim_client *client, struct sim_host *host)
         return;
     }
     sim->report->operations++;
-    client->is_waiting = true;
-    client->token = ++sim->token_count * QR_SIM_CLIENTS_MAX + operation->client;
     client->floor_index = sim->acked.floor_index;
     client->began_ns = sim_now(sim);
-    client->host_life = host->life;
+    begin_waiting(client, host);
     sim_observe_words(
         sim, SIM_TRACE_ASK, host->number, operation->number,
         sim_hash_bytes(operation->is_read, operation->payload, operation->payload_bytes),
         "client=%u operation=%llu %s", operation->client, (unsigned long long)operation->number,
         operation->is_read ? "read" : "propose");
-    sim_schedule_add(&sim->schedule, &client->event,
-                     sim_now(sim) + PATIENCE * sim->plan.proposal_ms * NS_PER_MS);
     int status = submit(client, host);
+    if (status == QR_ERR_VERSION && client->manner != SIM_MANNER_PLAIN) {
+        status = QR_ERR_BUSY; /* it has not met every member yet */
+    }
     if (qr_error_class_of(status) == QR_CLASS_CALLER) {
         sim_refuse(sim, QR_ERR_INVALID, "operation %llu: %s", (unsigned long long)operation->number,
                    qr_error_text(status));
@@ -175,6 +217,14 @@ static void on_client(struct sim_event *event)
         return;
     }
     struct sim_host *host = choose_host(client);
+    if (sim_once_is_pending(client)) {
+        if (host == NULL) {
+            rest(client);
+        } else {
+            ask_again(client, host);
+        }
+        return;
+    }
     bool is_enough = sim->phase == SIM_PHASE_SAFETY ? sim->operation_count >= sim->plan.operations
                                                     : sim->step == SIM_STEP_SETTLING;
     if (host == NULL || is_enough) {
@@ -191,6 +241,7 @@ static void add_client(struct sim *sim)
     client->event.happen = on_client;
     client->event.owner = client;
     client->host = (uint32_t)prng_between(&sim->client_prng, 0, sim->host_count - 1);
+    sim_once_init(client);
     rest(client);
 }
 
@@ -228,8 +279,11 @@ void sim_clients_host_down(struct sim_host *host)
 void sim_clients_finish(struct sim *sim)
 {
     for (uint32_t i = 0; i < sim->client_count; i++) {
-        if (sim->clients[i].is_waiting) {
-            give_up(&sim->clients[i]);
+        struct sim_client *client = &sim->clients[i];
+        bool is_operation = client->is_waiting && client->asking == SIM_ASKING_OPERATION;
+        if (is_operation || client->is_unsettled) {
+            struct qr_sim_outcome outcome = outcome_of(client, QR_ERR_TIMEOUT);
+            finish(client, &outcome);
         }
     }
 }
@@ -259,7 +313,7 @@ void sim_client_proposed(struct sim_host *host, uint64_t token, int status, uint
         outcome.result = result->data;
         outcome.result_bytes = result->size_bytes;
     }
-    finish(client, &outcome);
+    conclude(client, &outcome);
 }
 
 void sim_client_read(struct sim_host *host, uint64_t token, int status, uint64_t index)

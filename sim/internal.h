@@ -143,6 +143,20 @@ struct sim_host {
     struct build_status told; /* in the trace */
 };
 
+/* How a client names what it proposes. */
+enum sim_manner {
+    SIM_MANNER_PLAIN,   /* it never asks twice */
+    SIM_MANNER_TOKEN,   /* it asks again, under a token for each operation */
+    SIM_MANNER_SESSION, /* ... under a session of its own */
+};
+
+/* What a client that asks again is waiting for. */
+enum sim_asking {
+    SIM_ASKING_OPERATION,
+    SIM_ASKING_SESSION, /* to be opened */
+    SIM_ASKING_OUTCOME, /* what became of the operation */
+};
+
 struct sim_client {
     struct sim *sim;
     struct sim_event event;
@@ -153,6 +167,11 @@ struct sim_client {
     time_ns began_ns;
     uint64_t host_life;
     struct qr_sim_operation operation;
+    enum sim_manner manner;
+    enum sim_asking asking;
+    uint64_t session;  /* 0: none is open */
+    uint32_t sendings; /* of the operation, beyond the first */
+    bool is_unsettled; /* some sending may have been applied; it asks again */
 };
 
 /* Of the second phase. */
@@ -326,6 +345,25 @@ void sim_clients_finish(struct sim *sim);
 void sim_client_proposed(struct sim_host *host, uint64_t token, int status, uint64_t index,
                          const struct qr_result *result);
 void sim_client_read(struct sim_host *host, uint64_t token, int status, uint64_t index);
+
+/* clients_once.c: asking again. */
+
+/* A new client's manner. */
+void sim_once_init(struct sim_client *client);
+
+/* The id under which the client proposes its operation. */
+struct qr_id sim_once_id(const struct sim_client *client);
+
+/* Send what the client asks for, other than an operation for the first time. */
+int sim_once_submit(struct sim_client *client, struct sim_host *host);
+
+/* What was asked has ended so. False: it goes on, and the client has to ask again. True: the
+ * outcome is that of the operation.
+ */
+bool sim_once_take(struct sim_client *client, struct qr_sim_outcome *outcome);
+
+/* Whether the client has something else to ask for than a new operation. */
+bool sim_once_is_pending(struct sim_client *client);
 
 /* faults.c, faults_*.c */
 void sim_faults_init(struct sim *sim);

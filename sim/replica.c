@@ -46,7 +46,7 @@ static void check_replica(struct sim_host *host, const struct qr_entry *entries,
     struct sim *sim = host->sim;
     const struct qr_state_machine *machine = &host->functions;
     for (size_t i = 0; i < count; i++) {
-        if (is_compared(&entries[i])) {
+        if (is_compared(&entries[i]) || entries[i].wants_result) {
             check_apply_result(&sim->apply, host->number, entries[i].index, &sim->results[i],
                                sim_now(sim), &sim->failure);
         }

@@ -122,6 +122,7 @@ struct qr_sim_options {
     X(acknowledged,     "operations that were acknowledged")                                       \
     X(refused,          "operations that were refused: certainly not applied")                     \
     X(unknown,          "operations whose outcome their client never learnt")                      \
+    X(repeats,          "times a client asked again for what it did not know the end of")          \
     X(commits,          "entries that were committed")                                             \
     X(elections,        "terms that had a leader")                                                 \
     X(messages,         "frames that were sent")                                                   \

@@ -30,8 +30,8 @@ struct qr_id {
 #define QR_SESSION_WINDOW 64             /* sequences of a session that are remembered */
 
 /* The id of a token, any text that names one command for ever: for programs without a session.
- * A token is known for a day of log time, and for ten minutes at least where very many others
- * came meanwhile; after that it is as good as new.
+ * A token is forgotten, and then as good as new, only where room is short: when more than
+ * 131,072 other outcomes came since, and ten minutes of log time have passed.
  */
 struct qr_id qr_token_id(const void *token, size_t size_bytes);
 

@@ -15,6 +15,7 @@
 #define NODE_FORWARD_LIVES_MAX (4 * RAFT_MEMBERS_MAX) /* lives of members, latest first */
 #define NODE_PEERS_MAX (2 * RAFT_MEMBERS_MAX)         /* whose version is known, members first */
 #define NODE_JOINS_MAX 16
+#define NODE_CHANGES_MAX 16
 #define NODE_APPLY_BYTES_MAX (UINT64_C(1) << 20)
 #define NODE_APPLY_BATCHES_MAX 16 /* of one turn; then the loop gets its turn */
 #define NODE_ROOM_SLACK_BYTES (UINT64_C(64) * 1024)
@@ -78,6 +79,27 @@ struct node_join {
     struct wire_join request;
     raft_index index; /* of the configuration with it; 0: not yet proposed */
     time_ns deadline_ns;
+};
+
+/* A change of the members, or of the leader, that somebody waits for. */
+enum node_change_state {
+    NODE_CHANGE_FREE,
+    NODE_CHANGE_HELD,  /* certainly not begun: waits for a leader, or for another change */
+    NODE_CHANGE_SENT,  /* the leader was asked */
+    NODE_CHANGE_BEGUN, /* by us as leader: its configuration is in the log, or its transfer began */
+};
+
+struct node_change_wait {
+    enum node_change_state state;
+    bool is_remote;            /* a member asked, and is answered; else our own program */
+    uint64_t token;            /* our own */
+    struct wire_change change; /* from and request: whom to answer */
+    uint64_t request;          /* our number of the question to the leader */
+    raft_index index;          /* of the configuration */
+    node_id transferee;
+    time_ns retry_ns; /* not before */
+    time_ns deadline_ns;
+    struct node_change_result result;
 };
 
 enum node_seed_state {
@@ -282,6 +304,8 @@ struct node {
 
     /* Membership. */
     struct node_join joins[NODE_JOINS_MAX];
+    struct node_change_wait changes[NODE_CHANGES_MAX];
+    raft_term resigned_term; /* in which leadership was to be handed over before a change */
     enum node_seed_state seed_state;
     size_t seed_position;                      /* in the join string */
     char seed_address[RAFT_ADDRESS_BYTES_MAX]; /* dialed last */
@@ -295,6 +319,12 @@ struct node {
     time_ns announce_due_ns;
     time_ns refusal_log_due_ns;
     time_ns join_log_due_ns;
+
+    /* What must advance. */
+    raft_index watched_durable;
+    raft_index watched_applied;
+    time_ns durable_since_ns;
+    time_ns applied_since_ns;
 
     /* What was said last, to notice changes. */
     enum raft_role told_role;
@@ -450,6 +480,24 @@ void node_on_join(struct node *node, uint64_t connection, const struct wire_join
 void node_members_turn(struct node *node);
 time_ns node_members_deadline(const struct node *node);
 void node_refuse_joins(struct node *node, int status, const char *reason);
+
+bool node_has_caught_up(const struct node *node, node_id id);
+NODISCARD int node_configure(struct node *node, const struct raft_configuration *next);
+
+/* change.c */
+void node_changes_turn(struct node *node);
+void node_fail_changes(struct node *node);
+time_ns node_changes_deadline(const struct node *node);
+void node_on_change(struct node *node, node_id from, const struct wire_change *change);
+void node_on_change_response(struct node *node, const struct wire_change_response *response);
+
+/* change_plan.c */
+NODISCARD int node_change_plan(const struct node *node, const struct wire_change *change,
+                               struct raft_configuration *next, struct node_change_result *result);
+
+/* watch.c */
+void node_watch(struct node *node);
+time_ns node_watch_deadline(const struct node *node);
 
 /* join.c */
 void node_join_turn(struct node *node);

@@ -120,7 +120,7 @@ static void log_configuration(const struct node *node)
         log_string("members", line));
 }
 
-static int configure(struct node *node, const struct raft_configuration *next)
+int node_configure(struct node *node, const struct raft_configuration *next)
 {
     if (!node_has_room(node, RAFT_CONFIGURATION_BYTES_MAX)) {
         return QR_ERR_DISK_FULL;
@@ -152,7 +152,7 @@ static int propose_member(struct node *node, const struct wire_join *request)
     copy_text(next.members[at].name, sizeof(next.members[at].name), request->name);
     copy_text(next.members[at].address, sizeof(next.members[at].address), request->address);
     copy_text(next.members[at].meta, sizeof(next.members[at].meta), request->meta);
-    return configure(node, &next);
+    return node_configure(node, &next);
 }
 
 /* One step of a join: propose, wait for the commit, answer. */
@@ -182,6 +182,16 @@ static void advance_join(struct node *node, struct node_join *join)
     }
 }
 
+/* It answers, and has what was committed one heartbeat before. */
+bool node_has_caught_up(const struct node *node, node_id id)
+{
+    struct raft_peer_status peer;
+    return raft_peer_status(node->raft, id, &peer) && peer.heard_ns != 0 &&
+           node->time.now_ns - peer.heard_ns < node->options.election_timeout_min_ns &&
+           peer.state == RAFT_REPLICATE && node->promote_goal > 0 &&
+           peer.match_index >= node->promote_goal;
+}
+
 /* Make one learner a voter that is to become one and has caught up. */
 static void promote(struct node *node)
 {
@@ -189,19 +199,12 @@ static void promote(struct node *node)
     const struct raft_configuration *configuration = node_configuration(node);
     for (size_t i = 0; i < configuration->count; i++) {
         const struct raft_member *member = &configuration->members[i];
-        struct raft_peer_status peer;
-        if ((member->roles & RAFT_PROMOTABLE) == 0 ||
-            !raft_peer_status(node->raft, member->id, &peer)) {
-            continue;
-        }
-        bool is_heard = peer.heard_ns != 0 &&
-                        node->time.now_ns - peer.heard_ns < node->options.election_timeout_min_ns;
-        if (is_heard && peer.state == RAFT_REPLICATE && node->promote_goal > 0 &&
-            peer.match_index >= node->promote_goal) {
+        if ((member->roles & RAFT_PROMOTABLE) != 0 && node_has_caught_up(node, member->id)) {
             struct raft_configuration next = *configuration;
             next.members[i].roles = RAFT_VOTER;
-            (void)configure(node, &next); /* refused: the next check tries again */
-            break;
+            if (node_configure(node, &next) == 0 || !node_is_running(node)) {
+                break; /* refused: the next check tries again */
+            }
         }
     }
     node->promote_goal = now.has_committed_in_term ? now.commit_index : 0;

@@ -75,6 +75,7 @@ void node_fail(struct node *node, int status, const char *reason)
     node_fail_proposals(node);
     node_fail_reads(node);
     node_snapshots_stop(node);
+    node_fail_changes(node);
     node->options.io.failed(node->options.io.context, status, reason);
 }
 
@@ -90,6 +91,7 @@ void node_stop(struct node *node)
     node_fail_proposals(node);
     node_fail_reads(node);
     node_snapshots_stop(node);
+    node_fail_changes(node);
     node->options.io.dial_seed(node->options.io.context, NULL);
 }
 
@@ -202,6 +204,9 @@ static void running_turn(struct node *node)
         ASSERT(status == 0 || !node_is_running(node));
     }
     if (node_is_running(node)) {
+        node_watch(node);
+    }
+    if (node_is_running(node)) {
         node_members_turn(node);
     }
     if (node_is_running(node)) {
@@ -238,6 +243,9 @@ void node_turn(struct node *node, struct node_time time)
     if (node->phase == NODE_JOINING) {
         node_join_turn(node);
     }
+    if (node->phase != NODE_STOPPED) {
+        node_changes_turn(node);
+    }
     if (node_is_running(node)) {
         running_turn(node);
     }
@@ -269,12 +277,14 @@ time_ns node_deadline(const struct node *node)
         return node->time.now_ns;
     }
     time_ns deadline = min_u64(proposals_deadline(node), node_reads_deadline(node));
+    deadline = min_u64(deadline, node_changes_deadline(node));
     if (node->phase == NODE_JOINING) {
         return min_u64(deadline, node->seed_due_ns);
     }
     if (node_is_running(node)) {
         deadline = min_u64(deadline, raft_deadline(node->raft));
         deadline = min_u64(deadline, node_members_deadline(node));
+        deadline = min_u64(deadline, node_watch_deadline(node));
         deadline = min_u64(deadline, node_tick_deadline(node));
         deadline = min_u64(deadline, min_u64(node->mark_due_ns, node->prepare_due_ns));
         deadline = min_u64(deadline, node_snapshots_deadline(node));
@@ -366,6 +376,12 @@ void node_receive(struct node *node, node_id from, uint64_t connection,
         break;
     case WIRE_READ_RESPONSE:
         node_on_read_response(node, &message->read_response);
+        break;
+    case WIRE_CHANGE:
+        node_on_change(node, from, &message->change);
+        break;
+    case WIRE_CHANGE_RESPONSE:
+        node_on_change_response(node, &message->change_response);
         break;
     case WIRE_HELLO:
     case WIRE_HELLO_RESPONSE:

@@ -35,6 +35,13 @@ struct node_time {
     time_ns wall_ns; /* since the Unix epoch */
 };
 
+/* What came of a change, or would come of it. */
+struct node_change_result {
+    uint32_t tolerated_before; /* voters heard lately that may still fail, before the change */
+    uint32_t tolerated_after;
+    char reason[WIRE_REASON_BYTES_MAX]; /* in words, also of success */
+};
+
 /* What a node asks of the world. */
 struct node_io {
     void *context;
@@ -77,6 +84,10 @@ struct node_io {
                           const struct qr_result *result);
     void (*read_done)(void *context, uint64_t token, int status, raft_index index);
 
+    /* A change ended: 0 or why not; `result` is borrowed until return. NULL: none is asked for. */
+    void (*change_done)(void *context, uint64_t token, int status,
+                        const struct node_change_result *result);
+
     /* Role, term or leader changed; once a turn at most. */
     void (*changed)(void *context);
 
@@ -115,6 +126,11 @@ struct node_options {
     uint64_t transfer_bytes_per_second; /* of snapshots to members, together; 0: any */
     uint32_t snapshot_chunk_bytes;      /* of a snapshot on the disk, and on its way; 0: the most */
     const struct content_codec *codec;  /* borrowed; NULL: snapshots are not compressed */
+    /* A leader whose disk or state machine has not advanced for so long, though it has something
+     * to do, hands over (RAFT_EVENT_STALL); 0: never.
+     */
+    time_ns stall_timeout_ns;
+    time_ns lease_ns; /* of lease reads, see raft_options; 0: none */
 };
 
 struct node;
@@ -176,6 +192,25 @@ NODISCARD int node_read(struct node *node, uint64_t token, struct node_time time
  * QR_ERR_BUSY (NODE_SNAPSHOT_WAITERS_MAX wait) or QR_ERR_STOPPED.
  */
 NODISCARD int node_snapshot(struct node *node, uint64_t token, struct node_time time);
+/* Change the members, or who leads: the fields of a wire_change but from and request, which are
+ * the node's. All of it is one change: done as a whole or not at all. The leader is asked,
+ * wherever that is; io.change_done(token) follows in some later turn, with status
+ *
+ *   0                  done and committed, or there was nothing to do; with is_dry_run: it would be
+ *   QR_ERR_NOT_FOUND   no member has one of the names.
+ *   QR_ERR_INVALID     it contradicts itself, or leaves no voter that may lead.
+ *   QR_ERR_BEHIND      a learner to be promoted has not caught up, or the transferee is not heard
+ *                      or did not take over; is_forced insists on a promotion.
+ *   QR_ERR_QUORUM      too few of the voters that are left are heard; is_forced insists.
+ *   QR_ERR_BUSY        other changes took too long.
+ *   QR_ERR_NO_LEADER, QR_ERR_STOPPED, QR_ERR_DISK_FULL   not done.
+ *   QR_ERR_TIMEOUT     unknown: look who is a member.
+ *
+ * Returns 0, or, then nothing follows, QR_ERR_INVALID (nothing to change is named, or leadership
+ * together with members), QR_ERR_BUSY (too many at once) or QR_ERR_STOPPED.
+ */
+NODISCARD int node_change(struct node *node, const struct wire_change *change, uint64_t token,
+                          struct node_time time);
 
 /* What this node says first on a connection it dials. */
 void node_hello(const struct node *node, bool has_expected, node_id expected,

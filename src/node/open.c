@@ -139,7 +139,10 @@ static int start_raft(struct node *node, const struct raft_restored *restored)
         .inflight_bytes_max = options->inflight_bytes_max,
         .uncommitted_bytes_max = node_uncommitted_bytes_max(node),
         .cache_bytes_max = options->cache_bytes_max,
+        .lease_ns = options->lease_ns,
     };
+    node->durable_since_ns = node->time.now_ns;
+    node->applied_since_ns = node->time.now_ns;
     int status = raft_new(&raft_options, restored, node->time.now_ns, &node->raft);
     if (status != 0) {
         return status;

@@ -158,8 +158,9 @@ int node_propose(struct node *node, const struct node_proposal *proposal, uint64
     if (proposal_id_is_session(id)) {
         pending->checksum = node_command_checksum(&raft_proposal);
     }
-    bool is_leader = node_is_running(node) && node->held_count == 0 && raft_is_leader(node->raft) &&
-                     !is_earlier_open(node, node_raft_status(node).term);
+    struct raft_status now = node_raft_status(node);
+    bool is_leader = node_is_running(node) && node->held_count == 0 && now.role == RAFT_LEADER &&
+                     !now.is_transferring && !is_earlier_open(node, now.term);
     if (is_leader) {
         pending->state = PENDING_APPENDED; /* not one of the held, should memory run out now */
         status = append(node, &raft_proposal, &pending->term);
@@ -274,8 +275,8 @@ void node_flush_held(struct node *node)
         return;
     }
     struct raft_status now = node_raft_status(node);
-    if (is_earlier_open(node, now.term)) {
-        return;
+    if (is_earlier_open(node, now.term) || now.is_transferring) {
+        return; /* a transfer is over soon, one way or the other */
     }
     if (now.role == RAFT_LEADER) {
         uint64_t end = pending_next_sequence(&node->pending);
@@ -415,7 +416,8 @@ void node_on_forward(struct node *node, node_id from, const struct wire_message 
     }
     struct wire_forward_response appended = {.request = request, .entry_term = term};
     /* Meant for another term, it may have been given up there as certainly not applied. */
-    bool is_meant = term == node_raft_status(node).term || MUTANT(FORWARD_OF_OLD_TERM);
+    struct raft_status now = node_raft_status(node);
+    bool is_meant = (term == now.term && !now.is_transferring) || MUTANT(FORWARD_OF_OLD_TERM);
     int status = is_meant ? 0 : QR_ERR_NOT_LEADER;
     for (size_t i = 0; i < message->entry_count && status == 0; i++) {
         struct entry_fields fields = entry_fields_of(&message->entries[i]);

@@ -28,8 +28,8 @@ static bool is_older(const struct sessions *sessions, const struct sessions_outc
     return sessions->log_time_ns - outcome->created_ns > age_ns;
 }
 
-/* Forget what log time has left behind: sessions, and tokens older than `token_ns`. */
-static void sweep(struct sessions *sessions, time_ns token_ns)
+/* Forget the sessions that log time has ended. */
+static void sweep_sessions(struct sessions *sessions)
 {
     for (size_t i = 0; i < sessions->session_capacity && sessions->session_count > 0; i++) {
         struct session *session = &sessions->sessions[i];
@@ -37,8 +37,14 @@ static void sweep(struct sessions *sessions, time_ns token_ns)
             sessions_session_remove(sessions, session);
         }
     }
+}
+
+/* Forget the older tokens: half of what is remembered stays, whatever a leader's clock said. */
+static void sweep_tokens(struct sessions *sessions)
+{
+    size_t left = sessions->outcome_count / 2;
     uint32_t at = sessions->oldest;
-    while (at != ID_MAP_NONE && is_older(sessions, &sessions->outcomes[at], token_ns)) {
+    for (; left > 0 && is_older(sessions, &sessions->outcomes[at], SESSIONS_TOKEN_NS); left--) {
         struct sessions_outcome *outcome = &sessions->outcomes[at];
         at = outcome->newer;
         if (sessions_id_kind(outcome->id) == SESSIONS_ID_TOKEN) {
@@ -56,8 +62,10 @@ static void begin(struct sessions *sessions, time_ns timestamp_ns)
     sessions->log_time_ns = max_u64(sessions->log_time_ns, timestamp_ns);
     if (sessions->log_time_ns - sessions->swept_ns >= SESSIONS_SWEEP_NS) {
         sessions->swept_ns = sessions->log_time_ns;
-        bool is_full = sessions->outcome_count == SESSIONS_OUTCOMES_MAX;
-        sweep(sessions, is_full ? SESSIONS_TOKEN_NS_MIN : SESSIONS_TOKEN_NS);
+        sweep_sessions(sessions);
+        if (sessions->outcome_count == SESSIONS_OUTCOMES_MAX) {
+            sweep_tokens(sessions);
+        }
     }
 }
 
@@ -124,18 +132,6 @@ static int add_outcome(struct sessions *sessions, struct sessions_outcome outcom
     return status;
 }
 
-/* The known outcome of an id; a token's that is too old by now is forgotten first. */
-static struct sessions_outcome *look_up(struct sessions *sessions, struct proposal_id id)
-{
-    struct sessions_outcome *outcome = sessions_outcome_find(sessions, id);
-    if (outcome != NULL && sessions_id_kind(id) == SESSIONS_ID_TOKEN &&
-        is_older(sessions, outcome, SESSIONS_TOKEN_NS)) {
-        sessions_outcome_remove(sessions, outcome);
-        return NULL;
-    }
-    return outcome;
-}
-
 int sessions_use(struct sessions *sessions, const struct sessions_entry *entry, bool *is_first)
 {
     ASSERT(sessions_id_kind(entry->id) == SESSIONS_ID_SESSION ||
@@ -146,7 +142,7 @@ int sessions_use(struct sessions *sessions, const struct sessions_entry *entry, 
         *is_first = MUTANT(EXPIRED_IS_APPLIED) && status == QR_ERR_EXPIRED;
         return *is_first ? 0 : status;
     }
-    const struct sessions_outcome *known = look_up(sessions, entry->id);
+    const struct sessions_outcome *known = sessions_outcome_find(sessions, entry->id);
     *is_first = known == NULL || (MUTANT(REPEAT_IN_BATCH) && !known->has_result);
     if (known == NULL) {
         return add_outcome(sessions, (struct sessions_outcome){
@@ -248,7 +244,7 @@ int sessions_settle(struct sessions *sessions, const struct sessions_entry *entr
     if (status != 0) {
         return status;
     }
-    const struct sessions_outcome *known = look_up(sessions, id);
+    const struct sessions_outcome *known = sessions_outcome_find(sessions, id);
     if (known == NULL) {
         status = add_outcome(sessions, (struct sessions_outcome){
                                            .id = id,

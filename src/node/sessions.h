@@ -25,8 +25,7 @@
 #define SESSIONS_WINDOW QR_SESSION_WINDOW
 #define SESSIONS_TIMEOUT_NS_MIN NS_PER_MS
 #define SESSIONS_TIMEOUT_NS_MAX (UINT64_C(30) * 24 * 3600 * NS_PER_S)
-#define SESSIONS_TOKEN_NS (UINT64_C(24) * 3600 * NS_PER_S) /* a token is known for so long */
-#define SESSIONS_TOKEN_NS_MIN (UINT64_C(600) * NS_PER_S)   /* ... where room is short */
+#define SESSIONS_TOKEN_NS (UINT64_C(600) * NS_PER_S) /* older ones go where room is short */
 #define SESSIONS_SWEEP_NS NS_PER_S
 
 enum sessions_id_kind {

@@ -8,8 +8,9 @@
  *          DISK_PUBLISH are so among themselves. All else may pass and be passed, and a write
  *          waits for none of another kind.
  * Failure  after the first DISK_WRITE that fails, every later one fails too, untried. A
- *          DISK_STORE or DISK_PUBLISH fails for its file alone, which is then to be removed:
- *          it is never synced again.
+ *          DISK_STORE or DISK_PUBLISH fails for its file, which is then to be removed: it is
+ *          never synced again. After an error, other than a full disk, a disk may fail all
+ *          that follows.
  */
 /* SPDX-License-Identifier: Apache-2.0 */
 #ifndef WAL_DISK_H

@@ -19,6 +19,7 @@
 #define WIRE_VERSION_SNAPSHOTS 2    /* the first that knows install_snapshot and its response */
 #define WIRE_VERSION_WITH_GUARDED 2 /* from here on guarded entries are understood */
 #define WIRE_REASON_BYTES_MAX 200
+#define WIRE_NAMES_BYTES_MAX 240 /* NAME,NAME,… of one kind of change */
 
 /* The first frame of a connection, from who dialed it. */
 #define WIRE_HELLO_FIELDS(F)                                                                       \
@@ -80,6 +81,27 @@
     F(I32, int32_t, status)                                                                        \
     F(U64, raft_index, index)
 
+/* Change the members, or who leads. Names are separated by commas; what is empty does not change. */
+#define WIRE_CHANGE_FIELDS(F)                                                                      \
+    F(ID, node_id, from)                                                                           \
+    F(U64, uint64_t, request)                                                                      \
+    F(BOOL, bool, is_dry_run)                                                                      \
+    F(BOOL, bool, is_forced)                                                                       \
+    F(U32, uint32_t, priority) /* of `prioritized` */                                              \
+    F(STRING, char, promoted, WIRE_NAMES_BYTES_MAX)                                                \
+    F(STRING, char, demoted, WIRE_NAMES_BYTES_MAX)                                                 \
+    F(STRING, char, removed, WIRE_NAMES_BYTES_MAX)                                                 \
+    F(STRING, char, prioritized, RAFT_NAME_BYTES_MAX)                                              \
+    F(STRING, char, transferee, RAFT_NAME_BYTES_MAX) /* leadership is to go there; alone */
+
+#define WIRE_CHANGE_RESPONSE_FIELDS(F)                                                             \
+    F(ID, node_id, from)                                                                           \
+    F(U64, uint64_t, request)                                                                      \
+    F(I32, int32_t, status)            /* 0: done; QR_ERR_NOT_LEADER: certainly not done */        \
+    F(U32, uint32_t, tolerated_before) /* live voters that may still fail */                       \
+    F(U32, uint32_t, tolerated_after)                                                              \
+    F(STRING, char, reason, WIRE_REASON_BYTES_MAX)
+
 /* X(ENUM_NAME, value, union member, "name in text", FIELDS); values go on behind Raft's. */
 #define WIRE_MESSAGE_MAP(X)                                                                        \
     X(WIRE_HELLO, 32, hello, "hello", WIRE_HELLO_FIELDS)                                           \
@@ -90,7 +112,9 @@
     X(WIRE_FORWARD_RESPONSE, 37, forward_response, "forward_response",                             \
       WIRE_FORWARD_RESPONSE_FIELDS)                                                                \
     X(WIRE_READ, 38, read, "read", WIRE_READ_FIELDS)                                               \
-    X(WIRE_READ_RESPONSE, 39, read_response, "read_response", WIRE_READ_RESPONSE_FIELDS)
+    X(WIRE_READ_RESPONSE, 39, read_response, "read_response", WIRE_READ_RESPONSE_FIELDS)           \
+    X(WIRE_CHANGE, 40, change, "change", WIRE_CHANGE_FIELDS)                                       \
+    X(WIRE_CHANGE_RESPONSE, 41, change_response, "change_response", WIRE_CHANGE_RESPONSE_FIELDS)
 
 enum wire_message_type {
 #define X(name, value, member, text, fields) name = value,

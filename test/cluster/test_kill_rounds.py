@@ -124,7 +124,7 @@ class Rounds:
 
     def read_all(self, i):
         """Everything, read through one node."""
-        keys = workload.REGISTERS + workload.COUNTERS + workload.BALLOTS + workload.LISTS
+        keys = workload.EVERYTHING
 
         def values():
             try:
@@ -164,6 +164,27 @@ def case_counter_order(rounds):
     """The answers to INCR grow in real time."""
     rounds.judge(workload.COUNTERS,
                  lambda key: history.counter_order_verdict(rounds.records, key))
+
+
+def case_once(rounds):
+    """What is sent again under its token counts once, whichever node has it, and a repeat gets the
+    first answer."""
+    keys = workload.ONCE + workload.PAIR[:1]
+    counted = [r for r in rounds.records if r.key in keys]
+    unknown = [r for r in counted if r.outcome == UNKNOWN]
+    tap.comment(f"{len(counted)} commands under tokens, {len(unknown)} of unknown outcome")
+    tap.check(len(counted) > 50, "there was next to nothing to judge")
+    tap.check(len(unknown) * 10 < len(counted), f"too many are unknown: {unknown[:3]}")
+    rounds.judge(keys, lambda key: history.counter_verdict(
+        rounds.records, key, int(rounds.finals[0][key] or 0)))
+    rounds.judge(keys, lambda key: history.counter_order_verdict(rounds.records, key))
+    tap.check(not rounds.workload.differences(), "; ".join(rounds.workload.differences()[:3]))
+
+
+def case_pairs(rounds):
+    """A transaction is seen as a whole, through every node."""
+    for final in rounds.finals:
+        tap.check_equal(final[workload.PAIR[0]], final[workload.PAIR[1]], "the second of a pair")
 
 
 def case_ballots(rounds):
@@ -232,7 +253,7 @@ def main():
     count = int(os.environ.get("QUORATE_ROUNDS", ROUNDS))
     seed = os.environ.get("QUORATE_SEED") or str(random.SystemRandom().randrange(10**9))
     tap.comment(f"QUORATE_SEED={seed} QUORATE_ROUNDS={count}, {size} nodes")
-    cases = [case_rounds, case_registers, case_counters, case_counter_order, case_ballots,
+    cases = [case_rounds, case_registers, case_counters, case_counter_order, case_once, case_pairs, case_ballots,
              case_ballot_reads, case_lists, case_pipelines, case_refused, case_digests,
              case_nodes, case_errors]
     with Cluster(size) as cluster:

@@ -14,7 +14,7 @@ import sys
 import tap
 from cluster import run, temporary_folder
 
-COUNTS = ["events", "operations", "acknowledged", "refused", "unknown", "commits", "elections",
+COUNTS = ["events", "operations", "acknowledged", "refused", "unknown", "repeats", "commits", "elections",
           "messages", "messages_lost", "faults", "crashes", "partitions", "disk_faults",
           "disks_lost", "virtual_ns"]
 

@@ -3,12 +3,14 @@
 # Every client is a thread with one connection at a time: to its own node, and to the next while
 # that one is down, so that all nodes are always used, leader and followers. What it records is its
 # own: when it called, when the answer came, and what the answer was. Nothing is ever sent a second
-# time, so that what is applied twice is the cluster's doing.
+# time but under a token, so that what is applied twice is the cluster's doing.
 #
 #   registers   SET of values that are all different, and GET
 #   counters    INCR
 #   ballots     counters too, by GET and SET ... IFEQ
 #   lists       APPEND of pieces that are all different, several sent at once
+#   once        INCR under a token, sent again until its answer is known (once.py)
+#   pairs       two INCR in one transaction, likewise
 #
 # SPDX-License-Identifier: Apache-2.0
 import collections
@@ -16,6 +18,7 @@ import random
 import threading
 import time
 
+import once
 import resp
 from linearizability import OK, READ, REFUSED, UNKNOWN, WRITE
 
@@ -23,6 +26,9 @@ REGISTERS = [f"register:{i}" for i in range(4)]
 COUNTERS = [f"counter:{i}" for i in range(2)]
 BALLOTS = [f"ballot:{i}" for i in range(2)]
 LISTS = [f"list:{i}" for i in range(2)]
+ONCE = [f"once:{i}" for i in range(2)]
+PAIR = [f"pair:{i}" for i in range(2)]
+EVERYTHING = REGISTERS + COUNTERS + BALLOTS + LISTS + ONCE + PAIR
 
 RETRY_S = 0.01
 PIECES_AT_ONCE = 8
@@ -91,6 +97,8 @@ class Worker(threading.Thread):
         self.acknowledged_writes = 0
         self.refused_count = 0
         self.error = None
+        self.sender = once.Sender(ports, self.chance)
+        self.halves = []  # what was read of a pair that is not equal
 
     def run(self):
         try:
@@ -103,6 +111,7 @@ class Worker(threading.Thread):
             self.error = error
         finally:
             self.drop()
+            self.sender.close()
 
     def drop(self):
         """Give up the connection; the next one is tried at home first."""
@@ -128,7 +137,13 @@ class Worker(threading.Thread):
         if not self.connect():
             return
         pick = self.chance.random()
-        if pick < 0.35:
+        if pick < 0.08:
+            self.once_increment()
+        elif pick < 0.14:
+            self.pair_increment()
+        elif pick < 0.18:
+            self.pair_read()
+        elif pick < 0.42:
             self.register_write()
         elif pick < 0.70:
             self.call(READ, self.chance.choice(REGISTERS), None, "GET")
@@ -142,6 +157,33 @@ class Worker(threading.Thread):
     def register_write(self):
         value = f"{self.number}.{len(self.records)}"
         self.call(WRITE, self.chance.choice(REGISTERS), value, "SET", value)
+
+    def once_increment(self):
+        key, token = self.chance.choice(ONCE), f"{self.number}.{len(self.records)}"
+        called = time.monotonic_ns()
+        answer = self.sender.once(token, [("IDEMPOTENT", token, "INCR", key)])
+        self.note(INCREMENT, key, None, answer, called)
+
+    def pair_increment(self):
+        token = f"{self.number}.{len(self.records)}"
+        commands = [("MULTI",), ("INCR", PAIR[0]), ("INCR", PAIR[1]), ("IDEMPOTENT", token, "EXEC")]
+        called = time.monotonic_ns()
+        answer = self.sender.once(token, commands)
+        if isinstance(answer, list) and answer[0] != answer[1]:
+            self.halves.append(f"{token}: {answer}")
+        answer = answer[0] if isinstance(answer, list) else answer
+        self.note(INCREMENT, PAIR[0], None, answer, called)
+
+    def pair_read(self):
+        try:
+            found = self.connection.call("MGET", *PAIR)
+        except resp.Refused:
+            return
+        except resp.Unknown:
+            self.drop()
+            return
+        if found[0] != found[1]:
+            self.halves.append(f"MGET: {found}")
 
     def ballot_advance(self):
         key = self.chance.choice(BALLOTS)
@@ -172,6 +214,8 @@ class Worker(threading.Thread):
         """Record one answer, just come; `answer` may be an exception."""
         returned, node = time.monotonic_ns(), self.at
         outcome = OK
+        if isinstance(answer, resp.NotSent):
+            return None
         if isinstance(answer, Exception):
             outcome = REFUSED if isinstance(answer, resp.Refused) else UNKNOWN
             answer = str(answer)
@@ -216,6 +260,11 @@ class Workload:
                 raise TimeoutError(f"client {worker.number} does not come to an end")
             if worker.error is not None:
                 raise worker.error
+
+    def differences(self):
+        """Answers to one token that were not the same, and pairs that were not equal."""
+        return [text for worker in self.workers
+                for text in worker.sender.differences + worker.halves]
 
     def records(self):
         return [record for worker in self.workers for record in worker.records]

@@ -105,7 +105,23 @@ static void on_apply(void *context, const struct qr_entry *entries, size_t count
         rig_machine_note(self, entry->index, value);
         results[i] = (struct qr_result){0};
     }
+    if (self->is_apply_held) {
+        self->held_count = count;
+        return;
+    }
     node_applied(self->node, 0, results, rig->time);
+}
+
+void rig_release_apply(struct rig *rig, int i)
+{
+    static const struct qr_result results[NODE_APPLY_ENTRIES_MAX];
+    struct rig_node *self = &rig->nodes[i];
+    size_t count = self->held_count;
+    self->is_apply_held = false;
+    self->held_count = 0;
+    if (count > 0) {
+        node_applied(self->node, 0, results, rig->time);
+    }
 }
 
 static void on_proposal_done(void *context, uint64_t token, int status, raft_index index,
@@ -153,6 +169,16 @@ static void on_snapshot_done(void *context, uint64_t token, int status, raft_ind
 static void on_changed(void *context)
 {
     (void)context;
+}
+
+static void on_change_done(void *context, uint64_t token, int status,
+                           const struct node_change_result *result)
+{
+    struct rig_node *self = context;
+    assert_int_equal(token, self->change_count);
+    self->change_count++;
+    self->change_status = status;
+    self->change_result = *result;
 }
 
 static void on_failed(void *context, int status, const char *reason)
@@ -219,6 +245,7 @@ int rig_open(struct rig *rig, int i)
                .apply = on_apply,
                .proposal_done = on_proposal_done,
                .read_done = on_read_done,
+               .change_done = on_change_done,
                .changed = on_changed,
                .failed = on_failed,
                .machine = rig->is_without_machine ? (struct qr_state_machine){.context = NULL}
@@ -245,6 +272,8 @@ int rig_open(struct rig *rig, int i)
         .log_bytes_max = rig->log_bytes_max,
         .transfer_bytes_per_second = rig->transfer_rate,
         .snapshot_chunk_bytes = rig->chunk_bytes,
+        .stall_timeout_ns = self->stall_timeout_ns,
+        .lease_ns = self->lease_ns,
     };
     return node_open(&options, rig->time, &self->node, self->detail);
 }
@@ -347,6 +376,12 @@ static struct rig_frame *reverse(struct rig_frame *frames)
         frames = next;
     }
     return reversed;
+}
+
+void rig_change(struct rig *rig, int i, struct wire_change change)
+{
+    struct rig_node *self = &rig->nodes[i];
+    assert_int_equal(node_change(self->node, &change, self->change_count, rig->time), 0);
 }
 
 /* The list has the newest first; only a delay lets one frame overtake another. */

@@ -64,6 +64,13 @@ struct rig_node {
     unsigned told_count; /* of node_snapshot() */
     int told_status;
     raft_index told_index;
+    time_ns stall_timeout_ns; /* for the next rig_open() */
+    time_ns lease_ns;
+    bool is_apply_held;    /* the state machine does not come back from its next batch */
+    size_t held_count;     /* nor from this one */
+    unsigned change_count; /* told */
+    int change_status;     /* of the last one */
+    struct node_change_result change_result;
 };
 
 struct rig {
@@ -130,6 +137,12 @@ void rig_run(struct rig *rig, unsigned milliseconds);
 /* Propose the next number, or ask for a read, on node `i` if it is up. */
 void rig_propose(struct rig *rig, int i);
 void rig_read(struct rig *rig, int i);
+
+/* Ask node `i` for a change; its outcome is in the node, once change_count has grown. */
+void rig_change(struct rig *rig, int i, struct wire_change change);
+
+/* The state machine of a node with is_apply_held comes back. */
+void rig_release_apply(struct rig *rig, int i);
 
 /* The node that leads in the highest term, or -1. */
 int rig_leader(const struct rig *rig);

@@ -147,6 +147,14 @@ static void on_read_done(void *context, uint64_t token, int status, raft_index i
     tell(solo->reads, token, status, index);
 }
 
+static void on_change_done(void *context, uint64_t token, int status,
+                           const struct node_change_result *result)
+{
+    struct solo *solo = context;
+    tell(solo->changes, token, status, 0);
+    solo->change_result = *result;
+}
+
 static void on_changed(void *context)
 {
     (void)context;
@@ -181,6 +189,7 @@ void solo_init(struct solo *solo)
                .apply = on_apply,
                .proposal_done = on_proposal_done,
                .read_done = on_read_done,
+               .change_done = on_change_done,
                .changed = on_changed,
                .failed = on_failed},
         .name = "n1",

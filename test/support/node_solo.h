@@ -62,6 +62,8 @@ struct solo {
     struct qr_result results[NODE_APPLY_ENTRIES_MAX];
     bool is_apply_held; /* batches wait for solo_applied() */
     size_t held_count;
+    struct solo_told changes[SOLO_TOKENS_MAX];
+    struct node_change_result change_result; /* of the last one */
     unsigned failed_count;
     int failed_status;
     uint64_t sent_at_failure; /* sent_count then */

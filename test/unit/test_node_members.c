@@ -278,6 +278,25 @@ static void a_wiped_node_is_a_new_one(void **state)
     solo_deinit(&solo);
 }
 
+static void a_wiped_node_comes_back_as_a_learner_once_the_old_one_is_removed(void **state)
+{
+    (void)state;
+    struct solo solo;
+    begin(&solo);
+    const struct wire_change removal = {.removed = "n3"};
+    assert_int_equal(node_change(solo.node, &removal, 0, solo.time), 0);
+    solo_work(&solo);
+    commit(&solo);
+    solo_run(&solo, 60);
+    assert_int_equal(solo.changes[0].count, 1);
+    assert_int_equal(solo.changes[0].status, 0);
+    assert_null(member(&solo, 3));
+    ask(&solo, 77, "n3", "a3", true);
+    assert_non_null(member(&solo, 77));
+    assert_int_equal(member(&solo, 77)->roles, RAFT_PROMOTABLE);
+    solo_deinit(&solo);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -297,6 +316,7 @@ int main(void)
         cmocka_unit_test(who_does_not_lead_says_who_does),
         cmocka_unit_test(when_leadership_is_lost_who_waits_is_told),
         cmocka_unit_test(a_wiped_node_is_a_new_one),
+        cmocka_unit_test(a_wiped_node_comes_back_as_a_learner_once_the_old_one_is_removed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

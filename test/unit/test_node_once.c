@@ -126,8 +126,7 @@ static void who_waits_with_the_same_id_is_told_the_same(void **state)
     solo_deinit(&solo);
 }
 
-static void
-another_command_with_the_same_id_is_not_applied_and_not_answered_as_the_first(void **state)
+static void another_command_with_the_same_id_gets_neither_applied_nor_answered(void **state)
 {
     (void)state;
     struct solo solo;
@@ -174,6 +173,24 @@ static void who_waits_is_answered_by_whichever_copy_comes_first(void **state)
     assert_int_equal(solo.proposals[1].index, 2);
     hear(&solo, 2, &these[1], 1);
     assert_int_equal(solo.applied_count, 1);
+    solo_deinit(&solo);
+}
+
+/* It was proposed elsewhere; its repeat comes here. */
+static void the_answer_is_kept_also_where_nobody_waited_for_it(void **state)
+{
+    (void)state;
+    struct solo solo;
+    const struct solo_entry these[] = {USE(1, 5), USE(2, 6), USE(1, 5)};
+    begin(&solo);
+    hear(&solo, 1, these, 2);
+    solo_meet(&solo, 2, NEW);
+    assert_int_equal(propose(&solo, TOKEN(1), 5, 1), 0);
+    solo_turn(&solo);
+    hear(&solo, 3, &these[2], 1);
+    assert_told(&solo, 1, 0);
+    assert_int_equal(solo.proposals[1].index, 2);
+    assert_int_equal(solo.proposals[1].answer, 1);
     solo_deinit(&solo);
 }
 
@@ -448,10 +465,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_repeat_is_applied_once_and_answered_as_at_first),
         cmocka_unit_test(who_waits_with_the_same_id_is_told_the_same),
-        cmocka_unit_test(
-            another_command_with_the_same_id_is_not_applied_and_not_answered_as_the_first),
+        cmocka_unit_test(another_command_with_the_same_id_gets_neither_applied_nor_answered),
         cmocka_unit_test(two_copies_in_one_batch_are_applied_once),
         cmocka_unit_test(who_waits_is_answered_by_whichever_copy_comes_first),
+        cmocka_unit_test(the_answer_is_kept_also_where_nobody_waited_for_it),
         cmocka_unit_test(a_repeat_after_a_restart_is_not_applied),
         cmocka_unit_test(a_session_is_over_when_log_time_says_so),
         cmocka_unit_test(a_node_that_comes_late_still_applies_what_was_in_time),

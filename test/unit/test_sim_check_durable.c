@@ -340,6 +340,58 @@ static void what_was_promised_may_not_be_replaced_in_its_own_term(void **state)
                            "its disk holds entries up to 4 only");
 }
 
+static void what_a_base_covers_is_held(void **state)
+{
+    struct fixture *fixture = *state;
+    hold(fixture, 2, 1, 5);
+    show(fixture, 2, (struct raft_position){0, 0}, 2, 8);
+    send_match(fixture, 2, 4);
+    wal_truncate_prefix(fixture->log.wal, &(struct wal_base){2, 5});
+    sim_log_run(&fixture->log);
+    assert_kept(fixture);
+    send_match(fixture, 2, 5);
+    assert_kept(fixture);
+    send_match(fixture, 2, 6);
+    assert_broken(fixture, "n1 told the leader of term 2 that it holds entry 6 of term 2, but "
+                           "its disk holds entries up to 5 only");
+}
+
+/* Empty the log for a snapshot that the leader of a term has. */
+static void empty(struct fixture *fixture, raft_term term, struct wal_base base)
+{
+    struct wal_batch batch = {
+        .hard_state = {.term = term},
+        .commit_index = base.index,
+        .ticket = 1000 + term,
+        .reset = &base,
+    };
+    assert_int_equal(wal_append(fixture->log.wal, &batch), 0);
+    sim_log_run(&fixture->log);
+}
+
+static void what_a_later_leaders_snapshot_voids_is_no_promise_any_more(void **state)
+{
+    struct fixture *fixture = *state;
+    hold(fixture, 2, 1, 5);
+    show(fixture, 2, (struct raft_position){0, 0}, 2, 5);
+    send_match(fixture, 2, 5);
+    empty(fixture, 3, (struct wal_base){3, 4});
+    assert_kept(fixture);
+    send_match(fixture, 3, 4);
+    assert_kept(fixture);
+}
+
+static void a_leaders_own_snapshot_voids_no_promise_to_it(void **state)
+{
+    struct fixture *fixture = *state;
+    hold(fixture, 3, 1, 5);
+    show(fixture, 3, (struct raft_position){0, 0}, 3, 5);
+    send_match(fixture, 3, 5);
+    empty(fixture, 3, (struct wal_base){3, 4});
+    assert_broken(fixture, "n1 told the leader of term 3 that it holds entry 5 of term 3, but "
+                           "its disk holds entries up to 4 only");
+}
+
 static void what_is_replaced_behind_a_promise_does_not_void_it(void **state)
 {
     struct fixture *fixture = *state;
@@ -511,6 +563,9 @@ int main(void)
         CASE(a_rejection_promises_its_match_too),
         CASE(what_was_promised_may_be_replaced_in_a_later_term),
         CASE(what_was_promised_may_not_be_replaced_in_its_own_term),
+        CASE(what_a_base_covers_is_held),
+        CASE(what_a_later_leaders_snapshot_voids_is_no_promise_any_more),
+        CASE(a_leaders_own_snapshot_voids_no_promise_to_it),
         CASE(what_is_replaced_behind_a_promise_does_not_void_it),
         CASE(what_was_never_there_is_no_better_for_being_replaced),
         CASE(a_promise_to_a_later_leader_takes_the_place_of_shorter_ones),

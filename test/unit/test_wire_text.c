@@ -128,6 +128,16 @@ static const struct text_case text_cases[] = {
      "read_response from=1 request=41 status=-3",
      "{\"type\":\"read_response\",\"from\":\"0000000000000001\",\"request\":41,\"status\":-3,"
      "\"index\":0}"},
+    {{.type = WIRE_CHANGE, .change = {3, 42, true, false, 7, "n4,n5", "", "n1", "n4", ""}}, false,
+     "change from=3 request=42 is_dry_run=true priority=7 promoted=\"n4,n5\" removed=\"n1\" "
+     "prioritized=\"n4\"",
+     "{\"type\":\"change\",\"from\":\"0000000000000003\",\"request\":42,\"is_dry_run\":true,"
+     "\"is_forced\":false,\"priority\":7,\"promoted\":\"n4,n5\",\"demoted\":\"\","
+     "\"removed\":\"n1\",\"prioritized\":\"n4\",\"transferee\":\"\"}"},
+    {{.type = WIRE_CHANGE_RESPONSE, .change_response = {1, 42, -22, 1, 0, "too few"}}, false,
+     "change_response from=1 request=42 status=-22 tolerated_before=1 reason=\"too few\"",
+     "{\"type\":\"change_response\",\"from\":\"0000000000000001\",\"request\":42,\"status\":-22,"
+     "\"tolerated_before\":1,\"tolerated_after\":0,\"reason\":\"too few\"}"},
 };
 /* clang-format on */
 
