@@ -16,16 +16,24 @@
 _Static_assert(HEAD_BYTES + RAFT_CONFIGURATION_BYTES_MAX <= CONTENT_BLOCK_BYTES_MAX,
                "a head is one block");
 
-/* Note a block that was written or read. */
-static void note(struct content_writer *writer, enum content_section section, const void *data,
-                 size_t size_bytes)
+/* Note a block that was written or read: its head, and what follows it. */
+static void note(struct content_writer *writer, const uint8_t *block)
 {
+    enum content_section section = (enum content_section)load_u8(block + 8);
+    uint32_t raw_bytes = load_u32(block);
     writer->section = section;
-    writer->sessions_bytes += section == CONTENT_SESSIONS ? size_bytes : 0;
-    writer->machine_bytes += section == CONTENT_MACHINE ? size_bytes : 0;
+    writer->sessions_bytes += section == CONTENT_SESSIONS ? raw_bytes : 0;
+    writer->machine_bytes += section == CONTENT_MACHINE ? raw_bytes : 0;
     if (section != CONTENT_END) {
-        writer->checksum = crc32c(writer->checksum, data, size_bytes);
+        writer->checksum = crc32c(writer->checksum, block, CONTENT_BLOCK_HEAD_BYTES);
     }
+}
+
+/* Over the bytes as they are stored, so that a content is checked without expanding it. */
+static uint32_t block_checksum(const uint8_t *block)
+{
+    uint32_t checksum = crc32c(0, block, CHECKSUM_OFFSET);
+    return crc32c(checksum, block + CONTENT_BLOCK_HEAD_BYTES, load_u32(block + 4));
 }
 
 /* Whether a block of this section may follow the last one. */
@@ -61,9 +69,8 @@ size_t content_write(struct content_writer *writer, enum content_section section
     store_u8(out + 8, (uint8_t)section);
     store_u8(out + 9, number);
     store_u16(out + 10, 0);
-    uint32_t checksum = crc32c(crc32c(0, out, CHECKSUM_OFFSET), data, size_bytes);
-    store_u32(out + CHECKSUM_OFFSET, checksum);
-    note(writer, section, data, size_bytes);
+    store_u32(out + CHECKSUM_OFFSET, block_checksum(out));
+    note(writer, out);
     return CONTENT_BLOCK_HEAD_BYTES + stored_bytes;
 }
 
@@ -192,6 +199,14 @@ static int check_block_head(const struct content_reader *reader)
     return 0;
 }
 
+/* Whether anybody wants what is in such a block. */
+static bool is_looked_into(const struct content_reader *reader, enum content_section section)
+{
+    return section == CONTENT_HEAD || section == CONTENT_END ||
+           (section == CONTENT_SESSIONS && reader->sink.sessions != NULL) ||
+           (section == CONTENT_MACHINE && reader->sink.machine != NULL);
+}
+
 /* A block is whole. */
 static int take_block(struct content_reader *reader)
 {
@@ -201,19 +216,18 @@ static int take_block(struct content_reader *reader)
     size_t stored_bytes = load_u32(reader->stored + 4);
     enum content_section section = (enum content_section)load_u8(reader->stored + 8);
 
-    if (load_u8(reader->stored + 9) != CONTENT_PLAIN) {
+    if (block_checksum(reader->stored) != load_u32(reader->stored + CHECKSUM_OFFSET)) {
+        return QR_ERR_CORRUPT;
+    }
+    if (load_u8(reader->stored + 9) != CONTENT_PLAIN && is_looked_into(reader, section)) {
         const struct content_codec *codec = reader->codec;
         if (!codec->expand(codec->context, stored, stored_bytes, reader->raw, raw_bytes)) {
             return QR_ERR_CORRUPT;
         }
         raw = reader->raw;
     }
-    uint32_t checksum = crc32c(crc32c(0, reader->stored, CHECKSUM_OFFSET), raw, raw_bytes);
-    if (checksum != load_u32(reader->stored + CHECKSUM_OFFSET)) {
-        return QR_ERR_CORRUPT;
-    }
     int status = hand_on(reader, section, raw, raw_bytes);
-    note(&reader->seen, section, raw, raw_bytes);
+    note(&reader->seen, reader->stored);
     reader->stored_bytes = 0;
     return status;
 }

@@ -72,8 +72,8 @@ size_t content_write(struct content_writer *writer, enum content_section section
                      size_t size_bytes, uint8_t *out);
 size_t content_write_end(struct content_writer *writer, uint8_t *out);
 
-/* Where what was read goes, each borrowed until return; NULL: nowhere. A failure ends the
- * reading, and is returned.
+/* Where what was read goes, each borrowed until return; NULL: nowhere, and it is not even
+ * expanded. A failure ends the reading, and is returned.
  */
 struct content_sink {
     void *context;

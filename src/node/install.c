@@ -246,7 +246,9 @@ void node_install_turn(struct node *node)
     switch (install->state) {
     case NODE_INSTALL_NONE:
     case NODE_INSTALL_SYNCING:
+        break;
     case NODE_INSTALL_RESTORING:
+        node_restore_turn(node);
         break;
     case NODE_INSTALL_RECEIVING:
         if (!raft_wants_snapshot(node->raft, install->position)) {

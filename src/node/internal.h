@@ -219,7 +219,11 @@ enum node_install_state {
 /* The state machine takes over the newest snapshot. */
 struct node_restore {
     bool is_active;
+    bool is_machine_ahead; /* it is durable by itself, and not behind: only the rest is taken */
     struct snapshot_reader *reader; /* NULL at a start */
+    struct chunk *piece;            /* that was read, and is held; NULL: one is being read */
+    const uint8_t *piece_at;        /* what of it is still to be taken */
+    size_t piece_bytes;
     struct content_reader content;
     struct content_head head; /* its configuration is the next one */
     uint8_t *sessions;        /* what came of the table */
@@ -283,6 +287,7 @@ struct node {
     bool is_applying;
     bool is_apply_fetching;
     raft_index apply_last;          /* of the batch under way */
+    raft_index machine_index;       /* what is up to here, a durable state machine has */
     struct qr_entry *apply_entries; /* NODE_APPLY_ENTRIES_MAX */
     size_t apply_count;
     struct node_guarded *apply_guarded; /* NODE_APPLY_ENTRIES_MAX, once there was one */
@@ -446,7 +451,9 @@ NODISCARD int node_restore_at_start(struct node *node, const struct wal_recovere
                                     const struct snapshot_found *found, char *detail);
 NODISCARD int node_restore_tell(struct node *node);
 void node_restore_begin(struct node *node);
-void node_restore_read(struct node *node, int status, const uint8_t *data, size_t size_bytes);
+void node_restore_read(struct node *node, int status, struct chunk *chunk, const uint8_t *data,
+                       size_t size_bytes);
+void node_restore_turn(struct node *node);
 void node_restore_stop(struct node *node);
 
 /* transfer.c */

@@ -12,6 +12,7 @@
 #include "node/internal.h"
 #include "quorate/error.h"
 
+#define STEP_BYTES 128 /* as they are stored, between two looks at what they became */
 #define UNUSABLE "the state machine does not take the snapshot over"
 
 static int take_head(void *context, const struct content_head *head)
@@ -59,6 +60,7 @@ static int take_machine(void *context, const uint8_t *data, size_t size_bytes)
 static void end(struct node *node)
 {
     struct node_restore *restore = &node->restore;
+    chunk_drop(restore->piece);
     snapshot_reader_close(restore->reader);
     content_reader_deinit(&restore->content);
     release(node->options.allocator, restore->sessions, restore->sessions_capacity);
@@ -72,14 +74,19 @@ static int begin(struct node *node)
     const struct qr_state_machine *machine = &node->options.io.machine;
     const struct allocator *allocator = node->options.allocator;
     struct content_sink sink = {
-        .context = node, .head = take_head, .sessions = take_sessions, .machine = take_machine};
+        .context = node,
+        .head = take_head,
+        .sessions = take_sessions,
+        .machine = restore->is_machine_ahead ? NULL : take_machine,
+    };
     restore->is_active = true;
     restore->configuration = allocate(allocator, sizeof(*restore->configuration));
     int status = restore->configuration == NULL ? QR_ERR_NO_MEMORY : 0;
     if (status == 0) {
         status = content_reader_init(&restore->content, allocator, node->options.codec, sink);
     }
-    return status == 0 ? machine->restore_begin(machine->context) : status;
+    return status != 0 || restore->is_machine_ahead ? status
+                                                    : machine->restore_begin(machine->context);
 }
 
 /* All of it was given: it stands where the snapshot does. */
@@ -90,7 +97,7 @@ static int finish(struct node *node)
     if (!content_is_whole(&restore->content)) {
         return QR_ERR_CORRUPT;
     }
-    int status = machine->restore_end(machine->context);
+    int status = restore->is_machine_ahead ? 0 : machine->restore_end(machine->context);
     if (status == 0 && restore->sessions_bytes > 0) {
         status = sessions_read(&node->sessions, restore->sessions, restore->sessions_bytes);
     } else if (status == 0) {
@@ -152,6 +159,26 @@ static int load(struct node *node, char *detail)
     return status == 0 ? 0 : refuse(status, "the newest snapshot: ", why, detail);
 }
 
+/* Where a state machine that is durable by itself stands. It may be ahead of the newest snapshot,
+ * but of nothing that is on this disk.
+ */
+static int find_machine(struct node *node, raft_index last, raft_index newest, char *detail)
+{
+    const struct qr_state_machine *machine = &node->options.io.machine;
+    if (machine->applied_index == NULL) {
+        return 0;
+    }
+    node->machine_index = machine->applied_index(machine->context);
+    node->restore.is_machine_ahead = node->machine_index >= newest && newest > 0;
+    if (node->machine_index > max_u64(last, newest)) {
+        return refuse(QR_ERR_CORRUPT,
+                      "the state machine has applied more than log and snapshots hold: it is "
+                      "another node's, or they are an older copy",
+                      "", detail);
+    }
+    return 0;
+}
+
 int node_restore_at_start(struct node *node, const struct wal_recovered *recovered,
                           const struct snapshot_found *found, char *detail)
 {
@@ -168,8 +195,10 @@ int node_restore_at_start(struct node *node, const struct wal_recovered *recover
                       "one: ",
                       why, detail);
     }
-    if (!found->has_newest) {
-        return 0;
+    raft_index newest = found->has_newest ? found->newest.position.index : 0;
+    int status = find_machine(node, recovered->last_index, newest, detail);
+    if (status != 0 || newest == 0) {
+        return status;
     }
     if (node->options.io.machine.restore_begin == NULL) {
         return refuse(QR_ERR_INVALID, "there is a snapshot, and this state machine takes none over",
@@ -208,27 +237,61 @@ void node_restore_begin(struct node *node)
     read_on(node);
 }
 
-void node_restore_read(struct node *node, int status, const uint8_t *data, size_t size_bytes)
+/* All of the file was taken. */
+static void finish_install(struct node *node)
 {
-    if (!node->restore.is_active) {
-        return;
-    }
-    if (status == 0 && size_bytes > 0) {
-        status = content_read(&node->restore.content, data, size_bytes);
-        if (status == 0) {
-            read_on(node);
-            return;
-        }
-    }
-    if (status == 0) {
-        status = finish(node);
-    }
+    int status = finish(node);
     if (status != 0) {
         fail(node, status);
         return;
     }
     end(node);
     node_install_restored(node);
+}
+
+void node_restore_read(struct node *node, int status, struct chunk *chunk, const uint8_t *data,
+                       size_t size_bytes)
+{
+    struct node_restore *restore = &node->restore;
+    if (!restore->is_active) {
+        return;
+    }
+    if (status != 0) {
+        fail(node, status);
+    } else if (size_bytes == 0) {
+        finish_install(node);
+    } else {
+        restore->piece = chunk_hold(chunk);
+        restore->piece_at = data;
+        restore->piece_bytes = size_bytes;
+    }
+}
+
+/* Take of a piece what one turn is good for: a few bytes may be very many before compression. */
+void node_restore_turn(struct node *node)
+{
+    struct node_restore *restore = &node->restore;
+    if (!restore->is_active || restore->piece == NULL) {
+        return;
+    }
+    uint64_t until = restore->content.seen.machine_bytes + CONTENT_BLOCK_BYTES_MAX;
+    while (restore->piece_bytes > 0 && restore->content.seen.machine_bytes < until) {
+        size_t taken = min_u64(restore->piece_bytes, STEP_BYTES);
+        int status = content_read(&restore->content, restore->piece_at, taken);
+        if (status != 0) {
+            fail(node, status);
+            return;
+        }
+        restore->piece_at += taken;
+        restore->piece_bytes -= taken;
+    }
+    if (restore->piece_bytes > 0) {
+        node->needs_turn = true;
+        return;
+    }
+    chunk_drop(restore->piece);
+    restore->piece = NULL;
+    read_on(node);
 }
 
 void node_restore_stop(struct node *node)

@@ -114,7 +114,7 @@ static void on_read_done(void *context, uint64_t token, int status, struct chunk
         return;
     }
     if (token == NODE_RESTORE_TOKEN) {
-        node_restore_read(node, status, data, size_bytes);
+        node_restore_read(node, status, chunk, data, size_bytes);
     } else {
         node_transfers_read(node, token, status, chunk, data, size_bytes);
     }
@@ -305,16 +305,22 @@ static void advance_taking(struct node *node)
     node->needs_turn = node->needs_turn || taking->block_given == taking->block_bytes;
 }
 
+/* Whether one may begin: the state machine stands at applied_index. A durable one may be ahead. */
+static bool may_begin(const struct node *node, const struct raft_status *now)
+{
+    return has_functions(node) && !node->snapshots.taking.is_active && !node->is_applying &&
+           node->install.state == NODE_INSTALL_NONE && now->applied_index > 0 &&
+           now->applied_index >= node->machine_index;
+}
+
 void node_snapshots_turn(struct node *node)
 {
     struct node_snapshots *snapshots = &node->snapshots;
     if (!has_functions(node)) {
         return;
     }
-    bool is_free = !node->is_applying && node->install.state == NODE_INSTALL_NONE;
     struct raft_status now = node_raft_status(node);
-    if (!snapshots->taking.is_active && is_free && node->time.now_ns >= snapshots->due_ns &&
-        now.applied_index > 0 && is_wanted(node, &now)) {
+    if (may_begin(node, &now) && node->time.now_ns >= snapshots->due_ns && is_wanted(node, &now)) {
         begin_taking(node, &now);
     }
     if (snapshots->taking.is_active) {
@@ -328,10 +334,7 @@ time_ns node_snapshots_deadline(const struct node *node)
     const struct node_snapshots *snapshots = &node->snapshots;
     struct raft_status now = node_raft_status(node);
     time_ns deadline = node_compact_deadline(node);
-    bool is_waiting = has_functions(node) && !snapshots->taking.is_active && !node->is_applying &&
-                      node->install.state == NODE_INSTALL_NONE && now.applied_index > 0 &&
-                      is_wanted(node, &now);
-    if (is_waiting) {
+    if (may_begin(node, &now) && is_wanted(node, &now)) {
         deadline = min_u64(deadline, max_u64(snapshots->due_ns, node->time.now_ns));
     }
     return deadline;

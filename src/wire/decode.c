@@ -269,3 +269,9 @@ int wire_decode(struct chunk *chunk, const uint8_t *data, size_t frame_bytes, st
     out->entry_count = header.entry_count;
     return 0;
 }
+
+bool wire_is_in_chunk(const struct wire_message *message)
+{
+    const struct raft_data *data = wire_data_in(wire_layout_of(message->type), message);
+    return message->entry_count > 0 || (data != NULL && data->size_bytes > 0);
+}

@@ -84,6 +84,9 @@ NODISCARD int wire_frame_length(const uint8_t *data, size_t size_bytes, size_t f
 NODISCARD int wire_decode(struct chunk *chunk, const uint8_t *data, size_t frame_bytes,
                           struct entry *entries, struct wire_message *out);
 
+/* Whether records or data of a decoded message lie in its chunk: who keeps them holds it. */
+bool wire_is_in_chunk(const struct wire_message *message);
+
 /* `append_entries 1->2 term=2 prev=1/1 entries=[1/2 normal "x"] commit=1 round=7`: ids in
  * decimal below 1000, else 16 hexadecimal digits; fields that are zero, false or empty are
  * left out. One line, stable.

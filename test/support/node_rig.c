@@ -220,9 +220,11 @@ int rig_open(struct rig *rig, int i)
     assert_null(self->node);
     self->detail[0] = '\0';
     self->is_failed = false;
-    self->applied_index = 0;
-    self->applied_count = 0;
-    self->sum = 0;
+    if (!rig->is_durable) {
+        self->applied_index = 0;
+        self->applied_count = 0;
+        self->sum = 0;
+    }
     self->is_restoring = false;
     self->restore_count = 0;
     for (int j = 0; j < rig->count; j++) {

@@ -95,6 +95,7 @@ struct rig {
     uint32_t chunk_bytes;
     uint64_t transfer_rate;                     /* bytes a second; 0: any */
     bool has_met[RIG_NODES_MAX][RIG_NODES_MAX]; /* hellos were said, in these lives */
+    bool is_durable;                            /* replicas outlive their nodes by themselves */
     bool is_without_machine;                    /* nodes are opened without snapshots */
     uint64_t value_at[RIG_INDEX_MAX];           /* what any replica applied there, plus 1 */
     uint64_t sum_at[RIG_INDEX_MAX];             /* what all of it came to; 0: nobody stood there */

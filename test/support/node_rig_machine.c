@@ -120,6 +120,12 @@ static int restore_end(void *context)
     return 0;
 }
 
+static uint64_t applied_index(void *context)
+{
+    const struct rig_node *self = context;
+    return self->applied_index;
+}
+
 struct qr_state_machine rig_machine(struct rig_node *self)
 {
     return (struct qr_state_machine){
@@ -131,5 +137,6 @@ struct qr_state_machine rig_machine(struct rig_node *self)
         .restore_begin = restore_begin,
         .restore_write = restore_write,
         .restore_end = restore_end,
+        .applied_index = self->rig->is_durable ? applied_index : NULL,
     };
 }

@@ -60,6 +60,7 @@ static void open_member(struct bench *bench, size_t at)
     options.limits.election_timeout_min_ms = 500;
     options.limits.election_timeout_max_ms = 1000;
     options.limits.segment_bytes = UINT64_C(1) << 20;
+    options.limits.max_log_entries = 100;
     options.limits.max_message_bytes = UINT64_C(1) << 16;
     int status = qr_engine_open(&options, &member->engine, detail);
     if (status != 0) {
@@ -108,7 +109,8 @@ static void wait_for_voters(struct bench *bench)
     }
 }
 
-static int setup(void **state)
+/* Only the first one is opened. */
+static int setup_alone(void **state)
 {
     struct bench *bench = calloc(1, sizeof(*bench));
     pthread_mutex_init(&bench->mutex, NULL);
@@ -117,10 +119,19 @@ static int setup(void **state)
         temporary_directory(bench->members[i].directory);
         free_address(bench->members[i].address);
         tally_init(&bench->members[i].tally);
-        open_member(bench, i);
     }
-    wait_for_voters(bench);
+    open_member(bench, 0);
     *state = bench;
+    return 0;
+}
+
+static int setup(void **state)
+{
+    (void)setup_alone(state);
+    for (size_t i = 1; i < NODES; i++) {
+        open_member(*state, i);
+    }
+    wait_for_voters(*state);
     return 0;
 }
 
@@ -345,6 +356,64 @@ static void calls_after_the_end_are_answered(void **state)
     assert_true(qr_log_time(member->engine) > 0);
 }
 
+static void on_snapshot(void *argument, int status, uint64_t index)
+{
+    on_read(argument, status, index);
+}
+
+static void wait_for_index(struct member *member, uint64_t first_index, uint64_t applied_index)
+{
+    for (time_ns limit_ns = runtime_now_ns() + WAIT_NS;; pause_a_little()) {
+        assert_true(runtime_now_ns() < limit_ns);
+        qr_status(member->engine, &member->status);
+        if (member->status.first_index >= first_index &&
+            member->status.applied_index >= applied_index) {
+            return;
+        }
+    }
+}
+
+/* Through files, connections and compression; then through a restart. */
+static void a_newcomer_takes_over_a_snapshot(void **state)
+{
+    struct bench *bench = *state;
+    struct member *first = &bench->members[0];
+    struct member *newcomer = &bench->members[1];
+    struct qr_counters counters;
+    while (!qr_is_leader(first->engine)) {
+        pause_a_little();
+    }
+    for (int i = 0; i < 500; i++) {
+        propose_one(bench, first);
+    }
+    wait_for_answers(bench, 500);
+    assert_int_equal(bench->answers_ok, 500);
+    assert_int_equal(qr_snapshot(first->engine, on_snapshot, bench), 0);
+    wait_for_answers(bench, 1);
+    assert_int_equal(bench->last_status, 0);
+    wait_for_index(first, 400, 500);
+    assert_true(first->status.snapshot_index >= 500);
+
+    open_member(bench, 1);
+    wait_for_index(newcomer, 400, first->status.applied_index);
+    qr_counters(newcomer->engine, &counters);
+    assert_int_equal(counters.snapshots_installed, 1);
+    assert_int_equal(tally_sum(&newcomer->tally), 500);
+    do { /* the leader hears of it a moment later */
+        pause_a_little();
+        qr_counters(first->engine, &counters);
+    } while (counters.snapshots_sent == 0);
+    assert_true(counters.snapshots_taken >= 1 && counters.snapshot_sent_bytes > 0);
+
+    qr_engine_free(newcomer->engine);
+    tally_deinit(&newcomer->tally);
+    tally_init(&newcomer->tally);
+    open_member(bench, 1);
+    wait_for_index(newcomer, 400, first->status.applied_index);
+    assert_int_equal(newcomer->tally.restore_count, 1);
+    assert_int_equal(tally_sum(&newcomer->tally), 500);
+}
+
 #define CLUSTER_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -354,6 +423,7 @@ int main(void)
         CLUSTER_TEST(every_call_may_come_from_any_thread),
         CLUSTER_TEST(calls_after_the_end_are_answered),
         CLUSTER_TEST(the_rest_goes_on_when_the_leader_ends_and_it_catches_up),
+        cmocka_unit_test_setup_teardown(a_newcomer_takes_over_a_snapshot, setup_alone, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -556,6 +556,55 @@ static void a_proposal_that_may_be_in_it_is_not_sent_again(void **state)
     }
 }
 
+/* One that is durable by itself is given no entry twice, and no state that is behind its own. The
+ * rig asserts that indexes ascend over all its lives.
+ */
+static void a_durable_state_machine_is_given_nothing_twice(void **state)
+{
+    (void)state;
+    rig_init(&rig, 3, 7);
+    rig.log_entries_max = KEPT;
+    rig.is_durable = true;
+    for (int i = 0; i < 3; i++) {
+        rig_start(&rig, i);
+    }
+    assert_true(rig_settle(&rig, 3, SETTLE_MS));
+    for (int round = 0; round < 6; round++) {
+        write_many(37);
+        int one = round % 3;
+        if (round % 2 == 0) {
+            assert_true(rig_settle(&rig, 3, SETTLE_MS));
+        }
+        rig_crash(&rig, one);
+        write_many(20);
+        rig_start(&rig, one);
+        assert_int_equal(rig.nodes[one].restore_count, 0);
+        assert_true(rig_settle(&rig, 3, SETTLE_MS));
+    }
+    int away = follower();
+    leave_behind(away, 200);
+    cut_off(away, false);
+    assert_true(rig_settle(&rig, 3, SETTLE_MS));
+    assert_int_equal(rig.nodes[away].restore_count, 1);
+    end();
+}
+
+static void one_that_is_ahead_of_its_log_is_refused(void **state)
+{
+    (void)state;
+    rig_init(&rig, 1, 7);
+    rig.is_durable = true;
+    rig_start(&rig, 0);
+    assert_true(rig_settle(&rig, 1, SETTLE_MS));
+    write_many(10);
+    rig_run(&rig, 100);
+    rig_stop(&rig, 0);
+    rig.nodes[0].applied_index += 100;
+    assert_int_equal(rig_open(&rig, 0), QR_ERR_CORRUPT);
+    assert_non_null(strstr(rig.nodes[0].detail, "has applied more"));
+    rig_deinit(&rig);
+}
+
 /* A member is away, and gets a snapshot; it crashes after so many of its disk's operations. */
 static bool crash_after(uint64_t operations, uint64_t seed)
 {
@@ -619,6 +668,8 @@ int main(void)
         cmocka_unit_test(a_failed_install_does_not_stand_in_the_way_of_the_next),
         cmocka_unit_test(no_read_is_answered_while_one_is_taken_over),
         cmocka_unit_test(a_proposal_that_may_be_in_it_is_not_sent_again),
+        cmocka_unit_test(a_durable_state_machine_is_given_nothing_twice),
+        cmocka_unit_test(one_that_is_ahead_of_its_log_is_refused),
         cmocka_unit_test(whenever_a_follower_crashes_in_the_middle_it_goes_on),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
