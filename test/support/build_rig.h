@@ -71,7 +71,9 @@ void build_rig_step(struct build_rig *rig);
 void build_rig_propose(struct build_rig *rig, int i);
 void build_rig_read(struct build_rig *rig, int i);
 
-/* Propose this number under a token of its own on node `i`, and run until that ended. Returns how. */
+/* Propose this number under a token of its own on node `i`, and run until that ended.
+ * Returns how.
+ */
 int build_rig_propose_once(struct build_rig *rig, int i, uint64_t number);
 
 /* At how many indexes it was applied. */
