@@ -18,6 +18,7 @@
 /* The replicated state: nothing but what its entries say. */
 struct counter {
     int64_t sum;
+    size_t restored_bytes; /* of the sum, from a snapshot */
     int64_t results[1024]; /* of the last batch, kept until the next */
 };
 
@@ -42,6 +43,68 @@ static uint64_t digest(void *context)
 {
     const struct counter *counter = context;
     return (uint64_t)counter->sum;
+}
+
+/* A snapshot is the sum: so the whole state fits into one piece. */
+struct saved {
+    int64_t sum;
+    bool is_read;
+};
+
+static int snapshot_open(void *context, void **snapshot)
+{
+    const struct counter *counter = context;
+    struct saved *saved = malloc(sizeof(*saved));
+    if (saved == NULL) {
+        return QR_ERR_NO_MEMORY;
+    }
+    *saved = (struct saved){.sum = counter->sum};
+    *snapshot = saved;
+    return 0;
+}
+
+static int snapshot_read(void *context, void *snapshot, void *buffer, size_t size_bytes,
+                         size_t *read_bytes)
+{
+    struct saved *saved = snapshot;
+    (void)context;
+    (void)size_bytes;
+    *read_bytes = saved->is_read ? 0 : sizeof(saved->sum);
+    memcpy(buffer, &saved->sum, *read_bytes);
+    saved->is_read = true;
+    return 0;
+}
+
+static void snapshot_close(void *context, void *snapshot)
+{
+    (void)context;
+    free(snapshot);
+}
+
+static int restore_begin(void *context)
+{
+    struct counter *counter = context;
+    counter->sum = 0;
+    counter->restored_bytes = 0;
+    return 0;
+}
+
+/* In pieces of any size: perhaps byte by byte. */
+static int restore_write(void *context, const void *data, size_t size_bytes)
+{
+    struct counter *counter = context;
+    if (size_bytes > sizeof(counter->sum) - counter->restored_bytes) {
+        return QR_ERR_CORRUPT;
+    }
+    memcpy((uint8_t *)&counter->sum + counter->restored_bytes, data, size_bytes);
+    counter->restored_bytes += size_bytes;
+    return 0;
+}
+
+static int restore_end(void *context)
+{
+    const struct counter *counter = context;
+    return counter->restored_bytes == sizeof(counter->sum) ? 0 : QR_ERR_CORRUPT;
 }
 
 /* One proposal that the main thread waits for. */
@@ -94,7 +157,17 @@ int main(int argc, char **argv)
     }
     struct counter counter = {0};
     struct qr_state_machine machine = {
-        .size_bytes = sizeof(machine), .context = &counter, .apply = apply, .digest = digest};
+        .size_bytes = sizeof(machine),
+        .context = &counter,
+        .apply = apply,
+        .digest = digest,
+        .snapshot_open = snapshot_open,
+        .snapshot_read = snapshot_read,
+        .snapshot_close = snapshot_close,
+        .restore_begin = restore_begin,
+        .restore_write = restore_write,
+        .restore_end = restore_end,
+    };
     struct qr_engine_options options = {
         .size_bytes = sizeof(options),
         .state_machine = &machine,

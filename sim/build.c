@@ -124,6 +124,70 @@ static void on_apply(void *context, const struct qr_entry *entries, size_t count
     self->world->apply(self->world->context, entries, count);
 }
 
+static int on_snapshot_open(void *context, void **snapshot)
+{
+    const struct build_node *self = context;
+    return self->world->snapshot_open(self->world->context, snapshot);
+}
+
+static int on_snapshot_read(void *context, void *snapshot, void *buffer, size_t size_bytes,
+                            size_t *read_bytes)
+{
+    const struct build_node *self = context;
+    return self->world->snapshot_read(self->world->context, snapshot, buffer, size_bytes,
+                                      read_bytes);
+}
+
+static void on_snapshot_close(void *context, void *snapshot)
+{
+    const struct build_node *self = context;
+    self->world->snapshot_close(self->world->context, snapshot);
+}
+
+static int on_restore_begin(void *context)
+{
+    const struct build_node *self = context;
+    return self->world->restore_begin(self->world->context);
+}
+
+static int on_restore_write(void *context, const void *data, size_t size_bytes)
+{
+    const struct build_node *self = context;
+    return self->world->restore_write(self->world->context, data, size_bytes);
+}
+
+static int on_restore_end(void *context)
+{
+    const struct build_node *self = context;
+    return self->world->restore_end(self->world->context);
+}
+
+/* Nobody asks for one. */
+static void on_snapshot_done(void *context, uint64_t token, int status, raft_index index)
+{
+    (void)context;
+    (void)token;
+    (void)status;
+    (void)index;
+}
+
+static struct qr_state_machine machine_of(struct build_node *self)
+{
+    if (self->world->snapshot_open == NULL) {
+        return (struct qr_state_machine){.size_bytes = sizeof(struct qr_state_machine)};
+    }
+    return (struct qr_state_machine){
+        .size_bytes = sizeof(struct qr_state_machine),
+        .context = self,
+        .snapshot_open = on_snapshot_open,
+        .snapshot_read = on_snapshot_read,
+        .snapshot_close = on_snapshot_close,
+        .restore_begin = on_restore_begin,
+        .restore_write = on_restore_write,
+        .restore_end = on_restore_end,
+    };
+}
+
 static uint64_t on_wake_at(void *context)
 {
     const struct build_node *self = context;
@@ -181,6 +245,8 @@ static struct node_options node_options_of(struct build_node *self,
                .reply = on_reply,
                .apply = on_apply,
                .wake_at = on_wake_at,
+               .machine = machine_of(self),
+               .snapshot_done = on_snapshot_done,
                .proposal_done = on_proposal_done,
                .read_done = on_read_done,
                .changed = on_changed,
@@ -202,6 +268,11 @@ static struct node_options node_options_of(struct build_node *self,
         .cache_bytes_max = options->cache_bytes_max,
         .segment_bytes = options->segment_bytes,
         .pending_max = options->pending_max,
+        .log_entries_max = options->log_entries_max,
+        .log_bytes_max = options->log_bytes_max,
+        .snapshot_interval_ns = options->snapshot_interval_ns,
+        .transfer_bytes_per_second = options->transfer_bytes_per_second,
+        .snapshot_chunk_bytes = options->snapshot_chunk_bytes,
     };
 }
 
@@ -448,6 +519,10 @@ static void status_of(const struct build_node *self, struct build_status *out)
         .durable_index = now.raft.durable_index,
         .commit_index = now.raft.commit_index,
         .applied_index = now.raft.applied_index,
+        .held_count = now.held_count,
+        .first_index = now.raft.first_index,
+        .snapshot_index = now.snapshot_index,
+        .is_restoring = now.is_restoring,
     };
 }
 

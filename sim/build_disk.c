@@ -25,6 +25,8 @@ _Static_assert((int)BUILD_WRITE == (int)DISK_WRITE, "kinds are numbered alike");
 _Static_assert((int)BUILD_READ == (int)DISK_READ, "kinds are numbered alike");
 _Static_assert((int)BUILD_PREPARE == (int)DISK_PREPARE, "kinds are numbered alike");
 _Static_assert((int)BUILD_REMOVE == (int)DISK_REMOVE, "kinds are numbered alike");
+_Static_assert((int)BUILD_STORE == (int)DISK_STORE, "kinds are numbered alike");
+_Static_assert((int)BUILD_PUBLISH == (int)DISK_PUBLISH, "kinds are numbered alike");
 
 static int list(void *context, void (*each)(void *argument, const char *name, uint64_t size_bytes),
                 void *argument)

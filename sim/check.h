@@ -54,6 +54,7 @@ struct check_votes {
         uint64_t term;
         uint64_t candidate;
         struct raft_position last; /* of its log, as the candidate said */
+        bool is_heard;             /* by the candidate */
     } * votes;                     /* open addressing; voter and term are the key; term 0: free */
     size_t capacity;
     size_t count;
@@ -68,8 +69,11 @@ void check_votes_message(struct check_votes *check, const struct raft_message *m
 void check_votes_log(const struct check_votes *check, const struct raft_message *message,
                      struct raft_position last, time_ns now_ns, struct sim_failure *failure);
 
-/* A node leads a term: a majority of the voters that it knows, itself included where it is
- * one, has sent it a vote in that very term.
+/* A vote arrives: what its candidate may count. */
+void check_votes_heard(struct check_votes *check, const struct raft_message *message);
+
+/* A node leads a term: of a majority of the voters that it knows, itself included where it is
+ * one, it has heard a vote that was sent to it in that very term.
  */
 void check_votes_elected(const struct check_votes *check, uint64_t id, uint64_t term,
                          const uint64_t *voters, size_t voter_count, time_ns now_ns,
@@ -96,6 +100,51 @@ void check_reads_said(struct check_reads *check, uint64_t from, uint64_t to, tim
 bool check_reads_is_confirmed(const struct check_reads *check, uint64_t leader,
                               const uint64_t *voters, size_t voter_count, time_ns since_ns);
 void check_reads_deinit(struct check_reads *check);
+
+/* Forwards: where a member's proposal may be, as far as anybody can know (node/propose.c). */
+struct check_forwards {
+    struct check_forward {
+        bool is_used;
+        uint64_t from;
+        uint64_t request;
+        uint64_t number;  /* of the operation */
+        uint64_t term;    /* whose leader it was sent to, the last time */
+        bool is_refused;  /* by that one, as the member has heard */
+        bool is_appended; /* by the leader named next, in its term, the last time */
+        uint64_t appended_by;
+        uint64_t appended_term;
+    } * forwards; /* open addressing; from and request are the key */
+    size_t capacity;
+    size_t count;
+    struct check_forward_key {
+        bool is_used;
+        uint64_t from;
+        uint64_t request;
+    } * keys; /* by the number of the operation */
+    size_t key_capacity;
+};
+
+/* A member forwards these. It has sent one of them before only if it heard that leader's
+ * refusal, or has applied an entry of a later term.
+ *
+ * applied_term   of the last entry that it has applied
+ */
+void check_forwards_sent(struct check_forwards *check, const struct wire_message *message,
+                         uint64_t applied_term, time_ns now_ns, struct sim_failure *failure);
+
+/* A leader answers a member. It refuses nothing that it has appended in that term, in any life. */
+void check_forwards_answered(struct check_forwards *check, uint64_t to,
+                             const struct wire_forward_response *response, time_ns now_ns,
+                             struct sim_failure *failure);
+
+/* The answer arrives. False: it is a refusal of earlier sendings only, and says nothing. */
+bool check_forwards_heard(struct check_forwards *check, uint64_t to,
+                          const struct wire_forward_response *response);
+
+/* A member tells a client that its operation is nowhere: as certain as for sending it again. */
+void check_forwards_refused(const struct check_forwards *check, uint64_t from, uint64_t number,
+                            uint64_t applied_term, time_ns now_ns, struct sim_failure *failure);
+void check_forwards_deinit(struct check_forwards *check);
 
 /* Log matching: entries with the same index and term are the same, and so is all before them
  * (Raft, figure 3): it is enough that an entry's bytes and the term before it are the same.

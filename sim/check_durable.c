@@ -164,6 +164,12 @@ void check_durable_said(struct check_durable *check, uint32_t node,
         note_vote(&ledger->vote, raft->term, raft->to);
     } else if (message->type == RAFT_APPEND_ENTRIES) {
         note_leader(check, message);
+    } else if (message->type == RAFT_INSTALL_SNAPSHOT_RESPONSE &&
+               raft->install_snapshot_response.is_done) {
+        struct raft_position position = raft->install_snapshot_response.snapshot;
+        note_promise(ledger, (struct check_durable_promise){.leader_term = raft->term,
+                                                            .match = position.index,
+                                                            .entry_term = position.term});
     } else if (message->type == RAFT_APPEND_ENTRIES_RESPONSE &&
                raft->append_entries_response.match > 0) {
         raft_index match = raft->append_entries_response.match;
@@ -211,6 +217,9 @@ static void give_memory(void *context, void *memory, size_t size_bytes)
 
 static bool holds(const struct check_durable_found *found, raft_index index, raft_term term)
 {
+    if (index <= found->base_index) {
+        return true; /* committed, and in a snapshot, without which the node does not start */
+    }
     if (index > found->last_index || term == 0) {
         return index <= found->last_index;
     }
@@ -225,6 +234,7 @@ static bool holds(const struct check_durable_found *found, raft_index index, raf
 struct look {
     struct check_durable_found *found;
     struct check_durable_ledger *ledger; /* or NULL */
+    bool is_emptied;                     /* by the batch that comes next */
 };
 
 /* A batch of this term replaces from `first` on. */
@@ -244,12 +254,37 @@ static void replace_from(struct look *look, raft_index first, raft_term term)
     }
 }
 
+/* The log begins behind this entry. */
+static void begin_behind(struct look *look, const struct wal_base *base)
+{
+    struct check_durable_found *found = look->found;
+    found->base_index = max_u64(found->base_index, base->index);
+    found->last_index = max_u64(found->last_index, base->index);
+}
+
+/* It was emptied there: that replaces all that stood behind, like a batch of this term. */
+static void empty_behind(struct look *look, const struct wal_base *base, raft_term term)
+{
+    replace_from(look, base->index + 1, term);
+    look->found->last_index = base->index;
+}
+
 static void meet(void *context, const struct wal_scan_item *item)
 {
     struct look *look = context;
     struct check_durable_found *found = look->found;
+    if (item->kind == WAL_SCAN_SEGMENT && item->is_reset) {
+        look->is_emptied = true; /* by its first batch */
+    }
     if (item->kind == WAL_SCAN_BATCH) {
         found->hard_state = item->hard_state;
+        found->is_mixed = found->is_mixed || item->generation < found->generation;
+        found->generation = item->generation;
+        if (look->is_emptied) {
+            empty_behind(look, &item->base, item->hard_state.term);
+        }
+        begin_behind(look, &item->base);
+        look->is_emptied = false;
     }
     if (item->kind != WAL_SCAN_ENTRY) {
         return;
@@ -274,9 +309,12 @@ static int look_at(struct check_durable *check, node_id id, struct sim_disk *dis
     struct wal_options options = {.allocator = &allocator, .disk = &durable, .node = id};
     struct check_durable_found *found = &check->found;
     found->hard_state = (struct hard_state){0};
+    found->base_index = 0;
     found->last_index = 0;
     found->run_count = 0;
-    struct look look = {found, ledger};
+    found->generation = 0;
+    found->is_mixed = false;
+    struct look look = {found, ledger, false};
     return wal_scan(&options, meet, &look, detail);
 }
 
@@ -374,6 +412,11 @@ int check_durable_audit(struct check_durable *check, uint32_t node, struct sim_d
         tell_id(check, ledger->id, &out);
         text_string(&out, ": what a power loss would leave of its log cannot be read: ");
         text_string(&out, detail);
+        return QR_ERR_CORRUPT;
+    }
+    if (check->found.is_mixed) {
+        tell_id(check, ledger->id, &out);
+        text_string(&out, " takes what an earlier start has cut for a part of its log");
         return QR_ERR_CORRUPT;
     }
     bool is_kept = is_term_kept(check, ledger, &out) && is_vote_kept(check, ledger, &out);

@@ -14,6 +14,8 @@
  *   request_vote_response    granted: so is its vote for the receiver in that term
  *   append_entries_response  `match`: so is its log, as that term's leader has it, up to there;
  *                            also in a rejection
+ *   install_snapshot_response  done: so is its log up to the snapshot, or from there on, the
+ *                            snapshot itself with it
  *
  * The log is the history, for nothing is cut in place: an entry that was promised to the leader
  * of one term may be replaced, but only by a batch of a later term, and only after it was
@@ -74,8 +76,11 @@ struct check_durable_leader {
 /* What a disk holds. */
 struct check_durable_found {
     struct hard_state hard_state;
+    raft_index base_index; /* what is up to here is in a snapshot */
     raft_index last_index;
-    struct check_durable_run *runs;
+    uint64_t generation;            /* of the last batch */
+    bool is_mixed;                  /* a batch of an earlier start stands behind one of a later */
+    struct check_durable_run *runs; /* of what is behind it, and perhaps before */
     size_t run_count;
     size_t run_capacity;
 };

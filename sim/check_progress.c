@@ -37,11 +37,13 @@ void check_progress_status(struct check_progress *check, const struct build_stat
                         " and a log up to %" PRIu64,
                         now->id, now->applied_index, now->commit_index, now->last_index);
     }
-    if (now->applied_index > now->durable_index) {
+    uint64_t durable_index =
+        now->durable_index > now->snapshot_index ? now->durable_index : now->snapshot_index;
+    if (now->applied_index > durable_index) {
         sim_failure_set(failure, now_ns, "durable_before_applied",
                         "%016" PRIx64 " has applied %" PRIu64
                         ", but its log is durable up to %" PRIu64 " only",
-                        now->id, now->applied_index, now->durable_index);
+                        now->id, now->applied_index, durable_index);
     }
     check->has_seen = true;
     check->seen = *now;

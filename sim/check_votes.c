@@ -85,6 +85,16 @@ void check_votes_log(const struct check_votes *check, const struct raft_message 
     }
 }
 
+void check_votes_heard(struct check_votes *check, const struct raft_message *message)
+{
+    struct check_vote *vote =
+        check->capacity == 0 ? NULL : slot_of(check, message->from, message->term);
+    if (vote != NULL && vote->term != 0 && vote->candidate == message->to &&
+        message->request_vote_response.is_granted) {
+        vote->is_heard = true;
+    }
+}
+
 void check_votes_elected(const struct check_votes *check, uint64_t id, uint64_t term,
                          const uint64_t *voters, size_t voter_count, time_ns now_ns,
                          struct sim_failure *failure)
@@ -93,13 +103,14 @@ void check_votes_elected(const struct check_votes *check, uint64_t id, uint64_t 
     for (size_t i = 0; i < voter_count; i++) {
         const struct check_vote *vote =
             check->capacity == 0 ? NULL : slot_of(check, voters[i], term);
-        bool is_for_it = vote != NULL && vote->term != 0 && vote->candidate == id;
+        bool is_for_it = vote != NULL && vote->term != 0 && vote->candidate == id && vote->is_heard;
         granted += voters[i] == id || is_for_it ? 1 : 0;
     }
     if (2 * granted <= voter_count) {
         sim_failure_set(failure, now_ns, "elected_by_majority",
-                        "%016" PRIx64 " leads term %" PRIu64 " by %zu votes of %zu voters", id,
-                        term, granted, voter_count);
+                        "%016" PRIx64 " leads term %" PRIu64
+                        " by %zu votes of %zu voters that it has heard",
+                        id, term, granted, voter_count);
     }
 }
 

@@ -305,6 +305,9 @@ void sim_client_proposed(struct sim_host *host, uint64_t token, int status, uint
         return;
     }
     struct qr_sim_outcome outcome = outcome_of(client, status);
+    if (qr_error_class_of(status) == QR_CLASS_RETRY) {
+        sim_observe_refused(host, client->operation.number);
+    }
     if (status == 0) {
         outcome.index = index;
         outcome.result = result->data;

@@ -14,6 +14,8 @@
  *     written since its last sync; some are torn (its beginning new, the rest old) or garbage.
  *   - Unsynced names (create, rename, remove) survive one by one, whatever is in the files.
  *   - The unsynced content of a whole file is afterwards the old one, empty, cut short or whole.
+ *   - A file that is stored piece by piece may have lost any of its unsynced sectors, and is as
+ *     long as it was when it was synced, or as it was written, or anything between.
  *   - What a failed write or sync should have written is seen by readers, but clean: no later
  *     sync writes it. It is gone when caches are dropped, but for what the device has by luck.
  *   - Writes submitted before a failure was reported fail too. Later ones are not refused: who
@@ -39,7 +41,7 @@
 
 #define SIM_DISK_SECTOR_BYTES 512
 #define SIM_DISK_TEXT_BYTES 160
-#define SIM_DISK_OP_KINDS 4 /* of enum build_op_kind */
+#define SIM_DISK_OP_KINDS 5 /* of enum build_op_kind: BUILD_PUBLISH waits with BUILD_STORE */
 #define SIM_DISK_DISPLACED_MAX 64
 
 /* Calls that can be made to fail once with QR_ERR_IO, beside writes and reads. */
@@ -52,6 +54,8 @@ enum sim_disk_call {
     SIM_DISK_PREPARE, /* the call or the operation */
     SIM_DISK_REMOVE,
     SIM_DISK_MOUNT,
+    SIM_DISK_STORE,
+    SIM_DISK_PUBLISH,
     SIM_DISK_CALLS,
 };
 

@@ -43,6 +43,20 @@ void sim_disk_content_cut(struct sim_disk *disk, struct sim_disk_content *conten
     content->size_bytes = size_bytes;
 }
 
+void sim_disk_content_grow(struct sim_disk_content *content, uint64_t size_bytes)
+{
+    ASSERT(size_bytes >= content->size_bytes);
+    uint64_t count = (size_bytes + BLOCK_BYTES - 1) / BLOCK_BYTES;
+    struct sim_disk_block **blocks = realloc(content->blocks, (count + 1) * sizeof(*blocks));
+    ASSERT(blocks != NULL);
+    for (uint64_t i = content->block_count; i < count; i++) {
+        blocks[i] = NULL;
+    }
+    content->blocks = blocks;
+    content->block_count = count;
+    content->size_bytes = size_bytes;
+}
+
 void sim_disk_content_drop(struct sim_disk *disk, struct sim_disk_content *content)
 {
     sim_disk_content_cut(disk, content, 0);

@@ -38,6 +38,7 @@ static void leave_writes(struct sim_disk *disk)
 static void leave_pending(struct sim_disk *disk)
 {
     leave_writes(disk);
+    sim_disk_leave_stores(disk);
     const struct sim_disk_queue *prepares = &disk->queues[BUILD_PREPARE];
     for (size_t i = 0; i < prepares->count; i++) {
         const struct build_op *op = sim_disk_queue_at(prepares, i)->op;
@@ -145,6 +146,9 @@ static void settle(struct sim_disk *disk, const struct chances *chances)
         struct sim_disk_file *file = disk->files[i];
         if (file->is_fresh) {
             settle_content(disk, chances, file);
+        }
+        if (file->is_stored) {
+            sim_disk_settle_length(disk, file, chances->keep == KEEP_ALL);
         }
         sim_disk_file_call(disk, file, file->durable_name);
     }

@@ -76,16 +76,15 @@ int sim_disk_read(void *context, const char *name, uint64_t offset, struct build
     return 0;
 }
 
-static bool has_room(const struct sim_disk *disk, const struct sim_disk_file *replaced,
-                     uint64_t size_bytes)
+bool sim_disk_has_room(const struct sim_disk *disk, const struct sim_disk_file *replaced,
+                       uint64_t size_bytes)
 {
     uint64_t used =
         sim_disk_used_bytes(disk) - (replaced != NULL ? replaced->content.size_bytes : 0);
     return used <= disk->room_bytes && size_bytes <= disk->room_bytes - used;
 }
 
-/* Sync the sectors of a file, or fail to. */
-static void sync_sectors(struct sim_disk *disk, struct sim_disk_file *file, bool fails)
+void sim_disk_sync_sectors(struct sim_disk *disk, struct sim_disk_file *file, bool fails)
 {
     for (uint64_t i = 0; i < sim_disk_sectors(file->content.size_bytes); i++) {
         struct sim_disk_sector *sector = sim_disk_sector_at(&file->content, i);
@@ -98,6 +97,9 @@ static void sync_sectors(struct sim_disk *disk, struct sim_disk_file *file, bool
             sim_disk_sector_synced(disk, sector);
         }
     }
+    if (!fails) {
+        file->synced_bytes = file->content.size_bytes;
+    }
 }
 
 /* Make the whole content new and unsynced. */
@@ -107,7 +109,7 @@ static void fill(struct sim_disk *disk, struct sim_disk_file *file, const void *
     if (file->is_fresh) {
         sim_disk_content_drop(disk, &file->content);
     } else {
-        sync_sectors(disk, file, false);
+        sim_disk_sync_sectors(disk, file, false);
         file->old = file->content;
     }
     file->content = sim_disk_content_of(size_bytes);
@@ -123,7 +125,7 @@ int sim_disk_write_file(void *context, const char *name, const void *data, size_
         return QR_ERR_IO;
     }
     struct sim_disk_file *file = sim_disk_find(disk, name);
-    if (!has_room(disk, file, size_bytes)) {
+    if (!sim_disk_has_room(disk, file, size_bytes)) {
         return QR_ERR_DISK_FULL;
     }
     bool fails = sim_disk_call_fails(disk, SIM_DISK_WRITE_FILE);
@@ -150,7 +152,7 @@ int sim_disk_sync_file(void *context, const char *name)
         return QR_ERR_IO;
     }
     bool fails = sim_disk_call_fails(disk, SIM_DISK_SYNC_FILE);
-    sync_sectors(disk, file, fails);
+    sim_disk_sync_sectors(disk, file, fails);
     file->is_fresh_lost = file->is_fresh && (file->is_fresh_lost || fails);
     if (file->is_fresh && !file->is_fresh_lost) {
         sim_disk_file_settled(disk, file);
@@ -265,7 +267,7 @@ int sim_disk_prepare(void *context, const char *name, uint64_t size_bytes)
     if (disk->is_down) {
         return QR_ERR_IO;
     }
-    if (!has_room(disk, sim_disk_find(disk, name), size_bytes)) {
+    if (!sim_disk_has_room(disk, sim_disk_find(disk, name), size_bytes)) {
         return QR_ERR_DISK_FULL;
     }
     if (sim_disk_call_fails(disk, SIM_DISK_PREPARE)) {

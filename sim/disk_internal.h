@@ -41,6 +41,8 @@ struct sim_disk_file {
     struct sim_disk_content content;            /* as a process sees it */
     bool is_fresh;                              /* all of it is unsynced */
     bool is_fresh_lost;                         /* and its sync failed */
+    bool is_stored;                             /* piece by piece */
+    uint64_t synced_bytes;                      /* while is_stored: how long it surely is */
     struct sim_disk_content old;                /* while is_fresh: what was there before */
 };
 
@@ -135,6 +137,9 @@ void sim_disk_content_write(struct sim_disk *disk, struct sim_disk_content *cont
 void sim_disk_content_cut(struct sim_disk *disk, struct sim_disk_content *content,
                           uint64_t size_bytes);
 
+/* Make it longer, with zeros. */
+void sim_disk_content_grow(struct sim_disk_content *content, uint64_t size_bytes);
+
 /* Forget a sector's unsynced versions: what is in the file is durable. */
 void sim_disk_sector_synced(struct sim_disk *disk, struct sim_disk_sector *sector);
 
@@ -154,6 +159,13 @@ int sim_disk_rename_file(void *context, const char *from, const char *to);
 int sim_disk_sync_names(void *context);
 int sim_disk_prepare(void *context, const char *name, uint64_t size_bytes);
 int sim_disk_remove(struct sim_disk *disk, const char *name);
+
+/* Sync the sectors of a file and its length, or fail to. */
+void sim_disk_sync_sectors(struct sim_disk *disk, struct sim_disk_file *file, bool fails);
+
+/* Whether a file of this size finds room, in place of `replaced` (or NULL). */
+bool sim_disk_has_room(const struct sim_disk *disk, const struct sim_disk_file *replaced,
+                       uint64_t size_bytes);
 
 /* The whole content is not unsynced any more: what was before it is forgotten. */
 void sim_disk_file_settled(struct sim_disk *disk, struct sim_disk_file *file);
@@ -183,6 +195,24 @@ static inline struct sim_disk_waiting *sim_disk_queue_at(const struct sim_disk_q
 void sim_disk_write_unsynced(struct sim_disk *disk, const struct build_op *op, uint64_t sectors,
                              bool is_lost);
 
+/* The same of an operation into this file, that keeps to the rules. */
+void sim_disk_file_write_unsynced(struct sim_disk *disk, struct sim_disk_file *file,
+                                  const struct build_op *op, uint64_t sectors, bool is_lost);
+
 uint64_t sim_disk_op_sectors(const struct build_op *op);
+
+/* Note what broke a rule first, in words. */
+void sim_disk_complain(struct sim_disk *disk, const struct build_op *op, const char *what);
+
+/* disk_store.c: files that are stored piece by piece */
+
+int sim_disk_store(struct sim_disk *disk, const struct build_op *op);
+int sim_disk_publish(struct sim_disk *disk, const struct build_op *op);
+
+/* What pending ones do before the process ends. */
+void sim_disk_leave_stores(struct sim_disk *disk);
+
+/* A power loss leaves a length between the one that was synced and the one that was written. */
+void sim_disk_settle_length(struct sim_disk *disk, struct sim_disk_file *file, bool is_kept);
 
 #endif

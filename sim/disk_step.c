@@ -29,14 +29,15 @@ static struct sim_disk_waiting *queue_push(struct sim_disk_queue *queue)
 void sim_disk_submit(void *context, struct build_op *op)
 {
     struct sim_disk *disk = context;
-    ASSERT((unsigned)op->kind < SIM_DISK_OP_KINDS);
+    unsigned queue = op->kind == BUILD_PUBLISH ? BUILD_STORE : op->kind; /* one lane for both */
+    ASSERT(queue < SIM_DISK_OP_KINDS);
     if (op->kind == BUILD_WRITE && !disk->is_preparation_reported) {
         disk->bound = disk->reported_count;
     }
     if (op->kind == BUILD_WRITE && disk->has_write_failed && !disk->is_down) {
         disk->stats.writes_after_failure++;
     }
-    *queue_push(&disk->queues[op->kind]) =
+    *queue_push(&disk->queues[queue]) =
         (struct sim_disk_waiting){.op = op, .number = ++disk->submit_count, .bound = disk->bound};
 }
 
@@ -72,7 +73,7 @@ uint64_t sim_disk_op_sectors(const struct build_op *op)
     return op_bytes(op) / SECTOR_BYTES;
 }
 
-static void complain(struct sim_disk *disk, const struct build_op *op, const char *what)
+void sim_disk_complain(struct sim_disk *disk, const struct build_op *op, const char *what)
 {
     if (disk->complaint[0] != '\0') {
         return;
@@ -91,16 +92,16 @@ static struct sim_disk_file *file_to_write(struct sim_disk *disk, const struct b
     struct sim_disk_file *file = sim_disk_find(disk, op->name);
     uint64_t size_bytes = op_bytes(op);
     if (file == NULL) {
-        complain(disk, op, "a write to a file that is not there");
+        sim_disk_complain(disk, op, "a write to a file that is not there");
         return NULL;
     }
     if (op->offset > file->content.size_bytes ||
         size_bytes > file->content.size_bytes - op->offset) {
-        complain(disk, op, "a write beyond the end of the file");
+        sim_disk_complain(disk, op, "a write beyond the end of the file");
         return NULL;
     }
     if (size_bytes == 0 || size_bytes % SECTOR_BYTES != 0 || op->offset % SECTOR_BYTES != 0) {
-        complain(disk, op, "a write that is not of whole sectors");
+        sim_disk_complain(disk, op, "a write that is not of whole sectors");
         return NULL;
     }
     return file;
@@ -135,7 +136,7 @@ static struct sim_disk_sector *touch(struct sim_disk *disk, struct sim_disk_file
 {
     struct sim_disk_sector *sector = sim_disk_sector_make(disk, &file->content, number);
     if (sector->reported != 0) {
-        complain(disk, op, "a sector that was synced and reported is written again");
+        sim_disk_complain(disk, op, "a sector that was synced and reported is written again");
     }
     if (sector->is_written) {
         keep_displaced(disk, file, number);
@@ -152,9 +153,14 @@ void sim_disk_write_unsynced(struct sim_disk *disk, const struct build_op *op, u
                              bool is_lost)
 {
     struct sim_disk_file *file = file_to_write(disk, op);
-    if (file == NULL) {
-        return;
+    if (file != NULL) {
+        sim_disk_file_write_unsynced(disk, file, op, sectors, is_lost);
     }
+}
+
+void sim_disk_file_write_unsynced(struct sim_disk *disk, struct sim_disk_file *file,
+                                  const struct build_op *op, uint64_t sectors, bool is_lost)
+{
     uint64_t first = op->offset / SECTOR_BYTES;
     for (uint64_t i = first; i < first + sectors; i++) {
         struct sim_disk_sector *sector = touch(disk, file, op, i);
@@ -248,6 +254,10 @@ static int carry_out(struct sim_disk *disk, const struct sim_disk_waiting *waiti
         return sim_disk_prepare(disk, op->name, op->size_bytes);
     case BUILD_REMOVE:
         return sim_disk_remove(disk, op->name);
+    case BUILD_STORE:
+        return sim_disk_store(disk, op);
+    case BUILD_PUBLISH:
+        return sim_disk_publish(disk, op);
     }
     ASSERT(false);
     return QR_ERR_INVALID;

@@ -9,6 +9,11 @@ static const struct sim_disk_content *durable(const struct sim_disk_file *file)
     return file->is_fresh ? &file->old : &file->content;
 }
 
+static uint64_t durable_bytes(const struct sim_disk_file *file)
+{
+    return file->is_stored ? file->synced_bytes : durable(file)->size_bytes;
+}
+
 static bool is_zero(const struct sim_disk_content *content)
 {
     for (uint64_t i = 0; i < content->block_count; i++) {
@@ -26,7 +31,7 @@ static int list(void *context, void (*each)(void *argument, const char *name, ui
     for (size_t i = 0; i < disk->file_count; i++) {
         const struct sim_disk_file *file = disk->files[i];
         if (file->durable_name[0] != '\0' && !is_zero(durable(file))) {
-            each(argument, file->durable_name, durable(file)->size_bytes);
+            each(argument, file->durable_name, durable_bytes(file));
         }
     }
     return 0;
@@ -63,7 +68,7 @@ static int read(void *context, const char *name, uint64_t offset, struct disk_pa
     if (file == NULL) {
         return QR_ERR_NOT_FOUND;
     }
-    uint64_t size_bytes = durable(file)->size_bytes;
+    uint64_t size_bytes = durable_bytes(file);
     part.size_bytes = min_u64(part.size_bytes, offset < size_bytes ? size_bytes - offset : 0);
     *read_bytes = part.size_bytes;
     sim_disk_content_read(durable(file), offset, part.data, part.size_bytes);

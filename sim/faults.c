@@ -126,6 +126,7 @@ static bool strike(struct sim_blow *blow)
     case SIM_FAULT_SLOW_LINK:
     case SIM_FAULT_CLOG:
     case SIM_FAULT_RESET:
+    case SIM_FAULT_STORM:
         return sim_blow_network(blow);
     case SIM_FAULT_WALL_JUMP:
     case SIM_FAULT_DRIFT:

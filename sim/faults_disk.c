@@ -31,10 +31,10 @@ static void heal_errors(struct sim_event *event)
 /* A call fails once, if one comes before the fault is forgotten. */
 static bool fail_call(struct sim_blow *blow, struct sim_host *host)
 {
-    static const enum sim_disk_call write_calls[] = {SIM_DISK_WRITE_FILE,  SIM_DISK_SYNC_FILE,
-                                                     SIM_DISK_RENAME_FILE, SIM_DISK_SYNC_NAMES,
-                                                     SIM_DISK_PREPARE,     SIM_DISK_MOUNT};
-    uint64_t which = prng_between(&blow->prng, 0, 11);
+    static const enum sim_disk_call write_calls[] = {
+        SIM_DISK_WRITE_FILE, SIM_DISK_SYNC_FILE, SIM_DISK_RENAME_FILE, SIM_DISK_SYNC_NAMES,
+        SIM_DISK_PREPARE,    SIM_DISK_MOUNT,     SIM_DISK_STORE,       SIM_DISK_PUBLISH};
+    uint64_t which = prng_between(&blow->prng, 0, 13);
     if (blow->fault == SIM_FAULT_READ_ERROR) {
         sim_disk_fail_read(&host->disk, false);
     } else if (which < sizeof(write_calls) / sizeof(write_calls[0])) {

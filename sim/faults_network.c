@@ -102,6 +102,18 @@ static bool cut(struct sim_blow *blow)
     return true;
 }
 
+/* For elections that go wrong one after the other: answers to one campaign come in the next. */
+static void break_storm(struct sim_blow *blow)
+{
+    struct sim *sim = blow->sim;
+    time_ns length_ns = prng_between(&blow->prng, 4, 40) * sim->plan.election_max_ms * NS_PER_MS;
+    sim->storm_until_ns = max_u64(sim->storm_until_ns, sim_now(sim) + length_ns);
+    sim->storm_loss = prng_between(&blow->prng, 0, 300000);
+    sim->storm_late = prng_between(&blow->prng, 100000, 700000);
+    sim->storm_ms = prng_between(&blow->prng, 1, 4) * sim->plan.election_max_ms;
+    sim_blow_tell(blow, SIM_NOBODY, "for %llu ms", (unsigned long long)(length_ns / NS_PER_MS));
+}
+
 bool sim_blow_network(struct sim_blow *blow)
 {
     struct sim *sim = blow->sim;
@@ -110,6 +122,10 @@ bool sim_blow_network(struct sim_blow *blow)
     }
     if (blow->fault == SIM_FAULT_PARTITION || blow->fault == SIM_FAULT_ONE_WAY) {
         return cut(blow);
+    }
+    if (blow->fault == SIM_FAULT_STORM) {
+        break_storm(blow);
+        return true;
     }
     uint32_t from = sim_blow_host_number(blow);
     uint32_t to = sim_blow_host_number(blow);

@@ -5,15 +5,87 @@
 #include "base/assert.h"
 #include "sim/faults.h"
 
+#define QUICK_MS_MAX 50
+#define AWAY_MS_MAX 1000
+#define DOOM_PENDING_MAX 3
+#define AGAIN_MAX 3
+#define AGAIN_NS (100 * UINT64_C(1000)) /* after its start */
+#define DOOM_NS_MAX NS_PER_S            /* a disk without work is waited for no longer */
+
+/* Mostly a process is back within a second, often at once: before anybody has missed it.
+ * Sometimes it is away for long.
+ */
+static time_ns draw_away_ns(struct sim_blow *blow)
+{
+    uint64_t which = prng_between(&blow->prng, 0, 3);
+    if (which == 0) {
+        return sim_blow_length_ns(blow);
+    }
+    return prng_between(&blow->prng, 1, which <= 2 ? QUICK_MS_MAX : AWAY_MS_MAX) * NS_PER_MS;
+}
+
+static void begin_doom(struct sim_event *event);
+
+/* The moment has come, or it was waited for long enough. */
+static void end_now(struct sim_event *event)
+{
+    struct sim_heal *heal = event->owner;
+    struct sim *sim = heal->sim;
+    struct sim_host *host = &sim->hosts[heal->host];
+    bool is_meant = sim_now(sim) >= event->at_ns && host->doom == event;
+    host->doom = host->doom == event ? NULL : host->doom;
+    if (is_meant && sim_host_is_up(host)) {
+        sim_host_end(host, heal->how);
+        sim->report->crashes++;
+        sim_host_restart_at(host, sim_now(sim) + heal->away_ns);
+        if (heal->again > 0) {
+            heal->again--;
+            event->happen = begin_doom;
+            sim_schedule_add(&sim->schedule, event, sim_now(sim) + heal->away_ns + AGAIN_NS);
+            return;
+        }
+    }
+    sim_heal_end(heal);
+}
+
+/* From now on the moment is waited for. */
+static void begin_doom(struct sim_event *event)
+{
+    struct sim_heal *heal = event->owner;
+    struct sim *sim = heal->sim;
+    struct sim_host *host = &sim->hosts[heal->host];
+    if (sim_now(sim) < event->at_ns || !sim_host_is_up(host) || host->doom != NULL) {
+        sim_heal_end(heal);
+        return;
+    }
+    host->doom = event;
+    host->doom_pending = heal->pending;
+    event->happen = end_now;
+    sim_schedule_add(&sim->schedule, event, sim_now(sim) + DOOM_NS_MAX);
+}
+
+/* It ends when its disk has work, as machines under load do: then there is something to lose.
+ * Mostly it goes down again while it recovers: a loose cable, or what makes it crash.
+ */
+static void end_at_work(struct sim_blow *blow, struct sim_host *host, enum sim_end how,
+                        time_ns after_ns)
+{
+    struct sim_heal *heal = sim_blow_heal_later(blow, host->number, after_ns, begin_doom);
+    heal->how = how;
+    heal->pending = prng_between(&blow->prng, 1, DOOM_PENDING_MAX);
+    heal->away_ns = draw_away_ns(blow);
+    heal->again = prng_between(&blow->prng, 0, AGAIN_MAX);
+}
+
 static void end(struct sim_blow *blow, struct sim_host *host, enum sim_end how)
 {
     sim_host_end(host, how);
     blow->sim->report->crashes++;
-    /* Mostly it is back soon; sometimes it is away for long. */
-    time_ns away_ns = prng_between(&blow->prng, 0, 3) == 0
-                          ? sim_blow_length_ns(blow)
-                          : prng_between(&blow->prng, 1, 1000) * NS_PER_MS;
+    time_ns away_ns = draw_away_ns(blow);
     sim_host_restart_at(host, sim_now(blow->sim) + away_ns);
+    if (how != SIM_END_STOPPED && prng_between(&blow->prng, 0, 1) == 0) {
+        end_at_work(blow, host, how, away_ns + AGAIN_NS);
+    }
 }
 
 static bool black_out(struct sim_blow *blow)
@@ -56,7 +128,12 @@ bool sim_blow_process(struct sim_blow *blow)
         host->next_build = sim_draw_build(sim);
     }
     sim_blow_tell(blow, host->number, "%s", host->next_build->version);
-    end(blow, host, how_of(blow->fault));
+    enum sim_end how = how_of(blow->fault);
+    if (how != SIM_END_STOPPED && prng_between(&blow->prng, 0, 3) > 0) {
+        end_at_work(blow, host, how, 0);
+    } else {
+        end(blow, host, how);
+    }
     return true;
 }
 

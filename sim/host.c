@@ -10,6 +10,7 @@
 
 #define TURN_US_MAX 40 /* until a node gets its turn for what came in */
 #define SETTLE_ROUNDS_MAX 100
+#define RECOVERY_AUDITS 6
 #define RESTART_NS_MIN (20 * NS_PER_MS)
 #define RESTART_NS_MAX (5 * NS_PER_S)
 #define WALL_NS UINT64_C(1767225600000000000) /* the first moment of 2026 */
@@ -50,6 +51,9 @@ static size_t pending_count(const struct sim_host *host)
 static void wake_disk(struct sim_host *host)
 {
     struct sim *sim = host->sim;
+    if (host->doom != NULL && pending_count(host) >= host->doom_pending) {
+        sim_schedule_advance(&sim->schedule, host->doom, sim_now(sim));
+    }
     if (sim_event_is_waiting(&host->disk_event) || pending_count(host) == 0) {
         return;
     }
@@ -68,15 +72,19 @@ struct build_time sim_host_enter(struct sim_host *host)
     return sim_host_time(host);
 }
 
-/* A change that is committed is not gone back on. */
-static void note_committed(struct sim_host *host, const struct build_status *status)
+/* A change that is committed is not gone back on. Only a turn tells of changes: a message may
+ * replace the entry of one and commit its place, and until the next turn nothing here says so.
+ */
+static void note_committed(struct sim_host *host)
 {
     struct sim *sim = host->sim;
+    struct build_status status;
+    host->build->status(host->node, &status);
     if (host->is_change_new) {
         host->is_change_new = false;
-        host->change_index = status->last_index;
+        host->change_index = status.last_index;
     }
-    if (host->voters.count > 0 && status->commit_index >= host->change_index) {
+    if (host->voters.count > 0 && status.commit_index >= host->change_index) {
         host->voters_before.count = 0;
         sim->committed_voters = max_u64(sim->committed_voters, host->voters.count);
     }
@@ -90,7 +98,6 @@ void sim_host_leave(struct sim_host *host)
     }
     struct build_status status;
     host->build->status(host->node, &status);
-    note_committed(host, &status);
     sim_observe_status(host, &status);
     wake_disk(host);
     sim_host_mark(host);
@@ -124,6 +131,7 @@ static void on_turn(struct sim_event *event)
     }
     struct build_time time = sim_host_enter(host);
     host->build->turn(host->node, time);
+    note_committed(host);
     sim_host_leave(host);
     if (!host->has_failed) {
         wait_for_deadline(host);
@@ -270,6 +278,12 @@ static int open_node(struct sim_host *host, char *detail)
         .cache_bytes_max = plan->cache_bytes,
         .segment_bytes = plan->segment_bytes,
         .pending_max = (uint32_t)plan->pending,
+        .snapshot_chunk_bytes = (uint32_t)plan->chunk_bytes,
+        /* A log that was compacted is nothing for a release that knows no snapshots. */
+        .log_entries_max = plan->past_percent > 0 ? 0 : plan->log_entries,
+        .log_bytes_max = plan->log_bytes,
+        .snapshot_interval_ns = plan->snapshot_ms * NS_PER_MS,
+        .transfer_bytes_per_second = plan->snapshot_rate,
     };
     return host->build->open(&options, sim_host_time(host), &host->node, detail);
 }
@@ -303,6 +317,7 @@ void sim_host_start(struct sim_host *host)
     host->life++;
     host->has_failed = false;
     host->applied_index = 0;
+    host->is_restoring = false;
     host->progress = (struct check_progress){0};
     host->told = (struct build_status){0};
     host->paused_until_ns = 0;
@@ -312,6 +327,7 @@ void sim_host_start(struct sim_host *host)
             sim_replica_close(host);
             return;
         }
+        sim_host_world_init(host);
         status = open_node(host, detail);
     }
     if (status != 0) {
@@ -330,12 +346,14 @@ void sim_host_start(struct sim_host *host)
     sim_host_leave(host);
 }
 
-/* What was pending is reported as failed to a node that is on its way out. */
+/* What was pending is reported as failed to a node that is on its way out; and what that makes
+ * it ask for, to clean up behind itself.
+ */
 static void drain_disk(struct sim_host *host)
 {
-    for (int kind = 0; kind < SIM_DISK_OP_KINDS; kind++) {
-        while (sim_disk_step(&host->disk, (enum build_op_kind)kind)) {
-        }
+    enum build_op_kind kind;
+    while (sim_disk_first_kind(&host->disk, &kind)) {
+        (void)sim_disk_step(&host->disk, kind);
     }
 }
 
@@ -379,6 +397,7 @@ static void end_disk(struct sim_host *host, enum sim_end how)
         settle(host);
     }
     if (how == SIM_END_POWER_LOST) {
+        host->audits_due = RECOVERY_AUDITS;
         sim_disk_power_loss(&host->disk);
     } else {
         sim_disk_process_crash(&host->disk);
@@ -403,6 +422,7 @@ void sim_host_end(struct sim_host *host, enum sim_end how)
     host->node = NULL;
     host->is_ending = false;
     host->state = SIM_HOST_DOWN;
+    host->doom = NULL;
     sim_replica_close(host);
     sim_schedule_remove(&sim->schedule, &host->turn);
     sim_schedule_remove(&sim->schedule, &host->disk_event);

@@ -91,7 +91,39 @@ static void apply(void *context, const struct qr_entry *entries, size_t count)
 static uint64_t wake_at(void *context)
 {
     const struct sim_host *host = context;
-    return host->machine->wake_at == NULL ? 0 : host->machine->wake_at(host->machine->context);
+    const struct qr_state_machine *machine = &host->functions;
+    return machine->wake_at == NULL ? 0 : machine->wake_at(machine->context);
+}
+
+static int snapshot_open(void *context, void **snapshot)
+{
+    return sim_replica_snapshot_open(context, snapshot);
+}
+
+static int snapshot_read(void *context, void *snapshot, void *buffer, size_t size_bytes,
+                         size_t *read_bytes)
+{
+    return sim_replica_snapshot_read(context, snapshot, buffer, size_bytes, read_bytes);
+}
+
+static void snapshot_close(void *context, void *snapshot)
+{
+    sim_replica_snapshot_close(context, snapshot);
+}
+
+static int restore_begin(void *context)
+{
+    return sim_replica_restore_begin(context);
+}
+
+static int restore_write(void *context, const void *data, size_t size_bytes)
+{
+    return sim_replica_restore_write(context, data, size_bytes);
+}
+
+static int restore_end(void *context)
+{
+    return sim_replica_restore_end(context);
 }
 
 static void proposal_done(void *context, uint64_t token, int status, uint64_t index,
@@ -144,5 +176,11 @@ void sim_host_world_init(struct sim_host *host)
         .failed = failed,
         .log = log_line,
         .is_log_wanted = sim_trace_is_wanted(&host->sim->trace),
+        .snapshot_open = host->functions.snapshot_open == NULL ? NULL : snapshot_open,
+        .snapshot_read = snapshot_read,
+        .snapshot_close = snapshot_close,
+        .restore_begin = restore_begin,
+        .restore_write = restore_write,
+        .restore_end = restore_end,
     };
 }

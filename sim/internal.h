@@ -43,7 +43,9 @@ struct sim_packet {
     uint32_t from;
     uint32_t to;
     uint64_t from_id;
+    uint64_t to_id;
     uint64_t to_life;
+    bool is_stray;       /* for any life of that node */
     uint64_t connection; /* seed and reply: which dial; peer: which connection */
     size_t frame_bytes;
     uint8_t *frame;
@@ -99,13 +101,17 @@ struct sim_host {
     size_t memory_blocks; /* that the node holds */
     bool is_ending;       /* what it says now is heard by nobody */
     bool has_failed;
-    unsigned calls; /* of the node, that are under way */
+    bool is_holding_less; /* what it hears now lets it hold no proposal again */
+    unsigned audits_due;  /* a power loss is recovered from: at the next promises */
+    unsigned calls;       /* of the node, that are under way */
     time_ns paused_until_ns;
     time_ns disk_slow_until_ns;
     time_ns disk_hung_until_ns;
     struct sim_event turn;
     struct sim_event disk_event;
     struct sim_event restart;
+    struct sim_event *doom; /* it goes down with so many disk operations under way; or NULL */
+    size_t doom_pending;
 
     /* The voters that it knows, also while it is down, and those before, to which it may have
      * to go back as long as the change is not known to be committed.
@@ -127,8 +133,12 @@ struct sim_host {
     uint64_t dial_to_life;
     struct sim_event dial_event;
 
-    const struct qr_state_machine *machine;
+    const struct qr_state_machine *machine; /* NULL: none */
+    struct qr_state_machine functions;      /* its, as this version sees them */
     uint64_t applied_index;
+    bool is_restoring;
+    uint8_t restored[8]; /* what stands in front of a snapshot's bytes */
+    size_t restored_bytes;
     struct check_progress progress;
     struct build_status told; /* in the trace */
 };
@@ -186,6 +196,11 @@ struct sim_heal {
     uint32_t number;
     uint32_t host;
     bool cuts[SIM_HOSTS_MAX][SIM_HOSTS_MAX];
+    /* It ends so, with so much pending, and is away for so long; and so many times again. */
+    enum sim_end how;
+    size_t pending;
+    time_ns away_ns;
+    uint64_t again;
 };
 
 struct sim {
@@ -211,6 +226,10 @@ struct sim {
     uint32_t host_count;
     struct sim_link links[SIM_HOSTS_MAX][SIM_HOSTS_MAX];
     uint8_t cuts[SIM_HOSTS_MAX][SIM_HOSTS_MAX]; /* how many faults cut this way */
+    time_ns storm_until_ns;
+    uint64_t storm_loss; /* in millionths, as rates are */
+    uint64_t storm_late;
+    uint64_t storm_ms;
     struct sim_packet *packets;
     uint64_t connection_count;
     uint64_t lost_ids[SIM_HOSTS_MAX * SIM_LIVES_MAX]; /* of nodes whose disk is lost or marred */
@@ -235,6 +254,7 @@ struct sim {
     struct check_election election;
     struct check_votes votes;
     struct check_reads reads;
+    struct check_forwards forwards;
     struct check_log log;
     struct check_apply apply;
     struct check_acked acked;
@@ -305,6 +325,15 @@ void sim_host_world_init(struct sim_host *host);
 bool sim_replica_open(struct sim_host *host);
 void sim_replica_apply(struct sim_host *host, const struct qr_entry *entries, size_t count);
 void sim_replica_close(struct sim_host *host);
+
+/* snapshots.c: as in quorate/state_machine.h, with what the checkers must know in front. */
+int sim_replica_snapshot_open(struct sim_host *host, void **snapshot);
+int sim_replica_snapshot_read(struct sim_host *host, void *snapshot, void *buffer,
+                              size_t size_bytes, size_t *read_bytes);
+void sim_replica_snapshot_close(struct sim_host *host, void *snapshot);
+int sim_replica_restore_begin(struct sim_host *host);
+int sim_replica_restore_write(struct sim_host *host, const void *data, size_t size_bytes);
+int sim_replica_restore_end(struct sim_host *host);
 
 /* clients.c */
 void sim_clients_init(struct sim *sim);

@@ -87,6 +87,8 @@ void sim_liveness_begin(struct sim *sim)
     sim->plan.loss = 0;
     sim->plan.duplicate = 0;
     sim->plan.late = 0;
+    sim->plan.stray = 0;
+    sim->storm_until_ns = 0;
     memset(sim->cuts, 0, sizeof(sim->cuts));
     for (uint32_t i = 0; i < SIM_HOSTS_MAX; i++) {
         for (uint32_t j = 0; j < SIM_HOSTS_MAX; j++) {
@@ -167,11 +169,11 @@ static bool is_settled(const struct sim *sim)
             continue;
         }
         status_of(host, &now);
-        if (!now.is_running || now.applied_index != now.last_index ||
+        if (!now.is_running || now.is_restoring || now.applied_index != now.last_index ||
             now.commit_index != now.last_index) {
             return false;
         }
-        const struct qr_state_machine *machine = host->machine;
+        const struct qr_state_machine *machine = &host->functions;
         uint64_t digest = machine->digest == NULL ? 0 : machine->digest(machine->context);
         if (first.is_running && (first.last_index != now.last_index || first_digest != digest)) {
             return false;

@@ -15,6 +15,7 @@
 
 #define HELLO_RETRY_NS_MIN (20 * NS_PER_MS)
 #define HELLO_RETRY_NS_MAX NS_PER_S
+#define STRAY_ELECTIONS 4 /* a stray frame is late by so many election timeouts at most */
 
 static bool is_cut_off(const struct sim *sim, uint32_t from, uint32_t to)
 {
@@ -84,8 +85,8 @@ static void arrive(struct sim_event *event)
     struct sim_packet *packet = event->owner;
     struct sim *sim = packet->sim;
     struct sim_host *to = &sim->hosts[packet->to];
-    if (!sim_host_is_up(to) || to->life != packet->to_life ||
-        is_cut_off(sim, packet->from, packet->to)) {
+    bool is_there = to->life == packet->to_life || (packet->is_stray && to->id == packet->to_id);
+    if (!sim_host_is_up(to) || !is_there || is_cut_off(sim, packet->from, packet->to)) {
         sim->report->messages_lost++;
         packet_free(packet);
         return;
@@ -138,6 +139,9 @@ static time_ns arrival_ns(struct sim *sim, uint32_t from, uint32_t to)
     if (now_ns < link->slow_until_ns) {
         at_ns += link->slow_ns;
     }
+    if (now_ns < sim->storm_until_ns && sim_chance(&sim->network_prng, sim->storm_late)) {
+        return at_ns + prng_between(&sim->network_prng, 0, sim->storm_ms * NS_PER_MS);
+    }
     if (sim_chance(&sim->network_prng, plan->late)) {
         return at_ns + prng_between(&sim->network_prng, 0, plan->late_ms * NS_PER_MS);
     }
@@ -146,14 +150,51 @@ static time_ns arrival_ns(struct sim *sim, uint32_t from, uint32_t to)
     return at_ns;
 }
 
-/* Let the packet go, once or twice, or not at all. */
+static bool is_swallowed(struct sim *sim, uint32_t from, uint32_t to)
+{
+    bool is_in_storm = sim_now(sim) < sim->storm_until_ns;
+    return sim_chance(&sim->network_prng, sim->plan.loss) || is_cut_off(sim, from, to) ||
+           (is_in_storm && sim_chance(&sim->network_prng, sim->storm_loss));
+}
+
+/* The same frame once more. */
+static struct sim_packet *twin_of(const struct sim_packet *packet)
+{
+    struct build_part whole = {packet->frame, packet->frame_bytes};
+    struct sim_packet *twin = packet_of(packet->sim, &whole, 1);
+    twin->kind = packet->kind;
+    twin->from = packet->from;
+    twin->to = packet->to;
+    twin->from_id = packet->from_id;
+    twin->to_id = packet->to_id;
+    twin->to_life = packet->to_life;
+    twin->connection = packet->connection;
+    return twin;
+}
+
+/* Whatever carries frames may hold one back until there is another process in the place of the
+ * one that it was sent to.
+ */
+static void launch_stray(const struct sim_packet *packet)
+{
+    struct sim *sim = packet->sim;
+    struct sim_packet *twin = twin_of(packet);
+    uint64_t wait_ms =
+        prng_between(&sim->network_prng, 0, STRAY_ELECTIONS * sim->plan.election_max_ms);
+    twin->is_stray = true;
+    sim_schedule_add(&sim->schedule, &twin->event, sim_now(sim) + wait_ms * NS_PER_MS);
+}
+
+/* Let the packet go, once or more often, or not at all. */
 static void launch(struct sim_packet *packet)
 {
     struct sim *sim = packet->sim;
     sim->report->messages++;
-    bool is_lost =
-        sim_chance(&sim->network_prng, sim->plan.loss) || is_cut_off(sim, packet->from, packet->to);
+    bool is_lost = is_swallowed(sim, packet->from, packet->to);
     trace_packet(packet, is_lost ? SIM_TRACE_DROP : SIM_TRACE_SEND);
+    if (packet->kind == SIM_PACKET_PEER && sim_chance(&sim->network_prng, sim->plan.stray)) {
+        launch_stray(packet);
+    }
     if (is_lost) {
         sim->report->messages_lost++;
         packet_free(packet);
@@ -161,14 +202,7 @@ static void launch(struct sim_packet *packet)
     }
     sim_schedule_add(&sim->schedule, &packet->event, arrival_ns(sim, packet->from, packet->to));
     if (sim_chance(&sim->network_prng, sim->plan.duplicate)) {
-        struct build_part whole = {packet->frame, packet->frame_bytes};
-        struct sim_packet *twin = packet_of(sim, &whole, 1);
-        twin->kind = packet->kind;
-        twin->from = packet->from;
-        twin->to = packet->to;
-        twin->from_id = packet->from_id;
-        twin->to_life = packet->to_life;
-        twin->connection = packet->connection;
+        struct sim_packet *twin = twin_of(packet);
         sim_schedule_add(&sim->schedule, &twin->event, arrival_ns(sim, packet->from, packet->to));
     }
 }
@@ -279,6 +313,7 @@ bool sim_network_send(struct sim_host *from, uint64_t to, const struct build_par
     packet->from = from->number;
     packet->to = target->number;
     packet->from_id = from->id;
+    packet->to_id = target->id;
     packet->to_life = target->life;
     packet->connection = connection;
     launch(packet);
@@ -392,6 +427,7 @@ void sim_network_reply(struct sim_host *from, uint64_t connection, const struct 
     packet->from = from->number;
     packet->to = to->number;
     packet->from_id = from->id;
+    packet->to_id = to->id;
     packet->to_life = to->life;
     packet->connection = connection;
     launch(packet);

@@ -12,6 +12,7 @@
 #include "sim/memory.h"
 #include "wire/wire.h"
 
+#define FRAME_TYPE_AT 8       /* docs/wire-format.md */
 #define AUDIT_MILLIONTHS 3000 /* of the messages that promise something */
 #define WORDS_BYTES_MAX 4096
 
@@ -72,16 +73,21 @@ static bool is_promise(const struct wire_message *message)
     }
 }
 
-/* The end of a node's log, in the middle of whatever it does. */
-static struct raft_position log_end(const struct sim_host *host)
+/* A vote is sent once it is durable. Meanwhile the voter's log may have grown: in a later term,
+ * of which this vote says nothing, or by the leader of this one (see check_votes_log()).
+ */
+static void check_vote_log(struct sim_host *host, const struct raft_message *vote)
 {
+    struct sim *sim = host->sim;
     struct build_status now;
-    struct raft_position last = {0};
     host->build->status(host->node, &now);
-    last.index = now.last_index;
+    if (now.term != vote->term) {
+        return;
+    }
+    struct raft_position last = {.index = now.last_index};
     bool is_known = host->build->term_at(host->node, last.index, &last.term);
     ASSERT(is_known);
-    return last;
+    check_votes_log(&sim->votes, vote, last, sim_now(sim), &sim->failure);
 }
 
 /* What a member forwarded is appended by the leader that it meant, and by no later one. */
@@ -97,11 +103,36 @@ static void check_forward(struct sim_host *host, const struct wire_forward_respo
     }
 }
 
-static void check_said(struct sim_host *host, const struct wire_message *message)
+/* Of the last entry that a node has applied; when it keeps that no more, any may be. */
+static raft_term applied_term(const struct sim_host *host)
+{
+    struct build_status now;
+    uint64_t term = 0;
+    host->build->status(host->node, &now);
+    return host->build->term_at(host->node, now.applied_index, &term) ? term : UINT64_MAX;
+}
+
+/* Now and then, and at once after a power loss: what was cut then may still be there. */
+static bool is_audit_due(struct sim_host *host)
+{
+    bool is_chosen = sim_chance(&host->sim->audit_prng, AUDIT_MILLIONTHS);
+    if (host->audits_due > 0) {
+        host->audits_due--;
+        is_chosen = true;
+    }
+    return is_chosen;
+}
+
+static void check_said(struct sim_host *host, uint32_t peer, const struct wire_message *message)
 {
     struct sim *sim = host->sim;
-    if (message->type == WIRE_FORWARD_RESPONSE) {
+    if (message->type == WIRE_FORWARD) {
+        check_forwards_sent(&sim->forwards, message, applied_term(host), sim_now(sim),
+                            &sim->failure);
+    } else if (message->type == WIRE_FORWARD_RESPONSE) {
         check_forward(host, &message->forward_response);
+        check_forwards_answered(&sim->forwards, sim->hosts[peer].id, &message->forward_response,
+                                sim_now(sim), &sim->failure);
     }
     if (!wire_is_raft(message->type)) {
         return;
@@ -113,16 +144,42 @@ static void check_said(struct sim_host *host, const struct wire_message *message
     check_votes_message(&sim->votes, &message->raft, sim_now(sim), &sim->failure);
     if (message->type == RAFT_REQUEST_VOTE_RESPONSE &&
         message->raft.request_vote_response.is_granted) {
-        check_votes_log(&sim->votes, &message->raft, log_end(host), sim_now(sim), &sim->failure);
+        check_vote_log(host, &message->raft);
     }
     check_log_message(&sim->log, message, sim_now(sim), &sim->failure);
     if (message->type == RAFT_APPEND_ENTRIES_RESPONSE) {
         check_reads_said(&sim->reads, message->raft.from, message->raft.to, sim_now(sim));
     }
     check_durable_said(sim->durable, host->number, message);
-    if (is_promise(message) && sim_chance(&sim->audit_prng, AUDIT_MILLIONTHS)) {
+    if (is_promise(message) && is_audit_due(host)) {
         sim_observe_durable(host);
     }
+}
+
+static uint64_t held_count(const struct sim_host *host)
+{
+    struct build_status now;
+    host->build->status(host->node, &now);
+    return now.held_count;
+}
+
+/* What a node may know by a frame that it receives. */
+static void check_heard(struct sim_host *host, const struct wire_message *message)
+{
+    if (message->type == RAFT_REQUEST_VOTE_RESPONSE) {
+        check_votes_heard(&host->sim->votes, &message->raft);
+    } else if (message->type == WIRE_FORWARD_RESPONSE) {
+        host->is_holding_less =
+            !check_forwards_heard(&host->sim->forwards, host->id, &message->forward_response);
+        host->progress.seen.held_count = held_count(host);
+    }
+}
+
+/* Whether check_heard() wants to see it; most frames are not worth decoding twice. */
+static bool is_heard_of(const uint8_t *frame, size_t frame_bytes)
+{
+    return frame_bytes > FRAME_TYPE_AT && (frame[FRAME_TYPE_AT] == RAFT_REQUEST_VOTE_RESPONSE ||
+                                           frame[FRAME_TYPE_AT] == WIRE_FORWARD_RESPONSE);
 }
 
 void sim_observe_frame(struct sim *sim, enum sim_trace_kind kind, uint32_t host, uint32_t peer,
@@ -132,7 +189,7 @@ void sim_observe_frame(struct sim *sim, enum sim_trace_kind kind, uint32_t host,
         .kind = kind, .at_ns = sim_now(sim), .host = host, .peer = peer, .a = frame_bytes};
     char words[WORDS_BYTES_MAX] = "";
     bool is_said = kind != SIM_TRACE_RECEIVE;
-    if (is_said || sim_trace_is_wanted(&sim->trace)) {
+    if (is_said || is_heard_of(frame, frame_bytes) || sim_trace_is_wanted(&sim->trace)) {
         struct wire_message message;
         struct chunk *chunk = chunk_new(&sim->allocator, (uint32_t)frame_bytes);
         ASSERT(chunk != NULL);
@@ -141,7 +198,9 @@ void sim_observe_frame(struct sim *sim, enum sim_trace_kind kind, uint32_t host,
         if (status != 0) {
             sim_violate(sim, "frames_decode", "n%u sent a frame that does not decode", host + 1);
         } else if (is_said) {
-            check_said(&sim->hosts[host], &message);
+            check_said(&sim->hosts[host], peer, &message);
+        } else {
+            check_heard(&sim->hosts[host], &message);
         }
         if (status == 0 && sim_trace_is_wanted(&sim->trace)) {
             struct text text = text_of(words, sizeof(words));
@@ -175,6 +234,12 @@ void sim_observe_status(struct sim_host *host, const struct build_status *now)
     if (!now->is_running) {
         return;
     }
+    if (host->is_holding_less && now->held_count > host->progress.seen.held_count) {
+        sim_violate(sim, "held_when_nowhere",
+                    "n%u holds a proposal again because of a refusal of an earlier sending",
+                    host->number + 1);
+    }
+    host->is_holding_less = false;
     bool is_new_leader = now->role == BUILD_LEADER &&
                          !(host->progress.has_seen && host->progress.seen.role == BUILD_LEADER &&
                            host->progress.seen.term == now->term);
@@ -246,6 +311,13 @@ void sim_observe_acknowledged(struct sim *sim, uint64_t index)
     if (count > 0 && check_durable_majority(sim->durable, copies, count, entry, detail) != 0) {
         sim_violate(sim, "durable_on_majority", "%s", detail);
     }
+}
+
+void sim_observe_refused(struct sim_host *host, uint64_t number)
+{
+    struct sim *sim = host->sim;
+    check_forwards_refused(&sim->forwards, host->id, number, applied_term(host), sim_now(sim),
+                           &sim->failure);
 }
 
 /* Whether this host may have been the leader; where the voters it knows are new, nobody can say

@@ -32,6 +32,9 @@ void sim_observe_durable(struct sim_host *host);
 /* A write was acknowledged: now and then, the disks of a majority are asked for it. */
 void sim_observe_acknowledged(struct sim *sim, uint64_t index);
 
+/* A node tells a client that this operation is nowhere. */
+void sim_observe_refused(struct sim_host *host, uint64_t number);
+
 /* A node answers a read that was asked at this moment: some leader was confirmed since. */
 void sim_observe_read(struct sim_host *host, time_ns began_ns);
 

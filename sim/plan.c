@@ -116,6 +116,16 @@ static void draw_timings(struct prng *prng, struct sim_plan *plan)
     plan->disk_us_max = plan->disk_us_min * prng_between(prng, 1, 20);
 }
 
+/* The log is compacted many times in a run; every other node that comes back needs a snapshot. */
+static void draw_snapshots(struct prng *prng, struct sim_plan *plan)
+{
+    plan->log_entries = draw_log(prng, 16, 400);
+    plan->log_bytes = draw_log(prng, 65536, 1 << 24);
+    plan->snapshot_ms = chance(prng, 50) ? 0 : draw_log(prng, 10, 2000);
+    plan->chunk_bytes = draw_log(prng, 512, 16384);
+    plan->snapshot_rate = chance(prng, 50) ? 0 : draw_log(prng, 20000, 10000000);
+}
+
 /* A quarter of the seeds have little trouble with frames, so that others are seen alone. */
 static void draw_rates(struct prng *prng, struct sim_plan *plan)
 {
@@ -149,6 +159,16 @@ static void draw_once(struct prng *prng, struct sim_plan *plan)
 {
     uint64_t percent = chance(prng, 60) ? prng_between(prng, 30, 100) : 0;
     plan->once_percent = plan->past_percent == 0 ? percent : 0;
+}
+
+/* Drawn last, so that what was drawn before it stays as it is. */
+static void draw_weather(struct prng *prng, struct sim_plan *plan)
+{
+    uint64_t storm = prng_between(prng, 50, 400);
+    if (plan->nodes > 1 && chance(prng, 40)) {
+        plan->faults[SIM_FAULT_STORM] = max_u64(plan->faults[SIM_FAULT_STORM], storm);
+    }
+    plan->stray = chance(prng, 40) ? prng_between(prng, 1000, 200000) : 0;
 }
 
 static const struct setting *find(const char *name, size_t length)
@@ -235,6 +255,8 @@ int sim_plan_draw(uint64_t seed, const char *settings, struct sim_plan *out, cha
     draw_timings(&prng, out);
     draw_rates(&prng, out);
     draw_faults(&prng, out);
+    draw_weather(&prng, out);
+    draw_snapshots(&prng, out);
     draw_once(&prng, out);
     const char *at = settings == NULL ? "" : settings;
     while (*at != '\0') {

@@ -37,14 +37,20 @@
     X(disk_us_min,        1, 1000000,  "least time of a disk operation")                           \
     X(disk_us_max,        1, 1000000,  "greatest time of one on a disk that is not slow")          \
     X(drift_ppm,          0, 100000,   "greatest drift of a monotonic clock")                      \
-    X(past_percent,       0, 100,      "chance that a node starts as a past release")             \
+    X(past_percent,       0, 100,      "chance that a node starts as a past release")              \
+    X(log_entries,        0, 100000,   "max-log-entries; 0, or with past releases: no snapshots")  \
+    X(log_bytes,      65536, 1073741824, "max-log-bytes")                                          \
+    X(snapshot_ms,        0, 60000,    "pause between two snapshots of a node, at least")          \
+    X(chunk_bytes,      512, 65536,    "of a snapshot, written and sent at a time")                \
+    X(snapshot_rate,      0, 1073741824, "bytes of snapshots a node sends in a second; 0: any")  \
     X(once_percent,       0, 100,      "chance that a client repeats what it knows no end of")
 
 /* X(name, most, meaning): faults that may befall each frame, in millionths. */
 #define SIM_RATE_MAP(X)                                                                            \
     X(loss,          300000, "frames lost")                                                        \
     X(duplicate,     500000, "frames that come twice")                                             \
-    X(late,          300000, "frames that others overtake")
+    X(late,          300000, "frames that others overtake")                                        \
+    X(stray,         200000, "frames that come again, also to the next life of whom they are for")
 
 /* X(NAME, name, most, meaning): discrete faults, how many in a thousand seconds. */
 #define SIM_FAULT_MAP(X)                                                                           \
@@ -69,7 +75,8 @@
     X(DISK_LOSS,   disk_loss,   1000, "a disk is lost as a whole")                                 \
     X(WALL_JUMP,   wall_jump,   2000, "a wall clock is set forward or back")                       \
     X(DRIFT,       drift,       2000, "a monotonic clock runs faster or slower")                   \
-    X(UPGRADE,     upgrade,     2000, "a node is started again as another version")
+    X(UPGRADE,     upgrade,     2000, "a node is started again as another version")                \
+    X(STORM,       storm,       2000, "any frame is lost, or late by up to some election timeouts")
 /* clang-format on */
 
 enum sim_fault {

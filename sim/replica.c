@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/state_machine.h"
 #include "quorate/error.h"
 #include "sim/internal.h"
 #include "sim/observe.h"
@@ -18,10 +19,9 @@ bool sim_replica_open(struct sim_host *host)
         sim_refuse(sim, QR_ERR_NO_MEMORY, "the subject made no replica");
         return false;
     }
-    if (machine->size_bytes != sizeof(*machine) || machine->apply == NULL) {
-        sim_refuse(sim, QR_ERR_INVALID,
-                   "the subject's state machine has no apply, or its size_bytes is not that of "
-                   "this version");
+    const char *wrong = state_machine_read(machine, &host->functions);
+    if (wrong != NULL) {
+        sim_refuse(sim, QR_ERR_INVALID, "the subject's state machine: %s", wrong);
         return false;
     }
     return true;
@@ -44,7 +44,7 @@ static bool is_compared(const struct qr_entry *entry)
 static void check_replica(struct sim_host *host, const struct qr_entry *entries, size_t count)
 {
     struct sim *sim = host->sim;
-    const struct qr_state_machine *machine = host->machine;
+    const struct qr_state_machine *machine = &host->functions;
     for (size_t i = 0; i < count; i++) {
         if (is_compared(&entries[i]) || entries[i].wants_result) {
             check_apply_result(&sim->apply, host->number, entries[i].index, &sim->results[i],
@@ -56,7 +56,7 @@ static void check_replica(struct sim_host *host, const struct qr_entry *entries,
                        &sim->failure);
     sim_observe(sim, SIM_TRACE_APPLY, host->number, host->applied_index, digest, NULL);
     if (sim->subject->check != NULL) {
-        const char *broken = sim->subject->check(sim->subject->context, machine);
+        const char *broken = sim->subject->check(sim->subject->context, host->machine);
         if (broken != NULL) {
             sim_violate(sim, "subject", "n%u at index %llu: %s", host->number + 1,
                         (unsigned long long)host->applied_index, broken);
@@ -68,6 +68,10 @@ void sim_replica_apply(struct sim_host *host, const struct qr_entry *entries, si
 {
     struct sim *sim = host->sim;
     ASSERT(count >= 1 && count <= SIM_APPLY_ENTRIES_MAX);
+    if (host->is_restoring) {
+        sim_violate(sim, "restored_whole", "n%u applies entries to half a snapshot",
+                    host->number + 1);
+    }
     for (size_t i = 0; i < count; i++) {
         check_apply_entry(&sim->apply, host->number, host->applied_index, &entries[i], sim_now(sim),
                           &sim->failure);
@@ -76,7 +80,7 @@ void sim_replica_apply(struct sim_host *host, const struct qr_entry *entries, si
         sim->asked[i].wants_result = entries[i].wants_result || is_compared(&entries[i]);
     }
     memset(sim->results, 0, count * sizeof(sim->results[0]));
-    int status = host->machine->apply(host->machine->context, sim->asked, count, sim->results);
+    int status = host->functions.apply(host->functions.context, sim->asked, count, sim->results);
     if (status == 0) {
         check_replica(host, entries, count);
     }

@@ -98,6 +98,7 @@ static void end(struct sim *sim)
     check_election_deinit(&sim->election);
     check_votes_deinit(&sim->votes);
     check_reads_deinit(&sim->reads);
+    check_forwards_deinit(&sim->forwards);
     check_log_deinit(&sim->log);
     check_apply_deinit(&sim->apply);
     check_acked_deinit(&sim->acked);
@@ -125,8 +126,8 @@ static void judge(struct sim *sim)
 static void take_digest(struct sim *sim)
 {
     for (uint32_t i = 0; i < sim->host_count; i++) {
-        const struct qr_state_machine *machine = sim->hosts[i].machine;
-        if (sim->is_core[i] && machine != NULL && machine->digest != NULL) {
+        const struct qr_state_machine *machine = &sim->hosts[i].functions;
+        if (sim->is_core[i] && sim->hosts[i].machine != NULL && machine->digest != NULL) {
             sim->report->digest = machine->digest(machine->context);
         }
     }

@@ -31,7 +31,9 @@
     X(HEAL,      "heal")       /* a fault ends */                                                  \
     X(PHASE,     "phase")                                                                          \
     X(LOG,       "log")        /* a line of a node's own log; not part of the hash */              \
-    X(VIOLATION, "violation")
+    X(VIOLATION, "violation")                                                                      \
+    X(SNAPSHOT,  "snapshot")   /* a node begins to take one */                                     \
+    X(RESTORE,   "restore")    /* its state machine has taken one over */
 /* clang-format on */
 
 enum sim_trace_kind {

@@ -34,6 +34,7 @@ struct qr_engine;
     X(max_log_entries,         10000,        100,       UINT64_C(1000000000), "entries")           \
     X(max_log_bytes,           UINT64_C(1) << 30, UINT64_C(1) << 20, UINT64_C(1) << 40, "bytes")   \
     X(max_message_bytes,       UINT64_C(10) << 20, 65536, UINT64_C(512) << 20, "bytes")            \
+    X(max_snapshot_rate,       UINT64_C(64) << 20, 65536, UINT64_C(1) << 40, "bytes a second")     \
     X(max_pending_proposals,   65536,        16,        1048576,             "proposals")          \
     X(max_inflight_bytes,      UINT64_C(8) << 20, 65536, UINT64_C(1) << 30,  "bytes per peer")     \
     X(log_cache_bytes,         UINT64_C(8) << 20, 65536, UINT64_C(1) << 34,  "bytes")              \
@@ -202,6 +203,23 @@ typedef void qr_read_done(void *argument, int status, uint64_t index);
  */
 int qr_read_barrier(struct qr_engine *engine, qr_read_done *done, void *argument);
 
+/* status 0: a snapshot that stands at `index` is durable here, and the log may be compacted; else
+ * why not: QR_ERR_IO, QR_ERR_DISK_FULL, QR_ERR_NO_MEMORY, QR_ERR_STOPPED.
+ */
+typedef void qr_snapshot_done(void *argument, int status, uint64_t index);
+
+/* Take a snapshot of this node's state machine now, in the background, and compact its log as
+ * the limits have it. Without this one is taken whenever the log has grown enough.
+ *
+ * done   called exactly once, never from within this call, unless it returns an error.
+ *
+ * Returns 0, or with nothing done
+ *   QR_ERR_INVALID   the state machine makes no snapshots.
+ *   QR_ERR_BUSY      many wait for one already.
+ *   QR_ERR_STOPPED   the engine has stopped.
+ */
+int qr_snapshot(struct qr_engine *engine, qr_snapshot_done *done, void *argument);
+
 /* Whether this node leads, as far as it knows: another may lead a later term already. A write
  * or a read barrier tells for certain.
  */
@@ -253,14 +271,14 @@ struct qr_status {
     uint64_t leader_id;
     char leader_name[QR_NAME_BYTES_MAX]; /* "" when not known */
     char leader_meta[QR_META_BYTES_MAX];
-    uint64_t first_index;
+    uint64_t first_index; /* of the log: what is before is in a snapshot alone */
     uint64_t last_index;
     uint64_t commit_index;
-    uint64_t applied_index;
-    uint64_t snapshot_index;
-    uint64_t digest;        /* of the state machine and the sessions at applied_index */
-    uint64_t session_count; /* open sessions */
-    uint64_t outcome_count; /* sequences and tokens that are remembered */
+    uint64_t applied_index;  /* 0 while the state machine takes over a leader's snapshot */
+    uint64_t snapshot_index; /* of the newest one that is durable here; 0: none */
+    uint64_t digest;         /* of the state machine and the sessions at applied_index */
+    uint64_t session_count;  /* open sessions */
+    uint64_t outcome_count;  /* sequences and tokens that are remembered */
     bool is_disk_full;
     bool is_stopped;
     size_t member_count;
@@ -289,21 +307,26 @@ void qr_status(struct qr_engine *engine, struct qr_status *out);
     X(received_bytes, "Bytes received from members")                                               \
     X(log_writes, "Batches written to the log")                                                    \
     X(log_syncs, "Syncs of the log")                                                               \
-    X(log_written_bytes, "Bytes written to the log")
+    X(log_written_bytes, "Bytes written to the log")                                               \
+    X(snapshots_taken, "Snapshots taken of this node's state machine")                             \
+    X(snapshots_installed, "Snapshots taken over from a leader")                                   \
+    X(snapshots_sent, "Snapshots sent to members, to their end")                                   \
+    X(snapshot_sent_bytes, "Bytes of snapshots sent to members")
 
 struct qr_counters {
 #define X(name, help) uint64_t name;
     QR_COUNTER_MAP(X)
 #undef X
-    uint64_t sync_time_ns;   /* spent in writes and syncs of the log */
-    uint64_t log_size_bytes; /* of the log's files, now: this one goes down, too */
+    uint64_t sync_time_ns;        /* spent in writes and syncs of the log */
+    uint64_t log_size_bytes;      /* of the log's files, now: this one goes down, too */
+    uint64_t snapshot_size_bytes; /* of the newest one, as it lies there, compressed */
 };
 
 /* Fill `out`, as qr_status() does. */
 void qr_counters(struct qr_engine *engine, struct qr_counters *out);
 
-/* Called for every entry of a program's own, after it was applied, in order, on every node.
- * The entry is borrowed until return.
+/* Called for every entry of a program's own, after it was applied, in order, on every node: but
+ * those that came inside a leader's snapshot. The entry is borrowed until return.
  */
 typedef void qr_commit_handler(void *argument, const struct qr_entry *entry);
 

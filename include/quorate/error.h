@@ -34,7 +34,9 @@
     X(QR_ERR_EXPIRED,     -21, UNKNOWN, "the session is over; unknown, and never again")      \
     X(QR_ERR_FORGOTTEN,   -22, UNKNOWN, "it was applied; its result is no longer kept")       \
     X(QR_ERR_SETTLED,     -23, CALLER,  "it was settled as not applied, and never will be")   \
-    X(QR_ERR_MISMATCH,    -24, CALLER,  "its id was used for another command; not applied")
+    X(QR_ERR_MISMATCH,    -24, CALLER,  "its id was used for another command; not applied")        \
+    X(QR_ERR_BEHIND,      -25, RETRY,   "that member is behind, or not heard")                \
+    X(QR_ERR_QUORUM,      -26, CALLER,  "too few live voters would be left to agree")
 /* clang-format on */
 
 enum qr_error {

@@ -128,6 +128,8 @@ struct qr_sim_options {
     X(messages,         "frames that were sent")                                                   \
     X(messages_lost,    "frames that were lost, cut off or came to nobody")                        \
     X(faults,           "discrete faults: each has a number")                                      \
+    X(snapshots,        "snapshots that nodes took")                                               \
+    X(installs,         "snapshots of leaders that nodes took over")                               \
     X(crashes,          "processes and machines that went down")                                   \
     X(partitions,       "times the network was cut")                                               \
     X(disk_faults,      "disk calls that failed, and places on a disk that were damaged")          \

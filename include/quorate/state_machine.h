@@ -39,6 +39,53 @@ struct qr_state_machine {
      * same entries. Cheap: it is asked for with every status. NULL: 0.
      */
     uint64_t (*digest)(void *context);
+
+    /* Snapshots, so that the log need not hold everything that ever happened. Without
+     * snapshot_open and the restore functions (all NULL, or size_bytes is
+     * QR_STATE_MACHINE_BYTES_0_1) the log is never compacted, and a restart applies all of it.
+     *
+     * snapshot_open   Begin a snapshot of the state after the last applied entry: a view that
+     *                 stays as it is while apply() goes on, for no more than bounded work now.
+     *                 At most QR_SNAPSHOTS_MAX are open at once.
+     *                 Returns 0, or QR_ERR_NO_MEMORY or QR_ERR_BUSY: tried again later.
+     */
+    int (*snapshot_open)(void *context, void **snapshot);
+
+    /* Give the next bytes of it, in a format of the program's own; equal states need not give
+     * equal bytes, but the restored state must go on as this one would.
+     *
+     * size_bytes   of the buffer, at least QR_SNAPSHOT_SLICE_BYTES_MIN. Fill what is cheap to
+     *              fill: this is called again and again, between other work.
+     * read_bytes   set; 0: that was all.
+     *
+     * Returns 0, or QR_ERR_NO_MEMORY: this snapshot is given up, and another tried later.
+     */
+    int (*snapshot_read)(void *context, void *snapshot, void *buffer, size_t size_bytes,
+                         size_t *read_bytes);
+
+    /* End it, read to its end or not. */
+    void (*snapshot_close)(void *context, void *snapshot);
+
+    /* Drop all state, to take over that of a snapshot: restore_write() gives its bytes, in
+     * pieces of any size; then restore_end(). Nothing else is called meanwhile but
+     * restore_begin(), which begins anew, and the functions on open snapshots. Each returns
+     * 0 or a QR_ERR_*: the node stops; restore_end() QR_ERR_CORRUPT where bytes are missing.
+     */
+    int (*restore_begin)(void *context);
+    int (*restore_write)(void *context, const void *data, size_t size_bytes);
+    int (*restore_end)(void *context);
+
+    /* For a state machine that is durable by itself: the index of the last entry that it will
+     * still have after any crash. It is asked at a start, and is then given neither those
+     * entries again nor a snapshot of an earlier state. NULL: it lives in memory.
+     */
+    uint64_t (*applied_index)(void *context);
 };
+
+#define QR_SNAPSHOTS_MAX 2
+#define QR_SNAPSHOT_SLICE_BYTES_MIN 4096
+
+/* What size_bytes was before there were snapshots. */
+#define QR_STATE_MACHINE_BYTES_0_1 offsetof(struct qr_state_machine, snapshot_open)
 
 #endif

@@ -46,7 +46,7 @@ node_id cluster_event_node(const struct cluster *cluster, uint32_t event)
 
 static unsigned used_of(const struct state *state, enum model_counted counted)
 {
-    return state->used >> (4 * counted) & 15;
+    return state->used >> (MODEL_COUNT_BITS * counted) & ((1U << MODEL_COUNT_BITS) - 1);
 }
 
 /* Whether one more may be used; everything is free while nothing is counted. */
@@ -80,9 +80,14 @@ static enum model_counted counted_as(uint32_t event)
         return MODEL_COUNTED_reads;
     case EVENT_CHANGE:
         return MODEL_COUNTED_changes;
+    case EVENT_TRANSFER:
+        return MODEL_COUNTED_transfers;
+    case EVENT_COMPACT:
+        return MODEL_COUNTED_compactions;
     case EVENT_DELIVER:
     case EVENT_SAVED:
     case EVENT_FETCHED:
+    case EVENT_INSTALL:
     case EVENT_READY:
         break;
     }
@@ -127,6 +132,9 @@ static void list_changes(const struct cluster *cluster, const struct local_view 
     case MODEL_REMOVE_4:
         list_add(list, event_change(view->id, 4, false));
         return;
+    case MODEL_TO_NEXT:
+        list_add(list, event_change_to(view->id, cluster->world.configuration->next_voters));
+        return;
     case MODEL_REMOVE_RIVAL:
         if (view->id <= 2) {
             list_add(list, event_change(view->id, 3U - view->id, false));
@@ -156,6 +164,13 @@ static void list_requests(const struct cluster *cluster, const struct state *sta
     }
     if (is_left(cluster, state, MODEL_COUNTED_changes)) {
         list_changes(cluster, view, list);
+    }
+    for (node_id id = 1; id <= cluster->world.configuration->node_count &&
+                         is_left(cluster, state, MODEL_COUNTED_transfers);
+         id++) {
+        if (id != view->id) {
+            list_add(list, event_of(EVENT_TRANSFER, view->id, (uint32_t)id));
+        }
     }
 }
 
@@ -195,6 +210,12 @@ static void list_node(const struct cluster *cluster, const struct state *state,
     }
     for (uint32_t i = 0; i < view->fetch_count; i++) {
         list_add(list, event_of(EVENT_FETCHED, view->id, i));
+    }
+    if (view->can_install) {
+        list_add(list, event_of(EVENT_INSTALL, view->id, 0));
+    }
+    if (view->can_compact && is_left(cluster, state, MODEL_COUNTED_compactions)) {
+        list_add(list, event_of(EVENT_COMPACT, view->id, 0));
     }
     if ((cluster->world.configuration->passive >> (view->id - 1) & 1) == 0) {
         list_faults(cluster, state, view, list);
@@ -284,7 +305,7 @@ enum cluster_answer cluster_next(struct cluster *cluster, const struct state *st
     uint16_t delivered = WORLD_MESSAGES_MAX;
     *next = *state;
     if (cluster->is_counting && counted != MODEL_COUNTED_COUNT) {
-        next->used += UINT32_C(1) << (4 * counted);
+        next->used += UINT32_C(1) << (MODEL_COUNT_BITS * counted);
     }
     if (kind == EVENT_DELIVER) {
         delivered = (uint16_t)event_argument(event);

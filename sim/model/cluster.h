@@ -18,13 +18,14 @@
 struct state {
     uint32_t locals[MODEL_NODES_MAX]; /* of node i + 1 */
     uint32_t history;
-    uint32_t used; /* four bits for each count, in the order of MODEL_COUNTED_MAP */
+    uint32_t used; /* MODEL_COUNT_BITS for each count, as in MODEL_COUNTED_MAP */
     uint16_t message_count;
     uint16_t messages[MODEL_IN_FLIGHT_MAX]; /* numbers, ascending */
 };
 
-_Static_assert(MODEL_COUNTED_COUNT * 4 <= 32, "the counts fit 32 bits");
-_Static_assert(MODEL_COUNT_MAX < 8, "a count leaves its highest bit free");
+_Static_assert(MODEL_COUNTED_COUNT *MODEL_COUNT_BITS <= 32, "the counts fit 32 bits");
+_Static_assert(MODEL_COUNT_MAX < 1 << (MODEL_COUNT_BITS - 1),
+               "a count leaves its highest bit free");
 
 /* Sums of hashes, by renaming. With the messages', the state's hash is the least of them. */
 struct state_sums {

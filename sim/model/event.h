@@ -20,6 +20,9 @@
     X(EVENT_PROPOSE, "propose")     /* argument: number of the proposal, from 0 */                 \
     X(EVENT_READ, "read")           /* argument: entries committed anywhere by now */              \
     X(EVENT_CHANGE, "change")       /* argument: see event_change() */                             \
+    X(EVENT_TRANSFER, "transfer")   /* argument: to which node */                                  \
+    X(EVENT_COMPACT, "compact")     /* take a snapshot of all that is applied, compact to there */ \
+    X(EVENT_INSTALL, "install")     /* the snapshot that came is durable and installed */          \
     X(EVENT_READY, "ready")         /* configurations with turns: hand out what was gathered */
 
 enum event_kind {
@@ -32,6 +35,7 @@ enum event_kind {
 #define EVENT_NODE_BITS 4
 #define EVENT_CRASH_MARKED 64 /* above any number of saves */
 #define EVENT_CHANGE_ADD 64   /* above any node */
+#define EVENT_CHANGE_TO 128   /* below it not a node but a set of them */
 
 static inline uint32_t event_of(enum event_kind kind, node_id node, uint32_t argument)
 {
@@ -49,6 +53,12 @@ static inline uint32_t event_crash(node_id node, uint32_t kept, bool is_marked)
 static inline uint32_t event_change(node_id node, node_id member, bool is_added)
 {
     return event_of(EVENT_CHANGE, node, (uint32_t)member | (is_added ? EVENT_CHANGE_ADD : 0));
+}
+
+/* The leader `node` is to make voters of these, bit i being node i + 1, and of no others. */
+static inline uint32_t event_change_to(node_id node, unsigned voters)
+{
+    return event_of(EVENT_CHANGE, node, voters | EVENT_CHANGE_TO);
 }
 
 static inline enum event_kind event_kind_of(uint32_t event)

@@ -98,8 +98,28 @@ static bool has_durable(const struct local_view *view, size_t position, uint16_t
     return view->disk_count > position && view->disk[position] == entry;
 }
 
+/* An entry that is committed is durable on a majority of these, if there are any. */
+static void check_majority(struct world *world, const struct history_moment *moment,
+                           unsigned voters, size_t position)
+{
+    const struct local_view *view = moment->views[moment->node];
+    unsigned count = 0;
+    unsigned durable = 0;
+    for (node_id id = 1; id <= world->configuration->node_count; id++) {
+        if ((voters >> (id - 1) & 1) != 0) {
+            count++;
+            durable += has_durable(moment->views[id], position, view->log[position]) ? 1 : 0;
+        }
+    }
+    if (count > 0 && durable * 2 <= count) {
+        world_violate(world, "node %u commits entry %zu, which is durable on %u of %u voters",
+                      view->id, position + 1, durable, count);
+    }
+}
+
 /* What a leader adds to what is committed: an entry of its own term last (§5.4.2), durable on
- * a majority of the voters in force.
+ * a majority of the voters in force, and while joint of both sets. A joint configuration is
+ * left in the very moment in which it is committed.
  */
 static void check_new_commit(struct world *world, const struct history_moment *moment)
 {
@@ -119,17 +139,11 @@ static void check_new_commit(struct world *world, const struct history_moment *m
                       "§5.4.2)",
                       view->id, position + 1, (unsigned long long)term, view->term);
     }
-    unsigned voters = 0;
-    unsigned durable = 0;
-    for (node_id id = 1; id <= world->configuration->node_count; id++) {
-        if ((view->voters >> (id - 1) & 1) != 0) {
-            voters++;
-            durable += has_durable(moment->views[id], position, entry) ? 1 : 0;
-        }
-    }
-    if (durable * 2 <= voters) {
-        world_violate(world, "node %u commits entry %zu, which is durable on %u of %u voters",
-                      view->id, position + 1, durable, voters);
+    check_majority(world, moment, view->voters, position);
+    check_majority(world, moment, view->outgoing, position);
+    if (moment->before->outgoing != 0) {
+        check_majority(world, moment, moment->before->voters, position);
+        check_majority(world, moment, moment->before->outgoing, position);
     }
 }
 
@@ -201,21 +215,42 @@ static void check_logs(struct world *world, const struct local_view *a, const st
 static void check_answer(struct world *world, const struct history_moment *moment,
                          const struct raft_message *message)
 {
-    if (message->type != RAFT_APPEND_ENTRIES_RESPONSE) {
-        return;
+    raft_index match = 0;
+    if (message->type == RAFT_APPEND_ENTRIES_RESPONSE) {
+        match = message->append_entries_response.match;
+    } else if (message->type == RAFT_INSTALL_SNAPSHOT_RESPONSE &&
+               message->install_snapshot_response.is_done) {
+        match = message->install_snapshot_response.snapshot.index;
     }
     const struct local_view *view = moment->views[moment->node];
     const struct local_view *leader = moment->views[message->to];
     if (leader->role != RAFT_LEADER || leader->term != message->term) {
         return; /* it counts for nothing any more */
     }
-    for (size_t i = 0; i < message->append_entries_response.match; i++) {
+    for (size_t i = 0; i < match; i++) {
         if (i >= leader->log_count || !has_durable(view, i, leader->log[i])) {
             world_violate(world,
                           "node %u acknowledges entries up to %llu to node %u, which has another "
                           "one at index %zu",
-                          view->id, (unsigned long long)message->append_entries_response.match,
-                          leader->id, i + 1);
+                          view->id, (unsigned long long)match, leader->id, i + 1);
+            return;
+        }
+    }
+}
+
+/* Who is told to campaign has all of the log, durably, unless its term is another by now. */
+static void check_transfer(struct world *world, const struct history_moment *moment,
+                           const struct raft_message *message)
+{
+    const struct local_view *view = moment->views[moment->node];
+    const struct local_view *other = moment->views[message->to];
+    if (message->type != RAFT_TIMEOUT_NOW || other->term != message->term) {
+        return;
+    }
+    for (size_t i = 0; i < view->log_count; i++) {
+        if (!has_durable(other, i, view->log[i])) {
+            world_violate(world, "node %u tells node %u to campaign, which lacks entry %zu",
+                          view->id, other->id, i + 1);
             return;
         }
     }
@@ -238,6 +273,7 @@ uint32_t histories_next(struct histories *histories, uint32_t number,
     }
     for (size_t i = 0; i < moment->message_count; i++) {
         check_answer(world, moment, &world_message_at(world, moment->messages[i])->raft);
+        check_transfer(world, moment, &world_message_at(world, moment->messages[i])->raft);
     }
     if (world_is_violated(world)) {
         return TABLE_NONE;

@@ -53,10 +53,26 @@ static struct hash fingerprint(const struct world *world, const struct machine *
     return hash_of(bytes, writer_used(&writer), WORLD_HASH_NODE);
 }
 
-/* The machine's log: from its memory, and what it has forgotten from the disk. */
+/* The machine's log: from its memory, and what it has forgotten from the disk, or from the
+ * snapshot there when it is compacted.
+ */
 static void view_log(struct world *world, const struct machine *machine, struct local_view *view)
 {
-    for (size_t i = 0; i < view->log_count; i++) {
+    struct raft_status status;
+    raft_status(machine->raft, &status);
+    size_t base = (size_t)status.base.index;
+    if (base > machine->disk.snapshot.count) {
+        world_violate(world, "node %u has compacted up to %zu and has no snapshot of it",
+                      (unsigned)machine->id, base);
+        return;
+    }
+    memcpy(view->log, machine->disk.snapshot.entries, base * sizeof(view->log[0]));
+    if (base > 0 && world_entry_at(world, view->log[base - 1])->entry.term != status.base.term) {
+        world_violate(world, "node %u has a snapshot of another entry at %zu than it compacted to",
+                      (unsigned)machine->id, base);
+        return;
+    }
+    for (size_t i = base; i < view->log_count; i++) {
         size_t count;
         raft_term term = 0;
         const struct entry *entry = raft_entries(machine->raft, i + 1, &count);
@@ -86,6 +102,9 @@ static void view_members(const struct machine *machine, struct local_view *view)
         if ((member->roles & RAFT_VOTER) != 0) {
             view->voters = (uint8_t)(view->voters | bit);
         }
+        if ((member->roles & RAFT_VOTER_OUTGOING) != 0) {
+            view->outgoing = (uint8_t)(view->outgoing | bit);
+        }
     }
 }
 
@@ -101,7 +120,6 @@ static void view(struct world *world, const struct machine *machine, struct loca
         .term = (uint8_t)status.term,
         .commit_index = (uint8_t)status.commit_index,
         .log_count = (uint8_t)status.last_index,
-        .disk_count = (uint8_t)machine->disk.count,
         .save_count = (uint8_t)machine->save_count,
         .fetch_count = (uint8_t)machine->fetch_count,
         .can_time_out = deadline_ns != TIME_NEVER,
@@ -109,9 +127,14 @@ static void view(struct world *world, const struct machine *machine, struct loca
             deadline_ns != TIME_NEVER && deadline_ns > machine->now_ns && !machine->is_ready_due,
         .can_mark = machine->save_count == 0 &&
                     min_u64(status.commit_index, machine->disk.count) > machine->disk.commit_index,
+        .can_compact = machine->applied_index > machine->disk.base &&
+                       machine->applied_index <= machine->disk.count,
+        .can_install = machine->received.count > 0,
         .is_ready_due = machine->is_ready_due,
     };
-    memcpy(out->disk, machine->disk.entries, sizeof(out->disk));
+    size_t disk_count;
+    machine_disk_view(&machine->disk, &disk_count, out->disk);
+    out->disk_count = (uint8_t)disk_count;
     view_members(machine, out);
     view_log(world, machine, out);
 }

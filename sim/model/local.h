@@ -25,14 +25,17 @@ struct local_view {
     uint8_t term;
     uint8_t commit_index;
     uint8_t voters;      /* of the configuration in force; bit i: node i + 1 */
+    uint8_t outgoing;    /* voters of the one that it leaves, while joint */
     uint8_t members;     /* of it */
     uint8_t log_count;   /* entries in the machine's log */
-    uint8_t disk_count;  /* and on the disk */
+    uint8_t disk_count;  /* and on the disk, as a restart would find it */
     uint8_t save_count;  /* under way */
     uint8_t fetch_count; /* likewise */
     bool can_time_out;
     bool can_lapse;
     bool can_mark; /* a mark would tell the disk of a higher commit index */
+    bool can_compact;
+    bool can_install;
     bool is_ready_due;
     uint16_t log[WORLD_LOG_MAX]; /* numbers of entries */
     uint16_t disk[WORLD_LOG_MAX];

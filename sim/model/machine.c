@@ -26,6 +26,7 @@ static uint16_t first_entry(struct world *world)
             struct raft_member *member = &value.members[value.count++];
             member->id = id;
             member->roles = is_voter ? RAFT_VOTER : 0;
+            member->priority = RAFT_PRIORITY_ORDINARY;
         }
     }
     size_t payload_bytes = raft_configuration_encode(&value, payload);
@@ -103,8 +104,19 @@ static void collect(struct world *world, struct machine *machine, struct machine
         }
         machine->fetches[machine->fetch_count++] = ready.fetches[i];
     }
+    machine_snapshot_note(world, machine, &ready);
     apply(world, machine);
     raft_invariants(machine->raft);
+}
+
+/* And what that causes at once: snapshots that are sent. */
+static void collect_all(struct world *world, struct arena *arena, struct machine *machine,
+                        struct machine_outcome *out)
+{
+    collect(world, machine, out);
+    while (machine_snapshot_send(world, arena, machine)) {
+        collect(world, machine, out);
+    }
 }
 
 /* The first `count` saves are durable, and the machine is told so once. */
@@ -140,7 +152,8 @@ static int fetched(struct world *world, struct machine *machine, size_t position
     machine->fetch_count--;
     memmove(&machine->fetches[position], &machine->fetches[position + 1],
             (machine->fetch_count - position) * sizeof(fetch));
-    for (size_t i = (size_t)fetch.first - 1; i < machine->disk.count; i++) {
+    for (size_t i = (size_t)fetch.first - 1;
+         i < machine->disk.count && fetch.first > machine->disk.base; i++) {
         entries[count] = world_entry_at(world, machine->disk.entries[i])->entry;
         entries[count++].chunk->reference_count = UINT32_C(1) << 30;
     }
@@ -163,14 +176,29 @@ static int propose(struct world *world, struct machine *machine, uint32_t number
     return step(world, machine, event);
 }
 
+/* These are the voters from now on, and nobody else is a member. */
+static void set_voters(unsigned voters, struct raft_configuration *next)
+{
+    next->count = 0;
+    for (node_id id = 1; id <= MODEL_NODES_MAX; id++) {
+        if ((voters >> (id - 1) & 1) != 0) {
+            next->members[next->count++] = (struct raft_member){
+                .id = id, .roles = RAFT_VOTER, .priority = RAFT_PRIORITY_ORDINARY};
+        }
+    }
+}
+
 static int change(struct world *world, struct machine *machine, uint32_t argument)
 {
     node_id id = argument & (EVENT_CHANGE_ADD - 1);
     struct raft_configuration next = *raft_configuration(machine->raft);
     int at = raft_configuration_find(&next, id);
-    if ((argument & EVENT_CHANGE_ADD) != 0) {
+    if ((argument & EVENT_CHANGE_TO) != 0) {
+        set_voters(argument & (EVENT_CHANGE_TO - 1), &next);
+    } else if ((argument & EVENT_CHANGE_ADD) != 0) {
         size_t position = at >= 0 ? (size_t)at : next.count++;
-        next.members[position] = (struct raft_member){.id = id, .roles = RAFT_VOTER};
+        next.members[position] =
+            (struct raft_member){.id = id, .roles = RAFT_VOTER, .priority = RAFT_PRIORITY_ORDINARY};
     } else if (at >= 0) {
         next.count--;
         memmove(&next.members[at], &next.members[at + 1],
@@ -228,12 +256,19 @@ static int act(struct world *world, struct arena *arena, uint32_t event)
                     (struct raft_event){.type = RAFT_EVENT_READ, .read_token = argument});
     case EVENT_CHANGE:
         return change(world, machine, argument);
+    case EVENT_TRANSFER:
+        return step(world, machine,
+                    (struct raft_event){.type = RAFT_EVENT_TRANSFER, .transfer_to = argument});
     case EVENT_CRASH:
         crash(world, arena, argument);
         return 0;
     case EVENT_LAPSE:
         reach_deadline(machine);
         return 0;
+    case EVENT_COMPACT:
+        return machine_compact(world, machine);
+    case EVENT_INSTALL:
+        return machine_install(world, machine);
     case EVENT_READY:
         return 0;
     }
@@ -266,10 +301,10 @@ void machine_step(struct world *world, struct arena *arena, uint32_t event,
         check_bounds(world, machine, out);
         return;
     }
-    collect(world, machine, out);
+    collect_all(world, arena, machine, out);
     while (world->configuration->saves_at_once && machine->save_count > 0) {
         out->is_refused = saved(world, machine, machine->save_count) != 0;
-        collect(world, machine, out);
+        collect_all(world, arena, machine, out);
     }
     check_bounds(world, machine, out);
 }

@@ -18,12 +18,20 @@
 
 #define MACHINE_OUT_MAX 32 /* messages of one event */
 
+/* All that was applied up to an index, as the entries that made it. */
+struct machine_snapshot {
+    size_t count; /* the index; 0: there is none */
+    uint16_t entries[WORLD_LOG_MAX];
+};
+
 /* What would be there after a crash. */
 struct machine_disk {
     struct hard_state hard_state;
     raft_index commit_index; /* of the last batch, as src/node writes it */
+    size_t base;             /* the log's; what the rules see of it below lies in the snapshot */
     size_t count;
     uint16_t entries[WORLD_LOG_MAX]; /* numbers; [i] is index i + 1 */
+    struct machine_snapshot snapshot;
 };
 
 /* A batch on its way to the disk. It replaces the log from its first entry on. */
@@ -31,6 +39,7 @@ struct machine_save {
     uint64_t number;
     struct hard_state hard_state;
     raft_index commit_index;
+    size_t reset; /* the log is emptied there first; 0: it is not */
     raft_index first_index;
     size_t count;
     uint16_t entries[WORLD_LOG_MAX];
@@ -47,6 +56,8 @@ struct machine {
     size_t fetch_count;
     raft_index applied_index;
     bool is_ready_due;
+    unsigned sendings;                /* to be sent a snapshot; bit i: node i + 1 */
+    struct machine_snapshot received; /* whole, not installed; count 0: none */
 };
 
 /* What an event brought about, besides the node's new state. */
@@ -82,8 +93,32 @@ void machine_disk_take(struct world *world, struct machine *machine);
 void machine_disk_save(struct world *world, struct machine *machine, const struct raft_ready *ready,
                        struct machine_outcome *out);
 
+/* What a restart makes of a disk: its log, or its snapshot when the log does not lead there. */
+void machine_disk_view(const struct machine_disk *disk, size_t *count,
+                       uint16_t entries[WORLD_LOG_MAX]);
+
 /* A machine of src/raft from what is on the disk. */
 void machine_disk_restart(struct world *world, struct arena *arena, struct machine *machine);
+
+/* machine_snapshot.c: no configuration is changed where there are snapshots, so that the
+ * first entry is the one in force, and a number the same under every name.
+ */
+
+/* Take a snapshot of all that is applied, and compact the log to there. */
+int machine_compact(struct world *world, struct machine *machine);
+
+/* What was received is durable now, and the state machine stands there. */
+int machine_install(struct world *world, struct machine *machine);
+
+/* Step the disk's snapshot as installed. */
+int machine_step_installed(const struct world *world, struct machine *machine);
+
+/* Begin the sendings that a ready asks for, and take what it brought; true when messages
+ * may have come of it.
+ */
+void machine_snapshot_note(const struct world *world, struct machine *machine,
+                           const struct raft_ready *ready);
+bool machine_snapshot_send(struct world *world, struct arena *arena, struct machine *machine);
 
 /* machine_rules.c: each notes a violation. */
 

@@ -27,6 +27,7 @@ void machine_disk_save(struct world *world, struct machine *machine, const struc
         .number = ready->save_number,
         .hard_state = ready->hard_state,
         .commit_index = status.commit_index,
+        .reset = ready->reset != NULL ? (size_t)ready->reset->index : 0,
         .first_index = ready->entry_count > 0 ? ready->entries[0].index : 0,
         .count = ready->entry_count,
     };
@@ -35,12 +36,31 @@ void machine_disk_save(struct world *world, struct machine *machine, const struc
     }
 }
 
+/* The log becomes empty, and stands where a snapshot does. */
+static void reset(struct world *world, struct machine *machine, size_t index)
+{
+    struct machine_disk *disk = &machine->disk;
+    if (index > disk->snapshot.count) {
+        world_violate(world, "node %u empties its log to %zu without a snapshot there",
+                      (unsigned)machine->id, index);
+        return;
+    }
+    memset(disk->entries, 0, sizeof(disk->entries));
+    memcpy(disk->entries, disk->snapshot.entries, index * sizeof(disk->entries[0]));
+    disk->base = index;
+    disk->count = index;
+}
+
 void machine_disk_take(struct world *world, struct machine *machine)
 {
     struct machine_disk *disk = &machine->disk;
     const struct machine_save *save = &machine->saves[0];
     ASSERT(machine->save_count > 0);
-    if (save->count > 0 && save->first_index > disk->count + 1) {
+    if (save->reset > 0) {
+        reset(world, machine, save->reset);
+    }
+    if (save->count > 0 &&
+        (save->first_index > disk->count + 1 || save->first_index <= disk->base)) {
         world_violate(world, "node %u saves entries behind a gap", (unsigned)machine->id);
         return;
     }
@@ -61,6 +81,17 @@ void machine_disk_take(struct world *world, struct machine *machine)
     memset(&machine->saves[machine->save_count], 0, sizeof(machine->saves[0]));
 }
 
+void machine_disk_view(const struct machine_disk *disk, size_t *count,
+                       uint16_t entries[WORLD_LOG_MAX])
+{
+    const struct machine_snapshot *snapshot = &disk->snapshot;
+    bool is_held = snapshot->count <= disk->count &&
+                   (snapshot->count == 0 ||
+                    disk->entries[snapshot->count - 1] == snapshot->entries[snapshot->count - 1]);
+    *count = is_held ? disk->count : snapshot->count;
+    memcpy(entries, is_held ? disk->entries : snapshot->entries, sizeof(disk->entries));
+}
+
 /* What wal_open() gives back of this disk. */
 static struct raft_restored restored_from(const struct world *world,
                                           const struct machine_disk *disk,
@@ -74,7 +105,11 @@ static struct raft_restored restored_from(const struct world *world,
         .terms = runs,
         .configurations = configurations,
     };
-    for (size_t i = 0; i < disk->count; i++) {
+    if (disk->base > 0) {
+        restored.base = (struct raft_position){
+            world_entry_at(world, disk->entries[disk->base - 1])->entry.term, disk->base};
+    }
+    for (size_t i = disk->base; i < disk->count; i++) {
         const struct entry *entry = &world_entry_at(world, disk->entries[i])->entry;
         if (restored.term_count == 0 || runs[restored.term_count - 1].term != entry->term) {
             runs[restored.term_count++] = (struct raft_term_run){entry->term, entry->index};
@@ -114,10 +149,18 @@ void machine_disk_restart(struct world *world, struct arena *arena, struct machi
                       qr_error_name(status));
         return;
     }
+    size_t snapshot = machine->disk.snapshot.count;
+    if (snapshot > 0 && machine_step_installed(world, machine) != 0) {
+        world_violate(world, "node %u cannot start from its own snapshot", (unsigned)machine->id);
+        return;
+    }
     struct raft_status now;
+    size_t count;
+    uint16_t entries[WORLD_LOG_MAX];
     raft_status(machine->raft, &now);
-    if (now.term != restored.hard_state.term || now.commit_index != restored.commit_index ||
-        now.last_index != restored.last_index) {
+    machine_disk_view(&machine->disk, &count, entries);
+    if (now.term < restored.hard_state.term ||
+        now.commit_index != max_u64(restored.commit_index, snapshot) || now.last_index != count) {
         world_violate(world,
                       "node %u forgets what was durable: it starts with term %llu, "
                       "commit_index %llu, last_index %llu",

@@ -54,8 +54,13 @@ void machine_fingerprint(const struct world *world, const struct machine *machin
         const struct machine_save *save = &machine->saves[i];
         put_hard_state(writer, &names, &save->hard_state);
         write_u64(writer, save->commit_index);
+        write_u8(writer, (uint8_t)save->reset);
         put_entries(world, save->entries, save->count, renaming, writer);
     }
+    write_u8(writer, (uint8_t)machine->disk.base);
+    put_entries(world, machine->disk.snapshot.entries, machine->disk.snapshot.count, renaming,
+                writer);
+    put_entries(world, machine->received.entries, machine->received.count, renaming, writer);
     put_fetches(machine, &names, writer);
     write_u8(writer, machine->is_ready_due ? 1 : 0);
 }

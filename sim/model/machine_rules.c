@@ -11,14 +11,18 @@ static bool has_durable_vote(const struct machine *machine, raft_term term, node
     return durable->term == term && durable->has_voted && durable->voted_for == candidate;
 }
 
-/* The first `index` entries of the machine's log are on the disk, the same ones. */
+/* The first `index` entries of the machine's log are on the disk, the same ones; what is
+ * compacted is in a snapshot there, which base may stand behind.
+ */
 static bool is_log_durable(const struct world *world, const struct machine *machine,
                            raft_index index)
 {
     if (index > machine->disk.count) {
         return false;
     }
-    for (raft_index i = 1; i <= index; i++) {
+    struct raft_status status;
+    raft_status(machine->raft, &status);
+    for (raft_index i = max_u64(status.base.index, 1); i <= index; i++) {
         raft_term term = 0;
         const struct entry *entry = &world_entry_at(world, machine->disk.entries[i - 1])->entry;
         if (!raft_term_at(machine->raft, i, &term) || term != entry->term) {
@@ -36,13 +40,21 @@ void machine_check_message(struct world *world, const struct machine *machine,
         world_violate(world, "node %u speaks in term %llu before that is durable", id,
                       (unsigned long long)message->term);
     }
-    bool asks_or_leads = message->type == RAFT_REQUEST_VOTE || message->type == RAFT_APPEND_ENTRIES;
+    bool asks_or_leads =
+        message->type == RAFT_REQUEST_VOTE || message->type == RAFT_APPEND_ENTRIES ||
+        message->type == RAFT_INSTALL_SNAPSHOT || message->type == RAFT_TIMEOUT_NOW;
     if (asks_or_leads && !has_durable_vote(machine, message->term, machine->id)) {
         world_violate(world, "node %u campaigns or leads before its own vote is durable", id);
     }
     if (message->type == RAFT_REQUEST_VOTE_RESPONSE && message->request_vote_response.is_granted &&
         !has_durable_vote(machine, message->term, message->to)) {
         world_violate(world, "node %u grants a vote before it is durable", id);
+    }
+    if (message->type == RAFT_INSTALL_SNAPSHOT_RESPONSE &&
+        message->install_snapshot_response.is_done &&
+        !is_log_durable(world, machine, message->install_snapshot_response.snapshot.index)) {
+        world_violate(world, "node %u says that a snapshot of %llu is installed before it is", id,
+                      (unsigned long long)message->install_snapshot_response.snapshot.index);
     }
     if (message->type == RAFT_APPEND_ENTRIES_RESPONSE &&
         !is_log_durable(world, machine, message->append_entries_response.match)) {
@@ -76,6 +88,10 @@ void machine_check_save(struct world *world, const struct machine *machine,
     if (after->term == before->term && before->has_voted && !keeps_vote) {
         world_violate(world, "node %u takes its vote of term %llu back", id,
                       (unsigned long long)after->term);
+    }
+    if (ready->reset != NULL && ready->reset->index < machine->applied_index) {
+        world_violate(world, "node %u empties its log below %llu, which is applied", id,
+                      (unsigned long long)machine->applied_index);
     }
     if (ready->entry_count > 0 && ready->entries[0].index <= machine->applied_index) {
         world_violate(world, "node %u replaces entry %llu, which is applied", id,

@@ -21,7 +21,8 @@
 #define MODEL_SAVES_MAX 6
 #define MODEL_LOG_MAX 12    /* entries of a log; an event that needs more is not taken */
 #define MODEL_FETCHES_MAX 4 /* under way on one node; likewise */
-#define MODEL_COUNT_MAX 7   /* of anything that is counted along a run */
+#define MODEL_COUNT_MAX 3   /* of anything that is counted along a run */
+#define MODEL_COUNT_BITS 3  /* that it takes, with one left free */
 
 /* What is counted along a run. X(name, in words, the most it can be) */
 #define MODEL_COUNTED_MAP(X)                                                                       \
@@ -31,7 +32,9 @@
     X(duplicates, "messages delivered and kept in flight", MODEL_COUNT_MAX)                        \
     X(proposals, "entries proposed", MODEL_COUNT_MAX)                                              \
     X(reads, "reads asked of a leader", MODEL_COUNT_MAX)                                           \
-    X(changes, "configurations proposed", MODEL_COUNT_MAX)
+    X(changes, "configurations proposed", MODEL_COUNT_MAX)                                         \
+    X(transfers, "transfers of leadership asked for", MODEL_COUNT_MAX)                             \
+    X(compactions, "snapshots taken, and the log compacted to there", MODEL_COUNT_MAX)
 
 /* What else bounds it. The same. */
 #define MODEL_LIMIT_MAP(X)                                                                         \
@@ -60,6 +63,7 @@ enum model_change {
     MODEL_REMOVE_4,     /* and this one, one no longer */
     MODEL_REMOVE_ANY,   /* each member in turn, the leader included */
     MODEL_REMOVE_RIVAL, /* node 1 asks for the removal of 2, and node 2 for that of 1 */
+    MODEL_TO_NEXT,      /* all at once to `next_voters`, the others are removed */
 };
 
 /* X(NAME, "where the exploration begins") */
@@ -88,6 +92,7 @@ struct model_configuration {
     bool saves_at_once; /* a save is durable before anything else happens on its node */
     bool has_turns;     /* any number of events on a node may come before one ready */
     enum model_change change;
+    unsigned next_voters;
     struct model_bounds bounds;
 };
 

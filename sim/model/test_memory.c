@@ -110,15 +110,15 @@ static void a_state_is_news_unless_it_was_reached_with_no_more_used(void **state
     struct visited visited;
     const struct hash hash = {5, 6};
     assert_true(visited_init(&visited, &budget));
-    assert_int_equal(visited_add(&visited, hash, 0x21), VISITED_NEW);
-    assert_int_equal(visited_add(&visited, hash, 0x21), VISITED_BEFORE);
-    assert_int_equal(visited_add(&visited, hash, 0x31), VISITED_BEFORE);
-    assert_int_equal(visited_add(&visited, hash, 0x12),
+    assert_int_equal(visited_add(&visited, hash, 021), VISITED_NEW);
+    assert_int_equal(visited_add(&visited, hash, 021), VISITED_BEFORE);
+    assert_int_equal(visited_add(&visited, hash, 031), VISITED_BEFORE);
+    assert_int_equal(visited_add(&visited, hash, 012),
                      VISITED_NEW); /* less of one, more of another */
-    assert_int_equal(visited_add(&visited, hash, 0x22), VISITED_BEFORE);
-    assert_int_equal(visited_add(&visited, hash, 0x7000021), VISITED_BEFORE);
-    assert_int_equal(visited_add(&visited, hash, 0x11), VISITED_NEW);
-    assert_int_equal(visited_add(&visited, (struct hash){5, 7}, 0x77), VISITED_NEW);
+    assert_int_equal(visited_add(&visited, hash, 022), VISITED_BEFORE);
+    assert_int_equal(visited_add(&visited, hash, 03000021), VISITED_BEFORE);
+    assert_int_equal(visited_add(&visited, hash, 011), VISITED_NEW);
+    assert_int_equal(visited_add(&visited, (struct hash){5, 7}, 033), VISITED_NEW);
     assert_int_equal(visited.count, 4);
     for (uint64_t i = 0; i < 20000; i++) {
         assert_int_equal(visited_add(&visited, hash_of(&i, sizeof(i), 1), 0), VISITED_NEW);

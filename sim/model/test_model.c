@@ -34,11 +34,12 @@ static struct model_configuration small(const char *name)
     struct model_bounds *bounds = &configuration.bounds;
     bounds->timeouts = least(bounds->timeouts, configuration.saves_at_once ? 2 : 1);
     bounds->lapses = 0;
-    bounds->crashes = least(bounds->crashes, 1);
+    bounds->crashes = least(bounds->crashes, bounds->transfers > 0 ? 0 : 1);
     bounds->duplicates = 0;
     bounds->proposals = least(bounds->proposals, 1);
     bounds->reads = least(bounds->reads, 1);
     bounds->changes = least(bounds->changes, 1);
+    bounds->transfers = least(bounds->transfers, 1);
     return configuration;
 }
 
@@ -228,7 +229,7 @@ static void the_program_refuses_in_words(void **state)
         {"--frobnicate", "unrecognized option '--frobnicate'"},
         {"nonesuch", "there is no configuration 'nonesuch'"},
         {"--depth 0", "--depth takes a number from 1"},
-        {"--timeouts 8", "--timeouts takes a number from 0 to 7, not '8'"},
+        {"--timeouts 4", "--timeouts takes a number from 0 to 3, not '4'"},
         {"--states 12x", "not '12x'"},
         {"--mutant nonesuch", "no seeded bug 'nonesuch'; s"},
     };

@@ -124,6 +124,33 @@ static void a_commit_that_no_majority_holds_durably_is_noticed(void **state)
     rig_deinit(&rig);
 }
 
+/* Old voters 1, 2 and 3, a new one, 3: two of the old ones have it, or only the new one. Once the
+ * leader is joint still, once it left the joint configuration in the same moment.
+ */
+static void a_commit_without_one_of_two_majorities_is_noticed(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < 4; i++) {
+        struct rig rig;
+        bool has_left = i % 2 == 1;
+        bool lacks_new = i < 2;
+        rig_init(&rig);
+        make_leader(&rig, 1, 2);
+        put(&rig, 1, 2, 2, lacks_new);
+        put(&rig, lacks_new ? 2 : 3, 2, 2, true);
+        rig.views[1].commit_index = 2;
+        rig.before = rig.views[1];
+        rig.before.voters = 4;
+        rig.before.outgoing = 7;
+        rig.views[1].voters = 4;
+        rig.views[1].outgoing = has_left ? 0 : 7;
+        assert_int_equal(look(&rig, rig.first, 1), TABLE_NONE);
+        expect(&rig, lacks_new ? "entry 2, which is durable on 0 of 1 voters"
+                               : "entry 2, which is durable on 1 of 3 voters");
+        rig_deinit(&rig);
+    }
+}
+
 static void a_commit_of_an_old_term_by_counting_is_noticed(void **state)
 {
     (void)state;
@@ -346,11 +373,36 @@ static void a_failed_assertion_is_a_finding(void **state)
     rig_deinit(&rig);
 }
 
+static void a_request_to_campaign_to_who_lacks_an_entry_is_noticed(void **state)
+{
+    (void)state;
+    for (unsigned has_all = 0; has_all < 2; has_all++) {
+        struct rig rig;
+        rig_init(&rig);
+        make_leader(&rig, 1, 2);
+        put(&rig, 1, 2, 2, true);
+        put(&rig, 2, 2, 2, has_all == 1);
+        rig.views[2].term = 2;
+        struct raft_message message = {.type = RAFT_TIMEOUT_NOW,
+                                       .from = 1,
+                                       .to = 2,
+                                       .term = 2,
+                                       .timeout_now = {.last = {2, 2}}};
+        rig.message = world_message_number(&rig.world, &message);
+        rig.has_message = true;
+        bool is_noticed = look(&rig, rig.first, 1) == TABLE_NONE;
+        assert_int_equal(is_noticed, has_all == 0);
+        expect(&rig, is_noticed ? "node 1 tells node 2 to campaign, which lacks entry 2" : "");
+        rig_deinit(&rig);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(two_leaders_in_one_term_are_noticed),
         cmocka_unit_test(a_commit_that_no_majority_holds_durably_is_noticed),
+        cmocka_unit_test(a_commit_without_one_of_two_majorities_is_noticed),
         cmocka_unit_test(a_commit_of_an_old_term_by_counting_is_noticed),
         cmocka_unit_test(a_commit_that_no_leader_made_is_noticed),
         cmocka_unit_test(another_entry_at_a_committed_index_is_noticed),
@@ -362,6 +414,7 @@ int main(void)
         cmocka_unit_test(a_save_that_takes_something_back_is_noticed),
         cmocka_unit_test(a_stale_read_is_noticed),
         cmocka_unit_test(applying_what_is_not_durable_is_noticed),
+        cmocka_unit_test(a_request_to_campaign_to_who_lacks_an_entry_is_noticed),
         cmocka_unit_test(a_failed_assertion_is_a_finding),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

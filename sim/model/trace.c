@@ -57,9 +57,16 @@ static void write_event(FILE *out, const struct cluster *cluster, uint32_t event
         fprintf(out, "node %u, with %u entries committed anywhere", node, argument);
         break;
     case EVENT_CHANGE:
+        if ((argument & EVENT_CHANGE_TO) != 0) {
+            fprintf(out, "node %u: other voters", node);
+            break;
+        }
         fprintf(out, "node %u: %s node %u", node,
                 (argument & EVENT_CHANGE_ADD) != 0 ? "make a voter of" : "remove",
                 argument & (EVENT_CHANGE_ADD - 1));
+        break;
+    case EVENT_TRANSFER:
+        fprintf(out, "node %u, to node %u", node, argument);
         break;
     case EVENT_CRASH:
         fprintf(out, "node %u, with %u of its saves durable%s, and restart", node,
@@ -69,6 +76,8 @@ static void write_event(FILE *out, const struct cluster *cluster, uint32_t event
     case EVENT_TIMEOUT:
     case EVENT_LAPSE:
     case EVENT_FETCHED:
+    case EVENT_COMPACT:
+    case EVENT_INSTALL:
     case EVENT_READY:
         fprintf(out, "node %u", node);
         break;
@@ -84,6 +93,9 @@ static void write_save(FILE *out, const struct cluster *cluster, const struct ma
             (unsigned long long)save->hard_state.term);
     if (save->hard_state.has_voted) {
         fprintf(out, " voted_for=%llu", (unsigned long long)save->hard_state.voted_for);
+    }
+    if (save->reset > 0) {
+        fprintf(out, " reset=%zu", save->reset);
     }
     for (size_t i = 0; i < save->count; i++) {
         fprintf(out, "%s%s%s", i == 0 ? " entries=[" : ", ",

@@ -5,7 +5,7 @@
 #include "base/assert.h"
 
 #define CAPACITY_MIN 4096
-#define COUNT_TOPS UINT32_C(0x88888888) /* the highest bit of each count */
+#define COUNT_TOPS UINT32_C(04444444444) /* the highest bit of each count */
 
 bool visited_init(struct visited *visited, struct budget *budget)
 {

@@ -18,7 +18,7 @@
 struct visited_slot {
     uint64_t low;
     uint32_t high;
-    uint32_t used; /* eight counts of four bits, each below eight */
+    uint32_t used; /* counts of three bits, each below four */
 };
 
 struct visited {

@@ -209,6 +209,24 @@ static bool copy_entries(struct world *world, struct raft_message *message)
     return true;
 }
 
+/* The same for the data of a snapshot. */
+static bool copy_data(struct world *world, struct raft_message *message)
+{
+    if (message->type != RAFT_INSTALL_SNAPSHOT) {
+        return true;
+    }
+    struct raft_data *data = &message->install_snapshot.data;
+    struct chunk *chunk = take_bytes(world, sizeof(*chunk) + data->size_bytes);
+    if (chunk == NULL) {
+        return false;
+    }
+    *chunk = (struct chunk){.reference_count = LENT_REFERENCES, .size_bytes = data->size_bytes};
+    memcpy(chunk->data, data->bytes, data->size_bytes);
+    data->chunk = chunk;
+    data->bytes = chunk->data;
+    return true;
+}
+
 uint16_t world_message_number(struct world *world, const struct raft_message *message)
 {
     struct hash key = hash_message(world, message, 0, WORLD_HASH_MESSAGE);
@@ -226,7 +244,7 @@ uint16_t world_message_number(struct world *world, const struct raft_message *me
         return WORLD_MESSAGES_MAX;
     }
     added->raft = *message;
-    if (!copy_entries(world, &added->raft)) {
+    if (!copy_entries(world, &added->raft) || !copy_data(world, &added->raft)) {
         world->is_full = true;
         return WORLD_MESSAGES_MAX;
     }
@@ -241,6 +259,9 @@ void world_message_lend(const struct world *world, uint16_t number)
     const struct raft_message *message = &message_at(world, number)->raft;
     for (size_t i = 0; i < message->entry_count; i++) {
         message->entries[i].chunk->reference_count = LENT_REFERENCES;
+    }
+    if (message->type == RAFT_INSTALL_SNAPSHOT) {
+        message->install_snapshot.data.chunk->reference_count = LENT_REFERENCES;
     }
 }
 

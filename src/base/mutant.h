@@ -57,6 +57,16 @@
       "what was compared with one leader counts for the next one", "Raft §5.3")                    \
     X(REPLACED_SAVE_COUNTS, "replaced-save-counts",                                                \
       "a save of entries that were replaced meanwhile makes the new ones durable", "raft.h")       \
+    X(COMPACTED_TERM_IS_ZERO, "compacted-term-is-zero",                                            \
+      "the term of the last compacted entry is compared as 0", "Raft §7")                          \
+    X(COMPACTED_PREV_REFUSED, "compacted-prev-refused",                                            \
+      "entries behind a compacted one are taken for a conflict", "Raft §5.3")                      \
+    X(INSTALL_KEEPS_CONFLICT, "install-keeps-conflict",                                            \
+      "a snapshot leaves entries that contradict it in the log", "Raft fig. 13")                   \
+    X(INSTALL_GOES_BACK, "install-goes-back",                                                      \
+      "a snapshot older than what is here is installed", "Raft fig. 13")                           \
+    X(INSTALL_ANSWERED_EARLY, "install-answered-early",                                            \
+      "a snapshot is told to be installed before the log on disk stands there", "raft.h")          \
     X(READ_WITHOUT_ROUND, "read-without-round",                                                    \
       "a leader confirms a read without asking a majority", "diss. §6.4")                          \
     X(READ_ROUND_REUSED, "read-round-reused",                                                      \
@@ -67,6 +77,28 @@
       "an answer to an earlier question confirms a later read", "diss. §6.4")                      \
     X(READ_BEFORE_APPLIED, "read-before-applied",                                                  \
       "a confirmed read does not wait for the state machine", "diss. §6.4")                        \
+    X(LEASE_BEYOND_BOUND, "lease-beyond-bound",                                                    \
+      "a leader's lease outlasts the patience of its voters", "diss. §6.4.1")                      \
+    X(LEASE_SURVIVES_TRANSFER, "lease-survives-transfer",                                          \
+      "a leader that told somebody to campaign keeps its lease", "diss. §6.4.1")                   \
+    X(LEASE_PROMISE_FORGOTTEN, "lease-promise-forgotten",                                          \
+      "a voter that restarts or hears of a later term forgets its promise", "diss. §6.4.1")        \
+    X(JOINT_COUNTS_UNION, "joint-counts-union",                                                    \
+      "in a joint configuration a majority of all voters together decides", "Raft §6")             \
+    X(JOINT_LEFT_EARLY, "joint-left-early",                                                        \
+      "a joint configuration is left before it is committed", "Raft §6")                           \
+    X(REMOVED_COUNTS_ITSELF, "removed-counts-itself",                                              \
+      "a leader that removes itself counts its own copy", "diss. §4.2.2")                          \
+    X(TWO_CHANGES_AT_ONCE, "two-changes-at-once",                                                  \
+      "a change of the members begins before the last one is committed", "diss. §4.1")             \
+    X(CHANGE_BEFORE_OWN_COMMIT, "change-before-own-commit",                                        \
+      "a leader changes the members before it has committed in its term", "raft-dev 2015")         \
+    X(CONFIGURATION_KEPT, "configuration-kept",                                                    \
+      "a configuration stays in force when its entry is truncated", "Raft §6")                     \
+    X(TRANSFER_BEHIND, "transfer-behind",                                                          \
+      "a voter is told to campaign before it has all of the log", "diss. §3.10")                   \
+    X(TIMEOUT_NOW_OF_OLD_TERM, "timeout-now-of-old-term",                                          \
+      "a node campaigns because an earlier leader handed over", "diss. §3.10")                     \
     X(APPLY_BEFORE_DURABLE, "apply-before-durable",                                                \
       "what is committed elsewhere is applied before it is durable here", "architecture.md")       \
     X(APPLY_SKIPS_BORDER, "apply-skips-border",                                                    \
@@ -85,6 +117,14 @@
       "recovery keeps the terms of entries that were replaced", "wal-format.md")                   \
     X(REPLACED_TAIL_KEPT, "replaced-tail-kept",                                                    \
       "recovery keeps what stood behind entries that were replaced", "wal-format.md")              \
+    X(BASE_UNSYNCED, "base-unsynced",                                                              \
+      "segments are removed before the base that explains it is durable", "wal-format.md")         \
+    X(RESET_WITHOUT_BASE, "reset-without-base",                                                    \
+      "the batch that empties the log does not say where it stands", "wal-format.md")              \
+    X(SNAPSHOT_UNSYNCED, "snapshot-unsynced",                                                      \
+      "a snapshot gets its name before its content is synced", "snapshot-format.md")               \
+    X(HALF_SNAPSHOT_COUNTS, "half-snapshot-counts",                                                \
+      "a snapshot is ended without the last piece that was given", "snapshot-format.md")           \
     X(RECORD_UNCHECKED, "record-unchecked",                                                        \
       "a record is taken whatever its checksum says", "wal-format.md")                             \
     X(RENAME_UNSYNCED, "rename-unsynced",                                                          \
@@ -109,6 +149,14 @@
       "a proposal that went to a leader is refused for want of one", "error.h")                    \
     X(DONE_WHEN_APPENDED, "done-when-appended",                                                    \
       "a proposal is acknowledged when the leader has appended it", "Raft §5.3")                   \
+    X(COMPACTED_BEFORE_DURABLE, "compacted-before-durable",                                        \
+      "the log is compacted while the snapshot is still being written", "compact.c")               \
+    X(HALF_INSTALL_COUNTS, "half-install-counts",                                                  \
+      "the first piece of a leader's snapshot is taken for all of it", "install.c")                \
+    X(SNAPSHOT_WITHOUT_CONFIGURATION, "snapshot-without-configuration",                            \
+      "a snapshot does not say who the members are", "Raft §7")                                    \
+    X(INSTALLED_SENT_AGAIN, "installed-sent-again",                                                \
+      "a proposal that may be in an installed snapshot is sent to the next leader", "propose.c")   \
     X(EXPIRY_WHERE_ASKED, "expiry-where-asked",                                                    \
       "log time moves only on the replica that owes the client an answer", "state_machine.h")      \
     X(LOG_TIME_BY_BATCH, "log-time-by-batch",                                                      \

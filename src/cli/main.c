@@ -88,8 +88,10 @@ const struct cli_command *cli_commands(size_t *count)
         {"del", "remove keys", cli_del},
         {"propose", "make a log entry of each line of standard input", cli_propose},
         {"tail", "print every entry as it is applied", cli_tail},
+        {"snapshot", "take a snapshot of a node now, and compact its log", cli_snapshot},
         {"wal", "check or print the log of a node that does not run", cli_wal},
         {"sim", "run simulated clusters with every fault, each by its seed", cli_sim},
+        {"verify", "load a cluster and judge its answers: are they linearizable?", cli_verify},
         {"bench", "measure throughput and latency", cli_bench},
         {"help", "this overview, or the help of a command", cli_help},
     };

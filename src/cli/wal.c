@@ -89,6 +89,8 @@ static void summary_json(const struct qr_wal_summary *summary, int status, const
     count_json(&text, "segments", summary->segment_count);
     count_json(&text, "batches", summary->batch_count);
     count_json(&text, "entries", summary->entry_count);
+    count_json(&text, "base_index", summary->base_index);
+    count_json(&text, "base_term", summary->base_term);
     count_json(&text, "last_index", summary->last_index);
     count_json(&text, "term", summary->term);
     text_json_key(&text, "voted_for");
@@ -100,6 +102,14 @@ static void summary_json(const struct qr_wal_summary *summary, int status, const
     count_json(&text, "commit_index", summary->commit_index);
     text_json_key(&text, "torn");
     text_json_bool(&text, summary->is_torn);
+    text_json_key(&text, "snapshot_index");
+    if (summary->has_snapshot) {
+        text_json_u64(&text, summary->snapshot_index);
+        count_json(&text, "snapshot_term", summary->snapshot_term);
+        count_json(&text, "snapshot_bytes", summary->snapshot_bytes);
+    } else {
+        text_json_null(&text);
+    }
     text_json_object_end(&text);
     puts(line);
 }
@@ -118,8 +128,15 @@ static void summary_text(const struct qr_wal_summary *summary)
     printf("log       %llu segments, %llu batches, %llu entries\n",
            (unsigned long long)summary->segment_count, (unsigned long long)summary->batch_count,
            (unsigned long long)summary->entry_count);
-    printf("indexes   last %llu, committed at least %llu\n",
-           (unsigned long long)summary->last_index, (unsigned long long)summary->commit_index);
+    printf("indexes   from %llu, last %llu, committed at least %llu\n",
+           (unsigned long long)summary->base_index + 1, (unsigned long long)summary->last_index,
+           (unsigned long long)summary->commit_index);
+    if (summary->has_snapshot) {
+        printf("snapshot  at %llu of term %llu, %llu bytes\n",
+               (unsigned long long)summary->snapshot_index,
+               (unsigned long long)summary->snapshot_term,
+               (unsigned long long)summary->snapshot_bytes);
+    }
     if (summary->is_torn) {
         puts("tail      torn: it was never acknowledged, and is cut at the next start");
     }

@@ -27,7 +27,7 @@ static void tell_handlers(struct qr_engine *engine, const struct qr_entry *entry
 void engine_apply(void *context, const struct qr_entry *entries, size_t count)
 {
     struct qr_engine *engine = context;
-    const struct qr_state_machine *machine = engine->state_machine;
+    const struct qr_state_machine *machine = &engine->state_machine;
     ASSERT(count >= 1 && count <= NODE_APPLY_ENTRIES_MAX);
     ASSERT(engine->in_node > 0);
     memset(engine->results, 0, count * sizeof(engine->results[0]));
@@ -48,7 +48,7 @@ void engine_apply(void *context, const struct qr_entry *entries, size_t count)
 uint64_t engine_wake_at(void *context)
 {
     const struct qr_engine *engine = context;
-    const struct qr_state_machine *machine = engine->state_machine;
+    const struct qr_state_machine *machine = &engine->state_machine;
     return machine->wake_at == NULL ? 0 : machine->wake_at(machine->context);
 }
 

@@ -1,4 +1,4 @@
-/* calls.c: proposals and reads: the public calls, and how they end. */
+/* calls.c: proposals, reads, snapshots: the public calls, and how they end. */
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <string.h>
 
@@ -84,6 +84,29 @@ int engine_read(struct qr_engine *engine, qr_read_done *done, void *argument)
     return 0;
 }
 
+int engine_snapshot(struct qr_engine *engine, qr_snapshot_done *done, void *argument)
+{
+    if (engine->node == NULL || engine->is_stopping) {
+        return QR_ERR_STOPPED;
+    }
+    uint64_t token = 0;
+    int status = waiters_add(&engine->snapshots, (void (*)(void))done, argument, &token);
+    if (status != 0) {
+        return status;
+    }
+    engine->in_node++;
+    status = node_snapshot(engine->node, token, engine_time());
+    engine->in_node--;
+    if (status != 0) {
+        struct waiter unused;
+        bool was_there = waiters_take(&engine->snapshots, token, &unused);
+        ASSERT(was_there);
+        return status;
+    }
+    engine_mark(engine);
+    return 0;
+}
+
 void engine_proposal_done(void *context, uint64_t token, int status, raft_index index,
                           const struct qr_result *result)
 {
@@ -104,6 +127,15 @@ void engine_read_done(void *context, uint64_t token, int status, raft_index inde
     bool was_there = waiters_take(&engine->reads, token, &waiter);
     ASSERT(was_there);
     ((qr_read_done *)waiter.done)(waiter.argument, status, index);
+}
+
+void engine_snapshot_done(void *context, uint64_t token, int status, raft_index index)
+{
+    struct qr_engine *engine = context;
+    struct waiter waiter;
+    bool was_there = waiters_take(&engine->snapshots, token, &waiter);
+    ASSERT(was_there);
+    ((qr_snapshot_done *)waiter.done)(waiter.argument, status, index);
 }
 
 static int queue_proposal(struct qr_engine *engine, const struct qr_proposal *proposal,
@@ -167,21 +199,39 @@ int qr_propose(struct qr_engine *engine, const struct qr_proposal *proposal, qr_
                                      : engine_submit(engine, proposal, done, argument);
 }
 
-int qr_read_barrier(struct qr_engine *engine, qr_read_done *done, void *argument)
+/* Queue a request that has no data of its own. */
+static int queue_small(struct qr_engine *engine, const struct request *filled)
 {
-    if (is_direct(engine)) {
-        return refusal(engine_read(engine, done, argument));
-    }
     struct request *request = allocate(&runtime_allocator, sizeof(*request));
     if (request == NULL) {
         return QR_ERR_BUSY;
     }
-    *request = (struct request){.kind = REQUEST_READ, .size_bytes = sizeof(*request)};
-    request->read.done = done;
-    request->read.argument = argument;
+    memcpy(request, filled, sizeof(*request));
+    request->size_bytes = sizeof(*request);
     int status = engine_queue(engine, request);
     if (status != 0) {
         engine_request_free(request);
     }
     return status;
+}
+
+int qr_read_barrier(struct qr_engine *engine, qr_read_done *done, void *argument)
+{
+    if (is_direct(engine)) {
+        return refusal(engine_read(engine, done, argument));
+    }
+    struct request request = {.kind = REQUEST_READ, .read = {done, argument}};
+    return queue_small(engine, &request);
+}
+
+int qr_snapshot(struct qr_engine *engine, qr_snapshot_done *done, void *argument)
+{
+    if (engine->state_machine.snapshot_open == NULL) {
+        return QR_ERR_INVALID;
+    }
+    if (is_direct(engine)) {
+        return refusal(engine_snapshot(engine, done, argument));
+    }
+    struct request request = {.kind = REQUEST_SNAPSHOT, .snapshot = {done, argument}};
+    return queue_small(engine, &request);
 }

@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "base/assert.h"
+#include "base/state_machine.h"
 #include "engine/internal.h"
 #include "runtime/logger.h"
 #include "runtime/memory.h"
@@ -15,6 +16,7 @@
 
 /* A frame's entries may pass max_message_bytes by one entry's header and the frame's own. */
 #define FRAME_SLACK_BYTES 65536
+#define SNAPSHOT_INTERVAL_NS NS_PER_S
 #define QUEUE_MESSAGES 2 /* what may wait for a peer: so many times what may be in flight */
 
 static void before_completions(void *context)
@@ -87,6 +89,11 @@ static int open_node(struct qr_engine *engine, const struct qr_engine_options *o
         .cache_bytes_max = limits->log_cache_bytes,
         .segment_bytes = limits->segment_bytes,
         .pending_max = (uint32_t)limits->max_pending_proposals,
+        .log_entries_max = limits->max_log_entries,
+        .log_bytes_max = limits->max_log_bytes,
+        .snapshot_interval_ns = SNAPSHOT_INTERVAL_NS,
+        .transfer_bytes_per_second = limits->max_snapshot_rate,
+        .codec = engine_codec_init(&engine->codec),
     };
     char why[NODE_DETAIL_BYTES] = "";
     engine->in_node++;
@@ -105,7 +112,8 @@ static struct qr_engine *make(const struct qr_engine_options *options)
     if (engine == NULL) {
         return NULL;
     }
-    engine->state_machine = options->state_machine;
+    const char *wrong = state_machine_read(options->state_machine, &engine->state_machine);
+    ASSERT(wrong == NULL);
     engine->limits = options->limits;
     engine->on_stopped = options->on_stopped;
     engine->argument = options->argument;
@@ -117,6 +125,7 @@ static struct qr_engine *make(const struct qr_engine_options *options)
     size_t limit = (size_t)options->limits.max_pending_proposals;
     waiters_init(&engine->proposals, &runtime_allocator, limit);
     waiters_init(&engine->reads, &runtime_allocator, limit);
+    waiters_init(&engine->snapshots, &runtime_allocator, NODE_SNAPSHOT_WAITERS_MAX);
     int failed = pthread_mutex_init(&engine->mutex, NULL);
     failed |= pthread_cond_init(&engine->answered, NULL);
     ASSERT(failed == 0);

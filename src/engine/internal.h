@@ -28,6 +28,7 @@
 enum request_kind {
     REQUEST_PROPOSE,
     REQUEST_READ,
+    REQUEST_SNAPSHOT,
     REQUEST_CALL, /* on the stack of a thread that waits for it */
 };
 
@@ -49,6 +50,10 @@ struct request {
             void *argument;
         } read;
         struct {
+            qr_snapshot_done *done;
+            void *argument;
+        } snapshot;
+        struct {
             void (*run)(struct qr_engine *engine, void *argument);
             void *argument;
             bool is_done;
@@ -64,8 +69,15 @@ struct commit_handler {
     void *argument;
 };
 
+/* What makes snapshots smaller. */
+struct engine_codec {
+    struct content_codec codec;
+    struct ZSTD_CCtx_s *compressor; /* NULL: not yet needed */
+    struct ZSTD_DCtx_s *expander;
+};
+
 struct qr_engine {
-    const struct qr_state_machine *state_machine;
+    struct qr_state_machine state_machine;
     struct qr_limits limits;
     void (*on_stopped)(void *argument, int status, const char *reason);
     void *argument;
@@ -93,6 +105,8 @@ struct qr_engine {
     uint32_t in_node; /* node calls under way: it must not be called */
     struct waiters proposals;
     struct waiters reads;
+    struct waiters snapshots;
+    struct engine_codec codec;
     struct qr_result results[NODE_APPLY_ENTRIES_MAX];
     raft_index applied_index; /* the last entry that the state machine has */
     raft_index told_index;    /* the last entry that the handlers have, or are being told of */
@@ -149,9 +163,15 @@ NODISCARD int engine_propose(struct qr_engine *engine, const struct qr_proposal 
 NODISCARD int engine_submit(struct qr_engine *engine, const struct qr_proposal *proposal,
                             qr_propose_done *done, void *argument);
 NODISCARD int engine_read(struct qr_engine *engine, qr_read_done *done, void *argument);
+NODISCARD int engine_snapshot(struct qr_engine *engine, qr_snapshot_done *done, void *argument);
+void engine_snapshot_done(void *context, uint64_t token, int status, raft_index index);
 void engine_proposal_done(void *context, uint64_t token, int status, raft_index index,
                           const struct qr_result *result);
 void engine_read_done(void *context, uint64_t token, int status, raft_index index);
+
+/* codec.c */
+const struct content_codec *engine_codec_init(struct engine_codec *self);
+void engine_codec_deinit(struct engine_codec *self);
 
 /* apply.c */
 void engine_apply(void *context, const struct qr_entry *entries, size_t count);

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/state_machine.h"
 #include "engine/internal.h"
 #include "runtime/address.h"
 
@@ -82,14 +83,9 @@ static int check_join(const char *list, char *detail)
 
 static int check_state_machine(const struct qr_state_machine *machine, char *detail)
 {
-    if (machine == NULL || machine->apply == NULL) {
-        return refuse(detail, "state_machine: missing, or without apply");
-    }
-    if (machine->size_bytes < sizeof(*machine)) {
-        return refuse(detail, "state_machine: size_bytes %zu is not that of this version, %zu",
-                      machine->size_bytes, sizeof(*machine));
-    }
-    return 0;
+    struct qr_state_machine read;
+    const char *wrong = state_machine_read(machine, &read);
+    return wrong == NULL ? 0 : refuse(detail, "state_machine: %s", wrong);
 }
 
 int engine_options_check(const struct qr_engine_options *options, char *detail)

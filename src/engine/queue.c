@@ -103,6 +103,11 @@ static void take_one(struct qr_engine *engine, struct request *request)
     }
     if (request->kind == REQUEST_PROPOSE) {
         take_propose(engine, request);
+    } else if (request->kind == REQUEST_SNAPSHOT) {
+        int status = engine_snapshot(engine, request->snapshot.done, request->snapshot.argument);
+        if (status != 0) {
+            request->snapshot.done(request->snapshot.argument, status, 0);
+        }
     } else {
         int status = engine_read(engine, request->read.done, request->read.argument);
         if (status != 0) {

@@ -91,9 +91,14 @@ static void fill_members(const struct qr_engine *engine, const struct node_statu
     }
 }
 
+static uint64_t machine_digest(const struct qr_engine *engine)
+{
+    const struct qr_state_machine *machine = &engine->state_machine;
+    return machine->digest == NULL ? 0 : machine->digest(machine->context);
+}
+
 void engine_status_fill(struct qr_engine *engine, struct qr_status *out)
 {
-    const struct qr_state_machine *machine = engine->state_machine;
     struct node_status status;
     ASSERT(engine->node != NULL);
     node_status(engine->node, &status);
@@ -111,9 +116,10 @@ void engine_status_fill(struct qr_engine *engine, struct qr_status *out)
         /* Asked from within a commit handler, the state machine is ahead of what the node
          * was told.
          */
-        .applied_index = max_u64(status.raft.applied_index, engine->applied_index),
-        .digest = status.sessions_digest +
-                  (machine->digest == NULL ? 0 : machine->digest(machine->context)),
+        .applied_index =
+            status.is_restoring ? 0 : max_u64(status.raft.applied_index, engine->applied_index),
+        .snapshot_index = status.snapshot_index,
+        .digest = status.is_restoring ? 0 : status.sessions_digest + machine_digest(engine),
         .session_count = status.session_count,
         .outcome_count = status.outcome_count,
         .is_disk_full = status.is_disk_full,
@@ -160,6 +166,11 @@ void engine_counters_fill(struct qr_engine *engine, struct qr_counters *out)
     out->log_syncs = disk.sync_calls;
     out->log_written_bytes = status.log_written_bytes;
     out->log_size_bytes = status.log_size_bytes;
+    out->snapshots_taken = status.snapshots_taken;
+    out->snapshots_installed = status.snapshots_installed;
+    out->snapshots_sent = status.snapshots_sent;
+    out->snapshot_sent_bytes = status.snapshot_sent_bytes;
+    out->snapshot_size_bytes = status.snapshot_size_bytes;
     out->sync_time_ns = disk.busy_ns;
 }
 

@@ -33,6 +33,9 @@ static void answer_waiters(struct qr_engine *engine)
     while (waiters_take_any(&engine->reads, &waiter)) {
         ((qr_read_done *)waiter.done)(waiter.argument, QR_ERR_STOPPED, 0);
     }
+    while (waiters_take_any(&engine->snapshots, &waiter)) {
+        ((qr_snapshot_done *)waiter.done)(waiter.argument, QR_ERR_STOPPED, 0);
+    }
 }
 
 void engine_handle_closed(struct qr_engine *engine)
@@ -123,6 +126,8 @@ void engine_free_memory(struct qr_engine *engine)
 {
     waiters_deinit(&engine->proposals);
     waiters_deinit(&engine->reads);
+    waiters_deinit(&engine->snapshots);
+    engine_codec_deinit(&engine->codec);
     (void)pthread_cond_destroy(&engine->answered);
     (void)pthread_mutex_destroy(&engine->mutex);
     release(&runtime_allocator, engine, sizeof(*engine));

@@ -1,4 +1,4 @@
-/* wal_inspect.c: reading the log of a node that does not run, for people. */
+/* wal_inspect.c: reading the log and the snapshots of a node that does not run, for people. */
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <string.h>
 
@@ -6,6 +6,7 @@
 #include "engine/internal.h"
 #include "quorate/wal.h"
 #include "runtime/memory.h"
+#include "wal/snapshot_store.h"
 #include "wal/wal.h"
 
 /* An entry's JSON has up to 4096 bytes of its payload, each six characters long when escaped. */
@@ -23,6 +24,7 @@ static void count(struct qr_wal_summary *summary, const struct wal_scan_item *it
     switch (item->kind) {
     case WAL_SCAN_SEGMENT:
         summary->segment_count++;
+        summary->last_index = item->is_reset ? item->base.index : summary->last_index;
         break;
     case WAL_SCAN_BATCH:
         summary->batch_count++;
@@ -30,6 +32,9 @@ static void count(struct qr_wal_summary *summary, const struct wal_scan_item *it
         summary->has_voted = item->hard_state.has_voted;
         summary->voted_for = item->hard_state.voted_for;
         summary->commit_index = item->commit_index;
+        summary->base_index = item->base.index;
+        summary->base_term = item->base.term;
+        summary->last_index = max_u64(summary->last_index, item->base.index);
         break;
     case WAL_SCAN_ENTRY:
         summary->entry_count++;
@@ -85,10 +90,17 @@ static void put_text(const struct wal_scan_item *item, struct text *text)
     }
     text_string(text, " commit=");
     text_u64(text, item->commit_index);
+    if (item->base.index > 0) {
+        text_string(text, " base=");
+        text_u64(text, item->base.term);
+        text_char(text, '/');
+        text_u64(text, item->base.index);
+    }
     if (item->kind == WAL_SCAN_BATCH) {
         text_string(text, " entries=");
         text_u64(text, item->entry_count);
     }
+    text_string(text, item->is_reset ? " reset" : "");
 }
 
 static void put_json(const struct wal_scan_item *item, struct text *text)
@@ -121,6 +133,12 @@ static void put_json(const struct wal_scan_item *item, struct text *text)
         text_json_u64(text, item->commit_index);
         text_json_key(text, "entry_count");
         text_json_u64(text, item->entry_count);
+        text_json_key(text, "base_index");
+        text_json_u64(text, item->base.index);
+        text_json_key(text, "base_term");
+        text_json_u64(text, item->base.term);
+        text_json_key(text, "is_reset");
+        text_json_bool(text, item->is_reset);
     }
     text_json_object_end(text);
 }
@@ -141,6 +159,43 @@ static void each(void *context, const struct wal_scan_item *item)
     }
     ASSERT(!text.truncated);
     inspection->line(inspection->argument, line);
+}
+
+/* No reader is opened: nothing is ever told. */
+static void not_told(void *context, uint64_t token, int status, struct chunk *chunk,
+                     const uint8_t *data, size_t size_bytes)
+{
+    (void)context;
+    (void)token;
+    (void)status;
+    (void)chunk;
+    (void)data;
+    (void)size_bytes;
+    ASSERT(false);
+}
+
+static int look_at_snapshots(const struct disk *disk, struct qr_wal_summary *summary, char *detail)
+{
+    struct snapshot_options options = {
+        .allocator = &runtime_allocator,
+        .disk = disk,
+        .listener = {.read_done = not_told},
+        .chunk_bytes = SNAPSHOT_CHUNK_BYTES_MAX,
+    };
+    struct snapshot_store *store = NULL;
+    struct snapshot_found found;
+    int status = snapshot_store_open(&options, &store, &found, detail);
+    if (status != 0) {
+        return status;
+    }
+    snapshot_store_free(store);
+    summary->has_snapshot = found.has_newest;
+    if (found.has_newest) {
+        summary->snapshot_index = found.newest.position.index;
+        summary->snapshot_term = found.newest.position.term;
+        summary->snapshot_bytes = found.newest.size_bytes;
+    }
+    return found.refused_count > 0 ? found.refused_status : 0;
 }
 
 static int scan(const struct disk *disk, struct inspection *inspection, char *detail)
@@ -164,13 +219,15 @@ static int scan(const struct disk *disk, struct inspection *inspection, char *de
         .segment_bytes = WAL_SEGMENT_BYTES_MAX,
         .entry_bytes_max = WAL_SEGMENT_BYTES_MAX - WAL_SEGMENT_BYTES_MIN,
     };
-    return wal_scan(&options, each, inspection, detail);
+    status = wal_scan(&options, each, inspection, detail);
+    return status == 0 ? look_at_snapshots(disk, summary, detail) : status;
 }
 
 int qr_wal_inspect(const char *data_directory, bool is_json, qr_wal_line *line, void *argument,
                    struct qr_wal_summary *out, char *detail)
 {
     _Static_assert(QR_ERROR_DETAIL_BYTES >= WAL_ERROR_DETAIL_BYTES, "its detail fits");
+    _Static_assert(QR_ERROR_DETAIL_BYTES >= SNAPSHOT_ERROR_DETAIL_BYTES, "its detail fits");
     struct disk_posix_options options = {
         .allocator = &runtime_allocator,
         .directory = data_directory,

@@ -72,6 +72,8 @@ struct node_io engine_node_io(struct qr_engine *engine)
         .reply = reply,
         .apply = engine_apply,
         .wake_at = engine_wake_at,
+        .machine = engine->state_machine,
+        .snapshot_done = engine_snapshot_done,
         .proposal_done = engine_proposal_done,
         .read_done = engine_read_done,
         .changed = changed,

@@ -14,23 +14,31 @@ static size_t item_size_bytes(size_t key_bytes, size_t value_bytes)
     return sizeof(struct kv_item) + key_bytes + value_bytes;
 }
 
-struct kv_item *kv_item_new(struct kv_memory *memory, struct kv_argument key, size_t value_bytes,
-                            time_ns expires_ns)
+struct kv_item *kv_item_blank(struct kv_memory *memory, size_t key_bytes, size_t value_bytes,
+                              time_ns expires_ns)
 {
-    ASSERT(key.size_bytes <= KV_KEY_BYTES_MAX);
+    ASSERT(key_bytes <= KV_KEY_BYTES_MAX);
     ASSERT(value_bytes <= KV_VALUE_BYTES_MAX);
 
-    struct kv_item *item = kv_memory_take(memory, item_size_bytes(key.size_bytes, value_bytes));
+    struct kv_item *item = kv_memory_take(memory, item_size_bytes(key_bytes, value_bytes));
     if (item == NULL) {
         return NULL;
     }
     atomic_init(&item->reference_count, 1);
-    item->key_bytes = (uint32_t)key.size_bytes;
+    item->key_bytes = (uint32_t)key_bytes;
     item->value_bytes = (uint32_t)value_bytes;
     item->unused = 0;
     item->expires_ns = expires_ns;
     item->digest = 0;
-    if (key.size_bytes > 0) {
+    return item;
+}
+
+struct kv_item *kv_item_new(struct kv_memory *memory, struct kv_argument key, size_t value_bytes,
+                            time_ns expires_ns)
+{
+    struct kv_item *item = kv_item_blank(memory, key.size_bytes, value_bytes, expires_ns);
+
+    if (item != NULL && key.size_bytes > 0) {
         memcpy(item->data, key.data, key.size_bytes);
     }
     return item;

@@ -30,6 +30,10 @@ struct kv_item {
 struct kv_item *kv_item_new(struct kv_memory *memory, struct kv_argument key, size_t value_bytes,
                             time_ns expires_ns);
 
+/* The same with the key still to be written, too: item->data has room for both. */
+struct kv_item *kv_item_blank(struct kv_memory *memory, size_t key_bytes, size_t value_bytes,
+                              time_ns expires_ns);
+
 /* Where the value is written, before kv_item_seal(). */
 static inline uint8_t *kv_item_value_mutable(struct kv_item *item)
 {

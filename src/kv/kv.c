@@ -12,6 +12,7 @@
 #include "kv/match.h"
 #include "kv/payload.h"
 #include "kv/result.h"
+#include "kv/snapshot.h"
 #include "quorate/error.h"
 
 #define UNKNOWN_COMMAND "ERR unknown command"
@@ -21,6 +22,8 @@ struct kv {
     struct kv_store store;
     struct kv_results results;
     size_t reply_bytes_max;
+    struct kv_snapshot snapshots[QR_SNAPSHOTS_MAX];
+    struct kv_restore restore;
     struct qr_state_machine machine;
 };
 
@@ -219,6 +222,14 @@ static int entry_apply_recorded(struct kv *kv, const struct qr_entry *entry, siz
     return error != 0 ? error : kv_results_end(&kv->results, size_bytes);
 }
 
+/* What snapshots that were closed held alone is freed little by little, like what a clear left. */
+static void collect_snapshots(struct kv *kv, size_t node_count)
+{
+    for (size_t i = 0; i < QR_SNAPSHOTS_MAX; i++) {
+        kv_snapshot_collect(&kv->snapshots[i], node_count);
+    }
+}
+
 static int machine_apply(void *context, const struct qr_entry *entries, size_t count,
                          struct qr_result *results)
 {
@@ -229,6 +240,7 @@ static int machine_apply(void *context, const struct qr_entry *entries, size_t c
         kv_store_time_set(&kv->store, entries[count - 1].timestamp_ns) != 0) {
         return QR_ERR_NO_MEMORY;
     }
+    collect_snapshots(kv, KV_FREED_NODES_PER_ENTRY_MAX * count);
     for (size_t i = 0; i < count; i++) {
         int error = entry_apply_recorded(kv, &entries[i], &results[i].size_bytes);
         if (error != 0) {
@@ -261,6 +273,58 @@ static uint64_t machine_digest(void *context)
     return kv->store.digest;
 }
 
+static int machine_snapshot_open(void *context, void **snapshot)
+{
+    struct kv *kv = context;
+
+    for (size_t i = 0; i < QR_SNAPSHOTS_MAX; i++) {
+        struct kv_snapshot *free_one = &kv->snapshots[i];
+        if (!free_one->is_open) {
+            kv_snapshot_collect(free_one, SIZE_MAX);
+            kv_snapshot_begin(free_one, &kv->store);
+            *snapshot = free_one;
+            return 0;
+        }
+    }
+    return QR_ERR_BUSY;
+}
+
+static int machine_snapshot_read(void *context, void *snapshot, void *buffer, size_t size_bytes,
+                                 size_t *read_bytes)
+{
+    (void)context;
+    *read_bytes = kv_snapshot_read(snapshot, buffer, size_bytes);
+    return 0;
+}
+
+static void machine_snapshot_close(void *context, void *snapshot)
+{
+    (void)context;
+    kv_snapshot_end(snapshot);
+}
+
+static int machine_restore_begin(void *context)
+{
+    struct kv *kv = context;
+
+    kv_restore_begin(&kv->restore, &kv->store);
+    return 0;
+}
+
+static int machine_restore_write(void *context, const void *data, size_t size_bytes)
+{
+    struct kv *kv = context;
+
+    return kv_restore_write(&kv->restore, data, size_bytes);
+}
+
+static int machine_restore_end(void *context)
+{
+    struct kv *kv = context;
+
+    return kv_restore_end(&kv->restore);
+}
+
 struct kv *kv_new(const struct allocator *allocator)
 {
     struct kv *kv = allocate_zeroed(allocator, sizeof(*kv));
@@ -278,6 +342,12 @@ struct kv *kv_new(const struct allocator *allocator)
         .apply = machine_apply,
         .wake_at = machine_wake_at,
         .digest = machine_digest,
+        .snapshot_open = machine_snapshot_open,
+        .snapshot_read = machine_snapshot_read,
+        .snapshot_close = machine_snapshot_close,
+        .restore_begin = machine_restore_begin,
+        .restore_write = machine_restore_write,
+        .restore_end = machine_restore_end,
     };
     return kv;
 }
@@ -287,6 +357,13 @@ void kv_free(struct kv *kv)
     if (kv == NULL) {
         return;
     }
+    for (size_t i = 0; i < QR_SNAPSHOTS_MAX; i++) {
+        if (kv->snapshots[i].is_open) {
+            kv_snapshot_end(&kv->snapshots[i]);
+        }
+    }
+    collect_snapshots(kv, SIZE_MAX);
+    kv_restore_deinit(&kv->restore);
     kv_results_deinit(&kv->results);
     kv_store_deinit(&kv->store);
     release(kv->allocator, kv, sizeof(*kv));

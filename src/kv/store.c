@@ -12,7 +12,7 @@ void kv_store_init(struct kv_store *store, const struct allocator *allocator)
     kv_tree_init(&store->expiries, &store->memory, KV_TREE_BY_EXPIRY);
 }
 
-static void garbage_free(struct kv_store *store, size_t node_count)
+void kv_store_collect(struct kv_store *store, size_t node_count)
 {
     (void)kv_tree_garbage_free(&store->keys_garbage, node_count);
     (void)kv_tree_garbage_free(&store->expiries_garbage, node_count);
@@ -20,7 +20,7 @@ static void garbage_free(struct kv_store *store, size_t node_count)
 
 void kv_store_deinit(struct kv_store *store)
 {
-    garbage_free(store, SIZE_MAX);
+    kv_store_collect(store, SIZE_MAX);
     kv_tree_deinit(&store->expiries);
     kv_tree_deinit(&store->keys);
 }
@@ -143,7 +143,7 @@ int kv_store_remove(struct kv_store *store, struct kv_argument key)
 void kv_store_clear(struct kv_store *store)
 {
     /* What an earlier clear left is freed at once: only one tree waits at a time. */
-    garbage_free(store, SIZE_MAX);
+    kv_store_collect(store, SIZE_MAX);
     kv_tree_discard(&store->keys, &store->keys_garbage);
     kv_tree_discard(&store->expiries, &store->expiries_garbage);
     store->digest = 0;
@@ -165,7 +165,7 @@ uint64_t kv_store_count(const struct kv_store *store)
 int kv_store_time_set(struct kv_store *store, time_ns now_ns)
 {
     store->log_time_ns = max_u64(store->log_time_ns, min_u64(now_ns, TIME_NEVER - 1));
-    garbage_free(store, KV_FREED_NODES_PER_ENTRY_MAX);
+    kv_store_collect(store, KV_FREED_NODES_PER_ENTRY_MAX);
     for (unsigned i = 0; i < KV_EXPIRED_PER_ENTRY_MAX; i++) {
         time_ns next = kv_store_expiry_next(store);
         if (next == 0 || next > store->log_time_ns) {

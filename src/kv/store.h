@@ -57,6 +57,9 @@ NODISCARD int kv_store_remove(struct kv_store *store, struct kv_argument key);
 /* Take all keys out. Their memory is freed little by little, with the entries that follow. */
 void kv_store_clear(struct kv_store *store);
 
+/* Free up to `node_count` nodes of what was taken out, beside what entries free. */
+void kv_store_collect(struct kv_store *store, size_t node_count);
+
 /* Whether log time has reached an item's expiry time. */
 bool kv_store_is_due(const struct kv_store *store, const struct kv_item *item);
 

@@ -92,6 +92,7 @@ static void apply_batch(struct node *node, const struct entry *entries, size_t c
            (taken == 0 || bytes < NODE_APPLY_BYTES_MAX)) {
         const struct entry *entry = &entries[taken++];
         bytes += entry->record_bytes;
+        node_note_applied(node, entry);
         int status = take_entry(node, entry);
         if (status != 0) {
             node_fail(node, status, "memory ran out");
@@ -132,7 +133,8 @@ static size_t entries_from(struct node *node, raft_index first, const struct ent
 
 void node_start_apply(struct node *node)
 {
-    for (int batches = 0; !node->is_applying && node_is_running(node); batches++) {
+    for (int batches = 0; !node->is_applying && node_is_running(node) && !node_is_restoring(node);
+         batches++) {
         raft_index first = node_raft_status(node).applied_index + 1;
         raft_index last = raft_applicable_index(node->raft);
         if (first > last) {

@@ -147,6 +147,7 @@ static int propose_member(struct node *node, const struct wire_join *request)
         memset(&next.members[at], 0, sizeof(next.members[at]));
         next.members[at].id = request->from;
         next.members[at].roles = request->wants_vote ? RAFT_PROMOTABLE : 0;
+        next.members[at].priority = RAFT_PRIORITY_ORDINARY;
     }
     copy_text(next.members[at].name, sizeof(next.members[at].name), request->name);
     copy_text(next.members[at].address, sizeof(next.members[at].address), request->address);
@@ -237,10 +238,12 @@ static void announce(struct node *node)
 static void tell_members(struct node *node)
 {
     const struct raft_configuration *configuration = node_configuration(node);
-    raft_term term = 0;
+    raft_term term = node->told_configuration_term;
     bool is_known = raft_term_at(node->raft, configuration->index, &term);
-    ASSERT(is_known);
-    /* Another leader's may have taken the place, and the index, of the one that was told. */
+    ASSERT(is_known || configuration->index < node_raft_status(node).base.index);
+    /* Another leader's may have taken the place, and the index, of the one that was told; not
+     * where the log is compacted.
+     */
     if (node->has_told_configuration && configuration->index == node->told_configuration &&
         term == node->told_configuration_term) {
         return;

@@ -4,8 +4,10 @@
  *   2. held proposals and reads go to the leader
  *   3. the machine's ready: save first (write and sync begin), then messages (none of them
  *      promises what is not durable), then reads, then fetches
- *   4. committed and durable entries go to the state machine
- *   5. who waited is told
+ *   4. a snapshot that a leader sent goes to the state machine, or else what is committed and
+ *      durable does
+ *   5. a slice of this node's own snapshot; what of the log is not needed any more goes
+ *   6. who waited is told
  */
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "node/node.h"
@@ -72,6 +74,7 @@ void node_fail(struct node *node, int status, const char *reason)
         log_string("reason", reason));
     node_fail_proposals(node);
     node_fail_reads(node);
+    node_snapshots_stop(node);
     node->options.io.failed(node->options.io.context, status, reason);
 }
 
@@ -86,12 +89,14 @@ void node_stop(struct node *node)
     node->phase = NODE_STOPPED;
     node_fail_proposals(node);
     node_fail_reads(node);
+    node_snapshots_stop(node);
     node->options.io.dial_seed(node->options.io.context, NULL);
 }
 
 bool node_is_idle(const struct node *node)
 {
-    return (node->wal == NULL || wal_is_idle(node->wal)) && !node->is_applying;
+    return (node->wal == NULL || wal_is_idle(node->wal)) && node_snapshots_are_idle(node) &&
+           !node->is_applying;
 }
 
 bool node_settle(struct node *node)
@@ -111,6 +116,7 @@ void node_free(struct node *node)
     const struct allocator *allocator = node->options.allocator;
     ASSERT(node_is_idle(node));
     node_apply_deinit(node);
+    node_snapshots_deinit(node);
     node_reads_deinit(node);
     pending_deinit(&node->pending);
     entry_arena_deinit(&node->held_arena);
@@ -130,36 +136,6 @@ bool node_send(struct node *node, node_id to, const struct wire_message *message
         return false; /* as good as lost on the way */
     }
     return node->options.io.send(node->options.io.context, to, frame);
-}
-
-static void send_raft_messages(struct node *node, const struct raft_ready *ready)
-{
-    for (size_t i = 0; i < ready->message_count; i++) {
-        struct wire_message message = wire_of_raft(&ready->messages[i]);
-        (void)node_send(node, ready->messages[i].to, &message);
-    }
-}
-
-static void take_ready(struct node *node)
-{
-    struct raft_ready ready;
-    raft_ready(node->raft, &ready);
-    node_persist(node, &ready);
-    if (!node_is_running(node)) {
-        return;
-    }
-    send_raft_messages(node, &ready);
-    /* What follows steps the machine, which ends what the ready lent. */
-    struct raft_fetch fetches[RAFT_MEMBERS_MAX];
-    size_t fetch_count = ready.fetch_count;
-    ASSERT(fetch_count <= RAFT_MEMBERS_MAX);
-    for (size_t i = 0; i < fetch_count; i++) {
-        fetches[i] = ready.fetches[i];
-    }
-    node_reads_confirmed(node, ready.reads, ready.read_count);
-    for (size_t i = 0; i < fetch_count && node_is_running(node); i++) {
-        node_fetch(node, &fetches[i]);
-    }
 }
 
 static void note_leader(struct node *node, const struct raft_status *now)
@@ -234,10 +210,19 @@ static void running_turn(struct node *node)
         node_flush_reads(node);
     }
     if (node_is_running(node)) {
-        take_ready(node);
+        node_take_ready(node);
+    }
+    if (node_is_running(node)) {
+        node_install_turn(node);
     }
     if (node_is_running(node)) {
         node_start_apply(node);
+    }
+    if (node_is_running(node)) {
+        node_snapshots_turn(node);
+    }
+    if (node_is_running(node)) {
+        node_transfers_turn(node);
     }
     if (node_is_running(node)) {
         note_changes(node);
@@ -292,6 +277,9 @@ time_ns node_deadline(const struct node *node)
         deadline = min_u64(deadline, node_members_deadline(node));
         deadline = min_u64(deadline, node_tick_deadline(node));
         deadline = min_u64(deadline, min_u64(node->mark_due_ns, node->prepare_due_ns));
+        deadline = min_u64(deadline, node_snapshots_deadline(node));
+        deadline = min_u64(deadline, node_transfers_deadline(node));
+        deadline = min_u64(deadline, node_install_deadline(node));
     }
     return deadline;
 }
@@ -412,11 +400,19 @@ void node_status(const struct node *node, struct node_status *out)
         .outcome_count = node->sessions.outcome_count,
         .elections_started = node->elections_started,
         .leader_changes = node->leader_changes,
+        .held_count = node->held_count,
         .proposals_forwarded = node->proposals_forwarded,
         .log_writes = log.append_count,
         .log_syncs = log.sync_count,
         .log_written_bytes = log.written_bytes,
         .log_size_bytes = log.size_bytes,
+        .snapshot_index = node->snapshots.has_newest ? node->snapshots.newest.position.index : 0,
+        .snapshot_size_bytes = node->snapshots.has_newest ? node->snapshots.newest.size_bytes : 0,
+        .is_restoring = node_is_restoring(node),
+        .snapshots_taken = node->snapshots.taken_count,
+        .snapshots_installed = node->install.installed_count,
+        .snapshots_sent = node->sendings.sent_count,
+        .snapshot_sent_bytes = node->sendings.sent_bytes,
     };
 }
 

@@ -18,6 +18,8 @@
 #include "base/allocator.h"
 #include "base/log.h"
 #include "base/types.h"
+#include "node/content.h"
+#include "quorate/state_machine.h"
 #include "quorate/types.h"
 #include "raft/raft.h"
 #include "wal/disk.h"
@@ -25,6 +27,7 @@
 
 #define NODE_DETAIL_BYTES 512
 #define NODE_APPLY_ENTRIES_MAX 1024 /* of one batch */
+#define NODE_SNAPSHOT_WAITERS_MAX 16
 
 /* Both clocks at one moment. */
 struct node_time {
@@ -61,6 +64,14 @@ struct node_io {
     /* When the state machine wants a tick (log time), 0 for never. May be NULL. */
     uint64_t (*wake_at)(void *context);
 
+    /* The functions for snapshots, of which nothing is called but its functions, with its own
+     * context. All NULL: none are taken, none are taken over, and the log is never compacted.
+     */
+    struct qr_state_machine machine;
+
+    /* node_snapshot() ended: 0, and there is one that stands at `index`. */
+    void (*snapshot_done)(void *context, uint64_t token, int status, raft_index index);
+
     /* A proposal ended, see qr_propose_done; `result` is NULL unless status is 0. */
     void (*proposal_done)(void *context, uint64_t token, int status, raft_index index,
                           const struct qr_result *result);
@@ -96,6 +107,14 @@ struct node_options {
     uint64_t cache_bytes_max;
     uint64_t segment_bytes;
     uint32_t pending_max; /* proposals, and reads, that wait */
+
+    /* When the log is compacted, see snapshot.c. 0 entries: never. */
+    uint64_t log_entries_max;
+    uint64_t log_bytes_max;
+    time_ns snapshot_interval_ns;       /* between two that nobody asked for, at least */
+    uint64_t transfer_bytes_per_second; /* of snapshots to members, together; 0: any */
+    uint32_t snapshot_chunk_bytes;      /* of a snapshot on the disk, and on its way; 0: the most */
+    const struct content_codec *codec;  /* borrowed; NULL: snapshots are not compressed */
 };
 
 struct node;
@@ -152,6 +171,12 @@ NODISCARD int node_propose(struct node *node, const struct node_proposal *propos
 /* Take a read; io.read_done(token) follows in some later turn. Returns as node_propose(). */
 NODISCARD int node_read(struct node *node, uint64_t token, struct node_time time);
 
+/* Take a snapshot now, whatever the limits say; io.snapshot_done(token) follows in some later
+ * turn. Returns 0, or, then nothing follows, QR_ERR_INVALID (the state machine makes none),
+ * QR_ERR_BUSY (NODE_SNAPSHOT_WAITERS_MAX wait) or QR_ERR_STOPPED.
+ */
+NODISCARD int node_snapshot(struct node *node, uint64_t token, struct node_time time);
+
 /* What this node says first on a connection it dials. */
 void node_hello(const struct node *node, bool has_expected, node_id expected,
                 struct wire_hello *out);
@@ -204,6 +229,7 @@ struct node_status {
     uint64_t sessions_digest; /* of the session table at applied_index; 0: never used */
     uint64_t session_count;   /* open, or over and not noticed yet */
     uint64_t outcome_count;   /* remembered: sequences and tokens */
+    uint64_t held_count;      /* of them: certainly nowhere yet */
     uint64_t elections_started;
     uint64_t leader_changes;
     uint64_t proposals_forwarded;
@@ -211,6 +237,13 @@ struct node_status {
     uint64_t log_syncs;
     uint64_t log_written_bytes;
     uint64_t log_size_bytes;
+    raft_index snapshot_index;    /* of the newest one that is durable here; 0: none */
+    uint64_t snapshot_size_bytes; /* of its content, as it is stored */
+    bool is_restoring;            /* the state machine is taking one over: it stands nowhere */
+    uint64_t snapshots_taken;
+    uint64_t snapshots_installed; /* that came from a leader */
+    uint64_t snapshots_sent;
+    uint64_t snapshot_sent_bytes;
 };
 
 void node_status(const struct node *node, struct node_status *out);

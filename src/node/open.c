@@ -66,7 +66,7 @@ static void look_for_log(void *argument, const char *name, uint64_t size_bytes)
 {
     bool *has_log = argument;
     (void)size_bytes;
-    *has_log = *has_log || wal_is_log_file(name);
+    *has_log = *has_log || wal_is_log_file(name) || snapshot_is_file(name);
 }
 
 /* Read whose directory it is; one without an identity gets it, if that is all it lacks. */
@@ -156,6 +156,7 @@ static int raft_from(struct node *node, const struct wal_recovered *recovered)
 {
     struct raft_restored restored = {
         .hard_state = recovered->hard_state,
+        .base = {recovered->base.term, recovered->base.index},
         .commit_index = recovered->commit_index,
         .last_index = recovered->last_index,
         .last_timestamp_ns = recovered->last_timestamp_ns,
@@ -168,7 +169,16 @@ static int raft_from(struct node *node, const struct wal_recovered *recovered)
     if (MUTANT(VOTE_FORGOTTEN)) {
         restored.hard_state.has_voted = false;
     }
-    return start_raft(node, &restored);
+    int status = start_raft(node, &restored);
+    return status == 0 && node->snapshots.has_newest ? node_restore_tell(node) : status;
+}
+
+/* The snapshots, and the state machine as the newest of them has it. */
+static int open_snapshots(struct node *node, const struct wal_recovered *recovered, char *detail)
+{
+    struct snapshot_found found;
+    int status = node_snapshots_open(node, &found, detail);
+    return status == 0 ? node_restore_at_start(node, recovered, &found, detail) : status;
 }
 
 /* The configuration of a cluster that is this node alone. */
@@ -182,6 +192,7 @@ static int make_first_entry(struct node *node, struct entry *entry)
                    "one member fits");
     member->id = node->identity.id;
     member->roles = RAFT_VOTER;
+    member->priority = RAFT_PRIORITY_ORDINARY;
     memcpy(member->name, node->name, sizeof(member->name));
     memcpy(member->address, node->address, sizeof(member->address));
     memcpy(member->meta, node->meta, sizeof(member->meta));
@@ -311,7 +322,8 @@ static struct node *node_make(const struct node_options *options, struct node_ti
     sessions_init(&node->sessions, options->allocator);
     node->apply_entries =
         allocate(options->allocator, NODE_APPLY_ENTRIES_MAX * sizeof(*node->apply_entries));
-    if (node->apply_entries == NULL) {
+    node->snapshots.applied = allocate_zeroed(options->allocator, sizeof(*node->snapshots.applied));
+    if (node->apply_entries == NULL || node->snapshots.applied == NULL) {
         node_free(node);
         return NULL;
     }
@@ -336,6 +348,9 @@ int node_open(const struct node_options *options, struct node_time time, struct 
         status = open_log(node, &recovered, detail);
     }
     if (status == 0) {
+        status = open_snapshots(node, &recovered, detail);
+    }
+    if (status == 0) {
         status = begin(node, &recovered, detail);
     }
     if (status != 0) {
@@ -344,6 +359,7 @@ int node_open(const struct node_options *options, struct node_time time, struct 
         return status;
     }
     wal_prepare(node->wal);
+    snapshot_store_work(node->snapshots.store);
     *out = node;
     return 0;
 }

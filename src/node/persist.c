@@ -25,6 +25,11 @@ void node_persist(struct node *node, const struct raft_ready *ready)
         .commit_index = node_raft_status(node).commit_index,
         .ticket = ready->save_number + 1,
     };
+    struct wal_base reset;
+    if (ready->reset != NULL) {
+        reset = (struct wal_base){ready->reset->term, ready->reset->index};
+        batch.reset = &reset;
+    }
     int status = wal_append(node->wal, &batch);
     if (status != 0) {
         node_fail(node, status, "the log takes no more");
@@ -54,11 +59,11 @@ void node_on_poisoned(void *context, int status, const char *detail)
     node_fail(context, status, detail);
 }
 
-static uint64_t fetch_slot(struct node *node, bool is_apply, node_id peer)
+static uint64_t fetch_slot(struct node *node, bool is_apply, node_id peer, raft_index first)
 {
     for (size_t i = 0; i < WAL_READS_MAX; i++) {
         if (!node->fetches[i].is_used) {
-            node->fetches[i] = (struct node_fetch){true, is_apply, peer};
+            node->fetches[i] = (struct node_fetch){true, is_apply, peer, first};
             return i;
         }
     }
@@ -76,7 +81,7 @@ static void tell_fetched(struct node *node, node_id peer, int fetch_status,
 
 void node_fetch(struct node *node, const struct raft_fetch *fetch)
 {
-    uint64_t slot = fetch_slot(node, false, fetch->peer);
+    uint64_t slot = fetch_slot(node, false, fetch->peer, fetch->first);
     int status = QR_ERR_BUSY;
     if (slot < WAL_READS_MAX) {
         status = wal_read(node->wal, fetch->first, fetch->bytes_max, slot);
@@ -89,7 +94,7 @@ void node_fetch(struct node *node, const struct raft_fetch *fetch)
 
 bool node_fetch_for_apply(struct node *node, raft_index first)
 {
-    uint64_t slot = fetch_slot(node, true, 0);
+    uint64_t slot = fetch_slot(node, true, 0, first);
     if (slot == WAL_READS_MAX) {
         return false;
     }
@@ -140,6 +145,11 @@ void node_on_read(void *context, uint64_t token, int status, const struct entry 
     struct node_fetch fetch = node->fetches[token];
     node->fetches[token].is_used = false;
     if (!node_is_running(node)) {
+        return;
+    }
+    if (fetch.is_apply && fetch.first != node_raft_status(node).applied_index + 1) {
+        node->is_apply_fetching = false; /* a snapshot took the state machine further */
+        node->needs_turn = true;
         return;
     }
     /* Another leader's entries may have taken their place meanwhile; never what is applied, or

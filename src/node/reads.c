@@ -284,7 +284,9 @@ static int verdict(const struct node *node, const struct node_read_group *group,
 
 void node_finish_reads(struct node *node)
 {
-    raft_index applied = node_raft_status(node).applied_index;
+    /* A state machine that is being restored stands nowhere. */
+    bool is_nowhere = node_is_restoring(node);
+    raft_index applied = is_nowhere ? 0 : node_raft_status(node).applied_index;
     size_t token_offset = 0;
     for (size_t i = 0; i < node->reads.group_count; i++) {
         struct node_read_group *group = group_at(node, i);

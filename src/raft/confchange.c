@@ -1,11 +1,13 @@
 /* confchange.c: which configuration is in force (Raft §6; diss. §4.1).
  *
  * The latest in the log counts, committed or not; truncating its entry brings the one
- * before it back. One change at a time, of at most one voter, and none before the leader
- * has committed an entry of its own term (Ongaro's note to raft-dev, 2015).
+ * before it back. One change at a time: of one voter in one step, of more by way of a joint
+ * configuration, which both majorities must agree to; and none before the leader has
+ * committed an entry of its own term (Ongaro's note to raft-dev, 2015).
  */
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/assert.h"
+#include "base/mutant.h"
 #include "quorate/error.h"
 #include "raft/internal.h"
 
@@ -43,6 +45,15 @@ bool raft_configuration_may_campaign(const struct raft *raft)
         }
     }
     return false;
+}
+
+/* Whom the configuration in force says never to lead still follows and votes. */
+bool raft_may_campaign(const struct raft *raft)
+{
+    const struct raft_configuration *configuration = raft_configuration_in_force(raft);
+    int at = raft_configuration_find(configuration, raft->options.self);
+    bool is_barred = at >= 0 && configuration->members[at].priority == RAFT_PRIORITY_NEVER;
+    return raft_configuration_may_campaign(raft) && !is_barred && !raft->is_stalled;
 }
 
 /* Follow what is in force: the role's name, the timer, the leader's peers. */
@@ -85,7 +96,8 @@ int raft_configuration_push(struct raft *raft, const struct entry *entry)
 
 void raft_configuration_rollback(struct raft *raft, raft_index from)
 {
-    while (raft->configuration_count > 0 && raft_configuration_in_force(raft)->index >= from) {
+    while (!MUTANT(CONFIGURATION_KEPT) && raft->configuration_count > 0 &&
+           raft_configuration_in_force(raft)->index >= from) {
         raft->configuration_count--;
         release(raft->options.allocator, raft->configurations[raft->configuration_count],
                 sizeof(struct raft_configuration));
@@ -129,47 +141,14 @@ void raft_configuration_deinit(struct raft *raft)
     raft->configuration_count = 0;
 }
 
-static size_t voter_count(const struct raft_configuration *configuration)
+/* Put a configuration into the log; it is in force at once. */
+static int append_configuration(struct raft *raft, const struct raft_configuration *value)
 {
-    size_t count = 0;
-    for (size_t i = 0; i < configuration->count; i++) {
-        count += (configuration->members[i].roles & RAFT_VOTER) != 0 ? 1 : 0;
-    }
-    return count;
-}
-
-/* Voters of `a` that are none of `b`. */
-static size_t voters_without(const struct raft_configuration *a, const struct raft_configuration *b)
-{
-    size_t count = 0;
-    for (size_t i = 0; i < a->count; i++) {
-        if ((a->members[i].roles & RAFT_VOTER) != 0 &&
-            !raft_configuration_is_voter(b, a->members[i].id)) {
-            count++;
-        }
-    }
-    return count;
-}
-
-int raft_on_configure(struct raft *raft, const struct raft_configuration *next)
-{
-    const struct raft_configuration *now = raft_configuration_in_force(raft);
-    if (raft->role != RAFT_LEADER) {
-        return QR_ERR_NOT_LEADER;
-    }
-    if (raft_configuration_is_pending(raft) || raft->log.commit_index < raft->term_first_index) {
-        return QR_ERR_PENDING;
-    }
-    /* Any two majorities of sets that differ by one voter overlap (diss. §4.1). */
-    if (voter_count(next) == 0 || raft_configuration_is_joint(next) ||
-        voters_without(now, next) + voters_without(next, now) > 1) {
-        return QR_ERR_INVALID;
-    }
     uint8_t *payload = allocate(raft->options.allocator, RAFT_CONFIGURATION_BYTES_MAX);
     if (payload == NULL) {
         return QR_ERR_NO_MEMORY;
     }
-    size_t payload_bytes = raft_configuration_encode(next, payload);
+    size_t payload_bytes = raft_configuration_encode(value, payload);
     int status = raft_leader_append(raft, &(struct raft_proposal){
                                               .type = ENTRY_CONFIGURATION,
                                               .payload = payload,
@@ -177,4 +156,42 @@ int raft_on_configure(struct raft *raft, const struct raft_configuration *next)
                                           });
     release(raft->options.allocator, payload, RAFT_CONFIGURATION_BYTES_MAX);
     return status != 0 ? status : raft_peers_update(raft);
+}
+
+/* A joint configuration is left as soon as it is committed, by whoever leads then (§6). */
+int raft_configuration_leave_joint(struct raft *raft)
+{
+    const struct raft_configuration *joint = raft_configuration_in_force(raft);
+    bool is_early = raft_configuration_is_pending(raft) && !MUTANT(JOINT_LEFT_EARLY);
+    if (raft->role != RAFT_LEADER || is_early || !raft_configuration_is_joint(joint)) {
+        return 0;
+    }
+    struct raft_configuration next = *joint;
+    raft_configuration_leave(&next);
+    return append_configuration(raft, &next);
+}
+
+static bool is_change_under_way(const struct raft *raft)
+{
+    bool has_own_commit = raft->log.commit_index >= raft->term_first_index;
+    bool is_pending = raft_configuration_is_pending(raft) ||
+                      raft_configuration_is_joint(raft_configuration_in_force(raft));
+    return (is_pending && !MUTANT(TWO_CHANGES_AT_ONCE)) ||
+           (!has_own_commit && !MUTANT(CHANGE_BEFORE_OWN_COMMIT)) || raft->transfer.is_active;
+}
+
+int raft_on_configure(struct raft *raft, const struct raft_configuration *next)
+{
+    if (raft->role != RAFT_LEADER) {
+        return QR_ERR_NOT_LEADER;
+    }
+    if (is_change_under_way(raft)) {
+        return QR_ERR_PENDING;
+    }
+    struct raft_configuration step;
+    int status = raft_configuration_towards(raft_configuration_in_force(raft), next, &step);
+    if (status == 0) {
+        status = append_configuration(raft, &step);
+    }
+    return status != 0 ? status : raft_configuration_leave_joint(raft);
 }

@@ -6,24 +6,50 @@
 #include "base/mutant.h"
 #include "raft/internal.h"
 
+#define PATIENCE_MAX 4
+
+/* Voters of a higher priority go first: for each priority above its own that there is, a node
+ * waits for one span of timeouts more, so that those are over before its own begins.
+ */
+static time_ns patience_ns(const struct raft *raft)
+{
+    const struct raft_configuration *configuration = raft_configuration_in_force(raft);
+    time_ns span_ns = raft->options.election_timeout_max_ns - raft->options.election_timeout_min_ns;
+    int at = raft_configuration_find(configuration, raft->options.self);
+    bool is_above[UINT8_MAX + 1] = {false};
+    uint64_t patience = 0;
+    for (size_t i = 0; i < configuration->count && at >= 0 && patience < PATIENCE_MAX; i++) {
+        const struct raft_member *member = &configuration->members[i];
+        bool is_higher = (member->roles & RAFT_VOTER) != 0 &&
+                         member->priority > configuration->members[at].priority;
+        patience += is_higher && !is_above[member->priority] ? 1 : 0;
+        is_above[member->priority] = is_higher || is_above[member->priority];
+    }
+    return patience * span_ns;
+}
+
 void raft_reset_election_timer(struct raft *raft)
 {
     raft->election_deadline_ns = TIME_NEVER;
     /* A learner campaigns never, but must notice when its leader is silent. */
-    if (raft_configuration_may_campaign(raft) || raft->has_leader) {
+    if (raft_may_campaign(raft) || raft->has_leader) {
         raft->election_deadline_ns =
-            raft->now_ns + prng_between(&raft->prng, raft->options.election_timeout_min_ns,
-                                        raft->options.election_timeout_max_ns);
+            raft->now_ns + patience_ns(raft) +
+            prng_between(&raft->prng, raft->options.election_timeout_min_ns,
+                         raft->options.election_timeout_max_ns);
     }
 }
 
-/* Who hears from a leader, or leads, helps nobody to depose it (diss. §4.2.3). */
+/* Who hears from a leader, or leads, helps nobody to depose it (diss. §4.2.3). Where leaders
+ * hold leases that is a promise, which neither a new term nor a restart ends: see lease.c.
+ */
 bool raft_sticks_to_leader(const struct raft *raft)
 {
     if (raft->role == RAFT_LEADER) {
         return true;
     }
-    return raft->has_leader &&
+    bool has_promised = raft->options.lease_ns > 0 && !MUTANT(LEASE_PROMISE_FORGOTTEN);
+    return (raft->has_leader || has_promised) &&
            raft->now_ns - raft->leader_heard_ns < raft->options.election_timeout_min_ns;
 }
 
@@ -74,9 +100,10 @@ static void ask_voters(struct raft *raft, const struct raft_message *question)
     }
 }
 
-static void become_candidate(struct raft *raft)
+/* is_transfer   the leader asked for it, so that nobody need stick to it. */
+static void become_candidate(struct raft *raft, bool is_transfer)
 {
-    ASSERT(raft->role == RAFT_PRE_CANDIDATE);
+    ASSERT(raft->role == RAFT_PRE_CANDIDATE || is_transfer);
     raft->role = RAFT_CANDIDATE;
     raft->has_leader = false;
     raft->granted_count = 0;
@@ -84,10 +111,11 @@ static void become_candidate(struct raft *raft)
     raft_set_hard_state(raft, raft->hard_state.term + 1, true, raft->options.self);
     raft_reset_election_timer(raft);
     /* Our own vote counts, and the requests leave, once the save is done. */
-    ask_voters(raft, &(struct raft_message){
-                         .type = RAFT_REQUEST_VOTE,
-                         .request_vote = {.last = raft_log_last(&raft->log)},
-                     });
+    ask_voters(raft,
+               &(struct raft_message){
+                   .type = RAFT_REQUEST_VOTE,
+                   .request_vote = {.last = raft_log_last(&raft->log), .is_transfer = is_transfer},
+               });
 }
 
 static int count_votes(struct raft *raft)
@@ -101,7 +129,7 @@ static int count_votes(struct raft *raft)
         return 0;
     }
     if (raft->role == RAFT_PRE_CANDIDATE) {
-        become_candidate(raft);
+        become_candidate(raft, false);
         return 0;
     }
     return raft_become_leader(raft);
@@ -122,7 +150,7 @@ static void become_pre_candidate(struct raft *raft)
                                       .last = raft_log_last(&raft->log)},
                      });
     if (raft_quorum_vote(raft) == RAFT_VOTE_WON) {
-        become_candidate(raft);
+        become_candidate(raft, false);
     }
 }
 
@@ -132,7 +160,7 @@ void raft_election_tick(struct raft *raft)
     if (raft->now_ns < raft->election_deadline_ns) {
         return;
     }
-    if (!raft_configuration_may_campaign(raft)) {
+    if (!raft_may_campaign(raft)) {
         raft_become_follower(raft, raft->hard_state.term, false, 0);
         return;
     }
@@ -207,8 +235,10 @@ static enum raft_vote_reason judge_vote(const struct raft *raft, const struct ra
         return raft->hard_state.voted_for == message->from ? RAFT_VOTE_GRANTED
                                                            : RAFT_VOTE_ALREADY_VOTED;
     }
-    if (raft->has_leader) {
-        return RAFT_VOTE_LEADER_ALIVE; /* this term has its leader already */
+    bool has_promised = raft->options.lease_ns > 0 && raft_sticks_to_leader(raft) &&
+                        !message->request_vote.is_transfer;
+    if (raft->has_leader || has_promised) {
+        return RAFT_VOTE_LEADER_ALIVE; /* of this term, or of one whose lease may last */
     }
     return is_up_to_date(raft, message->request_vote.last) ? RAFT_VOTE_GRANTED
                                                            : RAFT_VOTE_LOG_BEHIND;
@@ -239,4 +269,23 @@ int raft_on_request_vote_response(struct raft *raft, const struct raft_message *
     }
     record_vote(raft, message->from, message->request_vote_response.is_granted);
     return count_votes(raft);
+}
+
+/* The leader hands over: campaign at once, without a pre-vote, which everybody who hears the
+ * leader would refuse (diss. §3.10). Only its very leader may ask that of a node, and only one
+ * that has all of the leader's log can win.
+ */
+int raft_on_timeout_now(struct raft *raft, const struct raft_message *message)
+{
+    struct raft_position last = message->timeout_now.last;
+    raft_term term = 0;
+    bool is_from_leader =
+        message->term == raft->hard_state.term && raft->has_leader && raft->leader == message->from;
+    bool has_all = raft_log_term_at(&raft->log, last.index, &term) && term == last.term;
+    if (raft->role != RAFT_FOLLOWER || !raft_may_campaign(raft) || !has_all ||
+        (!is_from_leader && !MUTANT(TIMEOUT_NOW_OF_OLD_TERM))) {
+        return 0;
+    }
+    become_candidate(raft, true);
+    return 0;
 }

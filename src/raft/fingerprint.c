@@ -4,10 +4,13 @@
  *   options             constant for as long as a machine lives
  *   log time            entries are stamped with it, nothing is decided by it
  *   wall time           only feeds log time
+ *   the pace of transfers by priority
+ *                       while all members have the same priority, and none is changed to
  *   prng                while both bounds of the election timeout are the same
  *   rings, capacities, chunks, what the last ready lent
  *                       where something lies, not what it is
  *   a role's own state  in every other role it is set anew before it is read again
+ *   why a sending ended   only told
  * Times are written as what is left or what has passed at `now_ns`, cut where more of it
  * changes no comparison; saves by their distance from the last that is durable.
  */
@@ -97,6 +100,7 @@ static void put_members(const struct emitter *emitter, const struct raft_configu
         const struct raft_member *member = &value->members[order.positions[i]];
         put_number(emitter, order.ids[i]);
         write_u8(emitter->out, member->roles);
+        write_u8(emitter->out, member->priority);
         write_string8(emitter->out, member->name);
         write_string8(emitter->out, member->address);
         write_string8(emitter->out, member->meta);
@@ -145,12 +149,19 @@ static void put_entries(const struct emitter *emitter, const struct entry *entri
     }
 }
 
+static void put_data(const struct emitter *emitter, const struct raft_data *data)
+{
+    put_number(emitter, data->size_bytes);
+    write_bytes(emitter->out, data->bytes, data->size_bytes);
+}
+
 #define PUT_U64(field) put_number(emitter, message->field);
 #define PUT_U32(field) PUT_U64(field)
 #define PUT_BOOL(field) put_bool(emitter, message->field);
 #define PUT_ID(field) put_id(emitter, message->field);
 #define PUT_ENUM_REASON(field) PUT_U64(field)
 #define PUT_POSITION(field) PUT_U64(field.term) PUT_U64(field.index)
+#define PUT_DATA(field) put_data(emitter, &message->field);
 #define PUT_FIELD(kind, type, name) PUT_##kind(name)
 
 /* X makes a function for each type of message. */
@@ -195,8 +206,15 @@ static void put_messages(const struct emitter *emitter, const struct raft_messag
     }
 }
 
+static void put_position(const struct emitter *emitter, struct raft_position position)
+{
+    put_number(emitter, position.term);
+    put_number(emitter, position.index);
+}
+
 static void put_log(const struct emitter *emitter, const struct raft_log *log)
 {
+    put_position(emitter, log->base);
     put_number(emitter, log->last_index);
     put_number(emitter, log->handed_index);
     put_number(emitter, log->durable_index);
@@ -221,6 +239,10 @@ static void put_persistence(const struct emitter *emitter)
     put_bool(emitter, raft->is_hard_state_changed);
     put_number(emitter, raft->hard_state_save > raft->save_completed
                             ? raft->hard_state_save - raft->save_completed
+                            : 0);
+    put_bool(emitter, raft->is_reset_due);
+    put_number(emitter, raft->reset_save > raft->save_completed
+                            ? raft->reset_save - raft->save_completed
                             : 0);
     put_number(emitter, raft->save_issued - raft->save_completed);
     put_number(emitter, raft->save_count);
@@ -261,6 +283,11 @@ static void put_follower(const struct emitter *emitter)
     put_number(emitter, raft->acked_index);
     put_number(emitter, raft->round_seen);
     put_number(emitter, raft->round_echoed);
+    put_position(emitter, raft->offered);
+    put_bool(emitter, raft->is_installed_due);
+    if (raft->is_installed_due) {
+        put_position(emitter, raft->installed);
+    }
     put_bool(emitter, raft->is_response_due);
     put_bool(emitter, raft->is_rejection_due);
     if (raft->is_rejection_due) {
@@ -292,10 +319,16 @@ static void put_peer(const struct emitter *emitter, const struct raft_peer *peer
     put_number(emitter, peer->state);
     put_number(emitter, peer->match_index);
     put_number(emitter, peer->next_index);
-    if (peer->state == RAFT_PROBE) {
+    switch (peer->state) {
+    case RAFT_PROBE:
         put_probe(emitter, peer);
-    } else {
+        break;
+    case RAFT_REPLICATE:
         put_pipeline(emitter, peer);
+        break;
+    case RAFT_SNAPSHOT:
+        put_bool(emitter, peer->is_sending_asked);
+        break;
     }
     put_bool(emitter, peer->is_fetching);
     bool is_lent = peer->is_fetched_sent && emitter->raft->is_ready_taken;
@@ -312,6 +345,47 @@ static void put_peer(const struct emitter *emitter, const struct raft_peer *peer
     }
 }
 
+static bool has_priorities(const struct raft *raft)
+{
+    const struct raft_configuration *configuration = raft_configuration_in_force(raft);
+    for (size_t i = 0; i < configuration->count; i++) {
+        if (configuration->members[i].priority != configuration->members[0].priority) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void put_transfer(const struct emitter *emitter)
+{
+    const struct raft_transfer *transfer = &emitter->raft->transfer;
+    time_ns heartbeat_ns = emitter->raft->options.heartbeat_interval_ns;
+    put_bool(emitter, transfer->is_active);
+    if (transfer->is_active) {
+        put_id(emitter, transfer->to);
+        put_deadline(emitter, transfer->deadline_ns);
+        put_deadline(emitter, transfer->is_sent ? transfer->sent_ns + heartbeat_ns : 0);
+    }
+    if (has_priorities(emitter->raft)) {
+        put_age(emitter, emitter->raft->term_began_ns, TIME_NEVER);
+        put_deadline(emitter, transfer->by_priority_ns);
+        put_number(emitter, transfer->checked_index);
+    }
+}
+
+static void put_lease(const struct emitter *emitter)
+{
+    const struct raft_lease *lease = &emitter->raft->lease;
+    if (emitter->raft->options.lease_ns == 0) {
+        return;
+    }
+    put_bool(emitter, lease->is_void);
+    put_deadline(emitter, lease->round_ns + emitter->raft->options.heartbeat_interval_ns);
+    for (size_t i = 0; i < RAFT_LEASE_ROUNDS; i++) {
+        put_deadline(emitter, lease->rounds_ns[i] + emitter->raft->options.lease_ns);
+    }
+}
+
 static void put_leader(const struct emitter *emitter)
 {
     const struct raft *raft = emitter->raft;
@@ -320,6 +394,8 @@ static void put_leader(const struct emitter *emitter)
     put_number(emitter, raft->round);
     put_bool(emitter, raft->is_round_open);
     put_deadline(emitter, raft->quorum_check_ns);
+    put_transfer(emitter);
+    put_lease(emitter);
     put_number(emitter, raft->read_count);
     for (size_t i = 0; i < raft->read_count; i++) {
         size_t at = (raft->read_head + i) % RAFT_READS_MAX;
@@ -345,6 +421,10 @@ static void put_role(const struct emitter *emitter)
     put_bool(emitter, raft->has_leader);
     put_deadline(emitter, raft->election_deadline_ns);
     put_age(emitter, raft->response_ns, raft->options.heartbeat_interval_ns);
+    put_bool(emitter, raft->is_stalled);
+    if (raft->options.lease_ns > 0) {
+        put_age(emitter, raft->leader_heard_ns, raft->options.election_timeout_min_ns);
+    }
     if (raft->role == RAFT_LEADER) {
         put_leader(emitter);
     } else if (raft->has_leader) {
@@ -366,6 +446,25 @@ static void put_gathered(const struct emitter *emitter)
         put_number(emitter, raft->reads_out[i].token);
         put_number(emitter, raft->reads_out[i].index);
         write_u32(emitter->out, (uint32_t)raft->reads_out[i].status);
+    }
+    put_number(emitter, raft->is_ready_taken ? 0 : raft->piece_count);
+    for (size_t i = 0; i < raft->piece_count && !raft->is_ready_taken; i++) {
+        const struct raft_piece *piece = &raft->pieces[i];
+        put_id(emitter, piece->peer);
+        put_position(emitter, piece->snapshot);
+        put_number(emitter, piece->offset);
+        put_number(emitter, piece->size_bytes);
+        put_bool(emitter, piece->is_last);
+        put_data(emitter, &piece->data);
+    }
+    put_number(emitter, raft->is_ready_taken ? 0 : raft->answer_count);
+    for (size_t i = 0; i < raft->answer_count && !raft->is_ready_taken; i++) {
+        const struct raft_piece_answer *answer = &raft->answers[i];
+        put_id(emitter, answer->peer);
+        put_position(emitter, answer->snapshot);
+        put_number(emitter, answer->offset);
+        put_bool(emitter, answer->is_done);
+        put_bool(emitter, answer->is_refused);
     }
 }
 

@@ -41,22 +41,36 @@ bool raft_append_is_well_formed(const struct raft_message *message)
 static void reject(struct raft *raft, const struct raft_message *message)
 {
     struct raft_position prev = message->append_entries.prev;
+    struct raft_position hint; /* what is below base is committed: the logs meet there at least */
+    (void)raft_log_meeting(&raft->log, prev.index, prev.term, &hint);
     raft->rejection = (struct raft_append_entries_response){
         .is_rejected = true,
         .rejected = prev.index,
-        .hint = raft_log_meeting(&raft->log, prev.index, prev.term),
+        .hint = hint,
     };
     raft->is_rejection_due = true;
+}
+
+/* Whether the log has the entry at this position. What is compacted is committed, and thereby
+ * the same in every leader's log.
+ */
+static bool is_known(const struct raft *raft, struct raft_position position, bool is_any_term)
+{
+    raft_term term;
+    return (position.index < raft->log.base.index && !MUTANT(COMPACTED_PREV_REFUSED)) ||
+           (raft_log_term_at(&raft->log, position.index, &term) &&
+            (term == position.term || is_any_term));
 }
 
 /* How many of the message's entries the log has already. */
 static size_t count_known(const struct raft *raft, const struct raft_message *message)
 {
     size_t known = 0;
-    raft_term term;
     while (known < message->entry_count &&
-           raft_log_term_at(&raft->log, message->entries[known].index, &term) &&
-           (term == message->entries[known].term || MUTANT(CONFLICT_UNNOTICED))) {
+           is_known(
+               raft,
+               (struct raft_position){message->entries[known].term, message->entries[known].index},
+               MUTANT(CONFLICT_UNNOTICED))) {
         known++;
     }
     return known;
@@ -66,12 +80,7 @@ static void truncate(struct raft *raft, raft_index from)
 {
     raft_log_truncate(&raft->log, from);
     raft_configuration_rollback(raft, from);
-    for (size_t i = 0; i < raft->save_count; i++) {
-        struct raft_save *save = &raft->saves[(raft->save_head + i) % RAFT_SAVES_MAX];
-        if (!MUTANT(REPLACED_SAVE_COUNTS)) {
-            save->last_index = min_u64(save->last_index, from - 1);
-        }
-    }
+    raft_saves_lower(raft, from - 1);
 }
 
 /* Append what is new; only a real conflict of terms removes anything (§5.3). */
@@ -143,12 +152,10 @@ void raft_respond_stale(struct raft *raft, const struct raft_message *message)
                     });
 }
 
-int raft_on_append_entries(struct raft *raft, const struct raft_message *message)
+/* Take note of who leads our term. QR_ERR_MALFORMED: not this one. */
+int raft_hear_leader(struct raft *raft, const struct raft_message *message)
 {
-    if (message->term < raft->hard_state.term) {
-        raft_respond_stale(raft, message);
-        return 0;
-    }
+    ASSERT(message->term == raft->hard_state.term);
     /* A second leader in one term cannot be: whatever sent this is not of our making. */
     if (raft->role == RAFT_LEADER || (raft->has_leader && raft->leader != message->from)) {
         return QR_ERR_MALFORMED;
@@ -158,20 +165,30 @@ int raft_on_append_entries(struct raft *raft, const struct raft_message *message
     }
     raft->leader_heard_ns = raft->now_ns;
     raft_reset_election_timer(raft);
+    return 0;
+}
+
+int raft_on_append_entries(struct raft *raft, const struct raft_message *message)
+{
+    if (message->term < raft->hard_state.term) {
+        raft_respond_stale(raft, message);
+        return 0;
+    }
+    int status = raft_hear_leader(raft, message);
+    if (status != 0) {
+        return status;
+    }
     raft->round_seen = max_u64(raft->round_seen, message->append_entries.round);
 
-    raft_term term;
     struct raft_position prev = message->append_entries.prev;
-    bool is_matching = raft_log_term_at(&raft->log, prev.index, &term) &&
-                       (term == prev.term || MUTANT(PREV_TERM_UNCHECKED));
-    if (!is_matching) {
+    if (!is_known(raft, prev, MUTANT(PREV_TERM_UNCHECKED))) {
         if (prev.index <= raft->log.commit_index) {
             return QR_ERR_MALFORMED; /* contradicts what is committed */
         }
         reject(raft, message);
         return 0;
     }
-    int status = accept(raft, message);
+    status = accept(raft, message);
     if (status != 0) {
         return status;
     }
@@ -196,6 +213,9 @@ static void respond(struct raft *raft, struct raft_append_entries_response respo
     raft_index last = raft->log.last_index;
     response.match = min_u64(MUTANT(MATCH_UNVERIFIED) ? last : raft->verified_index,
                              MUTANT(ACK_BEFORE_SYNC) ? last : raft->log.durable_index);
+    if (!raft_is_reset_durable(raft)) {
+        response.match = 0; /* the disk's log stands elsewhere yet */
+    }
     response.round = raft->round_seen;
     raft->acked_index = max_u64(raft->acked_index, response.match);
     raft->round_echoed = raft->round_seen;
@@ -213,6 +233,7 @@ void raft_follower_ready(struct raft *raft)
     if (!raft->has_leader || !raft_is_hard_state_durable(raft)) {
         return; /* stays due until term and vote are durable */
     }
+    raft_installed_ready(raft);
     if (raft->is_rejection_due) {
         respond(raft, raft->rejection);
     } else if (raft->is_response_due) {

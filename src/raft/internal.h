@@ -17,11 +17,12 @@
 /* The log: its tail in memory, and of all of it where terms begin. */
 struct raft_log {
     const struct allocator *allocator;
-    struct entry *entries; /* cached ones: entries[head .. head + count) */
+    struct raft_position base; /* what stands at or below it is compacted; {0, 0}: nothing */
+    struct entry *entries;     /* cached ones: entries[head .. head + count) */
     size_t capacity;
     size_t head;
     size_t count;
-    struct raft_term_run *terms; /* ascending in both fields */
+    struct raft_term_run *terms; /* ascending in both fields; the first begins behind base */
     size_t term_capacity;
     size_t term_count;
     raft_index last_index;
@@ -54,8 +55,17 @@ void raft_log_truncate(struct raft_log *log, raft_index from);
 /* Forget cached entries that are applied and durable while there are too many bytes. */
 void raft_log_evict(struct raft_log *log);
 
-/* Largest index at or below `index` whose term is at most `term`; where two logs may meet. */
-struct raft_position raft_log_meeting(const struct raft_log *log, raft_index index, raft_term term);
+/* Forget the entries up to `index`, which are applied and durable. */
+void raft_log_compact(struct raft_log *log, raft_index index);
+
+/* Forget every entry: what is up to `base` is committed, applied and durable in a snapshot. */
+void raft_log_reset(struct raft_log *log, struct raft_position base);
+
+/* Largest index at or below `index` whose term is at most `term`; where two logs may meet.
+ * False when it lies below base, which is then what `out` says.
+ */
+bool raft_log_meeting(const struct raft_log *log, raft_index index, raft_term term,
+                      struct raft_position *out);
 
 struct raft_inflight {
     raft_index last;
@@ -78,7 +88,9 @@ struct raft_peer {
     struct entry *fetched; /* read back from the log for this peer; next_index.. */
     size_t fetched_count;
     size_t fetched_capacity;
-    bool is_fetched_sent; /* part of a ready; to be released with the next step */
+    bool is_fetched_sent;  /* part of a ready; to be released with the next step */
+    bool is_sending_asked; /* in state snapshot: the node knows */
+    int sending_status;
     raft_index commit_sent;
     raft_index notify_index;
     uint64_t round_sent;
@@ -90,6 +102,26 @@ struct raft_peer {
 struct raft_save {
     uint64_t number;
     raft_index last_index; /* lowered when entries are replaced while it is under way */
+};
+
+/* Leadership on its way to another voter. */
+struct raft_transfer {
+    bool is_active;
+    bool is_sent; /* the transferee was told, at sent_ns */
+    node_id to;
+    time_ns sent_ns;
+    time_ns deadline_ns;      /* given up then */
+    time_ns by_priority_ns;   /* not before: the next one that nobody asked for */
+    raft_index checked_index; /* commit index at the last quorum check */
+};
+
+#define RAFT_LEASE_ROUNDS 64
+
+/* When the leader's rounds began: what a majority has answered proves that it led then. */
+struct raft_lease {
+    bool is_void; /* for the rest of the term: somebody was told to campaign */
+    time_ns round_ns;
+    time_ns rounds_ns[RAFT_LEASE_ROUNDS]; /* of round r at r modulo their number */
 };
 
 enum raft_vote_state {
@@ -112,11 +144,15 @@ struct raft {
     size_t save_count;
     uint64_t save_issued;
     uint64_t save_completed;
+    bool is_reset_due;          /* the log was emptied, which no save says yet */
+    struct raft_position reset; /* lent to a ready */
+    uint64_t reset_save;        /* number of the save that says it */
 
     enum raft_role role;
     bool has_leader;
     node_id leader;
     time_ns leader_heard_ns;
+    bool is_stalled; /* its disk or state machine does not advance: it is not to lead */
     time_ns election_deadline_ns;
 
     struct raft_log log;
@@ -144,6 +180,11 @@ struct raft {
     uint64_t round_seen;
     uint64_t round_echoed;
     time_ns response_ns;
+    struct raft_position offered; /* of which the present leader sent a piece; {0, 0}: of none */
+    bool is_installed_due; /* `installed` is to be answered as done once the log stands there */
+    struct raft_position installed;
+    struct raft_piece pieces[RAFT_PIECES_MAX]; /* for the next ready; their chunks are held */
+    size_t piece_count;
 
     /* Leader. */
     struct raft_peer peers[RAFT_MEMBERS_MAX];
@@ -155,6 +196,8 @@ struct raft {
     uint64_t round;
     bool is_round_open; /* a read asked for a round that no message carries yet */
     time_ns quorum_check_ns;
+    struct raft_transfer transfer;
+    struct raft_lease lease;
 
     struct raft_read *reads; /* asked, not confirmed: ring of RAFT_READS_MAX */
     uint64_t *read_rounds;   /* 0: waits for the first commit of the term */
@@ -170,14 +213,24 @@ struct raft {
     struct raft_message *held; /* RAFT_HELD_MAX */
     size_t held_count;
     struct raft_fetch fetches[RAFT_MEMBERS_MAX];
+    struct raft_sending sendings[RAFT_MEMBERS_MAX];
+    struct raft_piece_answer answers[RAFT_ANSWERS_MAX];
+    size_t answer_count;
     bool is_ready_taken; /* the next step frees what the last ready lent */
 };
+
+/* restore.c */
+NODISCARD int raft_restore(struct raft *raft, const struct raft_restored *restored);
 
 /* raft.c */
 void raft_send(struct raft *raft, struct raft_message message);
 bool raft_is_hard_state_durable(const struct raft *raft);
 void raft_set_hard_state(struct raft *raft, raft_term term, bool has_voted, node_id voted_for);
 void raft_become_follower(struct raft *raft, raft_term term, bool has_leader, node_id leader);
+/* Saves under way hold nothing of the log above `index`. */
+void raft_saves_lower(struct raft *raft, raft_index index);
+/* Whether the disk's log was emptied where ours was. */
+bool raft_is_reset_durable(const struct raft *raft);
 
 /* election.c */
 void raft_reset_election_timer(struct raft *raft);
@@ -188,10 +241,12 @@ NODISCARD int raft_on_pre_vote_response(struct raft *raft, const struct raft_mes
 void raft_on_request_vote(struct raft *raft, const struct raft_message *message);
 NODISCARD int raft_on_request_vote_response(struct raft *raft, const struct raft_message *message);
 bool raft_sticks_to_leader(const struct raft *raft);
+NODISCARD int raft_on_timeout_now(struct raft *raft, const struct raft_message *message);
 
 /* follower.c */
 bool raft_append_is_well_formed(const struct raft_message *message);
 NODISCARD int raft_on_append_entries(struct raft *raft, const struct raft_message *message);
+NODISCARD int raft_hear_leader(struct raft *raft, const struct raft_message *message);
 void raft_respond_stale(struct raft *raft, const struct raft_message *message);
 void raft_follower_ready(struct raft *raft);
 
@@ -202,8 +257,9 @@ NODISCARD int raft_leader_propose(struct raft *raft, const struct raft_proposal 
                                   size_t count);
 NODISCARD int raft_leader_append(struct raft *raft, const struct raft_proposal *proposal);
 void raft_leader_tick(struct raft *raft);
-void raft_leader_commit(struct raft *raft);
-void raft_on_append_entries_response(struct raft *raft, const struct raft_message *message);
+NODISCARD int raft_leader_commit(struct raft *raft);
+NODISCARD int raft_on_append_entries_response(struct raft *raft,
+                                              const struct raft_message *message);
 time_ns raft_leader_deadline(const struct raft *raft);
 
 /* replicate.c */
@@ -212,6 +268,22 @@ NODISCARD int raft_on_fetched(struct raft *raft, node_id id, int status,
                               const struct entry *entries, size_t count);
 void raft_release_fetched(struct raft *raft);
 
+/* snapshot.c: what is compacted, here and at others (Raft §7). */
+bool raft_piece_is_well_formed(const struct raft_message *message);
+NODISCARD int raft_on_install_snapshot(struct raft *raft, const struct raft_message *message);
+void raft_on_piece_taken(struct raft *raft, const struct raft_event *event);
+NODISCARD int raft_on_installed(struct raft *raft, const struct raft_snapshot *snapshot);
+void raft_installed_ready(struct raft *raft);
+void raft_release_pieces(struct raft *raft);
+
+/* sending.c: the leader's side of it. */
+void raft_on_compact(struct raft *raft, raft_index index);
+NODISCARD int raft_on_piece(struct raft *raft, const struct raft_piece *piece);
+void raft_on_sending_ended(struct raft *raft, node_id id, int status);
+NODISCARD int raft_on_install_snapshot_response(struct raft *raft,
+                                                const struct raft_message *message);
+void raft_sendings_ready(struct raft *raft, struct raft_ready *out);
+
 /* progress.c */
 struct raft_peer *raft_find_peer(struct raft *raft, node_id id);
 const struct raft_peer *raft_peer_of(const struct raft *raft, node_id id);
@@ -219,6 +291,7 @@ NODISCARD int raft_peers_update(struct raft *raft);
 void raft_peers_deinit(struct raft *raft);
 void raft_peer_become_probe(struct raft_peer *peer, raft_index next);
 void raft_peer_become_replicate(struct raft_peer *peer);
+void raft_peer_become_snapshot(struct raft *raft, struct raft_peer *peer);
 bool raft_peer_is_full(const struct raft *raft, const struct raft_peer *peer);
 void raft_peer_sent(struct raft *raft, struct raft_peer *peer, raft_index last, uint64_t bytes);
 void raft_peer_freed(struct raft *raft, struct raft_peer *peer, raft_index match);
@@ -240,11 +313,28 @@ NODISCARD int raft_on_configure(struct raft *raft, const struct raft_configurati
 void raft_configuration_deinit(struct raft *raft);
 bool raft_configuration_is_pending(const struct raft *raft);
 bool raft_configuration_may_campaign(const struct raft *raft);
+NODISCARD int raft_configuration_leave_joint(struct raft *raft);
+bool raft_may_campaign(const struct raft *raft);
 
 /* read_index.c */
 NODISCARD int raft_on_read(struct raft *raft, uint64_t token);
 void raft_reads_committed(struct raft *raft);
 void raft_reads_confirm(struct raft *raft);
 void raft_reads_abandon(struct raft *raft);
+NODISCARD int raft_reads_reserve(struct raft *raft);
+void raft_reads_hand_out(struct raft *raft, struct raft_read read);
+uint64_t raft_reads_round_acked(const struct raft *raft);
+
+/* lease.c */
+NODISCARD int raft_on_read_lease(struct raft *raft, uint64_t token);
+void raft_lease_ready(struct raft *raft);
+
+/* transfer.c */
+NODISCARD int raft_on_transfer(struct raft *raft, node_id to);
+void raft_on_stall(struct raft *raft, bool is_stalled);
+void raft_transfer_tick(struct raft *raft);
+void raft_transfer_by_priority(struct raft *raft);
+void raft_transfer_ready(struct raft *raft);
+time_ns raft_transfer_deadline(const struct raft *raft);
 
 #endif

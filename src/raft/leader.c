@@ -70,6 +70,9 @@ int raft_leader_propose(struct raft *raft, const struct raft_proposal *proposals
     if (raft->role != RAFT_LEADER) {
         return QR_ERR_NOT_LEADER;
     }
+    if (raft->transfer.is_active) {
+        return QR_ERR_BUSY; /* the transferee would never catch up with what still comes */
+    }
     uint64_t bytes = 0;
     for (size_t i = 0; i < count; i++) {
         ASSERT(proposals[i].type == ENTRY_NORMAL || proposals[i].type == ENTRY_TICK ||
@@ -106,6 +109,8 @@ int raft_become_leader(struct raft *raft)
     raft->uncommitted_bytes = 0;
     raft->is_round_open = false;
     raft->quorum_check_ns = raft->now_ns + raft->options.election_timeout_max_ns;
+    raft->transfer = (struct raft_transfer){.checked_index = raft->log.commit_index};
+    raft->lease = (struct raft_lease){0};
     int status = raft_peers_update(raft);
     if (status != 0) {
         return status;
@@ -121,6 +126,8 @@ void raft_leave_leadership(struct raft *raft)
     raft_peers_deinit(raft);
     raft->uncommitted_bytes = 0;
     raft->is_round_open = false;
+    raft->transfer = (struct raft_transfer){0};
+    raft->lease = (struct raft_lease){0};
 }
 
 static uint64_t durable_at(const struct raft *raft, node_id id)
@@ -143,12 +150,12 @@ static void account_committed(struct raft *raft, raft_index from, raft_index to)
 }
 
 /* A majority of durable copies of an entry of this very term is a commit (§5.4.2). */
-void raft_leader_commit(struct raft *raft)
+int raft_leader_commit(struct raft *raft)
 {
     raft_index reached = min_u64(raft_quorum_reached(raft, durable_at), raft->log.last_index);
     if (reached <= raft->log.commit_index ||
         (reached < raft->term_first_index && !MUTANT(COMMIT_OLD_TERM))) {
-        return;
+        return 0;
     }
     bool is_first_of_term = raft->log.commit_index < raft->term_first_index;
     account_committed(raft, raft->log.commit_index + 1, reached);
@@ -157,6 +164,7 @@ void raft_leader_commit(struct raft *raft)
         raft_reads_committed(raft);
     }
     raft_configuration_committed(raft);
+    return raft_configuration_leave_joint(raft);
 }
 
 static uint64_t is_heard(const struct raft *raft, node_id id)
@@ -174,18 +182,21 @@ static uint64_t is_heard(const struct raft *raft, node_id id)
 /* A leader that hears no majority steps down, so that its clients learn it (diss. §6.2). */
 void raft_leader_tick(struct raft *raft)
 {
-    if (raft->now_ns < raft->quorum_check_ns) {
+    raft_transfer_tick(raft);
+    if (raft->role != RAFT_LEADER || raft->now_ns < raft->quorum_check_ns) {
         return; /* heartbeats are made by raft_ready() */
     }
     raft->quorum_check_ns = raft->now_ns + raft->options.election_timeout_max_ns;
     if (raft_quorum_reached(raft, is_heard) == 0) {
         raft_become_follower(raft, raft->hard_state.term, false, 0);
+        return;
     }
+    raft_transfer_by_priority(raft);
 }
 
 time_ns raft_leader_deadline(const struct raft *raft)
 {
-    time_ns deadline = raft->quorum_check_ns;
+    time_ns deadline = min_u64(raft->quorum_check_ns, raft_transfer_deadline(raft));
     for (size_t i = 0; i < raft->peer_count; i++) {
         deadline = min_u64(deadline, raft->peers[i].sent_ns + raft->options.heartbeat_interval_ns);
     }
@@ -197,13 +208,21 @@ static void on_rejection(struct raft *raft, struct raft_peer *peer,
 {
     bool is_stale = peer->state == RAFT_PROBE ? response->rejected != peer->next_index - 1
                                               : response->rejected <= peer->match_index;
-    if (is_stale || response->hint.index > response->rejected) {
+    if (peer->state == RAFT_SNAPSHOT || is_stale || response->hint.index > response->rejected) {
         return;
     }
-    struct raft_position meeting =
-        raft_log_meeting(&raft->log, response->hint.index, response->hint.term);
+    struct raft_position meeting;
+    raft_index base = raft->log.base.index;
+    bool is_in_log =
+        raft_log_meeting(&raft->log, response->hint.index, response->hint.term, &meeting);
+    if (!is_in_log && peer->match_index < base) {
+        raft_peer_drop_fetched(raft, peer);
+        raft_peer_become_snapshot(raft, peer);
+        return;
+    }
     raft_index next =
-        max_u64(min_u64(meeting.index, response->rejected - 1), peer->match_index) + 1;
+        max_u64(min_u64(meeting.index, response->rejected - 1), max_u64(peer->match_index, base)) +
+        1;
     /* Refused where the logs are known to meet: it has no room, and is not pressed. */
     bool is_waiting = peer->state == RAFT_PROBE && next == peer->next_index;
     raft_peer_drop_fetched(raft, peer);
@@ -211,13 +230,13 @@ static void on_rejection(struct raft *raft, struct raft_peer *peer,
     peer->is_probe_sent = is_waiting;
 }
 
-void raft_on_append_entries_response(struct raft *raft, const struct raft_message *message)
+int raft_on_append_entries_response(struct raft *raft, const struct raft_message *message)
 {
     const struct raft_append_entries_response *response = &message->append_entries_response;
     struct raft_peer *peer = raft_find_peer(raft, message->from);
     if (peer == NULL || response->match > raft->log.last_index ||
         (response->is_rejected && response->rejected == 0)) {
-        return;
+        return 0;
     }
     peer->heard_ns = raft->now_ns;
     if (response->round > peer->round_acked && response->round <= raft->round) {
@@ -231,15 +250,19 @@ void raft_on_append_entries_response(struct raft *raft, const struct raft_messag
             raft_peer_drop_fetched(raft, peer);
             peer->next_index = response->match + 1;
         }
-        raft_leader_commit(raft);
-        if (raft->role != RAFT_LEADER) {
-            return; /* what was committed removed us */
+        int status = raft_leader_commit(raft);
+        /* What was committed may have removed us, or it. */
+        peer = raft->role == RAFT_LEADER ? raft_find_peer(raft, message->from) : NULL;
+        if (status != 0 || peer == NULL) {
+            return status;
         }
     }
-    if (response->is_rejected) {
+    bool has_caught_up = peer->state == RAFT_SNAPSHOT && peer->match_index >= raft->log.base.index;
+    if (response->is_rejected && !has_caught_up) {
         on_rejection(raft, peer, response);
-    } else if (peer->state == RAFT_PROBE) {
+    } else if (peer->state == RAFT_PROBE || has_caught_up) {
         raft_peer_drop_fetched(raft, peer);
         raft_peer_become_replicate(peer);
     }
+    return 0;
 }

@@ -1,12 +1,13 @@
 /* log.c: the Raft log in memory: a cached tail, and the terms of all of it.
  *
- * Indexes: 1 <= applied <= commit <= last, durable <= handed <= last. Cached entries end at
- * last_index; those above min(applied, durable) are always cached.
+ * Indexes: base <= applied <= commit <= last, base <= durable <= handed <= last. Cached entries
+ * end at last_index; those above min(applied, durable) are always cached.
  */
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/mutant.h"
 #include "raft/internal.h"
 
 void raft_log_init(struct raft_log *log, const struct allocator *allocator,
@@ -34,7 +35,7 @@ raft_index raft_log_first_cached(const struct raft_log *log)
     return log->last_index - log->count + 1;
 }
 
-/* Position in terms of the run that `index` belongs to; index is in 1..last_index. */
+/* Position in terms of the run that `index` belongs to; index is in base + 1..last_index. */
 static size_t run_of(const struct raft_log *log, raft_index index)
 {
     ASSERT(log->term_count > 0);
@@ -54,10 +55,14 @@ static size_t run_of(const struct raft_log *log, raft_index index)
 
 bool raft_log_term_at(const struct raft_log *log, raft_index index, raft_term *term)
 {
-    if (index > log->last_index) {
-        return false;
+    if (index > log->last_index || index < log->base.index) {
+        return false; /* not there yet, or not any more: no term, and certainly not 0 */
     }
-    *term = index == 0 ? 0 : log->terms[run_of(log, index)].term;
+    if (index == log->base.index) {
+        *term = MUTANT(COMPACTED_TERM_IS_ZERO) ? 0 : log->base.term;
+        return true;
+    }
+    *term = log->terms[run_of(log, index)].term;
     return true;
 }
 
@@ -107,7 +112,7 @@ void raft_log_append(struct raft_log *log, struct entry entry)
     ASSERT(entry.term > 0);
     ASSERT(log->head + log->count < log->capacity);
 
-    if (entry.term > raft_log_last(log).term) {
+    if (log->term_count == 0 || entry.term > raft_log_last(log).term) {
         ASSERT(log->term_count < log->term_capacity);
         log->terms[log->term_count++] = (struct raft_term_run){entry.term, entry.index};
     }
@@ -139,30 +144,83 @@ void raft_log_truncate(struct raft_log *log, raft_index from)
     log->durable_index = min_u64(log->durable_index, from - 1);
 }
 
+static void uncache_first(struct raft_log *log)
+{
+    log->cached_bytes -= log->entries[log->head].record_bytes;
+    chunk_drop(log->entries[log->head].chunk);
+    log->count--;
+    log->head = log->count == 0 ? 0 : log->head + 1;
+}
+
 void raft_log_evict(struct raft_log *log)
 {
     raft_index keep_above = min_u64(log->applied_index, log->durable_index);
     while (log->count > 0 && log->cached_bytes > log->cache_bytes_max &&
            log->entries[log->head].index <= keep_above) {
-        log->cached_bytes -= log->entries[log->head].record_bytes;
-        chunk_drop(log->entries[log->head].chunk);
-        log->head++;
-        log->count--;
-    }
-    if (log->count == 0) {
-        log->head = 0;
+        uncache_first(log);
     }
 }
 
-struct raft_position raft_log_meeting(const struct raft_log *log, raft_index index, raft_term term)
+/* Runs that end at or below base go; the one that reaches beyond it begins there. */
+static void compact_terms(struct raft_log *log)
+{
+    raft_index first = log->base.index + 1;
+    size_t gone = 0;
+    while (gone < log->term_count &&
+           (log->last_index < first ||
+            (gone + 1 < log->term_count && log->terms[gone + 1].first_index <= first))) {
+        gone++;
+    }
+    log->term_count -= gone;
+    if (gone > 0 && log->term_count > 0) {
+        memmove(log->terms, log->terms + gone, log->term_count * sizeof(*log->terms));
+    }
+    if (log->term_count > 0) {
+        log->terms[0].first_index = max_u64(log->terms[0].first_index, first);
+    }
+}
+
+void raft_log_compact(struct raft_log *log, raft_index index)
+{
+    ASSERT(index >= log->base.index);
+    ASSERT(index <= min_u64(log->applied_index, log->durable_index));
+
+    raft_term term = 0;
+    bool is_known = raft_log_term_at(log, index, &term);
+    ASSERT(is_known);
+    while (log->count > 0 && log->entries[log->head].index <= index) {
+        uncache_first(log);
+    }
+    log->base = (struct raft_position){term, index};
+    compact_terms(log);
+}
+
+void raft_log_reset(struct raft_log *log, struct raft_position base)
+{
+    while (log->count > 0) {
+        uncache_first(log);
+    }
+    log->base = base;
+    log->term_count = 0;
+    log->last_index = base.index;
+    log->handed_index = base.index;
+    log->durable_index = base.index;
+    log->commit_index = base.index;
+    log->applied_index = base.index;
+}
+
+bool raft_log_meeting(const struct raft_log *log, raft_index index, raft_term term,
+                      struct raft_position *out)
 {
     index = min_u64(index, log->last_index);
-    while (index > 0) {
+    while (index > log->base.index) {
         const struct raft_term_run *run = &log->terms[run_of(log, index)];
         if (run->term <= term) {
-            return (struct raft_position){run->term, index};
+            *out = (struct raft_position){run->term, index};
+            return true;
         }
         index = run->first_index - 1; /* a whole term in one step */
     }
-    return (struct raft_position){0, 0};
+    *out = log->base;
+    return index == log->base.index && log->base.term <= term;
 }

@@ -2,7 +2,8 @@
  *
  * Owns     the messages, each field named once, in the tables from which src/wire makes
  *          their binary, text and JSON forms. Field kinds: U64, U32, BOOL, ID (a node),
- *          ENUM_REASON (enum raft_vote_reason), POSITION (a term and an index, as 2/17).
+ *          ENUM_REASON (enum raft_vote_reason), POSITION (a term and an index, as 2/17),
+ *          DATA (struct raft_data: bytes that are held, not copied).
  */
 /* SPDX-License-Identifier: Apache-2.0 */
 #ifndef RAFT_MESSAGE_H
@@ -11,9 +12,18 @@
 #include "base/entry.h"
 #include "base/types.h"
 
+#define RAFT_DATA_BYTES_MAX (UINT32_C(256) * 1024) /* of one message */
+
 struct raft_position {
     raft_term term;
     raft_index index;
+};
+
+/* Bytes within a chunk. Whoever keeps this holds the chunk. All zero: none. */
+struct raft_data {
+    struct chunk *chunk;
+    const uint8_t *bytes;
+    uint32_t size_bytes; /* at most RAFT_DATA_BYTES_MAX */
 };
 
 /* Why a vote was granted or not. X(NAME, value, "in words") */
@@ -65,6 +75,24 @@ const char *raft_vote_reason_text(enum raft_vote_reason reason);
     F(POSITION, struct raft_position, hint) /* where the logs may meet, at or below `rejected` */  \
     F(U64, uint64_t, round)
 
+/* A piece of the state at a position, which the leader's log no longer leads to (Raft §7). */
+#define RAFT_INSTALL_SNAPSHOT_FIELDS(F)                                                            \
+    F(POSITION, struct raft_position, snapshot) /* of the last entry that is in it */              \
+    F(U64, uint64_t, offset)                    /* of the data's first byte in the whole */        \
+    F(U64, uint64_t, size_bytes)                /* of the whole; 0: not yet known */               \
+    F(BOOL, bool, is_last)                                                                         \
+    F(DATA, struct raft_data, data)
+
+#define RAFT_INSTALL_SNAPSHOT_RESPONSE_FIELDS(F)                                                   \
+    F(POSITION, struct raft_position, snapshot)                                                    \
+    F(U64, uint64_t, offset) /* of the next byte that is wanted */                                 \
+    F(BOOL, bool, is_done)   /* durable here, or not needed: go on behind it */                    \
+    F(BOOL, bool, is_refused)
+
+/* Campaign at once: the sender, who leads, hands leadership over (diss. §3.10). */
+#define RAFT_TIMEOUT_NOW_FIELDS(F)                                                                 \
+    F(POSITION, struct raft_position, last) /* of the leader's log: the receiver has it durably */
+
 /* X(ENUM_NAME, value, union member, "name in text", FIELDS) */
 #define RAFT_MESSAGE_MAP(X)                                                                        \
     X(RAFT_PRE_VOTE, 1, pre_vote, "pre_vote", RAFT_PRE_VOTE_FIELDS)                                \
@@ -75,7 +103,12 @@ const char *raft_vote_reason_text(enum raft_vote_reason reason);
       RAFT_REQUEST_VOTE_RESPONSE_FIELDS)                                                           \
     X(RAFT_APPEND_ENTRIES, 5, append_entries, "append_entries", RAFT_APPEND_ENTRIES_FIELDS)        \
     X(RAFT_APPEND_ENTRIES_RESPONSE, 6, append_entries_response, "append_entries_response",         \
-      RAFT_APPEND_ENTRIES_RESPONSE_FIELDS)
+      RAFT_APPEND_ENTRIES_RESPONSE_FIELDS)                                                         \
+    X(RAFT_INSTALL_SNAPSHOT, 7, install_snapshot, "install_snapshot",                              \
+      RAFT_INSTALL_SNAPSHOT_FIELDS)                                                                \
+    X(RAFT_INSTALL_SNAPSHOT_RESPONSE, 8, install_snapshot_response, "install_snapshot_response",   \
+      RAFT_INSTALL_SNAPSHOT_RESPONSE_FIELDS)                                                       \
+    X(RAFT_TIMEOUT_NOW, 9, timeout_now, "timeout_now", RAFT_TIMEOUT_NOW_FIELDS)
 
 enum raft_message_type {
 #define X(name, value, member, text, fields) name = value,

@@ -3,8 +3,11 @@
  *   state      holds                                      left by
  *   probe      at most one unanswered message; where      an answer that fits -> replicate
  *              the logs meet is being looked for
- *   replicate  messages are pipelined; next runs ahead    a rejection -> probe
+ *              an answer from below base -> snapshot
+ *   replicate  messages are pipelined; next runs ahead    a rejection -> probe, snapshot
  *              of match, within the limits in flight
+ *   snapshot   next is behind base; the node sends a      an answer from base on -> replicate
+ *              snapshot, the machine heartbeats alone     the sending's end -> probe
  */
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <string.h>
@@ -127,8 +130,19 @@ void raft_peer_become_replicate(struct raft_peer *peer)
     peer->inflight_bytes = 0;
 }
 
+/* It answered, and what it needs is compacted. */
+void raft_peer_become_snapshot(struct raft *raft, struct raft_peer *peer)
+{
+    raft_peer_become_probe(peer, raft->log.base.index + 1);
+    peer->state = RAFT_SNAPSHOT;
+    peer->is_sending_asked = false;
+}
+
 bool raft_peer_is_full(const struct raft *raft, const struct raft_peer *peer)
 {
+    if (peer->state == RAFT_SNAPSHOT) {
+        return true;
+    }
     if (peer->state == RAFT_PROBE) {
         return peer->is_probe_sent;
     }
@@ -177,6 +191,7 @@ bool raft_peer_status(const struct raft *raft, node_id id, struct raft_peer_stat
         .inflight_messages = peer->inflight_count,
         .inflight_bytes = peer->inflight_bytes,
         .heard_ns = peer->heard_ns,
+        .sending_status = peer->sending_status,
     };
     return true;
 }

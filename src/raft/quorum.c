@@ -46,11 +46,20 @@ static uint64_t reached_by(const struct raft *raft, raft_quorum_value *value, ui
             values[count++] = value(raft, configuration->members[i].id);
         }
     }
+    bool is_outside = raft->role == RAFT_LEADER &&
+                      !raft_configuration_is_voter(configuration, raft->options.self);
+    if (MUTANT(REMOVED_COUNTS_ITSELF) && is_outside && count > 0 && count < RAFT_MEMBERS_MAX) {
+        values[count++] = value(raft, raft->options.self);
+    }
     return raft_majority_of(values, count);
 }
 
 uint64_t raft_quorum_reached(const struct raft *raft, raft_quorum_value *value)
 {
+    if (MUTANT(JOINT_COUNTS_UNION)) {
+        uint64_t of_all = reached_by(raft, value, RAFT_VOTER | RAFT_VOTER_OUTGOING);
+        return of_all == UINT64_MAX ? 0 : of_all;
+    }
     uint64_t incoming = reached_by(raft, value, RAFT_VOTER);
     uint64_t outgoing = reached_by(raft, value, RAFT_VOTER_OUTGOING);
     uint64_t reached = min_u64(incoming, outgoing);

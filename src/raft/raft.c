@@ -21,48 +21,8 @@ static bool options_are_valid(const struct raft_options *options)
            options->election_timeout_min_ns <= options->election_timeout_max_ns &&
            options->election_timeout_max_ns < TIME_NEVER / 4 && options->append_entries_max > 0 &&
            options->append_bytes_max > 0 && options->inflight_messages_max > 0 &&
-           options->inflight_bytes_max > 0 && options->uncommitted_bytes_max > 0;
-}
-
-static int restore(struct raft *raft, const struct raft_restored *restored)
-{
-    struct raft_log *log = &raft->log;
-    if (restored->commit_index > restored->last_index ||
-        (restored->last_index > 0 && restored->term_count == 0)) {
-        return QR_ERR_CORRUPT;
-    }
-    int status = raft_log_reserve(log, restored->term_count);
-    if (status != 0) {
-        return status;
-    }
-    for (size_t i = 0; i < restored->term_count; i++) {
-        struct raft_term_run run = restored->terms[i];
-        bool is_first = i == 0;
-        if (run.term == 0 || run.first_index > restored->last_index ||
-            (is_first ? run.first_index != 1
-                      : run.first_index <= restored->terms[i - 1].first_index ||
-                            run.term <= restored->terms[i - 1].term)) {
-            return QR_ERR_CORRUPT;
-        }
-        log->terms[log->term_count++] = run;
-    }
-    log->last_index = restored->last_index;
-    log->handed_index = restored->last_index;
-    log->durable_index = restored->last_index;
-    log->commit_index = restored->commit_index;
-    log->last_timestamp_ns = restored->last_timestamp_ns;
-    raft->hard_state = restored->hard_state;
-    if (raft_log_last(log).term > raft->hard_state.term) {
-        return QR_ERR_CORRUPT;
-    }
-    for (size_t i = 0; i < restored->configuration_count; i++) {
-        status = raft_configuration_push(raft, &restored->configurations[i]);
-        if (status != 0) {
-            return status == QR_ERR_MALFORMED ? QR_ERR_CORRUPT : status;
-        }
-    }
-    raft_configuration_committed(raft);
-    return 0;
+           options->inflight_bytes_max > 0 && options->uncommitted_bytes_max > 0 &&
+           options->lease_ns <= raft_lease_ns_max(options->election_timeout_min_ns);
 }
 
 int raft_new(const struct raft_options *options, const struct raft_restored *restored,
@@ -85,12 +45,13 @@ int raft_new(const struct raft_options *options, const struct raft_restored *res
     raft->held = allocate(allocator, RAFT_HELD_MAX * sizeof(*raft->held));
     int status = QR_ERR_NO_MEMORY;
     if (raft->out != NULL && raft->held != NULL) {
-        status = restore(raft, restored);
+        status = raft_restore(raft, restored);
     }
     if (status != 0) {
         raft_free(raft);
         return status;
     }
+    raft->leader_heard_ns = now_ns; /* a leader may hold a lease that rests on us: see lease.c */
     raft_become_follower(raft, raft->hard_state.term, false, 0);
     raft_invariants(raft);
     *out = raft;
@@ -104,6 +65,7 @@ void raft_free(struct raft *raft)
     }
     const struct allocator *allocator = raft->options.allocator;
     raft_release_fetched(raft);
+    raft_release_pieces(raft);
     raft_peers_deinit(raft);
     raft_configuration_deinit(raft);
     raft_log_deinit(&raft->log);
@@ -171,6 +133,8 @@ void raft_become_follower(struct raft *raft, raft_term term, bool has_leader, no
         raft->round_echoed = 0;
         raft->is_response_due = false;
         raft->is_rejection_due = false;
+        raft->is_installed_due = false;
+        raft->offered = (struct raft_position){0};
     }
     raft->role = RAFT_FOLLOWER;
     raft->has_leader = has_leader;
@@ -196,16 +160,27 @@ static void follow_higher_term(struct raft *raft, const struct raft_message *mes
     if (message->type == RAFT_PRE_VOTE_RESPONSE && message->pre_vote_response.is_granted) {
         return; /* contradicts itself: who grants stands below the asked term */
     }
-    bool is_from_leader = message->type == RAFT_APPEND_ENTRIES;
+    bool is_from_leader =
+        message->type == RAFT_APPEND_ENTRIES || message->type == RAFT_INSTALL_SNAPSHOT;
     raft_become_follower(raft, message->term, is_from_leader, is_from_leader ? message->from : 0);
+}
+
+static bool is_well_formed(const struct raft_message *message)
+{
+    switch (message->type) {
+    case RAFT_APPEND_ENTRIES:
+        return raft_append_is_well_formed(message);
+    case RAFT_INSTALL_SNAPSHOT:
+        return raft_piece_is_well_formed(message);
+    default:
+        return true;
+    }
 }
 
 static int on_message(struct raft *raft, const struct raft_message *message)
 {
-    if (message->from == raft->options.self || message->to != raft->options.self) {
-        return QR_ERR_MALFORMED;
-    }
-    if (message->type == RAFT_APPEND_ENTRIES && !raft_append_is_well_formed(message)) {
+    if (message->from == raft->options.self || message->to != raft->options.self ||
+        !is_well_formed(message)) {
         return QR_ERR_MALFORMED;
     }
     /* Taken over, it would be kept for good, and spread; behind the last there is no election. */
@@ -229,11 +204,35 @@ static int on_message(struct raft *raft, const struct raft_message *message)
         return raft_on_append_entries(raft, message);
     case RAFT_APPEND_ENTRIES_RESPONSE:
         if (message->term == raft->hard_state.term && raft->role == RAFT_LEADER) {
-            raft_on_append_entries_response(raft, message);
+            return raft_on_append_entries_response(raft, message);
         }
         return 0;
+    case RAFT_INSTALL_SNAPSHOT:
+        return raft_on_install_snapshot(raft, message);
+    case RAFT_INSTALL_SNAPSHOT_RESPONSE:
+        if (message->term == raft->hard_state.term && raft->role == RAFT_LEADER) {
+            return raft_on_install_snapshot_response(raft, message);
+        }
+        return 0;
+    case RAFT_TIMEOUT_NOW:
+        return raft_on_timeout_now(raft, message);
     }
     return QR_ERR_MALFORMED;
+}
+
+void raft_saves_lower(struct raft *raft, raft_index index)
+{
+    for (size_t i = 0; i < raft->save_count; i++) {
+        struct raft_save *save = &raft->saves[(raft->save_head + i) % RAFT_SAVES_MAX];
+        if (!MUTANT(REPLACED_SAVE_COUNTS)) {
+            save->last_index = min_u64(save->last_index, index);
+        }
+    }
+}
+
+bool raft_is_reset_durable(const struct raft *raft)
+{
+    return !raft->is_reset_due && raft->reset_save <= raft->save_completed;
 }
 
 /* Messages held for the save that just ended may leave, if their term still lasts. */
@@ -264,8 +263,7 @@ static int on_saved(struct raft *raft, uint64_t number)
     }
     raft_log_evict(&raft->log);
     if (raft->role == RAFT_LEADER) {
-        raft_leader_commit(raft);
-        return 0;
+        return raft_leader_commit(raft);
     }
     if (min_u64(raft->verified_index, raft->log.durable_index) > raft->acked_index) {
         raft->is_response_due = true;
@@ -295,9 +293,11 @@ static void end_loan(struct raft *raft)
 {
     if (raft->is_ready_taken) {
         raft->is_ready_taken = false;
+        raft_release_fetched(raft);
+        raft_release_pieces(raft);
         raft->out_count = 0;
         raft->reads_out_count = 0;
-        raft_release_fetched(raft);
+        raft->answer_count = 0;
     }
 }
 
@@ -333,6 +333,26 @@ int raft_step(struct raft *raft, const struct raft_event *event)
     case RAFT_EVENT_NOTIFY:
         on_notify(raft, event->notify.peer, event->notify.index);
         return 0;
+    case RAFT_EVENT_COMPACT:
+        raft_on_compact(raft, event->compact);
+        return 0;
+    case RAFT_EVENT_PIECE:
+        return raft_on_piece(raft, event->piece);
+    case RAFT_EVENT_SENDING_ENDED:
+        raft_on_sending_ended(raft, event->sending_ended.peer, event->sending_ended.status);
+        return 0;
+    case RAFT_EVENT_PIECE_TAKEN:
+        raft_on_piece_taken(raft, event);
+        return 0;
+    case RAFT_EVENT_INSTALLED:
+        return raft_on_installed(raft, event->installed);
+    case RAFT_EVENT_TRANSFER:
+        return raft_on_transfer(raft, event->transfer_to);
+    case RAFT_EVENT_READ_LEASE:
+        return raft_on_read_lease(raft, event->read_token);
+    case RAFT_EVENT_STALL:
+        raft_on_stall(raft, event->is_stalled);
+        return 0;
     }
     return QR_ERR_INVALID;
 }
@@ -342,11 +362,18 @@ static void ready_save(struct raft *raft, struct raft_ready *out)
 {
     struct raft_log *log = &raft->log;
     bool has_entries = log->last_index > log->handed_index;
-    if ((!has_entries && !raft->is_hard_state_changed) || raft->save_count == RAFT_SAVES_MAX) {
+    if ((!has_entries && !raft->is_hard_state_changed && !raft->is_reset_due) ||
+        raft->save_count == RAFT_SAVES_MAX) {
         return;
     }
     out->save_number = ++raft->save_issued;
     out->hard_state = raft->hard_state;
+    if (raft->is_reset_due) {
+        raft->is_reset_due = false;
+        raft->reset_save = out->save_number;
+        raft->reset = log->base;
+        out->reset = &raft->reset;
+    }
     if (has_entries) {
         out->entry_count = (size_t)(log->last_index - log->handed_index);
         out->entries = raft_log_entry(log, log->handed_index + 1);
@@ -366,6 +393,8 @@ void raft_ready(struct raft *raft, struct raft_ready *out)
     end_loan(raft);
     *out = (struct raft_ready){0};
     if (raft->role == RAFT_LEADER) {
+        raft_transfer_ready(raft);
+        raft_lease_ready(raft);
         raft_leader_ready(raft, out);
     } else {
         raft_follower_ready(raft);
@@ -375,6 +404,10 @@ void raft_ready(struct raft *raft, struct raft_ready *out)
     out->message_count = raft->out_count;
     out->reads = raft->reads_out;
     out->read_count = raft->reads_out_count;
+    out->answers = raft->answers;
+    out->answer_count = raft->answer_count;
+    out->pieces = raft->pieces;
+    out->piece_count = raft->piece_count;
     raft->is_ready_taken = true;
 }
 

@@ -31,6 +31,15 @@ static int make_room(struct raft *raft)
     return 0;
 }
 
+/* Room for an answer now, so that giving it cannot fail. */
+int raft_reads_reserve(struct raft *raft)
+{
+    int status = allocate_grow(
+        raft->options.allocator, (void **)&raft->reads_out, &raft->reads_out_capacity,
+        raft->reads_out_count + raft->read_count + 1, 2 * RAFT_READS_MAX, sizeof(*raft->reads_out));
+    return status == QR_ERR_TOO_LARGE ? QR_ERR_BUSY : status;
+}
+
 int raft_on_read(struct raft *raft, uint64_t token)
 {
     if (raft->role != RAFT_LEADER) {
@@ -43,12 +52,9 @@ int raft_on_read(struct raft *raft, uint64_t token)
     if (raft->read_count == RAFT_READS_MAX) {
         return QR_ERR_BUSY;
     }
-    /* Room for the answer now, so that giving it cannot fail. */
-    status = allocate_grow(raft->options.allocator, (void **)&raft->reads_out,
-                           &raft->reads_out_capacity, raft->reads_out_count + raft->read_count + 1,
-                           2 * RAFT_READS_MAX, sizeof(*raft->reads_out));
+    status = raft_reads_reserve(raft);
     if (status != 0) {
-        return status == QR_ERR_TOO_LARGE ? QR_ERR_BUSY : status;
+        return status;
     }
     bool may_ask =
         raft->log.commit_index >= raft->term_first_index || MUTANT(READ_BEFORE_OWN_COMMIT);
@@ -75,7 +81,7 @@ void raft_reads_committed(struct raft *raft)
     }
 }
 
-static void hand_out(struct raft *raft, struct raft_read read)
+void raft_reads_hand_out(struct raft *raft, struct raft_read read)
 {
     ASSERT(raft->reads_out_count < raft->reads_out_capacity);
     raft->reads_out[raft->reads_out_count++] = read;
@@ -90,19 +96,25 @@ static uint64_t round_acked_by(const struct raft *raft, node_id id)
     return peer == NULL ? 0 : peer->round_acked;
 }
 
+/* The latest round that a majority has answered. */
+uint64_t raft_reads_round_acked(const struct raft *raft)
+{
+    return raft_quorum_reached(raft, round_acked_by);
+}
+
 void raft_reads_confirm(struct raft *raft)
 {
     if (raft->read_count == 0) {
         return;
     }
-    uint64_t confirmed = raft_quorum_reached(raft, round_acked_by);
+    uint64_t confirmed = raft_reads_round_acked(raft);
     while (raft->read_count > 0) {
         uint64_t round = raft->read_rounds[raft->read_head];
         bool is_unconfirmed = round > confirmed && !MUTANT(READ_WITHOUT_ROUND);
         if (round == ROUND_NONE || is_unconfirmed) {
             return;
         }
-        hand_out(raft, raft->reads[raft->read_head]);
+        raft_reads_hand_out(raft, raft->reads[raft->read_head]);
         raft->read_head = (raft->read_head + 1) % RAFT_READS_MAX;
         raft->read_count--;
     }
@@ -113,7 +125,7 @@ void raft_reads_abandon(struct raft *raft)
     for (size_t i = 0; i < raft->read_count; i++) {
         struct raft_read read = raft->reads[(raft->read_head + i) % RAFT_READS_MAX];
         read.status = QR_ERR_NOT_LEADER;
-        hand_out(raft, read);
+        raft_reads_hand_out(raft, read);
     }
     raft->read_count = 0;
     raft->read_head = 0;

@@ -120,6 +120,7 @@ void raft_leader_ready(struct raft *raft, struct raft_ready *out)
         replicate(raft, &raft->peers[i], out);
     }
     out->fetches = raft->fetches;
+    raft_sendings_ready(raft, out);
 }
 
 int raft_on_fetched(struct raft *raft, node_id id, int status, const struct entry *entries,

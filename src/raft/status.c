@@ -60,13 +60,17 @@ void raft_status(const struct raft *raft, struct raft_status *out)
         .term = raft->hard_state.term,
         .has_leader = raft->has_leader,
         .leader = raft->leader,
-        .first_index = 1,
+        .base = raft->log.base,
+        .first_index = raft->log.base.index + 1,
         .last_index = raft->log.last_index,
         .durable_index = raft->log.durable_index,
         .commit_index = raft->log.commit_index,
         .applied_index = raft->log.applied_index,
         .has_committed_in_term =
             raft->role == RAFT_LEADER && raft->log.commit_index >= raft->term_first_index,
+        .is_transferring = raft->transfer.is_active,
+        .transferee = raft->transfer.to,
+        .is_stalled = raft->is_stalled,
         .cached_bytes = raft->log.cached_bytes,
         .uncommitted_bytes = raft->uncommitted_bytes,
     };
@@ -117,6 +121,8 @@ void raft_status_json(const struct raft_status *status, struct text *text)
 
 static void log_invariants(const struct raft_log *log)
 {
+    ASSERT((log->base.index == 0) == (log->base.term == 0));
+    ASSERT(log->base.index <= min_u64(log->applied_index, log->durable_index));
     ASSERT(log->applied_index <= log->commit_index);
     ASSERT(log->commit_index <= log->last_index);
     ASSERT(log->durable_index <= log->handed_index);
@@ -132,6 +138,9 @@ static void log_invariants(const struct raft_log *log)
         bytes += entry->record_bytes;
     }
     ASSERT(bytes == log->cached_bytes);
+    ASSERT((log->term_count == 0) == (log->last_index == log->base.index));
+    ASSERT_IMPLIES(log->term_count > 0, log->terms[0].first_index == log->base.index + 1 &&
+                                            log->terms[0].term >= log->base.term);
     for (size_t i = 1; i < log->term_count; i++) {
         ASSERT(log->terms[i].term > log->terms[i - 1].term);
         ASSERT(log->terms[i].first_index > log->terms[i - 1].first_index);
@@ -148,7 +157,10 @@ static void leader_invariants(const struct raft *raft)
         ASSERT(peer->match_index < peer->next_index);
         ASSERT(peer->next_index <= raft->log.last_index + 1);
         ASSERT(peer->inflight_count <= raft->options.inflight_messages_max);
-        ASSERT_IMPLIES(peer->state == RAFT_PROBE, peer->inflight_count == 0);
+        ASSERT_IMPLIES(peer->state != RAFT_REPLICATE, peer->inflight_count == 0);
+        ASSERT(peer->next_index > raft->log.base.index);
+        ASSERT_IMPLIES(peer->state == RAFT_SNAPSHOT, peer->next_index == raft->log.base.index + 1 &&
+                                                         peer->match_index < raft->log.base.index);
     }
 }
 
@@ -164,8 +176,12 @@ void raft_invariants(const struct raft *raft)
     ASSERT_IMPLIES(raft->role == RAFT_FOLLOWER, is_voter);
     ASSERT_IMPLIES(raft->role == RAFT_CANDIDATE, raft->hard_state.voted_for == raft->options.self);
     ASSERT_IMPLIES(raft->role != RAFT_LEADER, raft->peer_count == 0 && raft->read_count == 0);
+    ASSERT_IMPLIES(raft->role != RAFT_LEADER, !raft->transfer.is_active);
     ASSERT(raft->save_count <= RAFT_SAVES_MAX);
     ASSERT(raft->save_completed <= raft->save_issued);
+    ASSERT(raft->reset_save <= raft->save_issued);
+    ASSERT_IMPLIES(raft->is_reset_due, raft->log.base.index == raft->log.durable_index);
+    ASSERT_IMPLIES(raft->is_installed_due, raft->installed.index <= raft->log.applied_index);
     if (raft->role == RAFT_LEADER) {
         leader_invariants(raft);
     }

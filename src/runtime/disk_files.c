@@ -47,12 +47,12 @@ static struct disk_file *find(struct disk_files *files, const char *name)
     return NULL;
 }
 
-/* A free place, or that of the file nobody used for longest. There is one: each of three
- * threads holds at most DISK_SYNC_FILES_MAX.
+/* A free place, or that of the file nobody used for longest. There is one: the writer holds at
+ * most DISK_SYNC_FILES_MAX, and each of three other threads one.
  */
 static struct disk_file *make_place(struct disk_files *files)
 {
-    _Static_assert(DISK_FILES_MAX > 3 * DISK_SYNC_FILES_MAX, "a place can always be made");
+    _Static_assert(DISK_FILES_MAX > DISK_SYNC_FILES_MAX + 3, "a place can always be made");
     struct disk_file *oldest = NULL;
     for (size_t i = 0; i < DISK_FILES_MAX; i++) {
         struct disk_file *file = &files->files[i];

@@ -59,6 +59,7 @@ struct disk_posix {
     struct disk_lane writer;
     struct disk_lane reader;
     struct disk_lane upkeep;
+    struct disk_lane store;
     atomic_bool has_failed; /* the latch: set once, never cleared */
     atomic_uint_fast64_t write_calls;
     atomic_uint_fast64_t sync_calls;
@@ -140,6 +141,9 @@ void disk_complete(struct disk_posix *disk, struct disk_op *first, struct disk_o
 /* disk_write.c */
 void disk_serve_writes(struct disk_posix *disk, struct disk_op *ops);
 
+/* disk_store.c */
+void disk_serve_stores(struct disk_posix *disk, struct disk_op *ops);
+
 /* disk_now.c: what is done at once, on whichever thread calls. */
 int disk_now_list(void *context,
                   void (*each)(void *argument, const char *name, uint64_t size_bytes),
@@ -158,5 +162,13 @@ int disk_now_sync_names(void *context);
 int disk_now_prepare(void *context, const char *name, uint64_t size_bytes);
 int disk_now_remove(struct disk_posix *disk, const char *name);
 bool disk_name_is_temporary(const char *name);
+
+/* The name of the file that is written aside; DISK_TEMPORARY_NAME_BYTES. */
+void disk_temporary_name(const char *name, char *out);
+
+/* What a failed step of making a file means: a full disk is no failure of the disk, all else is
+ * latched.
+ */
+int disk_failure_status(struct disk_posix *disk, const char *what, const char *name, int failure);
 
 #endif

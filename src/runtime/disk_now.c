@@ -119,8 +119,7 @@ int disk_now_read(void *context, const char *name, uint64_t offset, struct disk_
     return 0;
 }
 
-/* What a failed step of making a file means. A full disk is no failure of the disk. */
-static int failure_status(struct disk_posix *disk, const char *what, const char *name, int failure)
+int disk_failure_status(struct disk_posix *disk, const char *what, const char *name, int failure)
 {
     if (failure == -ENOSPC || failure == -EDQUOT) {
         return QR_ERR_DISK_FULL;
@@ -128,7 +127,7 @@ static int failure_status(struct disk_posix *disk, const char *what, const char 
     return disk_latch(disk, what, name, failure);
 }
 
-static void temporary_name(const char *name, char *out)
+void disk_temporary_name(const char *name, char *out)
 {
     struct text text = text_of(out, DISK_TEMPORARY_NAME_BYTES);
     text_string(&text, name);
@@ -178,7 +177,7 @@ int disk_now_prepare(void *context, const char *name, uint64_t size_bytes)
         return QR_ERR_IO;
     }
     char temporary[DISK_TEMPORARY_NAME_BYTES];
-    temporary_name(name, temporary);
+    disk_temporary_name(name, temporary);
     const char *what = "open";
     struct disk_file file = {.descriptor =
                                  disk_call_open(disk, temporary, O_RDWR | O_CREAT | O_TRUNC)};
@@ -195,11 +194,11 @@ int disk_now_prepare(void *context, const char *name, uint64_t size_bytes)
     }
     if (failure < 0) {
         (void)disk_call_unlink(disk, temporary); /* else the next start removes it */
-        return failure_status(disk, what, name, failure);
+        return disk_failure_status(disk, what, name, failure);
     }
     disk_files_forget(disk, name);
     failure = disk_call_sync_directory(disk);
-    return failure < 0 ? failure_status(disk, "fsync", ".", failure) : 0;
+    return failure < 0 ? disk_failure_status(disk, "fsync", ".", failure) : 0;
 }
 
 /* The descriptor stays among the open ones: what fails behind this write's back is reported
@@ -224,7 +223,7 @@ int disk_now_write_file(void *context, const char *name, const void *data, size_
         failure = disk_call_write(disk, file, 0, &part, 1);
         disk_files_drop(disk, file);
     }
-    return failure < 0 ? failure_status(disk, what, name, failure) : 0;
+    return failure < 0 ? disk_failure_status(disk, what, name, failure) : 0;
 }
 
 int disk_now_sync_file(void *context, const char *name)
@@ -241,7 +240,7 @@ int disk_now_sync_file(void *context, const char *name)
         failure = disk_call_sync(disk, file);
         disk_files_drop(disk, file);
     }
-    return failure < 0 ? failure_status(disk, what, name, failure) : 0;
+    return failure < 0 ? disk_failure_status(disk, what, name, failure) : 0;
 }
 
 int disk_now_rename_file(void *context, const char *from, const char *to)
@@ -253,7 +252,7 @@ int disk_now_rename_file(void *context, const char *from, const char *to)
     int failure = disk_call_rename(disk, from, to);
     disk_files_forget(disk, from);
     disk_files_forget(disk, to);
-    return failure < 0 ? failure_status(disk, "rename", to, failure) : 0;
+    return failure < 0 ? disk_failure_status(disk, "rename", to, failure) : 0;
 }
 
 int disk_now_sync_names(void *context)
@@ -263,7 +262,7 @@ int disk_now_sync_names(void *context)
         return QR_ERR_IO;
     }
     int failure = disk_call_sync_directory(disk);
-    return failure < 0 ? failure_status(disk, "fsync", ".", failure) : 0;
+    return failure < 0 ? disk_failure_status(disk, "fsync", ".", failure) : 0;
 }
 
 int disk_now_remove(struct disk_posix *disk, const char *name)

@@ -129,6 +129,10 @@ static void submit(void *context, struct disk_op *op)
     case DISK_REMOVE:
         disk_lane_submit(&disk->upkeep, op);
         return;
+    case DISK_STORE:
+    case DISK_PUBLISH:
+        disk_lane_submit(&disk->store, op);
+        return;
     }
     ASSERT(false);
 }
@@ -199,6 +203,7 @@ static struct disk_posix *make(const struct disk_posix_options *options)
     disk_lane_init(&disk->writer, disk, disk_serve_writes);
     disk_lane_init(&disk->reader, disk, serve_reads);
     disk_lane_init(&disk->upkeep, disk, serve_upkeep);
+    disk_lane_init(&disk->store, disk, disk_serve_stores);
     int failed = pthread_mutex_init(&disk->completed_mutex, NULL);
     ASSERT(failed == 0);
     return disk;
@@ -243,13 +248,15 @@ static void stop_lanes(struct disk_posix *disk)
     disk_lane_stop(&disk->writer);
     disk_lane_stop(&disk->reader);
     disk_lane_stop(&disk->upkeep);
+    disk_lane_stop(&disk->store);
 }
 
 int disk_posix_start(struct disk_posix *disk, uv_loop_t *loop)
 {
-    struct disk_lane *lanes[] = {&disk->writer, &disk->reader, &disk->upkeep};
+    struct disk_lane *lanes[] = {&disk->writer, &disk->reader, &disk->upkeep, &disk->store};
+    size_t count = sizeof(lanes) / sizeof(lanes[0]);
     int status = 0;
-    for (size_t i = 0; i < 3 && status == 0; i++) {
+    for (size_t i = 0; i < count && status == 0; i++) {
         status = disk_lane_start(lanes[i]);
     }
     if (status != 0 || uv_async_init(loop, &disk->completed_async, on_completed) != 0) {
@@ -260,7 +267,7 @@ int disk_posix_start(struct disk_posix *disk, uv_loop_t *loop)
     /* Only now: a directory whose user refused it at the start stays as it was. */
     disk_lock_sign(disk);
     remove_temporary_files(disk);
-    for (size_t i = 0; i < 3; i++) {
+    for (size_t i = 0; i < count; i++) {
         disk_lane_release(lanes[i]);
     }
     return 0;
@@ -274,6 +281,7 @@ void disk_posix_free(struct disk_posix *disk)
     disk_lane_deinit(&disk->writer);
     disk_lane_deinit(&disk->reader);
     disk_lane_deinit(&disk->upkeep);
+    disk_lane_deinit(&disk->store);
     disk_files_deinit(&disk->files);
     (void)pthread_mutex_destroy(&disk->completed_mutex);
     if (disk->lock >= 0) {

@@ -1,7 +1,8 @@
 /* disk_posix.h: struct disk over a directory of real files.
  *
- * Owns     the directory, held by a lock on its file `lock`; three threads: writes, reads,
- *          and the upkeep of files (preparing, removing), so that none waits for another.
+ * Owns     the directory, held by a lock on its file `lock`; four threads: writes, reads, the
+ *          upkeep of files (preparing, removing), and storing whole ones, so that none waits
+ *          for another.
  * Does not know what the files hold, or retry anything that failed.
  * Threads  all calls on one thread, that of the loop; completions come there too.
  *

@@ -1,7 +1,7 @@
 /* transport_receive.c: bytes into chunks, and frames out of them, without copying entries.
  *
- * A chunk is filled from its start to its end; entries that somebody keeps hold it. What
- * held no entries, as most frames, is overwritten by the next bytes, so that a quiet
+ * A chunk is filled from its start to its end; entries and data that somebody keeps hold it.
+ * What held neither, as most frames, is overwritten by the next bytes, so that a quiet
  * connection does not use up chunks that a single kept entry would then pin.
  */
 /* SPDX-License-Identifier: Apache-2.0 */
@@ -50,7 +50,7 @@ static void on_room(uv_handle_t *handle, size_t suggested_bytes, uv_buf_t *out)
 }
 
 /* Take back the room of what nobody keeps. */
-static void rewind_chunk(struct connection *connection, uint32_t begin, bool had_entries)
+static void rewind_chunk(struct connection *connection, uint32_t begin, bool may_be_kept)
 {
     struct chunk *chunk = connection->chunk;
     if (connection->start != connection->filled) {
@@ -64,7 +64,7 @@ static void rewind_chunk(struct connection *connection, uint32_t begin, bool had
     } else if (chunk->reference_count == 1) {
         connection->start = 0;
         connection->filled = 0;
-    } else if (!had_entries) {
+    } else if (!may_be_kept) {
         connection->start = begin;
         connection->filled = begin;
     }
@@ -105,7 +105,7 @@ static bool take_frame(struct connection *connection)
     if (connection->state == CONNECTION_CLOSED) {
         return false;
     }
-    rewind_chunk(connection, begin, message.entry_count > 0);
+    rewind_chunk(connection, begin, wire_is_in_chunk(&message));
     return connection->start < connection->filled;
 }
 

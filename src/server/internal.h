@@ -277,6 +277,9 @@ void pipeline_open_session(struct client *client, uint64_t timeout_ms);
 /* Ask what became of an id; what it was answered is the reply. */
 void pipeline_settle(struct client *client, struct qr_id id);
 
+/* Take a snapshot of this node; the reply is the index it stands at, once it is durable. */
+void pipeline_snapshot(struct client *client);
+
 /* Serve the present command after a read barrier. Arguments are copied. */
 void pipeline_read(struct client *client, const struct kv_argument *arguments, size_t count,
                    read_serve *serve);
@@ -399,6 +402,7 @@ void metrics_text(struct server *server, struct buffer *out);
 command_handler cmd_asking, cmd_auth, cmd_client, cmd_cluster, cmd_command, cmd_config, cmd_echo,
     cmd_discard, cmd_exec, cmd_hello, cmd_idempotent, cmd_info, cmd_module, cmd_multi, cmd_outcome,
     cmd_ping, cmd_quit, cmd_readonly, cmd_readwrite, cmd_reset, cmd_scan, cmd_select, cmd_unwatch,
-    cmd_wait, cmd_watch, cmd_quorate_propose, cmd_quorate_session, cmd_quorate_tail;
+    cmd_wait, cmd_watch, cmd_quorate_propose, cmd_quorate_session, cmd_quorate_snapshot,
+    cmd_quorate_tail;
 
 #endif

@@ -306,6 +306,63 @@ void pipeline_settle(struct client *client, struct qr_id id)
     }
 }
 
+static const char *snapshot_error(int status)
+{
+    switch (status) {
+    case QR_ERR_DISK_FULL:
+        return "READONLY the disk is full; there is no new snapshot";
+    case QR_ERR_BUSY:
+        return "TRYAGAIN many wait for a snapshot already";
+    case QR_ERR_STOPPED:
+        return "TRYAGAIN this node has stopped; there is no new snapshot";
+    default:
+        return "ERR the snapshot could not be written; the log of the node says why";
+    }
+}
+
+/* The reply to a request that was counted as a write. */
+static void on_snapshot(void *argument, int status, uint64_t index)
+{
+    struct request *request = argument;
+    struct client *client = request->client;
+
+    if (client == NULL) {
+        request_free(request);
+        return;
+    }
+    ASSERT(client->pipeline.pending_write_count > 0);
+    client->pipeline.pending_write_count--;
+    struct reply reply = reply_of(request);
+    if (status == 0) {
+        reply_integer(&reply, (int64_t)index);
+    } else {
+        reply_error(&reply, snapshot_error(status));
+    }
+    if (client->pipeline.first == request) {
+        pipeline_advance(client);
+    }
+    turn_mark(client);
+    client_check_output(client);
+}
+
+void pipeline_snapshot(struct client *client)
+{
+    struct request *request = open_write(client, 0);
+
+    if (request == NULL) {
+        return;
+    }
+    int status = qr_snapshot(client->server->options.engine, on_snapshot, request);
+    if (status == 0) {
+        client->pipeline.pending_write_count++;
+        return;
+    }
+    struct reply reply = reply_of(request);
+    reply_error(&reply, snapshot_error(status));
+    pipeline_advance(client);
+    turn_mark(client);
+}
+
 void pipeline_read(struct client *client, const struct kv_argument *arguments, size_t count,
                    read_serve *serve)
 {

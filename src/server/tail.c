@@ -102,6 +102,18 @@ enum dispatch_outcome cmd_quorate_tail(struct client *client, const struct kv_ar
     return DISPATCH_DONE;
 }
 
+enum dispatch_outcome cmd_quorate_snapshot(struct client *client,
+                                           const struct kv_argument *arguments, size_t count)
+{
+    (void)arguments;
+    (void)count;
+    if (client->pipeline.read_count > 0) {
+        return DISPATCH_HOLD;
+    }
+    pipeline_snapshot(client);
+    return DISPATCH_DONE;
+}
+
 enum dispatch_outcome cmd_quorate_propose(struct client *client,
                                           const struct kv_argument *arguments, size_t count)
 {

@@ -4,6 +4,8 @@
  *          replaces, at the first of every segment, and about every 64 KiB between.
  */
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <string.h>
+
 #include "wal/internal.h"
 
 int wal_anchors_reserve(struct wal_anchors *anchors, const struct allocator *allocator,
@@ -62,6 +64,18 @@ const struct wal_anchor *wal_anchors_find(const struct wal_anchors *anchors, raf
         }
     }
     return found;
+}
+
+void wal_anchors_forget(struct wal_anchors *anchors, raft_index first, bool is_empty)
+{
+    size_t gone = is_empty ? anchors->count : 0;
+    while (gone + 1 < anchors->count && anchors->items[gone + 1].first_index <= first) {
+        gone++;
+    }
+    if (gone > 0) {
+        anchors->count -= gone;
+        memmove(anchors->items, anchors->items + gone, anchors->count * sizeof(*anchors->items));
+    }
 }
 
 void wal_anchors_deinit(struct wal_anchors *anchors, const struct allocator *allocator)

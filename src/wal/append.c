@@ -48,6 +48,8 @@ static struct wal_write *write_new(struct wal *wal)
     write->run_count = 0;
     write->is_last = false;
     write->is_replacing = false;
+    write->is_reset = false;
+    write->is_own = false;
     return write;
 }
 
@@ -103,7 +105,8 @@ static raft_index readable_up_to(const struct wal *wal, raft_index last)
     for (size_t i = 0; i < 2 && wal->replacing_count > 0; i++) {
         for (const struct wal_write *at = lists[i]; at != NULL; at = at->next) {
             if (at->is_replacing) {
-                last = min_u64(last, at->header.first_index - 1);
+                raft_index kept = at->header.first_index - 1;
+                last = at->is_reset ? kept : min_u64(last, kept);
             }
         }
     }
@@ -118,12 +121,22 @@ static void take_note(struct wal *wal, const struct wal_write *write)
     wal_segment_at(wal, header->at.sequence)->synced_bytes = write->end;
     wal->noted = wal_position_max(wal->noted, header->synced);
     wal->stats.sync_count++;
+    wal->durable_last = header->first_index + header->entry_count - 1;
+    if (write->is_reset) {
+        wal_anchors_forget(&wal->anchors, 0, true);
+    }
     if (header->entry_count > 0) {
         wal_anchors_add(&wal->anchors, (struct wal_anchor){.first_index = header->first_index,
                                                            .at = header->at,
                                                            .is_replacing = write->is_replacing});
-        raft_index last = header->first_index + header->entry_count - 1;
-        wal->readable_last = readable_up_to(wal, last);
+    }
+    if (header->entry_count > 0 || write->is_reset) {
+        wal->readable_last = readable_up_to(wal, wal->durable_last);
+    }
+    if (write->is_reset || header->base.index != wal->durable_base.index) {
+        wal->durable_base = header->base;
+        wal_prefix_settled(wal);
+        wal_segments_work(wal);
     }
 }
 
@@ -147,10 +160,15 @@ static void write_done(struct disk_op *op)
         }
     }
     bool is_told = write->is_last && !wal->is_poisoned;
+    bool is_own = write->is_own;
     uint64_t ticket = write->ticket;
     write_free(wal, write);
     if (is_told) {
         wal->options.listener.synced(wal->options.listener.context, ticket);
+    }
+    if (is_own) {
+        wal->is_base_under_way = false;
+        wal_prefix_note(wal);
     }
 }
 
@@ -192,6 +210,7 @@ static void add_part(struct wal_write *write, void *data, size_t size_bytes)
 static void begin(struct wal *wal, struct wal_write *write, const struct wal_cursor *cursor)
 {
     bool is_first = cursor->at.offset == 0;
+    write->is_reset = cursor->is_reset;
     struct wal_position at = cursor->at;
     at.offset += is_first ? WAL_SEGMENT_HEADER_BYTES : 0;
     write->header = wal_batch_header_of(cursor, at);
@@ -222,7 +241,8 @@ static void finish(struct wal *wal, struct wal_write *write, const struct wal_ba
     header->commit_index = batch->commit_index;
     write->ticket = batch->ticket;
     write->op.is_synced = header->entry_count > 0 || !MUTANT(VOTE_UNSYNCED);
-    write->is_replacing = header->entry_count > 0 && header->first_index <= cursor->last_index;
+    write->is_replacing =
+        write->is_reset || (header->entry_count > 0 && header->first_index <= cursor->last_index);
 
     uint64_t used = header->at.offset + WAL_BATCH_HEADER_BYTES + header->body_bytes;
     write->end = wal_sectors(used);
@@ -230,7 +250,11 @@ static void finish(struct wal *wal, struct wal_write *write, const struct wal_ba
         add_part(write, wal->zeros, write->end - used);
     }
     size_t header_at = header->at.offset - write->op.offset;
-    uint32_t checksum = wal_batch_header_encode(header, write->head + header_at);
+    struct wal_batch_header written = *header;
+    if (write->is_reset && MUTANT(RESET_WITHOUT_BASE)) {
+        written.base = (struct wal_base){0};
+    }
+    uint32_t checksum = wal_batch_header_encode(&written, write->head + header_at);
     wal_cursor_advance(cursor, header, checksum, write->end);
 }
 
@@ -274,6 +298,13 @@ static bool room_at(struct wal *wal, const struct wal_cursor *cursor, uint64_t *
     return limit > used;
 }
 
+static int go_to_next_segment(struct wal *wal, struct wal_cursor *cursor)
+{
+    ASSERT(cursor->at.offset > 0);
+    cursor->at = (struct wal_position){cursor->at.sequence + 1, 0};
+    return wal_segments_reach(wal, cursor->at.sequence + WAL_SEGMENTS_AHEAD);
+}
+
 /* Make the next write of a batch, with as many entries from *next on as fit. */
 static int plan_write(struct wal *wal, const struct wal_batch *batch, struct wal_cursor *cursor,
                       size_t *next, struct wal_write_list *planned)
@@ -281,9 +312,7 @@ static int plan_write(struct wal *wal, const struct wal_batch *batch, struct wal
     uint64_t room;
     bool has_room = room_at(wal, cursor, &room);
     if (!has_room || (*next < batch->count && batch->entries[*next].record_bytes > room)) {
-        ASSERT(cursor->at.offset > 0);
-        cursor->at = (struct wal_position){cursor->at.sequence + 1, 0};
-        int status = wal_segments_reach(wal, cursor->at.sequence + WAL_SEGMENTS_AHEAD);
+        int status = go_to_next_segment(wal, cursor);
         if (status != 0) {
             return status;
         }
@@ -312,12 +341,26 @@ static bool is_without_room(struct wal *wal, const struct wal_cursor *cursor)
     return wal->is_full && state != WAL_SEGMENT_READY && state != WAL_SEGMENT_USED;
 }
 
+/* A reset begins a segment, whose header says so: a release that does not know of it refuses
+ * that segment, where it would take a batch alone for a torn one.
+ */
+static int plan_reset(struct wal *wal, const struct wal_base *reset, struct wal_cursor *cursor)
+{
+    int status = cursor->at.offset > 0 ? go_to_next_segment(wal, cursor) : 0;
+    wal_cursor_reset(cursor, reset);
+    return status;
+}
+
 static int plan(struct wal *wal, const struct wal_batch *batch, struct wal_cursor *cursor,
                 struct wal_write_list *planned)
 {
     size_t next = 0;
+    int status = batch->reset != NULL ? plan_reset(wal, batch->reset, cursor) : 0;
+    if (status != 0) {
+        return status;
+    }
     do {
-        int status = plan_write(wal, batch, cursor, &next, planned);
+        status = plan_write(wal, batch, cursor, &next, planned);
         if (status != 0) {
             return status;
         }
@@ -325,7 +368,6 @@ static int plan(struct wal *wal, const struct wal_batch *batch, struct wal_curso
             return QR_ERR_DISK_FULL;
         }
     } while (next < batch->count);
-    planned->last->is_last = true;
     size_t under_way = wal->sent.count + wal->waiting.count;
     return wal_anchors_reserve(&wal->anchors, wal->options.allocator, under_way + planned->count);
 }
@@ -333,6 +375,13 @@ static int plan(struct wal *wal, const struct wal_batch *batch, struct wal_curso
 static void check_batch(const struct wal *wal, const struct wal_batch *batch)
 {
     ASSERT(batch->ticket > wal->ticket_last);
+    raft_index last_index = wal->cursor.last_index;
+    raft_index base_index = wal->cursor.base.index;
+    if (batch->reset != NULL) {
+        ASSERT(batch->reset->index >= base_index);
+        last_index = batch->reset->index;
+        base_index = batch->reset->index;
+    }
     ASSERT(wal->append_count < WAL_APPENDS_MAX);
     for (size_t i = 0; i < batch->count; i++) {
         const struct entry *entry = &batch->entries[i];
@@ -340,17 +389,23 @@ static void check_batch(const struct wal *wal, const struct wal_batch *batch)
         ASSERT(entry->record_bytes <= wal->options.entry_bytes_max);
     }
     if (batch->count > 0) {
-        ASSERT(batch->entries[0].index >= 1);
-        ASSERT(batch->entries[0].index <= wal->cursor.last_index + 1);
+        ASSERT(batch->entries[0].index > base_index);
+        ASSERT(batch->entries[0].index <= last_index + 1);
     }
 }
 
-int wal_append(struct wal *wal, const struct wal_batch *batch)
+/* What the first of an append's writes replaces is not read any more. */
+static void cut_replaced(struct wal *wal, const struct wal_write *write)
 {
-    if (wal->is_poisoned) {
-        return QR_ERR_STOPPED;
-    }
-    check_batch(wal, batch);
+    raft_index first = write->header.first_index;
+    wal->replacing_count++;
+    wal->readable_last = write->is_reset ? first - 1 : min_u64(wal->readable_last, first - 1);
+    wal_reads_cut(wal, write->is_reset ? 0 : first);
+}
+
+/* Plan the writes of a batch, and accept them all or none. */
+static int accept(struct wal *wal, const struct wal_batch *batch, bool is_own)
+{
     struct wal_cursor cursor = wal->cursor;
     struct wal_write_list planned = {0};
     int status = plan(wal, batch, &cursor, &planned);
@@ -360,24 +415,43 @@ int wal_append(struct wal *wal, const struct wal_batch *batch)
     }
     wal_recovered_release(wal);
     if (planned.first->is_replacing) {
-        raft_index first = batch->entries[0].index;
-        wal->replacing_count++;
-        wal->readable_last = min_u64(wal->readable_last, first - 1);
-        wal_reads_cut(wal, first);
+        cut_replaced(wal, planned.first);
     }
+    planned.last->is_last = !is_own;
+    planned.last->is_own = is_own;
     wal->cursor = cursor;
-    wal->ticket_last = batch->ticket;
-    wal->append_count++;
-    wal->stats.append_count++;
-    wal->stats.entry_count += batch->count;
+    wal->base_sent = cursor.base;
+    wal->append_count += !is_own;
     while (planned.count > 0) {
         list_push(&wal->waiting, list_pop(&planned));
     }
     wal_writes_send(wal);
-    if (!wal->is_full) {
-        wal_segments_work(wal);
-    }
+    wal_segments_work(wal);
     return 0;
+}
+
+int wal_append(struct wal *wal, const struct wal_batch *batch)
+{
+    if (wal->is_poisoned) {
+        return QR_ERR_STOPPED;
+    }
+    check_batch(wal, batch);
+    int status = accept(wal, batch, false);
+    if (status == 0) {
+        wal->ticket_last = batch->ticket;
+        wal->stats.append_count++;
+        wal->stats.entry_count += batch->count;
+    }
+    return status;
+}
+
+int wal_append_own(struct wal *wal)
+{
+    struct wal_batch batch = {
+        .hard_state = wal->cursor.hard_state,
+        .commit_index = max_u64(wal->cursor.commit_index, wal->cursor.base.index),
+    };
+    return accept(wal, &batch, true);
 }
 
 void wal_mark(struct wal *wal, raft_index commit_index)

@@ -14,7 +14,8 @@
 #define SEGMENT_MAGIC UINT64_C(0x0a474f4c45545251) /* "QRTELOG\n" */
 #define BATCH_MAGIC UINT32_C(0x48435451)           /* "QTCH" */
 #define FLAG_HAS_VOTED UINT32_C(1)
-#define FLAG_IS_MARK UINT32_C(2)
+#define FLAG_IS_MARK UINT32_C(2)  /* of a batch */
+#define FLAG_IS_RESET UINT32_C(2) /* of a segment */
 #define SEGMENT_CHECKSUM_AT 12
 #define SEGMENT_CHECKED_FROM 16
 #define BATCH_CHECKED_FROM 8
@@ -46,10 +47,13 @@ void wal_segment_header_encode(const struct wal_segment_header *header, uint8_t 
     write_u64(&writer, header->number);
     write_u64(&writer, header->generation);
     write_u32(&writer, header->chain);
-    write_u32(&writer, header->hard_state.has_voted ? FLAG_HAS_VOTED : 0);
+    write_u32(&writer, (header->hard_state.has_voted ? FLAG_HAS_VOTED : 0) |
+                           (header->is_reset ? FLAG_IS_RESET : 0));
     write_u64(&writer, header->hard_state.term);
     write_u64(&writer, header->hard_state.voted_for);
     write_u64(&writer, header->commit_index);
+    write_u64(&writer, header->base.index);
+    write_u64(&writer, header->base.term);
     ASSERT(!writer.failed);
     store_u32(out + SEGMENT_CHECKSUM_AT, segment_checksum(out));
 }
@@ -63,7 +67,7 @@ enum wal_sector_kind wal_segment_header_decode(const uint8_t *sector,
         return wal_is_zero(sector, WAL_SEGMENT_HEADER_BYTES) ? WAL_SECTOR_ZERO : WAL_SECTOR_BAD;
     }
     struct wal_segment_header header = {.version = read_u32(&reader)};
-    if (header.version == WAL_VERSION) {
+    if (wal_version_is_known(header.version)) {
         (void)read_u32(&reader); /* the checksum */
         header.node = read_u64(&reader);
         header.sequence = read_u64(&reader);
@@ -72,10 +76,14 @@ enum wal_sector_kind wal_segment_header_decode(const uint8_t *sector,
         header.number = read_u64(&reader);
         header.generation = read_u64(&reader);
         header.chain = read_u32(&reader);
-        header.hard_state.has_voted = (read_u32(&reader) & FLAG_HAS_VOTED) != 0;
+        uint32_t flags = read_u32(&reader);
+        header.hard_state.has_voted = (flags & FLAG_HAS_VOTED) != 0;
+        header.is_reset = header.version == WAL_VERSION_RESET && (flags & FLAG_IS_RESET) != 0;
         header.hard_state.term = read_u64(&reader);
         header.hard_state.voted_for = read_u64(&reader);
         header.commit_index = read_u64(&reader);
+        header.base.index = read_u64(&reader);
+        header.base.term = read_u64(&reader);
     }
     *out = header;
     return WAL_SECTOR_WHOLE;
@@ -103,6 +111,8 @@ uint32_t wal_batch_header_encode(const struct wal_batch_header *header, uint8_t 
     write_u64(&writer, header->synced.offset);
     write_u32(&writer, (header->hard_state.has_voted ? FLAG_HAS_VOTED : 0) |
                            (header->is_mark ? FLAG_IS_MARK : 0));
+    write_u64(&writer, header->base.index);
+    write_u64(&writer, header->base.term);
     ASSERT(!writer.failed);
     uint32_t checksum =
         crc32c(0, out + BATCH_CHECKED_FROM, WAL_BATCH_HEADER_BYTES - BATCH_CHECKED_FROM);
@@ -139,6 +149,8 @@ bool wal_batch_header_decode(const uint8_t *data, struct wal_batch_header *out, 
     uint32_t flags = read_u32(&reader);
     header.hard_state.has_voted = (flags & FLAG_HAS_VOTED) != 0;
     header.is_mark = (flags & FLAG_IS_MARK) != 0;
+    header.base.index = read_u64(&reader);
+    header.base.term = read_u64(&reader);
     *out = header;
     *checksum = computed;
     return true;
@@ -154,6 +166,7 @@ struct wal_batch_header wal_batch_header_of(const struct wal_cursor *cursor, str
         .first_index = cursor->last_index + 1,
         .hard_state = cursor->hard_state,
         .commit_index = cursor->commit_index,
+        .base = cursor->base,
     };
 }
 
@@ -161,7 +174,8 @@ struct wal_segment_header wal_segment_header_of(const struct wal_cursor *cursor,
                                                 uint64_t segment_bytes)
 {
     return (struct wal_segment_header){
-        .version = WAL_VERSION,
+        .version = cursor->is_reset ? WAL_VERSION_RESET : WAL_VERSION,
+        .is_reset = cursor->is_reset,
         .node = node,
         .sequence = cursor->at.sequence,
         .segment_bytes = segment_bytes,
@@ -171,7 +185,19 @@ struct wal_segment_header wal_segment_header_of(const struct wal_cursor *cursor,
         .chain = cursor->chain,
         .hard_state = cursor->hard_state,
         .commit_index = cursor->commit_index,
+        .base = cursor->base,
     };
+}
+
+const char *wal_segment_misfit(const struct wal_segment_header *header,
+                               const struct wal_cursor *cursor)
+{
+    bool is_due = header->generation >= cursor->generation && header->number == cursor->number &&
+                  header->chain == cursor->chain;
+    bool is_placed = header->is_reset ? header->first_index - 1 == header->base.index &&
+                                            header->base.index >= cursor->base.index
+                                      : header->first_index - 1 == cursor->last_index;
+    return is_due && is_placed ? NULL : "a segment that does not follow the one before";
 }
 
 const char *wal_batch_misfit(const struct wal_batch_header *header, const struct wal_cursor *cursor,
@@ -187,6 +213,10 @@ const char *wal_batch_misfit(const struct wal_batch_header *header, const struct
     if (header->first_index < 1 || header->first_index > cursor->last_index + 1) {
         return "a batch whose index leaves a gap";
     }
+    if (header->base.index > cursor->last_index ||
+        (header->entry_count > 0 && header->base.index >= header->first_index)) {
+        return "a batch whose base is not behind it";
+    }
     return NULL;
 }
 
@@ -197,6 +227,8 @@ void wal_cursor_advance(struct wal_cursor *cursor, const struct wal_batch_header
     ASSERT(wal_batch_misfit(header, cursor, header->at) == NULL);
 
     cursor->at = (struct wal_position){header->at.sequence, end};
+    cursor->is_reset = false;
+    cursor->base = header->base;
     cursor->number = header->number + 1;
     cursor->generation = header->generation;
     cursor->chain = checksum;

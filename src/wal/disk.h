@@ -4,9 +4,12 @@
  * node starts are synchronous; afterwards everything goes through submit() and comes back
  * later, on the same thread, through the operation's `done`.
  *
- * Order    writes are carried out in the order of submit(), and reported in it. Operations
- *          of kind DISK_PREPARE and DISK_REMOVE may pass them and each other.
- * Failure  after the first DISK_WRITE that fails, every later one fails too, untried.
+ * Order    writes are carried out in the order of submit(), and reported in it. DISK_STORE and
+ *          DISK_PUBLISH are so among themselves. All else may pass and be passed, and a write
+ *          waits for none of another kind.
+ * Failure  after the first DISK_WRITE that fails, every later one fails too, untried. A
+ *          DISK_STORE or DISK_PUBLISH fails for its file alone, which is then to be removed:
+ *          it is never synced again.
  */
 /* SPDX-License-Identifier: Apache-2.0 */
 #ifndef WAL_DISK_H
@@ -23,7 +26,13 @@ enum disk_op_kind {
     DISK_WRITE,   /* write the parts at the offset; then, if is_synced, make them durable */
     DISK_READ,    /* fill the one part from the offset; a short file is QR_ERR_CORRUPT */
     DISK_PREPARE, /* create the file full of zeros, size_bytes long; file and name durable */
-    DISK_REMOVE,  /* remove the file; durable */
+    DISK_REMOVE,  /* remove the file, if it is there; durable */
+    /* Write the parts at the offset of the file that is written aside for `name`: called that with
+     * DISK_TEMPORARY_SUFFIX. It is made anew at offset 0, and each piece follows the one before,
+     * all in whole sectors. Then, if is_synced, make all of its content durable.
+     */
+    DISK_STORE,
+    DISK_PUBLISH, /* give the file that is written aside its name, whoever had it; durable */
 };
 
 struct disk_part {

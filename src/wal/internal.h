@@ -12,7 +12,8 @@
 #include "quorate/error.h"
 #include "wal/wal.h"
 
-#define WAL_VERSION 1
+#define WAL_VERSION 1       /* of segments that go on where the one before ended */
+#define WAL_VERSION_RESET 2 /* of those that empty the log: 0.1.0 refuses them */
 #define WAL_SEGMENT_HEADER_BYTES DISK_SECTOR_BYTES
 #define WAL_BATCH_HEADER_BYTES 128
 #define WAL_HEAD_BYTES_MAX (WAL_SEGMENT_HEADER_BYTES + WAL_BATCH_HEADER_BYTES)
@@ -21,6 +22,7 @@
 #define WAL_WRITES_SPARE_MAX 64
 #define WAL_SEGMENTS_AHEAD 2
 #define WAL_SEGMENTS_MAX (UINT64_C(1) << 24)
+#define WAL_INDEX_MAX (UINT64_MAX / 2) /* what a log begins with */
 #define WAL_ANCHORS_MAX (UINT64_C(1) << 28)
 #define WAL_ANCHOR_SPACING_BYTES (UINT64_C(64) * 1024)
 #define WAL_READ_PIECE_BYTES (UINT64_C(256) * 1024)
@@ -55,6 +57,7 @@ static inline uint64_t wal_sectors(uint64_t bytes)
 
 struct wal_segment_header {
     uint32_t version;
+    bool is_reset; /* what stood before it is void: the log stands at `base` */
     node_id node;
     uint64_t sequence;
     uint64_t segment_bytes;
@@ -64,6 +67,7 @@ struct wal_segment_header {
     uint32_t chain;
     struct hard_state hard_state; /* before the first batch */
     raft_index commit_index;
+    struct wal_base base;
 };
 
 struct wal_batch_header {
@@ -78,6 +82,7 @@ struct wal_batch_header {
     struct hard_state hard_state;
     raft_index commit_index;
     struct wal_position synced; /* all before it was known to be durable */
+    struct wal_base base;
     bool is_mark;
 };
 
@@ -86,13 +91,23 @@ struct wal_batch_header {
  */
 struct wal_cursor {
     struct wal_position at; /* offset 0: the segment's header comes first */
+    bool is_reset;          /* and empties the log */
     uint64_t number;
     uint64_t generation;
     uint32_t chain;
+    struct wal_base base;
     raft_index last_index;
     struct hard_state hard_state;
     raft_index commit_index;
 };
+
+/* Let the segment that begins at the cursor empty the log. */
+static inline void wal_cursor_reset(struct wal_cursor *cursor, const struct wal_base *base)
+{
+    cursor->is_reset = true;
+    cursor->last_index = base->index;
+    cursor->base = *base;
+}
 
 /* batch.c: the codec */
 
@@ -108,7 +123,7 @@ bool wal_is_zero(const uint8_t *data, uint64_t size_bytes);
 void wal_segment_header_encode(const struct wal_segment_header *header, uint8_t *out);
 
 /* Reads the first sector of a segment. `out` is set when it is whole; of a version that is
- * not WAL_VERSION only `version` is.
+ * not known only `version` is.
  */
 enum wal_sector_kind wal_segment_header_decode(const uint8_t *sector,
                                                struct wal_segment_header *out);
@@ -125,7 +140,14 @@ struct wal_batch_header wal_batch_header_of(const struct wal_cursor *cursor,
 struct wal_segment_header wal_segment_header_of(const struct wal_cursor *cursor, node_id node,
                                                 uint64_t segment_bytes);
 
-/* Why the batch does not follow at `cursor`, in words, or NULL. */
+static inline bool wal_version_is_known(uint32_t version)
+{
+    return version == WAL_VERSION || version == WAL_VERSION_RESET;
+}
+
+/* Why the segment, or the batch, does not follow at `cursor`, in words, or NULL. */
+const char *wal_segment_misfit(const struct wal_segment_header *header,
+                               const struct wal_cursor *cursor);
 const char *wal_batch_misfit(const struct wal_batch_header *header, const struct wal_cursor *cursor,
                              struct wal_position at);
 
@@ -170,6 +192,9 @@ void wal_anchors_add(struct wal_anchors *anchors, struct wal_anchor anchor);
 const struct wal_anchor *wal_anchors_find(const struct wal_anchors *anchors, raft_index index,
                                           raft_index *limit);
 
+/* Forget the anchors that lead to nothing from `first` on. `is_empty`: nothing is there. */
+void wal_anchors_forget(struct wal_anchors *anchors, raft_index first, bool is_empty);
+
 void wal_anchors_deinit(struct wal_anchors *anchors, const struct allocator *allocator);
 
 #define RAFT_INDEX_NONE_BEHIND UINT64_MAX
@@ -181,7 +206,9 @@ enum wal_segment_state {
     WAL_SEGMENT_UNUSABLE,  /* there, without content, and too small: to be removed */
     WAL_SEGMENT_PREPARING, /* or being removed: the background operation is about it */
     WAL_SEGMENT_READY,     /* there, durable, without content that counts */
-    WAL_SEGMENT_USED,      /* its header is written or being written */
+    WAL_SEGMENT_USED,      /* its header is written or being written; the first ones are removed
+                            * when a base covers them
+                            */
 };
 
 struct wal_segment {
@@ -202,6 +229,8 @@ struct wal_write {
     uint64_t ticket;
     bool is_last; /* of its append */
     bool is_replacing;
+    bool is_reset; /* and replacing */
+    bool is_own;   /* of no append: it notes the base */
     size_t run_count;
     struct chunk *chunks[WAL_WRITE_RUNS_MAX]; /* one reference for each run of records */
     struct disk_part parts[DISK_PARTS_MAX];
@@ -242,7 +271,13 @@ struct wal {
     struct wal_cursor cursor;     /* behind all appends that were accepted */
     struct wal_position synced;   /* all before it is durable */
     struct wal_position noted;    /* the furthest `synced` that stands in the log */
-    struct wal_segment *segments; /* [sequence - 1] */
+    struct wal_base durable_base; /* as the last durable batch notes it */
+    raft_index durable_last;      /* last index behind it */
+    struct wal_base base_sent;    /* as the last accepted batch notes it */
+    bool is_base_under_way;       /* in a batch of its own */
+    struct wal_segment *segments; /* [sequence - segment_first] */
+    uint64_t segment_first;
+    uint64_t needed_sequence; /* segments before it hold nothing that is needed */
     size_t segment_count;
     size_t segment_capacity;
     struct wal_anchors anchors;
@@ -286,7 +321,13 @@ bool wal_segment_is_usable(const struct wal_options *options, uint64_t size_byte
 /* Make the table reach to `sequence`, with segments that are wanted. 0 or QR_ERR_NO_MEMORY. */
 NODISCARD int wal_segments_reach(struct wal *wal, uint64_t sequence);
 
-struct wal_segment *wal_segment_at(struct wal *wal, uint64_t sequence);
+struct wal_segment *wal_segment_at(const struct wal *wal, uint64_t sequence);
+
+/* The sequence of the last one in the table. */
+static inline uint64_t wal_segment_last(const struct wal *wal)
+{
+    return wal->segment_first + wal->segment_count - 1;
+}
 
 /* How far batches may go in a segment: its last sector is kept for a mark. */
 static inline uint64_t wal_segment_limit(const struct wal_segment *segment)
@@ -294,7 +335,9 @@ static inline uint64_t wal_segment_limit(const struct wal_segment *segment)
     return segment->size_bytes - DISK_SECTOR_BYTES;
 }
 
-/* Begin the next preparation or removal if one is due and none is under way. */
+/* Begin the next preparation or removal if one is due and none is under way. When the disk is
+ * full nothing is prepared.
+ */
 void wal_segments_work(struct wal *wal);
 
 /* append.c */
@@ -307,10 +350,26 @@ void wal_poison(struct wal *wal, int status, const char *name, uint64_t offset, 
 
 void wal_writes_free(struct wal *wal, struct wal_write_list *list);
 
+/* Accept a batch of the log's own, that is not told: the hard state and the base as they are.
+ * Returns as wal_append().
+ */
+NODISCARD int wal_append_own(struct wal *wal);
+
+/* prefix.c */
+
+/* What is durable has another base, or was recovered: find the first segment that is needed. */
+void wal_prefix_settled(struct wal *wal);
+
+/* Write a base that no accepted batch notes yet, in one batch at a time. */
+void wal_prefix_note(struct wal *wal);
+
 /* read.c */
 
 /* An append replaces from `first` on: reads under way give nothing from there. */
 void wal_reads_cut(struct wal *wal, raft_index first);
+
+/* The log begins behind `last` now: reads under way of what is before give nothing. */
+void wal_reads_cut_below(struct wal *wal, raft_index last);
 
 /* recover.c */
 

@@ -216,8 +216,10 @@ static void piece_done(struct disk_op *op)
 {
     struct wal_read *read = op->context;
     struct wal *wal = read->wal;
-    if (op->status != 0 || read->limit <= read->first) {
-        answer(wal, read, op->status != 0 ? op->status : QR_ERR_NOT_FOUND, 0);
+    /* What is not wanted any more may be gone with its file. */
+    bool is_gone = read->limit <= read->first;
+    if (op->status != 0 || is_gone) {
+        answer(wal, read, is_gone ? QR_ERR_NOT_FOUND : op->status, 0);
         return;
     }
     struct piece piece = {.data = read->chunk->data, .size_bytes = read->part.size_bytes};
@@ -249,12 +251,22 @@ void wal_reads_cut(struct wal *wal, raft_index first)
     }
 }
 
+void wal_reads_cut_below(struct wal *wal, raft_index last)
+{
+    for (size_t i = 0; i < WAL_READS_MAX && wal->read_count > 0; i++) {
+        struct wal_read *read = &wal->reads[i];
+        if (read->is_under_way && read->first <= last) {
+            read->limit = min_u64(read->limit, read->first);
+        }
+    }
+}
+
 int wal_read(struct wal *wal, raft_index first, uint64_t bytes_max, uint64_t token)
 {
     if (wal->is_poisoned) {
         return QR_ERR_STOPPED;
     }
-    if (first < 1 || first > wal->readable_last) {
+    if (first <= wal->cursor.base.index || first > wal->readable_last) {
         return QR_ERR_NOT_FOUND;
     }
     struct wal_read *read = wal->read_free;

@@ -110,6 +110,15 @@ static int meet_segment(void *context, const struct wal_segment_header *header, 
     (void)name;
     struct recovery *recovery = context;
     struct wal *wal = recovery->wal;
+    if (wal->segment_count == 0) {
+        wal->segment_first = header->sequence;
+    }
+    if (header->is_reset) {
+        rewind_to(wal, 0);
+        wal_anchors_forget(&wal->anchors, 0, true);
+        recovery->last_index = header->base.index;
+        recovery->last_timestamp_ns = 0;
+    }
     if (wal_segments_reach(wal, header->sequence) != 0) {
         return QR_ERR_NO_MEMORY;
     }
@@ -158,7 +167,11 @@ static int meet_batch(void *context, const struct wal_batch_header *header, cons
  */
 static int take_files_ahead(struct wal *wal, const struct wal_walk *walk)
 {
-    size_t reach = max_u64(walk->file_count, walk->cursor.at.sequence + WAL_SEGMENTS_AHEAD);
+    uint64_t reach = walk->cursor.at.sequence + WAL_SEGMENTS_AHEAD;
+    if (walk->file_count > 0) {
+        ASSERT(walk->files[0].sequence == wal->segment_first);
+        reach = max_u64(walk->files[walk->file_count - 1].sequence, reach);
+    }
     if (wal_segments_reach(wal, reach) != 0) {
         return QR_ERR_NO_MEMORY;
     }
@@ -189,12 +202,12 @@ static int take_files_ahead(struct wal *wal, const struct wal_walk *walk)
 /* Without a first segment nothing could be promised: make it at once. */
 static int prepare_first(struct wal *wal, char *detail)
 {
-    struct wal_segment *first = wal_segment_at(wal, 1);
+    struct wal_segment *first = wal_segment_at(wal, wal->segment_first);
     if (first->state == WAL_SEGMENT_USED || first->state == WAL_SEGMENT_READY) {
         return 0;
     }
     char name[DISK_NAME_BYTES_MAX];
-    wal_segment_name(1, name);
+    wal_segment_name(wal->segment_first, name);
     const struct disk *disk = wal->options.disk;
     int status = disk->prepare(disk->context, name, wal->options.segment_bytes);
     if (status != 0) {
@@ -209,15 +222,44 @@ static int prepare_first(struct wal *wal, char *detail)
     return 0;
 }
 
+/* Of what stands in the files only what is behind the base is in the log. */
+static void leave_out(struct wal *wal, raft_index first_index)
+{
+    size_t gone = 0;
+    while (gone + 1 < wal->term_count && wal->terms[gone + 1].first_index <= first_index) {
+        gone++;
+    }
+    if (wal->cursor.last_index < first_index) {
+        gone = wal->term_count;
+    }
+    wal->term_count -= gone;
+    if (gone > 0) {
+        memmove(wal->terms, wal->terms + gone, wal->term_count * sizeof(*wal->terms));
+    }
+    if (wal->term_count > 0) {
+        wal->terms[0].first_index = max_u64(wal->terms[0].first_index, first_index);
+    }
+    drop_outdated(wal, first_index - 1);
+    if (wal->configuration_count > 0 && wal->configurations[0].index < first_index) {
+        chunk_drop(wal->configurations[0].chunk);
+        wal->configuration_count--;
+        memmove(wal->configurations, wal->configurations + 1,
+                wal->configuration_count * sizeof(*wal->configurations));
+    }
+}
+
 static void report(struct wal *wal, const struct wal_walk *walk, const struct recovery *recovery,
                    struct wal_recovered *recovered)
 {
-    raft_index commit_index = min_u64(walk->commit_index, walk->cursor.last_index);
+    struct wal_base base = walk->cursor.base;
+    raft_index commit_index = wal->cursor.commit_index;
+    leave_out(wal, base.index + 1);
     drop_outdated(wal, commit_index);
     *recovered = (struct wal_recovered){
         .hard_state = walk->cursor.hard_state,
         .commit_index = commit_index,
-        .first_index = 1,
+        .base = base,
+        .first_index = base.index + 1,
         .last_index = walk->cursor.last_index,
         .last_timestamp_ns = recovery->last_timestamp_ns,
         .terms = wal->terms,
@@ -228,7 +270,7 @@ static void report(struct wal *wal, const struct wal_walk *walk, const struct re
         .torn_bytes = walk->torn_bytes,
     };
     LOG(wal->options.log, walk->torn_bytes > 0 ? LOG_WARN : LOG_INFO, "wal_opened",
-        log_u64("last_index", recovered->last_index),
+        log_u64("base", recovered->base.index), log_u64("last_index", recovered->last_index),
         log_u64("commit_index", recovered->commit_index),
         log_u64("term", recovered->hard_state.term), log_u64("segment", walk->cursor.at.sequence),
         log_u64("offset", walk->cursor.at.offset), log_u64("torn_bytes", walk->torn_bytes));
@@ -246,8 +288,13 @@ static int take_over(struct wal *wal, struct wal_walk *walk, char *detail)
 {
     wal->cursor = walk->cursor;
     wal->cursor.generation = walk->generation_max + 1;
-    wal->cursor.commit_index = min_u64(walk->commit_index, walk->cursor.last_index);
+    wal->cursor.commit_index =
+        max_u64(min_u64(walk->commit_index, walk->cursor.last_index), walk->cursor.base.index);
+    wal->durable_base = walk->cursor.base;
+    wal->durable_last = walk->cursor.last_index;
+    wal->base_sent = walk->cursor.base;
     wal->synced = walk->cursor.at;
+    wal_prefix_settled(wal);
     wal->noted = walk->noted;
     wal->readable_last = walk->cursor.last_index;
     if (take_files_ahead(wal, walk) != 0) {
@@ -269,6 +316,7 @@ static int refuse_empty(char *detail)
 static void init(struct wal *wal, const struct wal_options *options)
 {
     wal->options = *options;
+    wal->segment_first = 1;
     for (size_t i = WAL_READS_MAX; i > 0; i--) {
         wal->reads[i - 1].next = wal->read_free;
         wal->read_free = &wal->reads[i - 1];

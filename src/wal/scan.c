@@ -14,6 +14,8 @@ static int tell_segment(void *context, const struct wal_segment_header *header, 
         .kind = WAL_SCAN_SEGMENT,
         .file = name,
         .sequence = header->sequence,
+        .is_reset = header->is_reset,
+        .base = header->base,
         .hard_state = header->hard_state,
         .commit_index = header->commit_index,
     };
@@ -31,8 +33,10 @@ static int tell_batch(void *context, const struct wal_batch_header *header, cons
         .file = name,
         .offset = header->at.offset,
         .sequence = header->at.sequence,
+        .base = header->base,
         .hard_state = header->hard_state,
         .commit_index = header->commit_index,
+        .generation = header->generation,
         .entry_count = header->entry_count,
     };
     scan->each(scan->context, &item);

@@ -2,15 +2,18 @@
  *
  * Owns     the states of segments and the one background operation. Files are prepared one
  *          at a time and in order, so that there is never a gap between them; what is in the
- *          way is removed from the end.
+ *          way is removed from the end, what is not needed any more from the beginning.
  *
  *   WANTED     -> PREPARING   wal_segments_work()
  *   UNUSABLE   -> PREPARING   wal_segments_work(), by a removal
  *   PREPARING  -> READY       prepared
  *   PREPARING  -> WANTED      removed, or the disk is full
  *   READY      -> USED        the first batch is sent
+ *   USED       -> PREPARING   wal_segments_work(), the removal of the first one
  */
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <string.h>
+
 #include "wal/internal.h"
 
 #define NAME_PREFIX "log-"
@@ -61,17 +64,19 @@ bool wal_segment_is_usable(const struct wal_options *options, uint64_t size_byte
 
 int wal_segments_reach(struct wal *wal, uint64_t sequence)
 {
-    if (sequence <= wal->segment_count) {
+    ASSERT(sequence >= wal->segment_first);
+    uint64_t count = sequence - wal->segment_first + 1;
+    if (count <= wal->segment_count) {
         return 0;
     }
     void *segments = wal->segments;
-    int status = allocate_grow(wal->options.allocator, &segments, &wal->segment_capacity, sequence,
+    int status = allocate_grow(wal->options.allocator, &segments, &wal->segment_capacity, count,
                                WAL_SEGMENTS_MAX, sizeof(*wal->segments));
     wal->segments = segments;
     if (status != 0) {
         return QR_ERR_NO_MEMORY;
     }
-    while (wal->segment_count < sequence) {
+    while (wal->segment_count < count) {
         wal->segments[wal->segment_count++] = (struct wal_segment){
             .state = WAL_SEGMENT_WANTED,
             .size_bytes = wal->options.segment_bytes,
@@ -80,11 +85,11 @@ int wal_segments_reach(struct wal *wal, uint64_t sequence)
     return 0;
 }
 
-struct wal_segment *wal_segment_at(struct wal *wal, uint64_t sequence)
+struct wal_segment *wal_segment_at(const struct wal *wal, uint64_t sequence)
 {
-    ASSERT(sequence >= 1);
-    ASSERT(sequence <= wal->segment_count);
-    return &wal->segments[sequence - 1];
+    ASSERT(sequence >= wal->segment_first);
+    ASSERT(sequence <= wal_segment_last(wal));
+    return &wal->segments[sequence - wal->segment_first];
 }
 
 static void prepared(struct wal *wal, struct wal_segment *segment, const char *name, int status)
@@ -106,6 +111,20 @@ static void prepared(struct wal *wal, struct wal_segment *segment, const char *n
     wal->is_full = true;
 }
 
+/* The first segment is gone, or is not. */
+static void first_removed(struct wal *wal, const char *name, int status)
+{
+    if (status != 0) {
+        wal->segments[0].state = WAL_SEGMENT_USED;
+        wal_poison(wal, status, name, 0, "removing a segment that is not needed failed");
+        return;
+    }
+    wal->segment_first++;
+    wal->segment_count--;
+    memmove(wal->segments, wal->segments + 1, wal->segment_count * sizeof(*wal->segments));
+    wal->is_full = false;
+}
+
 static void removed(struct wal *wal, struct wal_segment *segment, const char *name, int status)
 {
     segment->state = WAL_SEGMENT_WANTED;
@@ -124,15 +143,16 @@ static void background_done(struct disk_op *op)
 
     char name[DISK_NAME_BYTES_MAX];
     wal_segment_name(wal->background_sequence, name);
+    bool is_first = wal->background_sequence == wal->segment_first && segment->synced_bytes > 0;
     wal->background_sequence = 0;
     if (op->kind == DISK_PREPARE) {
         prepared(wal, segment, name, op->status);
+    } else if (is_first) {
+        first_removed(wal, name, op->status);
     } else {
         removed(wal, segment, name, op->status);
     }
-    if (!wal->is_full) {
-        wal_segments_work(wal);
-    }
+    wal_segments_work(wal);
 }
 
 static void begin(struct wal *wal, enum disk_op_kind kind, uint64_t sequence)
@@ -150,37 +170,71 @@ static void begin(struct wal *wal, enum disk_op_kind kind, uint64_t sequence)
     wal->options.disk->submit(wal->options.disk->context, &wal->background);
 }
 
-void wal_segments_work(struct wal *wal)
+/* Remove from the end what is in the way. */
+static bool remove_unusable(struct wal *wal)
 {
-    if (wal->background_sequence != 0 || wal->is_poisoned) {
-        return;
-    }
-    for (uint64_t i = wal->segment_count; i > 0; i--) {
+    for (size_t i = wal->segment_count; i > 0; i--) {
         enum wal_segment_state state = wal->segments[i - 1].state;
         if (state == WAL_SEGMENT_UNUSABLE) {
-            begin(wal, DISK_REMOVE, i);
-            return;
+            begin(wal, DISK_REMOVE, wal->segment_first + i - 1);
+            return true;
         }
         if (state == WAL_SEGMENT_USED) {
             break;
         }
     }
-    /* Segments behind the last one in use, in order; an earlier one may still be wanted
-     * by an append that waits for it.
-     */
-    uint64_t first = wal->synced.sequence;
-    uint64_t last = min_u64(wal->cursor.at.sequence + WAL_SEGMENTS_AHEAD, wal->segment_count);
-    for (uint64_t i = first; i <= last; i++) {
-        if (wal->segments[i - 1].state == WAL_SEGMENT_WANTED) {
+    return false;
+}
+
+/* Prepare segments behind the last one in use, in order; an earlier one may still be wanted by
+ * an append that waits for it.
+ */
+static bool prepare_next(struct wal *wal)
+{
+    uint64_t last = min_u64(wal->cursor.at.sequence + WAL_SEGMENTS_AHEAD, wal_segment_last(wal));
+    for (uint64_t i = wal->synced.sequence; i <= last; i++) {
+        if (wal_segment_at(wal, i)->state == WAL_SEGMENT_WANTED) {
             begin(wal, DISK_PREPARE, i);
-            return;
+            return true;
         }
     }
+    return false;
+}
+
+/* In order too: a crash leaves a log that begins with a later segment, and never a gap. */
+static bool remove_first(struct wal *wal)
+{
+    if (wal->segment_first >= wal->needed_sequence) {
+        return false;
+    }
+    begin(wal, DISK_REMOVE, wal->segment_first);
+    return true;
+}
+
+/* What an append may wait for comes first, and room before all when there is none. */
+static void work(struct wal *wal, bool may_prepare)
+{
+    if (wal->background_sequence != 0 || wal->is_poisoned || remove_unusable(wal)) {
+        return;
+    }
+    if (wal->is_full && remove_first(wal)) {
+        return;
+    }
+    if (may_prepare && prepare_next(wal)) {
+        return;
+    }
+    (void)remove_first(wal);
+}
+
+void wal_segments_work(struct wal *wal)
+{
+    work(wal, !wal->is_full);
 }
 
 void wal_prepare(struct wal *wal)
 {
-    wal_segments_work(wal);
+    wal_prefix_note(wal);
+    work(wal, true);
 }
 
 uint64_t wal_room_bytes(const struct wal *wal)
@@ -190,8 +244,8 @@ uint64_t wal_room_bytes(const struct wal *wal)
     }
     uint64_t room = 0;
     uint64_t lost = WAL_ROOM_RESERVE_BYTES;
-    for (uint64_t i = wal->cursor.at.sequence; i <= wal->segment_count; i++) {
-        const struct wal_segment *segment = &wal->segments[i - 1];
+    for (uint64_t i = wal->cursor.at.sequence; i <= wal_segment_last(wal); i++) {
+        const struct wal_segment *segment = wal_segment_at(wal, i);
         bool is_present = i == wal->cursor.at.sequence;
         if (!is_present && segment->state != WAL_SEGMENT_READY) {
             break;

@@ -47,7 +47,8 @@ static int look_through(struct wal_walk *walk, const struct wal_file *file, uint
 int wal_walk_judge_tail(struct wal_walk *walk)
 {
     struct wal_position end = walk->cursor.at;
-    for (size_t i = end.sequence - 1; i < walk->file_count; i++) {
+    uint64_t first = walk->file_count > 0 ? walk->files[0].sequence : end.sequence;
+    for (size_t i = end.sequence - first; i < walk->file_count; i++) {
         uint64_t offset = walk->files[i].sequence == end.sequence ? end.offset : 0;
         /* What is no segment of this log is refused now, not when the log has come there. */
         struct wal_segment_header header;

@@ -36,6 +36,7 @@ bool wal_is_poisoned(const struct wal *wal)
 void wal_stats(const struct wal *wal, struct wal_stats *out)
 {
     *out = wal->stats;
+    out->base = wal->cursor.base;
     out->segment_count = 0;
     out->size_bytes = 0;
     for (size_t i = 0; i < wal->segment_count; i++) {
@@ -60,14 +61,18 @@ static void check_list(const struct wal_write_list *list)
 
 static void check_segments(const struct wal *wal)
 {
-    ASSERT(wal->cursor.at.sequence + WAL_SEGMENTS_AHEAD <= wal->segment_count);
+    ASSERT(wal->cursor.at.sequence + WAL_SEGMENTS_AHEAD <= wal_segment_last(wal));
+    ASSERT(wal->synced.sequence >= wal->segment_first);
+    ASSERT(wal->synced.sequence >= wal->needed_sequence);
     for (size_t i = 0; i < wal->segment_count; i++) {
         const struct wal_segment *segment = &wal->segments[i];
         bool is_preparing = segment->state == WAL_SEGMENT_PREPARING;
-        ASSERT(is_preparing == (wal->background_sequence == i + 1));
-        ASSERT_IMPLIES(i > 0 && segment->state == WAL_SEGMENT_USED,
+        ASSERT(is_preparing == (wal->background_sequence == wal->segment_first + i));
+        /* The first one may be on its way out. */
+        bool is_going = is_preparing && i == 0;
+        ASSERT_IMPLIES(i > 1 && segment->state == WAL_SEGMENT_USED,
                        wal->segments[i - 1].state == WAL_SEGMENT_USED);
-        ASSERT_IMPLIES(segment->synced_bytes > 0, segment->state == WAL_SEGMENT_USED);
+        ASSERT_IMPLIES(segment->synced_bytes > 0, segment->state == WAL_SEGMENT_USED || is_going);
         ASSERT(segment->synced_bytes <= segment->size_bytes);
     }
 }
@@ -79,7 +84,8 @@ static void check_anchors(const struct wal *wal)
         ASSERT(items[i - 1].first_index < items[i].first_index);
         ASSERT(wal_position_is_before(items[i - 1].at, items[i].at));
     }
-    ASSERT_IMPLIES(wal->readable_last > 0, wal->anchors.count > 0 && items[0].first_index == 1);
+    ASSERT_IMPLIES(wal->durable_last > wal->durable_base.index,
+                   wal->anchors.count > 0 && items[0].first_index <= wal->durable_base.index + 1);
 }
 
 void wal_invariants(const struct wal *wal)
@@ -92,6 +98,9 @@ void wal_invariants(const struct wal *wal)
     ASSERT(!wal_position_is_before(wal->cursor.at, wal->synced));
     ASSERT(!wal_position_is_before(wal->synced, wal->noted));
     ASSERT(wal->readable_last <= wal->cursor.last_index);
+    ASSERT(wal->readable_last >= wal->cursor.base.index);
+    ASSERT(wal->base_sent.index <= wal->cursor.base.index);
+    ASSERT(wal->durable_base.index <= wal->base_sent.index);
     ASSERT(wal->append_count <= WAL_APPENDS_MAX);
     ASSERT(wal->append_count <= wal->sent.count + wal->waiting.count);
     ASSERT_IMPLIES(wal->is_poisoned, wal->waiting.count == 0);

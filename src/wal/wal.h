@@ -37,7 +37,8 @@ struct wal_listener {
     void (*synced)(void *context, uint64_t ticket);
     /* A read ended. status 0: `count` >= 1 entries from the asked index on, borrowed until
      * return (hold their chunks to keep them). Else count is 0: QR_ERR_CORRUPT, QR_ERR_IO,
-     * QR_ERR_NO_MEMORY, or QR_ERR_NOT_FOUND when an append replaced them meanwhile.
+     * QR_ERR_NO_MEMORY, or QR_ERR_NOT_FOUND when an append replaced them meanwhile, or they
+     * were truncated.
      */
     void (*read_done)(void *context, uint64_t token, int status, const struct entry *entries,
                       size_t count);
@@ -56,6 +57,14 @@ struct wal_options {
     bool must_hold_batches;   /* a log without any is damage, not a fresh directory */
 };
 
+/* The last entry that is not in the log any more, nor needed: everything up to it is in a
+ * snapshot. {0, 0}: nothing was ever left out.
+ */
+struct wal_base {
+    raft_term term;
+    raft_index index;
+};
+
 /* Where the log's terms begin: `term` is that of every entry from first_index up to the
  * next run.
  */
@@ -68,13 +77,14 @@ struct wal_term_run {
 struct wal_recovered {
     struct hard_state hard_state;
     raft_index commit_index; /* known to be committed when last written; may be behind */
-    raft_index first_index;  /* 1 */
-    raft_index last_index;   /* 0 when the log is empty */
-    time_ns last_timestamp_ns;
-    const struct wal_term_run *terms;
+    struct wal_base base; /* a snapshot at or above it must be there: that is the caller's check */
+    raft_index first_index;    /* base.index + 1 */
+    raft_index last_index;     /* base.index when the log is empty */
+    time_ns last_timestamp_ns; /* of the last entry that stands in a file; 0 when none does */
+    const struct wal_term_run *terms; /* from first_index on; none when the log is empty */
     size_t term_count;
-    /* Entries of type ENTRY_CONFIGURATION that still count: the latest at or below
-     * commit_index, and every one above it. Ascending.
+    /* Entries of type ENTRY_CONFIGURATION from first_index on that still count: the latest at or
+     * below commit_index, and every one above it. Ascending.
      */
     const struct entry *configurations;
     size_t configuration_count;
@@ -91,7 +101,8 @@ struct wal_recovered {
  * who opened it may still free it.
  *
  * Returns 0, or, with nothing changed on the disk,
- *   QR_ERR_CORRUPT   damage in what was once known to be synced, or a gap between segments.
+ *   QR_ERR_CORRUPT   damage in what was once known to be synced, a gap between segments, or
+ *                    first segments that are gone though no base says that they may be.
  *   QR_ERR_VERSION   a segment of a newer format.
  *   QR_ERR_FOREIGN   a segment of another node.
  *   QR_ERR_IO, QR_ERR_NO_MEMORY
@@ -114,6 +125,11 @@ struct wal_batch {
     size_t count;                /* 0: only the hard state */
     raft_index commit_index;     /* a hint for recovery */
     uint64_t ticket;             /* greater than any before */
+    /* NULL, or borrowed: the log becomes empty, standing at *reset, whatever it held; entries
+     * follow reset->index + 1. At or above the base there was. One step, durable with the
+     * ticket: before that a crash leaves the log as it was.
+     */
+    const struct wal_base *reset;
 };
 
 /* Append one batch and make it durable; listener.synced(ticket) says when.
@@ -136,10 +152,24 @@ NODISCARD int wal_append(struct wal *wal, const struct wal_batch *batch);
  */
 void wal_mark(struct wal *wal, raft_index commit_index);
 
+/* The entries up to base->index are not needed any more: a durable snapshot has them.
+ *
+ * base   term and index of an entry that can be read; one at or below the present base changes
+ *        nothing.
+ *
+ * From now on they are not in the log: reads of them are QR_ERR_NOT_FOUND. Whole segments that
+ * hold nothing else are removed in the background, the first one first and one at a time, but
+ * not before the base itself is durable in the log: a batch of its own notes it, and when there
+ * is no room or memory for that, the next append or wal_prepare().
+ *
+ * Cost: one write and sync of 512 bytes; no waiting.
+ */
+void wal_truncate_prefix(struct wal *wal, const struct wal_base *base);
+
 /* Read entries from `first` on, at least one, up to about bytes_max; the answer comes
  * through listener.read_done(token).
  *
- * first   wal first index .. the last durable index, and before anything that an append
+ * first   base.index + 1 .. the last durable index, and before anything that an append
  *         under way replaces.
  *
  * Returns 0, QR_ERR_NOT_FOUND (not in the log), QR_ERR_BUSY (WAL_READS_MAX in flight),
@@ -161,8 +191,9 @@ bool wal_is_idle(const struct wal *wal); /* no operation in flight */
 bool wal_is_poisoned(const struct wal *wal);
 
 struct wal_stats {
+    struct wal_base base;
     uint64_t segment_count;
-    uint64_t size_bytes; /* of all segment files */
+    uint64_t size_bytes; /* of all segment files, those to be removed included */
     uint64_t append_count;
     uint64_t entry_count;
     uint64_t written_bytes;
@@ -188,8 +219,11 @@ struct wal_scan_item {
     const char *file;
     uint64_t offset;
     uint64_t sequence;            /* segment: its number */
+    bool is_reset;                /* segment: what stood before it is void */
+    struct wal_base base;         /* segment, batch */
     struct hard_state hard_state; /* batch */
     raft_index commit_index;      /* batch */
+    uint64_t generation;          /* batch: the start that wrote it; never falls along a log */
     size_t entry_count;           /* batch */
     const struct entry *entry;    /* entry: borrowed until return */
     const char *text;             /* torn, damage: what is wrong, in words */

@@ -144,7 +144,9 @@ static void add_file(void *argument, const char *name, uint64_t size_bytes)
     walk->file_count++;
 }
 
-/* Segments are made in order and one at a time: a gap was made by somebody else. */
+/* Segments are made in order and one at a time, and removed so: a gap was made by somebody else.
+ * Whether the first ones may be gone is told by the base, see check_beginning().
+ */
 static int list_files(struct wal_walk *walk)
 {
     const struct disk *disk = walk->options->disk;
@@ -157,10 +159,14 @@ static int list_files(struct wal_walk *walk)
     if (walk->list_status != 0) {
         return without_memory(walk);
     }
-    for (size_t i = 0; i < walk->file_count; i++) {
-        if (walk->files[i].sequence != i + 1) {
-            return damage(walk, i + 1, 0, "the file is missing, but later ones exist");
+    for (size_t i = 1; i < walk->file_count; i++) {
+        uint64_t due = walk->files[i - 1].sequence + 1;
+        if (walk->files[i].sequence != due) {
+            return damage(walk, due, 0, "the file is missing, but later ones exist");
         }
+    }
+    if (walk->file_count > 0) {
+        walk->cursor.at.sequence = walk->files[0].sequence;
     }
     return 0;
 }
@@ -232,7 +238,12 @@ static int take_batch(struct wal_walk *walk, const struct wal_file *file,
         status = walk->visitor.batch(walk->visitor.context, header, name, walk->entries, end);
     }
     note(walk, header);
-    wal_cursor_advance(&walk->cursor, header, checksum, end);
+    bool is_reset = segment->is_reset && header->at.offset == WAL_SEGMENT_HEADER_BYTES;
+    if (is_reset || (header->entry_count > 0 && header->first_index <= walk->missing_through)) {
+        walk->missing_through = is_reset ? segment->base.index : header->first_index - 1;
+    }
+    wal_cursor_advance(&walk->due, header, checksum, end);
+    walk->cursor = walk->due;
     walk->reason = NULL;
     walk->has_mark = false;
     *step = STEP_ON;
@@ -257,7 +268,7 @@ static int step_over(struct wal_walk *walk, const struct wal_file *file,
         }
         return 0;
     }
-    const char *misfit = wal_batch_misfit(&header, &walk->cursor, at);
+    const char *misfit = wal_batch_misfit(&header, &walk->due, at);
     if (misfit != NULL) {
         *step = end_here(walk, at, misfit);
         return 0;
@@ -295,7 +306,7 @@ int wal_walk_look_at_header(struct wal_walk *walk, size_t index, struct wal_segm
     if (*kind != WAL_SECTOR_WHOLE) {
         return 0;
     }
-    if (header->version != WAL_VERSION) {
+    if (!wal_version_is_known(header->version)) {
         return wal_walk_refuse(walk, QR_ERR_VERSION, at, "a format that this version cannot read",
                                "use the version of quorate that wrote it");
     }
@@ -307,6 +318,23 @@ int wal_walk_look_at_header(struct wal_walk *walk, size_t index, struct wal_segm
         return damage(walk, file->sequence, 0, "the segment has the name of another one");
     }
     return 0;
+}
+
+/* The log begins here: what led to it stands in the header. */
+static void begin_with(struct wal_walk *walk, const struct wal_segment_header *header)
+{
+    walk->cursor = (struct wal_cursor){
+        .at = {header->sequence, 0},
+        .number = header->number,
+        .generation = header->generation,
+        .chain = header->chain,
+        .base = header->base,
+        .last_index = header->first_index - 1,
+        .hard_state = header->hard_state,
+        .commit_index = header->commit_index,
+    };
+    walk->commit_index = header->commit_index;
+    walk->missing_through = walk->cursor.last_index;
 }
 
 /* Read a segment's header and tell whether the log goes on there. */
@@ -325,10 +353,16 @@ static int open_segment(struct wal_walk *walk, size_t index, struct wal_segment_
         (void)end_here(walk, at, "a segment header that is not whole");
         return 0;
     }
-    if (header->generation < walk->cursor.generation || header->number != walk->cursor.number ||
-        header->chain != walk->cursor.chain || header->first_index != walk->cursor.last_index + 1) {
-        (void)end_here(walk, at, "a segment that does not follow the one before");
+    if (file->sequence > 1 && index == 0) {
+        begin_with(walk, header);
+    }
+    const char *misfit = wal_segment_misfit(header, &walk->cursor);
+    if (misfit != NULL) {
+        (void)end_here(walk, at, misfit);
         return 0;
+    }
+    if (header->first_index < 1 || header->first_index > WAL_INDEX_MAX) {
+        return damage(walk, file->sequence, 0, "a segment of an impossible index");
     }
     if (header->segment_bytes < WAL_SEGMENT_BYTES_MIN ||
         header->segment_bytes > WAL_SEGMENT_BYTES_MAX ||
@@ -351,6 +385,10 @@ static int walk_segment(struct wal_walk *walk, size_t index, enum step *step)
     if (status != 0 || *step == STEP_END) {
         return status;
     }
+    walk->due = walk->cursor;
+    if (header.is_reset) {
+        wal_cursor_reset(&walk->due, &header.base);
+    }
     uint64_t offset = WAL_SEGMENT_HEADER_BYTES;
     enum step inner = STEP_ON;
     while (inner == STEP_ON && offset + DISK_SECTOR_BYTES <= header.segment_bytes) {
@@ -361,6 +399,21 @@ static int walk_segment(struct wal_walk *walk, size_t index, enum step *step)
         offset = walk->cursor.at.offset;
     }
     *step = walk->cursor.at.sequence == file->sequence ? STEP_ON : STEP_END;
+    return 0;
+}
+
+/* A log that was truncated begins with a later segment, and its base says so. One that lost its
+ * first segments otherwise has entries to show that are neither there nor below the base.
+ */
+static int check_beginning(struct wal_walk *walk)
+{
+    uint64_t first = walk->file_count > 0 ? walk->files[0].sequence : 1;
+    if (first > 1 && walk->cursor.at.sequence == first && walk->cursor.at.offset == 0) {
+        return damage(walk, first, 0, "the files before it are gone, and nothing here is whole");
+    }
+    if (walk->cursor.base.index < walk->missing_through) {
+        return damage(walk, first - 1, 0, "the file is missing, and what it held is still needed");
+    }
     return 0;
 }
 
@@ -378,6 +431,9 @@ int wal_walk_run(struct wal_walk *walk)
         }
     }
     status = wal_walk_judge_tail(walk);
+    if (status == 0) {
+        status = check_beginning(walk);
+    }
     if (status == 0 && walk->generation_max == UINT64_MAX) {
         /* The next one would be lower, and what is written in it lost at the start after. */
         return damage(walk, walk->cursor.at.sequence, walk->cursor.at.offset,

@@ -38,6 +38,8 @@ struct wal_walk {
     struct entry *entries; /* of the batch being looked at */
     size_t entry_capacity;
     struct wal_cursor cursor;    /* behind the last whole batch */
+    struct wal_cursor due;       /* the same, but for a segment that empties the log */
+    raft_index missing_through;  /* entries up to here may be in segments that are gone */
     struct wal_position noted;   /* the furthest that is noted as synced, by anything whole */
     raft_index commit_index;     /* the highest noted */
     uint64_t generation_max;     /* of anything whole, also of stale batches */
@@ -52,7 +54,7 @@ struct wal_walk {
 void wal_walk_init(struct wal_walk *walk, const struct wal_options *options, char *detail);
 void wal_walk_deinit(struct wal_walk *walk);
 
-/* Walk the log from its first segment.
+/* Walk the log from the first segment that is there.
  *
  * Returns 0, with `cursor` at the log's end; or the first failure, with `detail` filled:
  *   QR_ERR_CORRUPT (`failed` and `reason` say where and why), QR_ERR_VERSION,

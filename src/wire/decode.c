@@ -41,10 +41,13 @@ static int header_decode(const uint8_t *data, struct header *out)
         out->head_bytes > out->frame_bytes || out->frame_bytes % WIRE_ALIGN_BYTES != 0) {
         return QR_ERR_MALFORMED;
     }
-    size_t entries_bytes = out->frame_bytes - out->head_bytes;
+    size_t behind_bytes = out->frame_bytes - out->head_bytes;
+    if (layout->data != 0) {
+        return out->entry_count == 0 && behind_bytes <= RAFT_DATA_BYTES_MAX ? 0 : QR_ERR_MALFORMED;
+    }
     if (out->entry_count > (layout->has_entries ? WIRE_ENTRIES_MAX : 0) ||
-        out->entry_count > entries_bytes / ENTRY_HEADER_BYTES ||
-        (out->entry_count == 0 && entries_bytes > 0)) {
+        out->entry_count > behind_bytes / ENTRY_HEADER_BYTES ||
+        (out->entry_count == 0 && behind_bytes > 0)) {
         return QR_ERR_MALFORMED;
     }
     return 0;
@@ -80,6 +83,25 @@ static void reason_decode(struct reader *reader, uint32_t *out)
     reader->failed = reader->failed || !wire_reason_is_known(*out);
 }
 
+/* Fails unless the bytes that the field announces are those behind the head. */
+static void data_decode(struct reader *reader, struct chunk *chunk, struct reader behind,
+                        struct raft_data *out)
+{
+    uint32_t size_bytes = read_u32(reader);
+    uint32_t checksum = read_u32(reader);
+    size_t behind_bytes = reader_left(&behind);
+    const uint8_t *bytes = behind.at;
+    if (reader->failed || size_bytes > behind_bytes || wire_align(size_bytes) != behind_bytes ||
+        crc32c(0, bytes, size_bytes) != checksum) {
+        reader->failed = true;
+        return;
+    }
+    for (size_t i = size_bytes; i < behind_bytes; i++) {
+        reader->failed = reader->failed || bytes[i] != 0;
+    }
+    *out = size_bytes == 0 ? (struct raft_data){0} : (struct raft_data){chunk, bytes, size_bytes};
+}
+
 static void field_decode(struct reader *reader, const struct wire_field *field,
                          struct wire_message *out)
 {
@@ -109,6 +131,8 @@ static void field_decode(struct reader *reader, const struct wire_field *field,
         ((struct cluster_id *)at)->high = read_u64(reader);
         ((struct cluster_id *)at)->low = read_u64(reader);
         break;
+    case WIRE_KIND_DATA:
+        break; /* by head_decode(), which knows what is behind the head */
     case WIRE_KIND_STRING:
         read_string8(reader, at, field->size);
         break;
@@ -129,7 +153,8 @@ static bool is_padding(struct reader *reader)
     return true;
 }
 
-static int head_decode(const uint8_t *data, const struct header *header, struct wire_message *out)
+static int head_decode(struct chunk *chunk, const uint8_t *data, const struct header *header,
+                       struct wire_message *out)
 {
     const struct wire_layout *layout = wire_layout_of(header->type);
     memset(out, 0, sizeof(*out));
@@ -137,7 +162,14 @@ static int head_decode(const uint8_t *data, const struct header *header, struct 
     struct reader reader =
         reader_of(data + WIRE_HEADER_BYTES, header->head_bytes - WIRE_HEADER_BYTES);
     for (size_t f = 0; f < layout->field_count; f++) {
-        field_decode(&reader, &layout->fields[f], out);
+        const struct wire_field *field = &layout->fields[f];
+        if (field->kind == WIRE_KIND_DATA) {
+            struct reader behind =
+                reader_of(data + header->head_bytes, header->frame_bytes - header->head_bytes);
+            data_decode(&reader, chunk, behind, (void *)((uint8_t *)out + field->offset));
+        } else {
+            field_decode(&reader, field, out);
+        }
     }
     if (wire_is_raft(header->type)) {
         out->raft.type = (enum raft_message_type)header->type;
@@ -223,8 +255,8 @@ int wire_decode(struct chunk *chunk, const uint8_t *data, size_t frame_bytes, st
         crc32c(0, data + WIRE_CHECKED_FROM, header.head_bytes - WIRE_CHECKED_FROM)) {
         return QR_ERR_MALFORMED;
     }
-    int status = head_decode(data, &header, out);
-    if (status != 0) {
+    int status = head_decode(chunk, data, &header, out);
+    if (status != 0 || wire_layout_of(header.type)->data != 0) {
         return status;
     }
     struct reader reader =
@@ -236,4 +268,10 @@ int wire_decode(struct chunk *chunk, const uint8_t *data, size_t frame_bytes, st
     out->entries = header.entry_count > 0 ? entries : NULL;
     out->entry_count = header.entry_count;
     return 0;
+}
+
+bool wire_is_in_chunk(const struct wire_message *message)
+{
+    const struct raft_data *data = wire_data_in(wire_layout_of(message->type), message);
+    return message->entry_count > 0 || (data != NULL && data->size_bytes > 0);
 }

@@ -13,6 +13,14 @@ _Static_assert(offsetof(struct wire_frame, head) % sizeof(void *) == 0, "parts a
 _Static_assert(WIRE_ALIGN_BYTES % sizeof(void *) == 0, "parts stand behind the head");
 _Static_assert(WIRE_ALIGN_BYTES == ENTRY_ALIGN_BYTES, "records keep a frame's alignment");
 
+/* Its size and checksum; the bytes themselves follow the head. */
+static void data_encode(const struct raft_data *data, struct writer *writer)
+{
+    ASSERT(data->size_bytes <= RAFT_DATA_BYTES_MAX);
+    write_u32(writer, data->size_bytes);
+    write_u32(writer, crc32c(0, data->bytes, data->size_bytes));
+}
+
 static void field_encode(const struct wire_message *message, const struct wire_field *field,
                          struct writer *writer)
 {
@@ -42,6 +50,9 @@ static void field_encode(const struct wire_message *message, const struct wire_f
     case WIRE_KIND_CLUSTER:
         write_u64(writer, ((const struct cluster_id *)at)->high);
         write_u64(writer, ((const struct cluster_id *)at)->low);
+        break;
+    case WIRE_KIND_DATA:
+        data_encode(at, writer);
         break;
     case WIRE_KIND_STRING:
         ASSERT(wire_string_length(at, field->size) <= UINT8_MAX);
@@ -100,12 +111,28 @@ static size_t runs_count(const struct wire_message *message, size_t *size_bytes)
     return count;
 }
 
+static const uint8_t zeros[WIRE_ALIGN_BYTES];
+
+/* The message's data in its place, and zeros behind it up to a multiple of 8. */
+static size_t data_parts_fill(struct wire_frame *frame, const struct raft_data *data)
+{
+    size_t padding = wire_align(data->size_bytes) - data->size_bytes;
+    frame->parts[1] = (struct wire_part){data->bytes, data->size_bytes};
+    frame->chunks[1] = chunk_hold(data->chunk);
+    if (padding == 0) {
+        return 1;
+    }
+    frame->parts[2] = (struct wire_part){zeros, padding};
+    frame->chunks[2] = NULL;
+    return 2;
+}
+
 static void parts_fill(struct wire_frame *frame, const struct wire_message *message,
-                       size_t head_bytes)
+                       const struct raft_data *data, size_t head_bytes)
 {
     frame->parts[0] = (struct wire_part){frame->head, head_bytes};
     frame->chunks[0] = NULL;
-    size_t part = 0;
+    size_t part = data != NULL ? data_parts_fill(frame, data) : 0;
     for (size_t i = 0; i < message->entry_count; i++) {
         const struct entry *entry = &message->entries[i];
         if (i > 0 && is_adjacent(entry)) {
@@ -128,10 +155,18 @@ struct wire_frame *wire_encode(const struct allocator *allocator,
     ASSERT(message->entry_count <= WIRE_ENTRIES_MAX);
 
     uint8_t head[WIRE_HEAD_BYTES_MAX];
-    size_t entries_bytes;
+    size_t behind_bytes;
     size_t head_bytes = fields_encode(layout, message, head);
-    size_t part_count = 1 + runs_count(message, &entries_bytes);
-    header_encode(head, head_bytes, head_bytes + entries_bytes, message);
+    size_t part_count = 1 + runs_count(message, &behind_bytes);
+    const struct raft_data *data = wire_data_in(layout, message);
+    if (data != NULL && data->size_bytes > 0) {
+        ASSERT(message->entry_count == 0);
+        behind_bytes = wire_align(data->size_bytes);
+        part_count += behind_bytes == data->size_bytes ? 1 : 2;
+    } else {
+        data = NULL;
+    }
+    header_encode(head, head_bytes, head_bytes + behind_bytes, message);
 
     size_t allocated_bytes = offsetof(struct wire_frame, head) + head_bytes +
                              part_count * (sizeof(struct wire_part) + sizeof(struct chunk *));
@@ -141,7 +176,7 @@ struct wire_frame *wire_encode(const struct allocator *allocator,
     }
     *frame = (struct wire_frame){
         .allocator = allocator,
-        .frame_bytes = head_bytes + entries_bytes,
+        .frame_bytes = head_bytes + behind_bytes,
         .allocated_bytes = allocated_bytes,
         .part_count = part_count,
     };
@@ -149,7 +184,7 @@ struct wire_frame *wire_encode(const struct allocator *allocator,
     void *behind = frame->head + head_bytes;
     frame->parts = behind;
     frame->chunks = (void *)(frame->parts + part_count);
-    parts_fill(frame, message, head_bytes);
+    parts_fill(frame, message, data, head_bytes);
     return frame;
 }
 

@@ -31,6 +31,7 @@
     X(BOOL, 1)                                                                                     \
     X(POSITION, 16)                                                                                \
     X(CLUSTER, 16)                                                                                 \
+    X(DATA, 8)                                                                                     \
     X(STRING, 0)
 
 enum wire_kind {
@@ -53,6 +54,7 @@ struct wire_layout {
     size_t head_bytes_max; /* header and fields, strings at their longest */
     bool has_entries;
     size_t entries_behind; /* offset of the field that entries follow in text */
+    size_t data;           /* offset of the field of kind DATA; 0: there is none */
 };
 
 /* How many of a Raft message's fields are its ids, from and to, which stand first. */
@@ -63,6 +65,15 @@ const struct wire_layout *wire_layout_of(uint8_t type);
 
 /* Whether it is one of enum raft_vote_reason. */
 bool wire_reason_is_known(uint32_t reason);
+
+/* The message's data, or NULL when this layout has none. */
+static inline const struct raft_data *wire_data_in(const struct wire_layout *layout,
+                                                   const struct wire_message *message)
+{
+    return layout->data == 0
+               ? NULL
+               : (const struct raft_data *)(const void *)((const uint8_t *)message + layout->data);
+}
 
 /* Where the field stands in the message's struct. */
 static inline const void *wire_field_in(const struct wire_message *message,

@@ -47,6 +47,9 @@ enum kind_bytes {
         .entries_behind = (value) == RAFT_APPEND_ENTRIES                                           \
                               ? offsetof(struct wire_message, raft.append_entries.prev)            \
                               : offsetof(struct wire_message, forward.request),                    \
+        .data = (value) == RAFT_INSTALL_SNAPSHOT                                                   \
+                    ? offsetof(struct wire_message, raft.install_snapshot.data)                    \
+                    : 0,                                                                           \
     };                                                                                             \
     return &layout
 

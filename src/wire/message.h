@@ -16,6 +16,7 @@
 
 #define WIRE_VERSION_MIN 1 /* of the protocol between nodes, that this build speaks */
 #define WIRE_VERSION_MAX 2
+#define WIRE_VERSION_SNAPSHOTS 2    /* the first that knows install_snapshot and its response */
 #define WIRE_VERSION_WITH_GUARDED 2 /* from here on guarded entries are understood */
 #define WIRE_REASON_BYTES_MAX 200
 

@@ -1,10 +1,12 @@
 /* message_json.c: a message as one JSON object. */
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/assert.h"
+#include "base/crc32c.h"
 #include "wire/internal.h"
 #include "wire/wire.h"
 
 #define CLUSTER_DIGITS 32
+#define CHECKSUM_DIGITS 8
 
 static void position_json(const struct raft_position *position, struct text *text)
 {
@@ -23,6 +25,16 @@ static void cluster_json(const struct cluster_id *cluster, struct text *text)
     text_hex(&hex, cluster->high, CLUSTER_DIGITS / 2);
     text_hex(&hex, cluster->low, CLUSTER_DIGITS / 2);
     text_json_string(text, digits);
+}
+
+static void data_json(const struct raft_data *data, struct text *text)
+{
+    text_json_object_begin(text);
+    text_json_key(text, "bytes");
+    text_json_u64(text, data->size_bytes);
+    text_json_key(text, "crc32c");
+    text_json_hex(text, crc32c(0, data->bytes, data->size_bytes), CHECKSUM_DIGITS);
+    text_json_object_end(text);
 }
 
 static void value_json(const struct wire_message *message, const struct wire_field *field,
@@ -53,6 +65,9 @@ static void value_json(const struct wire_message *message, const struct wire_fie
         break;
     case WIRE_KIND_CLUSTER:
         cluster_json(at, text);
+        break;
+    case WIRE_KIND_DATA:
+        data_json(at, text);
         break;
     case WIRE_KIND_STRING:
         text_json_bytes(text, at, wire_string_length(at, field->size));

@@ -1,11 +1,13 @@
 /* message_text.c: a message as one line for people. */
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/assert.h"
+#include "base/crc32c.h"
 #include "wire/internal.h"
 #include "wire/wire.h"
 
 /* Ids below this are small numbers somebody gave; a random one never is. */
 #define DECIMAL_ID_BELOW 1000
+#define CHECKSUM_DIGITS 8
 
 static void id_text(node_id id, struct text *text)
 {
@@ -29,10 +31,21 @@ static void cluster_text(const struct cluster_id *cluster, struct text *text)
     text_hex(text, cluster->low, 16);
 }
 
+/* How many bytes, and their checksum: what they are is for others to say. */
+static void data_text(const struct raft_data *data, struct text *text)
+{
+    text_u64(text, data->size_bytes);
+    text_char(text, ':');
+    text_hex(text, crc32c(0, data->bytes, data->size_bytes), CHECKSUM_DIGITS);
+}
+
 /* Whether the field says nothing: zero, false or empty. */
 static bool is_zero(const struct wire_message *message, const struct wire_field *field)
 {
     const uint8_t *at = wire_field_in(message, field);
+    if (field->kind == WIRE_KIND_DATA) {
+        return ((const struct raft_data *)(const void *)at)->size_bytes == 0;
+    }
     size_t size = field->kind == WIRE_KIND_STRING ? 1 : field->size;
     for (size_t i = 0; i < size; i++) {
         if (at[i] != 0) {
@@ -72,6 +85,9 @@ static void value_text(const struct wire_message *message, const struct wire_fie
         break;
     case WIRE_KIND_CLUSTER:
         cluster_text(at, text);
+        break;
+    case WIRE_KIND_DATA:
+        data_text(at, text);
         break;
     case WIRE_KIND_STRING:
         text_quoted(text, at, wire_string_length(at, field->size));

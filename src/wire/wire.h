@@ -14,7 +14,8 @@
  *    12     4   head_bytes: header and fields, a multiple of 8; entries follow
  *    16     4   entry_count
  *    20     4   zero
- *    24         fields in the order of the table; zeros up to head_bytes; entry records
+ *    24         fields in the order of the table; zeros up to head_bytes; entry records, or
+ *               data and zeros up to a multiple of 8
  */
 /* SPDX-License-Identifier: Apache-2.0 */
 #ifndef WIRE_WIRE_H
@@ -47,14 +48,15 @@ struct wire_frame {
     uint8_t head[];
 };
 
-/* Encode a message. The chunks of its entries are held by the frame.
+/* Encode a message. The chunks of its entries and data are held by the frame.
  *
  * message   its type is known, its strings end within their arrays, only append_entries and
- *           forward have entries, at most WIRE_ENTRIES_MAX: asserted. The frame's length
- *           fits 32 bits: what bounds a message is far below.
+ *           forward have entries, at most WIRE_ENTRIES_MAX, and data is at most
+ *           RAFT_DATA_BYTES_MAX: asserted. The frame's length fits 32 bits: what bounds a
+ *           message is far below.
  *
  * Returns a frame to be freed by wire_frame_free(), or NULL when memory ran out.
- * Cost: one allocation; records are not copied, adjacent ones become one part.
+ * Cost: one allocation; records and data are not copied, adjacent records become one part.
  */
 struct wire_frame *wire_encode(const struct allocator *allocator,
                                const struct wire_message *message);
@@ -73,14 +75,17 @@ NODISCARD int wire_frame_length(const uint8_t *data, size_t size_bytes, size_t f
 /* Decode one whole frame that stands in `chunk`.
  *
  * data, frame_bytes   within the chunk (asserted), frame_bytes as wire_frame_length() said.
- * entries   room for WIRE_ENTRIES_MAX; the message's entries point here, their records into
- *           the chunk. They hold no reference: whoever keeps one holds the chunk.
+ * entries   room for WIRE_ENTRIES_MAX; the message's entries point here, their records, like
+ *           its data, into the chunk. They hold no reference: whoever keeps one holds the chunk.
  *
- * Returns 0 or QR_ERR_MALFORMED: checksum, type, a length, a string, an enum or an entry out
+ * Returns 0 or QR_ERR_MALFORMED: a checksum, type, a length, a string, an enum or an entry out
  * of bounds, bytes left over, entries that do not follow one another. `out` is undefined then.
  */
 NODISCARD int wire_decode(struct chunk *chunk, const uint8_t *data, size_t frame_bytes,
                           struct entry *entries, struct wire_message *out);
+
+/* Whether records or data of a decoded message lie in its chunk: who keeps them holds it. */
+bool wire_is_in_chunk(const struct wire_message *message);
 
 /* `append_entries 1->2 term=2 prev=1/1 entries=[1/2 normal "x"] commit=1 round=7`: ids in
  * decimal below 1000, else 16 hexadecimal digits; fields that are zero, false or empty are

@@ -12,7 +12,7 @@
 #include "quorate/error.h"
 
 #define INDEX 7
-#define TEXT_BYTES_MAX 8192 /* 64 ids of 20 digits, three times */
+#define TEXT_BYTES_MAX 8192 /* 64 ids of 20 digits, three times, once with a priority */
 
 static void check_members(const struct raft_configuration *configuration)
 {

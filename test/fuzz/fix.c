@@ -19,6 +19,18 @@ size_t fuzz_fix_record(uint8_t *data, size_t size_bytes)
     return (size_t)record_bytes;
 }
 
+/* Where the data's size and checksum stand: behind ids, term, position, two sizes and a bool. */
+#define DATA_FIELD_AT (WIRE_HEADER_BYTES + 24 + 16 + 16 + 1)
+
+static void fix_data(uint8_t *data, size_t head_bytes, size_t size_bytes)
+{
+    if (data[8] == RAFT_INSTALL_SNAPSHOT && head_bytes >= DATA_FIELD_AT + 8 &&
+        load_u32(data + DATA_FIELD_AT) <= size_bytes - head_bytes) {
+        store_u32(data + DATA_FIELD_AT + 4,
+                  crc32c(0, data + head_bytes, load_u32(data + DATA_FIELD_AT)));
+    }
+}
+
 void fuzz_fix_frame(uint8_t *data, size_t size_bytes)
 {
     if (size_bytes < WIRE_HEADER_BYTES) {
@@ -29,6 +41,7 @@ void fuzz_fix_frame(uint8_t *data, size_t size_bytes)
     if (head_bytes < WIRE_HEADER_BYTES || head_bytes > size_bytes) {
         return;
     }
+    fix_data(data, head_bytes, size_bytes);
     store_u32(data + 4, crc32c(0, data + 8, head_bytes - 8));
     size_t at = head_bytes;
     size_t record_bytes;

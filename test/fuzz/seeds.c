@@ -14,6 +14,7 @@
 
 #include "fuzz/fuzz.h"
 #include "kv/result.h"
+#include "kv/snapshot.h"
 #include "raft/configuration.h"
 #include "support/unit.h"
 
@@ -60,6 +61,7 @@ static void make_configuration(void)
             struct raft_member *member = &configuration.members[count - 1];
             member->id = count;
             member->roles = (uint8_t)(1U << (count - 1) & 7);
+            member->priority = RAFT_PRIORITY_ORDINARY;
             memcpy(member->name, "n1", 3);
             memcpy(member->address, "127.0.0.1:7700", 15);
             memcpy(member->meta, "client=127.0.0.1:7701", 22);
@@ -71,6 +73,12 @@ static void make_configuration(void)
     configuration.members[1].id = configuration.members[0].id;
     write_bytes(seeds_begin(), bytes, raft_configuration_encode(&configuration, bytes));
     seeds_end("configuration", "twice");
+    configuration.members[1].id = 9;
+    configuration.members[1].priority = RAFT_PRIORITY_NEVER;
+    configuration.members[2].roles = RAFT_VOTER_OUTGOING | RAFT_STAYING;
+    configuration.members[3].priority = 200;
+    write_bytes(seeds_begin(), bytes, raft_configuration_encode(&configuration, bytes));
+    seeds_end("configuration", "priorities");
 }
 
 static void make_identity(void)
@@ -135,6 +143,31 @@ static void make_results(void)
     heap_deinit(&heap);
 }
 
+/* Snapshots of none to four keys, the trailer left to the fuzzer. */
+static void make_snapshots(void)
+{
+    static const char *const keys[] = {"", "a", "ab", "b"};
+    for (size_t count = 0; count <= COUNT_OF(keys); count++) {
+        char name[32];
+        struct writer *writer = seeds_begin();
+        write_u8(writer, FUZZ_FIX);
+        write_u8(writer, (uint8_t)(count * 11));
+        write_u32(writer, KV_SNAPSHOT_MAGIC);
+        write_u32(writer, KV_SNAPSHOT_VERSION);
+        write_u64(writer, 1000);
+        write_u64(writer, count);
+        for (size_t i = 0; i < count; i++) {
+            write_u32(writer, (uint32_t)strlen(keys[i]));
+            write_u32(writer, (uint32_t)(i * 3));
+            write_u64(writer, i * 500); /* some are due */
+            write_bytes(writer, keys[i], strlen(keys[i]));
+            write_bytes(writer, "a value of the key", i * 3);
+        }
+        (void)snprintf(name, sizeof(name), "%zu", count);
+        seeds_end("kv_snapshot", name);
+    }
+}
+
 static void make_text(void)
 {
     static const uint8_t program[] = {
@@ -157,6 +190,7 @@ int main(int argc, char **argv)
     make_identity();
     make_payloads();
     make_results();
+    make_snapshots();
     make_text();
     seeds_make_network();
     seeds_make_node();

@@ -6,6 +6,7 @@
 #include "fuzz/fuzz.h"
 #include "fuzz/seeds.h"
 #include "support/node_solo.h"
+#include "support/snapshot_rig.h"
 #include "support/unit.h"
 #include "support/wal_rig.h"
 
@@ -128,6 +129,52 @@ static void make_wal_gap(void)
     wal_rig_deinit(&rig);
 }
 
+/* A base in the one segment, then a reset, and a segment that is the first of those left. */
+static void make_wal_base(void)
+{
+    static struct wal_rig rig;
+    wal_rig_init(&rig);
+    ASSERT(wal_rig_open(&rig) == 0);
+    wal_rig_append_now(&rig, 1, 6, 1, 10);
+    wal_rig_truncate(&rig, 4);
+    disk_memory_run(&rig.disk);
+    put_log(&rig, "base");
+    ASSERT(wal_rig_reset(&rig, (struct wal_base){3, 20}, 2, 4, 10) == 0);
+    while (disk_memory_step_kind(&rig.disk, DISK_WRITE)) {
+    }
+    put_log(&rig, "reset");
+    disk_memory_run(&rig.disk);
+    put_log(&rig, "reset_alone");
+    wal_rig_append_now(&rig, 23, 2, 5, 10);
+    wal_rig_truncate(&rig, 24);
+    disk_memory_run(&rig.disk);
+    put_log(&rig, "emptied");
+    wal_rig_deinit(&rig);
+}
+
+/* One of three chunks, one without any. */
+static void make_snapshots(void)
+{
+    static const size_t sizes[] = {0, 1300, 30};
+    static struct snapshot_rig rig;
+    for (size_t i = 0; i < COUNT_OF(sizes); i++) {
+        snapshot_rig_init(&rig);
+        ASSERT(snapshot_rig_open(&rig) == 0);
+        snapshot_rig_write(&rig, 7, sizes[i]);
+        const struct disk_memory_file *file =
+            disk_memory_find(&rig.disk, snapshot_rig_name(7, false));
+        for (uint8_t fix = 0; fix < 2; fix++) {
+            char name[64];
+            struct writer *writer = seeds_begin();
+            write_u8(writer, fix);
+            write_bytes(writer, file->seen, file->size_bytes);
+            (void)snprintf(name, sizeof(name), "%zu_%d", sizes[i], fix);
+            seeds_end("snapshot", name);
+        }
+        snapshot_rig_deinit(&rig);
+    }
+}
+
 /* Two segments. */
 static void make_wal_long(void)
 {
@@ -149,6 +196,8 @@ void seeds_make_log(void)
 {
     make_wal();
     make_wal_gap();
+    make_wal_base();
+    make_snapshots();
     make_wal_long();
     make_data();
 }

@@ -26,6 +26,7 @@
 
 /* One entry, as it was met last. */
 struct met {
+    raft_index index;
     raft_term term;
     uint32_t checksum;
     uint8_t type;
@@ -33,8 +34,10 @@ struct met {
 
 /* What the scan met. */
 struct model {
-    struct met entries[ENTRIES_MAX + 1]; /* by index */
+    struct met entries[ENTRIES_MAX]; /* by index, modulo their number */
     raft_index last_index;
+    struct wal_base base;
+    bool is_open_ended; /* it begins with a later segment, and no entry was met yet */
     struct hard_state hard_state;
     size_t batch_count;
     bool is_torn;
@@ -59,6 +62,11 @@ static void on_synced(void *context, uint64_t ticket)
     script->ticket = ticket;
 }
 
+static struct met *met_at(struct model *model, raft_index index)
+{
+    return &model->entries[index % ENTRIES_MAX];
+}
+
 static void on_read(void *context, uint64_t token, int status, const struct entry *entries,
                     size_t count)
 {
@@ -66,8 +74,9 @@ static void on_read(void *context, uint64_t token, int status, const struct entr
     (void)token;
     script->read_status = status;
     for (size_t i = 0; i < count; i++) {
-        const struct met *met = &script->model.entries[script->read_next];
+        const struct met *met = met_at(&script->model, script->read_next);
         ASSERT(entries[i].index == script->read_next);
+        ASSERT(met->index == script->read_next);
         ASSERT(entries[i].term == met->term);
         ASSERT(entries[i].type == met->type);
         ASSERT(entry_checksum(&entries[i]) == met->checksum);
@@ -89,17 +98,23 @@ static void on_item(void *context, const struct wal_scan_item *item)
     ASSERT(!model->is_damaged && !model->is_torn);
     switch (item->kind) {
     case WAL_SCAN_SEGMENT:
+        model->is_open_ended = item->is_reset            ? false
+                               : model->batch_count == 0 ? item->sequence > 1
+                                                         : model->is_open_ended;
+        model->last_index = item->is_reset ? item->base.index : model->last_index;
         break;
     case WAL_SCAN_BATCH:
         model->batch_count++;
         model->hard_state = item->hard_state;
+        model->base = item->base;
         break;
     case WAL_SCAN_ENTRY:
-        ASSERT(item->entry->index <= model->last_index + 1);
-        ASSERT(item->entry->index <= ENTRIES_MAX);
+        ASSERT(model->is_open_ended || item->entry->index <= model->last_index + 1);
+        ASSERT(item->entry->index > model->base.index);
+        model->is_open_ended = false;
         model->last_index = item->entry->index;
-        model->entries[model->last_index] =
-            (struct met){item->entry->term, entry_checksum(item->entry), item->entry->type};
+        *met_at(model, model->last_index) = (struct met){
+            model->last_index, item->entry->term, entry_checksum(item->entry), item->entry->type};
         break;
     case WAL_SCAN_TORN:
         model->is_torn = true;
@@ -111,46 +126,51 @@ static void on_item(void *context, const struct wal_scan_item *item)
     ASSERT_IMPLIES(model->is_torn || model->is_damaged, item->text != NULL);
 }
 
-static void check_terms(const struct script *script)
+static void check_terms(struct script *script)
 {
     const struct wal_recovered *recovered = &script->recovered;
     size_t run = 0;
-    for (raft_index index = 1; index <= recovered->last_index; index++) {
+    for (raft_index index = recovered->first_index; index <= recovered->last_index; index++) {
         if (run < recovered->term_count && recovered->terms[run].first_index == index) {
             run++;
         }
         ASSERT(run > 0);
-        ASSERT(recovered->terms[run - 1].term == script->model.entries[index].term);
+        ASSERT(met_at(&script->model, index)->index == index);
+        ASSERT(recovered->terms[run - 1].term == met_at(&script->model, index)->term);
     }
     ASSERT(run == recovered->term_count);
 }
 
 /* The latest configuration up to the commit index, and all behind it. */
-static void check_configurations(const struct script *script)
+static void check_configurations(struct script *script)
 {
     const struct wal_recovered *recovered = &script->recovered;
     size_t at = recovered->configuration_count;
     bool has_committed = false;
-    for (raft_index index = recovered->last_index; index > 0 && !has_committed; index--) {
-        if (script->model.entries[index].type != ENTRY_CONFIGURATION) {
+    raft_index last = recovered->last_index;
+    for (raft_index index = last; index >= recovered->first_index && !has_committed; index--) {
+        if (met_at(&script->model, index)->type != ENTRY_CONFIGURATION) {
             continue;
         }
         ASSERT(at > 0);
         at--;
         ASSERT(recovered->configurations[at].index == index);
         ASSERT(entry_checksum(&recovered->configurations[at]) ==
-               script->model.entries[index].checksum);
+               met_at(&script->model, index)->checksum);
         has_committed = index <= recovered->commit_index;
     }
     ASSERT(at == 0);
 }
 
-static void check_recovered(const struct script *script)
+static void check_recovered(struct script *script)
 {
     const struct wal_recovered *recovered = &script->recovered;
     const struct model *model = &script->model;
-    ASSERT(recovered->first_index == 1);
+    ASSERT(recovered->base.index == model->base.index);
+    ASSERT(recovered->base.term == model->base.term);
+    ASSERT(recovered->first_index == recovered->base.index + 1);
     ASSERT(recovered->last_index == model->last_index);
+    ASSERT(recovered->commit_index >= recovered->base.index);
     ASSERT(recovered->commit_index <= recovered->last_index);
     ASSERT(recovered->hard_state.term == model->hard_state.term);
     ASSERT(recovered->hard_state.has_voted == model->hard_state.has_voted);
@@ -162,7 +182,7 @@ static void check_recovered(const struct script *script)
 
 static void read_all(struct script *script)
 {
-    script->read_next = 1;
+    script->read_next = script->recovered.first_index;
     while (script->read_next <= script->recovered.last_index) {
         raft_index first = script->read_next;
         ASSERT(wal_read(script->wal, first, READ_BYTES, first) == 0);
@@ -195,8 +215,8 @@ static void append(struct script *script)
     };
     script->model.hard_state = batch.hard_state;
     script->model.last_index = fields.index;
-    script->model.entries[fields.index] =
-        (struct met){fields.term, entry_checksum(&entry), fields.type};
+    *met_at(&script->model, fields.index) =
+        (struct met){fields.index, fields.term, entry_checksum(&entry), fields.type};
     wal_prepare(script->wal);
     disk_memory_run(&script->disk);
     ASSERT(wal_append(script->wal, &batch) == 0);
@@ -234,6 +254,9 @@ static void close_log(struct script *script)
 
 static void go_on(struct script *script)
 {
+    if (script->model.is_open_ended) {
+        script->model.last_index = script->model.base.index;
+    }
     check_recovered(script);
     read_all(script);
     append(script);

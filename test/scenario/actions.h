@@ -20,10 +20,23 @@ void action_notify(const struct command *command);
 void action_options(const struct command *command);
 void action_propose(const struct command *command);
 void action_read(const struct command *command);
+void action_read_lease(const struct command *command);
+void action_recover(const struct command *command);
 void action_release_saves(const struct command *command);
 void action_restart(const struct command *command);
 void action_saved(const struct command *command);
+void action_stall(const struct command *command);
 void action_status(const struct command *command);
+void action_transfer(const struct command *command);
+
+/* actions_snapshot.c */
+void action_compact(const struct command *command);
+void action_end_sending(const struct command *command);
+void action_hold_sendings(const struct command *command);
+void action_installed(const struct command *command);
+void action_release_sendings(const struct command *command);
+void action_send_piece(const struct command *command);
+void action_snapshot(const struct command *command);
 
 /* actions_network.c */
 void action_deliver(const struct command *command);

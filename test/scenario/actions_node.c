@@ -1,5 +1,6 @@
 /* actions_node.c: commands about one node, its disk and its state machine. */
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/assert.h"
@@ -9,7 +10,7 @@
 static void add_member(struct raft_configuration *configuration, node_id id, uint8_t roles)
 {
     struct raft_member *member = &configuration->members[configuration->count++];
-    *member = (struct raft_member){.id = id, .roles = roles};
+    *member = (struct raft_member){.id = id, .roles = roles, .priority = RAFT_PRIORITY_ORDINARY};
     (void)snprintf(member->name, sizeof(member->name), "n%llu", (unsigned long long)id);
     (void)snprintf(member->address, sizeof(member->address), "h:%llu", (unsigned long long)id);
 }
@@ -52,7 +53,22 @@ void action_add_empty(const struct command *command)
     cluster_add_empty(command->cluster, id);
 }
 
-/* configure ID voters=ID,… [learners=ID,…] */
+/* `priorities=ID:PRIORITY,…`; the others' are ordinary. */
+static void set_priorities(const struct command *command, struct raft_configuration *configuration)
+{
+    const char *word = command_option(command, "priorities");
+    while (word != NULL && *word != '\0') {
+        char *end = NULL;
+        int at = raft_configuration_find(configuration, strtoull(word, &end, 10));
+        if (at < 0 || *end != ':') {
+            command_fail(command, "not MEMBER:PRIORITY,…: %s", word);
+        }
+        configuration->members[at].priority = (uint8_t)strtoul(end + 1, &end, 10);
+        word = *end == ',' ? end + 1 : end;
+    }
+}
+
+/* configure ID voters=ID,… [learners=ID,…] [priorities=ID:PRIORITY,…] */
 void action_configure(const struct command *command)
 {
     struct raft_configuration *configuration = &command->cluster->scratch.configuration;
@@ -67,6 +83,7 @@ void action_configure(const struct command *command)
     for (size_t i = 0; i < count; i++) {
         add_member(configuration, ids[i], 0);
     }
+    set_priorities(command, configuration);
     struct raft_event event = {.type = RAFT_EVENT_CONFIGURE, .configuration = configuration};
     (void)cluster_step(command->cluster, id, event);
 }
@@ -95,19 +112,53 @@ void action_propose(const struct command *command)
     (void)cluster_step(command->cluster, id, event);
 }
 
-/* read ID TOKEN…: those of one command are one turn */
-void action_read(const struct command *command)
+/* transfer ID TO */
+void action_transfer(const struct command *command)
+{
+    node_id id = command_node(command, 1);
+    if (command->count < 3) {
+        command_fail(command, "to whom?");
+    }
+    struct raft_event event = {.type = RAFT_EVENT_TRANSFER};
+    event.transfer_to = command_number(command, command->words[2]);
+    (void)cluster_step(command->cluster, id, event);
+}
+
+void action_stall(const struct command *command)
+{
+    struct raft_event event = {.type = RAFT_EVENT_STALL, .is_stalled = true};
+    (void)cluster_step(command->cluster, command_node(command, 1), event);
+}
+
+void action_recover(const struct command *command)
+{
+    struct raft_event event = {.type = RAFT_EVENT_STALL, .is_stalled = false};
+    (void)cluster_step(command->cluster, command_node(command, 1), event);
+}
+
+static void ask(const struct command *command, enum raft_event_type type)
 {
     node_id id = command_node(command, 1);
     if (command->count < 3) {
         command_fail(command, "which token?");
     }
-    struct raft_event event = {.type = RAFT_EVENT_READ};
+    struct raft_event event = {.type = type};
     for (size_t i = 2; i < command->count; i++) {
         event.read_token = command_number(command, command->words[i]);
         (void)cluster_take(command->cluster, id, event);
     }
     cluster_ready(command->cluster, id);
+}
+
+/* read ID TOKEN…: those of one command are one turn */
+void action_read(const struct command *command)
+{
+    ask(command, RAFT_EVENT_READ);
+}
+
+void action_read_lease(const struct command *command)
+{
+    ask(command, RAFT_EVENT_READ_LEASE);
 }
 
 /* notify ID PEER INDEX */
@@ -224,4 +275,6 @@ void action_options(const struct command *command)
     options->election_timeout_max_ns =
         NS_PER_MS * command_option_number(command, "election-max-ms",
                                           options->election_timeout_max_ns / NS_PER_MS);
+    options->lease_ns =
+        NS_PER_MS * command_option_number(command, "lease-ms", options->lease_ns / NS_PER_MS);
 }

@@ -21,7 +21,9 @@ static void check_committed(struct cluster *cluster, node_id id, const struct ra
     struct node *node = &cluster->nodes[id];
     ASSERT(status->commit_index >= node->committed_index);
     ASSERT(status->commit_index < LOG_MAX);
-    for (raft_index index = 1; index <= status->commit_index; index++) {
+    ASSERT(status->base.index <= status->commit_index);
+    for (raft_index index = max_u64(status->base.index, 1); index <= status->commit_index;
+         index++) {
         raft_term term = 0;
         bool is_there = raft_term_at(node->raft, index, &term);
         ASSERT(is_there);
@@ -74,7 +76,8 @@ static void check_completeness(const struct cluster *cluster, const struct raft 
             return;
         }
     }
-    for (raft_index index = 1; index < LOG_MAX && cluster->committed_terms[index] != 0; index++) {
+    for (raft_index index = max_u64(status.base.index, 1);
+         index < LOG_MAX && cluster->committed_terms[index] != 0; index++) {
         raft_term term = 0;
         bool is_there = raft_term_at(raft, index, &term);
         ASSERT(is_there && term == cluster->committed_terms[index]);
@@ -121,5 +124,12 @@ void check_promise(const struct cluster *cluster, const struct raft_message *mes
     }
     if (message->type == RAFT_APPEND_ENTRIES_RESPONSE) {
         ASSERT(message->append_entries_response.match <= node->log_count);
+    }
+    if (message->type == RAFT_INSTALL_SNAPSHOT_RESPONSE &&
+        message->install_snapshot_response.is_done) {
+        struct raft_position position = message->install_snapshot_response.snapshot;
+        ASSERT(position.index <= node->log_count);
+        ASSERT_IMPLIES(position.index > node->base.index,
+                       node->log[position.index - 1].term == position.term);
     }
 }

@@ -44,6 +44,7 @@ void cluster_free(struct cluster *cluster)
         raft_free(cluster->nodes[id].raft);
         disk_truncate(cluster, id, 0);
     }
+    snapshot_states_deinit(cluster);
     heap_deinit(&cluster->heap);
     free(cluster);
 }
@@ -57,7 +58,7 @@ struct node *cluster_running(struct cluster *cluster, node_id id)
 static size_t term_runs(const struct node *node, struct raft_term_run *runs)
 {
     size_t count = 0;
-    for (size_t i = 0; i < node->log_count; i++) {
+    for (size_t i = (size_t)node->base.index; i < node->log_count; i++) {
         if (count == 0 || runs[count - 1].term != node->log[i].term) {
             runs[count++] = (struct raft_term_run){node->log[i].term, node->log[i].index};
         }
@@ -70,7 +71,7 @@ static size_t configurations_of(const struct node *node, raft_index commit_index
                                 struct entry *configurations)
 {
     size_t count = 0;
-    for (size_t i = 0; i < node->log_count; i++) {
+    for (size_t i = (size_t)node->base.index; i < node->log_count; i++) {
         if (node->log[i].type != ENTRY_CONFIGURATION) {
             continue;
         }
@@ -90,6 +91,7 @@ void cluster_restart(struct cluster *cluster, node_id id, raft_index commit_inde
     struct entry *configurations = cluster->scratch.configurations;
     struct raft_restored restored = {
         .hard_state = node->hard_state,
+        .base = node->base,
         .commit_index = min_u64(commit_index, node->log_count),
         .last_index = node->log_count,
         .last_timestamp_ns = node->log_count > 0 ? node->log[node->log_count - 1].timestamp_ns : 0,
@@ -104,11 +106,13 @@ void cluster_restart(struct cluster *cluster, node_id id, raft_index commit_inde
     int status = raft_new(&options, &restored, cluster->now_ns, &node->raft);
     ASSERT(status == 0);
     node->handed = node->hard_state;
-    node->committed_index = restored.commit_index;
-    node->applied_index = restored.commit_index;
+    node->committed_index = max_u64(restored.commit_index, node->base.index);
+    node->applied_index = node->base.index;
     raft_status(node->raft, &node->said);
-    ASSERT(node->said.commit_index == restored.commit_index);
-    if (restored.commit_index > 0) {
+    ASSERT(node->said.commit_index == node->committed_index);
+    snapshot_restore(cluster, id);
+    if (restored.commit_index > node->applied_index) {
+        node->applied_index = restored.commit_index;
         struct raft_event event = {.type = RAFT_EVENT_APPLIED, .applied = restored.commit_index};
         (void)cluster_step(cluster, id, event);
     }
@@ -155,6 +159,8 @@ void cluster_crash(struct cluster *cluster, node_id id)
     raft_free(node->raft);
     node->raft = NULL;
     cluster->fetch_counts[id] = 0;
+    node->incoming = (struct incoming){0};
+    memset(node->is_sending, 0, sizeof(node->is_sending));
     network_forget(cluster, id);
 }
 
@@ -211,6 +217,7 @@ void cluster_ready(struct cluster *cluster, node_id id)
     }
     hand_out_reads(cluster, id, &ready);
     note_fetches(cluster, id, &ready);
+    snapshot_note(cluster, id, &ready);
     check_node(cluster, id);
     check_cluster(cluster);
 }
@@ -219,5 +226,6 @@ int cluster_step(struct cluster *cluster, node_id id, struct raft_event event)
 {
     int status = cluster_take(cluster, id, event);
     cluster_ready(cluster, id);
+    snapshot_answer(cluster, id);
     return status;
 }

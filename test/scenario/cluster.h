@@ -21,6 +21,7 @@
 #define TERMS_MAX 4096    /* terms whose leader is remembered */
 #define NETWORK_MAX 65536 /* messages in flight */
 #define LINE_BYTES 16384  /* of one line of output */
+#define STATE_BYTES 64    /* of a snapshot's content */
 #define WALL_NS_AT_START UINT64_C(1000000000000000000)
 
 /* How much of what happens is printed. */
@@ -34,8 +35,29 @@ enum verbosity {
 struct save {
     uint64_t number;
     struct hard_state hard_state;
+    bool has_reset;
+    struct raft_position reset;
     struct entry *entries; /* count; a reference each */
     size_t count;
+};
+
+/* The state machine at an index, the same on every node; its content as bytes is a line of
+ * text that names it.
+ */
+struct state {
+    struct raft_position position; /* {0, 0}: nobody took a snapshot there */
+    time_ns timestamp_ns;
+    struct entry configuration; /* in force there; a reference */
+};
+
+/* A snapshot on its way to a node. */
+struct incoming {
+    struct raft_position position; /* {0, 0}: none */
+    char content[STATE_BYTES];
+    size_t received_bytes;
+    bool is_whole;
+    bool is_answer_due; /* tell the leader what is wanted next */
+    bool is_refused;
 };
 
 struct node {
@@ -46,11 +68,18 @@ struct node {
 
     /* Its disk. */
     struct hard_state hard_state;
+    struct raft_position base; /* nothing of log[] up to it is there */
     struct entry log[LOG_MAX]; /* log[i] is index i + 1 */
     size_t log_count;
+    struct raft_position snapshot; /* {0, 0}: none */
     struct save saves[SAVES_MAX];
     size_t save_count;
     struct hard_state handed; /* the last one given to a save */
+
+    /* Snapshots under way. */
+    struct incoming incoming;
+    bool is_sending[NODES_MAX];  /* a piece is due to this peer */
+    uint64_t offsets[NODES_MAX]; /* that it wants */
 
     /* What was printed last, to print changes only. */
     struct raft_status said;
@@ -83,6 +112,7 @@ struct cluster {
     time_ns now_ns;
     struct raft_options options;
     bool is_fetching_by_hand;
+    bool is_sending_by_hand;
     struct node nodes[NODES_MAX];
     unsigned side[NODES_MAX]; /* of a partition; the same: connected */
     struct packet packets[NETWORK_MAX];
@@ -95,6 +125,7 @@ struct cluster {
     node_id leaders[TERMS_MAX];
     raft_term committed_terms[LOG_MAX]; /* by index; 0: not known to be committed */
     uint32_t applied_checksums[LOG_MAX];
+    struct state states[LOG_MAX]; /* by index */
 };
 
 /* cluster.c: nodes and their lives. */
@@ -137,6 +168,26 @@ void disk_append(struct cluster *cluster, node_id id, const struct entry *entry)
 bool disk_apply(struct cluster *cluster, node_id id);
 /* Answer the node's oldest fetch from its disk, or with `status`; false when none waits. */
 bool disk_fetched(struct cluster *cluster, node_id id, int status);
+
+/* snapshot.c */
+/* Make what the node has applied durable; false when there is nothing new. */
+bool snapshot_take(struct cluster *cluster, node_id id);
+/* Forget the log up to `index`, on the disk and in the machine; a snapshot is there. */
+void snapshot_compact(struct cluster *cluster, node_id id, raft_index index);
+/* Send a peer up to `count` bytes of the node's snapshot. */
+int snapshot_send(struct cluster *cluster, node_id id, node_id peer, uint64_t offset, size_t count);
+/* Take what a ready says of sendings, and then do what the node owes for it. */
+void snapshot_note(struct cluster *cluster, node_id id, const struct raft_ready *ready);
+void snapshot_answer(struct cluster *cluster, node_id id);
+/* What was received is durable, the state machine stands there; false when it is not whole. */
+bool snapshot_install(struct cluster *cluster, node_id id);
+/* It could not be written: the leader is told. */
+bool snapshot_fail(struct cluster *cluster, node_id id);
+/* Step what is durable as installed, as at every start. */
+void snapshot_restore(struct cluster *cluster, node_id id);
+/* Send and install what is due; false when nothing was. */
+bool snapshot_serve(struct cluster *cluster, node_id id);
+void snapshot_states_deinit(struct cluster *cluster);
 
 /* network.c */
 struct packet_filter {

@@ -55,10 +55,24 @@ static void set_position(const struct command *command, const char *value,
     }
 }
 
+/* Bytes of a snapshot as a word; the message holds its chunk until the command ends. */
+static void set_data(const struct command *command, const char *value, struct raft_data *out)
+{
+    size_t length = strlen(value);
+    if (length == 0 || out->chunk != NULL) {
+        command_fail(command, "data is to be given once, and not empty");
+    }
+    struct chunk *chunk = chunk_new(&command->cluster->heap.allocator, (uint32_t)length);
+    ASSERT(chunk != NULL);
+    memcpy(chunk->data, value, length);
+    *out = (struct raft_data){chunk, chunk->data, (uint32_t)length};
+}
+
 #define SET_U64 set_u64
 #define SET_BOOL set_bool
 #define SET_ENUM_REASON set_reason
 #define SET_POSITION set_position
+#define SET_DATA set_data
 #define SET(kind, type, name)                                                                      \
     if (strcmp(key, #name) == 0) {                                                                 \
         SET_##kind(command, value, &message->name);                                                \
@@ -159,6 +173,9 @@ void command_inject(const struct command *command)
     (void)cluster_step(command->cluster, message.to, event);
     for (size_t i = 0; i < message.entry_count; i++) {
         chunk_drop(entries[i].chunk);
+    }
+    if (message.type == RAFT_INSTALL_SNAPSHOT) {
+        chunk_drop(message.install_snapshot.data.chunk);
     }
     entry_arena_deinit(&arena);
 }

@@ -12,13 +12,23 @@ void disk_truncate(struct cluster *cluster, node_id id, size_t count)
     struct node *node = &cluster->nodes[id];
     while (node->log_count > count) {
         chunk_drop(node->log[--node->log_count].chunk);
+        node->log[node->log_count] = (struct entry){0};
     }
+}
+
+/* The log is empty, and stands at `base`. */
+static void disk_reset(struct cluster *cluster, node_id id, struct raft_position base)
+{
+    struct node *node = &cluster->nodes[id];
+    disk_truncate(cluster, id, 0);
+    node->base = base;
+    node->log_count = (size_t)base.index;
 }
 
 void disk_append(struct cluster *cluster, node_id id, const struct entry *entry)
 {
     struct node *node = &cluster->nodes[id];
-    ASSERT(entry->index >= 1 && entry->index <= node->log_count + 1);
+    ASSERT(entry->index > node->base.index && entry->index <= node->log_count + 1);
     ASSERT(entry->index <= LOG_MAX);
     disk_truncate(cluster, id, (size_t)entry->index - 1);
     node->log[node->log_count] = *entry;
@@ -37,6 +47,8 @@ void disk_save(struct cluster *cluster, node_id id, const struct raft_ready *rea
         .hard_state = ready->hard_state,
         .entries = malloc((ready->entry_count + 1) * sizeof(*save->entries)),
         .count = ready->entry_count,
+        .has_reset = ready->reset != NULL,
+        .reset = ready->reset != NULL ? *ready->reset : (struct raft_position){0},
     };
     ASSERT(save->entries != NULL);
     for (size_t i = 0; i < save->count; i++) {
@@ -77,6 +89,10 @@ bool disk_saved(struct cluster *cluster, node_id id)
                    save->hard_state.has_voted &&
                        save->hard_state.voted_for == node->hard_state.voted_for);
     node->hard_state = save->hard_state;
+    if (save->has_reset) {
+        ASSERT(save->reset.index == node->snapshot.index); /* what is forgotten is elsewhere */
+        disk_reset(cluster, id, save->reset);
+    }
     for (size_t i = 0; i < save->count; i++) {
         ASSERT(save->entries[i].index > node->applied_index);
         disk_append(cluster, id, &save->entries[i]);
@@ -155,6 +171,9 @@ bool disk_fetched(struct cluster *cluster, node_id id, int status)
 
     struct raft_event event = {.type = RAFT_EVENT_FETCHED};
     event.fetched.peer = fetch.peer;
+    if (status == 0 && fetch.first <= node->base.index) {
+        status = QR_ERR_NOT_FOUND; /* compacted meanwhile */
+    }
     event.fetched.status = status;
     if (status == 0) {
         event.fetched.entries = &node->log[fetch.first - 1];

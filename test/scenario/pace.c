@@ -16,6 +16,7 @@ static bool serve_node(struct cluster *cluster, node_id id)
     if (!cluster->is_fetching_by_hand) {
         is_busy = disk_fetched(cluster, id, 0) || is_busy;
     }
+    is_busy = snapshot_serve(cluster, id) || is_busy;
     return disk_apply(cluster, id) || is_busy;
 }
 

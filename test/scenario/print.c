@@ -89,6 +89,12 @@ void print_save(struct cluster *cluster, node_id id, const struct raft_ready *re
             text_u64(&text, ready->hard_state.voted_for);
         }
     }
+    if (ready->reset != NULL) {
+        text_string(&text, " reset=");
+        text_u64(&text, ready->reset->term);
+        text_char(&text, '/');
+        text_u64(&text, ready->reset->index);
+    }
     if (ready->entry_count > 0) {
         text_string(&text, " [");
         for (size_t i = 0; i < ready->entry_count; i++) {
@@ -122,9 +128,11 @@ static void print_peers(struct cluster *cluster, const struct raft *raft)
         if (!raft_peer_status(raft, id, &peer)) {
             continue;
         }
-        print_line(cluster, SAY_NOTHING, "  %llu %s match=%llu next=%llu inflight=%llu",
+        print_line(cluster, SAY_NOTHING, "  %llu %s match=%llu next=%llu inflight=%llu%s%s",
                    (unsigned long long)id, states[peer.state], (unsigned long long)peer.match_index,
-                   (unsigned long long)peer.next_index, (unsigned long long)peer.inflight_messages);
+                   (unsigned long long)peer.next_index, (unsigned long long)peer.inflight_messages,
+                   peer.sending_status == 0 ? "" : " sending=",
+                   peer.sending_status == 0 ? "" : qr_error_name(peer.sending_status));
     }
 }
 
@@ -141,6 +149,10 @@ void print_status(struct cluster *cluster, node_id id)
     if (status.has_leader) {
         text_string(&text, " leader=");
         text_u64(&text, status.leader);
+    }
+    if (status.base.index > 0) {
+        text_string(&text, " base=");
+        last_text(node->raft, status.base.index, &text);
     }
     text_string(&text, " last=");
     last_text(node->raft, status.last_index, &text);
@@ -173,7 +185,7 @@ void print_log(struct cluster *cluster, node_id id)
     const struct node *node = &cluster->nodes[id];
     struct raft_status status;
     raft_status(node->raft, &status);
-    for (raft_index index = 1; index <= status.last_index; index++) {
+    for (raft_index index = status.first_index; index <= status.last_index; index++) {
         char line[LINE_BYTES];
         struct text text = text_of(line, sizeof(line));
         entry_text(entry_at(node, index), &text);

@@ -7,6 +7,7 @@
 
 #include "base/assert.h"
 #include "quorate/error.h"
+#include "wal/disk.h"
 
 static void *bytes_of(uint64_t size_bytes)
 {
@@ -167,8 +168,45 @@ static void carry_out_write(struct build_disk_memory *memory, const struct build
     }
 }
 
+static void name_aside(const char *name, char *out)
+{
+    size_t length = strlen(name);
+    ASSERT(length + sizeof(DISK_TEMPORARY_SUFFIX) <= BUILD_OP_NAME_BYTES_MAX);
+    memcpy(out, name, length);
+    memcpy(out + length, DISK_TEMPORARY_SUFFIX, sizeof(DISK_TEMPORARY_SUFFIX));
+}
+
+/* The file is made longer by the piece. */
+static void carry_out_store(struct build_disk_memory *memory, const struct build_op *op)
+{
+    char aside[BUILD_OP_NAME_BYTES_MAX];
+    uint64_t size_bytes = op->offset;
+    name_aside(op->name, aside);
+    for (size_t i = 0; i < op->part_count; i++) {
+        size_bytes += op->parts[i].size_bytes;
+    }
+    struct build_disk_file old = {.size_bytes = 0};
+    if (op->offset > 0) {
+        struct build_disk_file *before = find(memory, aside);
+        ASSERT(before != NULL);
+        ASSERT(before->size_bytes == op->offset);
+        old = *before;
+        *before = (struct build_disk_file){.size_bytes = 0};
+    }
+    struct build_disk_file *file = make(memory, aside, size_bytes);
+    if (old.size_bytes > 0) {
+        memcpy(file->seen, old.seen, old.size_bytes);
+        memcpy(file->synced, old.synced, old.size_bytes);
+        file_empty(&old);
+    }
+    struct build_op write = *op;
+    memcpy(write.name, aside, sizeof(aside));
+    carry_out_write(memory, &write);
+}
+
 static int carry_out(struct build_disk_memory *memory, const struct build_op *op)
 {
+    char aside[BUILD_OP_NAME_BYTES_MAX];
     size_t got = 0;
     int status = 0;
     switch (op->kind) {
@@ -185,6 +223,13 @@ static int carry_out(struct build_disk_memory *memory, const struct build_op *op
         break;
     case BUILD_REMOVE:
         drop(memory, op->name);
+        break;
+    case BUILD_STORE:
+        carry_out_store(memory, op);
+        break;
+    case BUILD_PUBLISH:
+        name_aside(op->name, aside);
+        status = rename_file(memory, aside, op->name);
         break;
     }
     return status;

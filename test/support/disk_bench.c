@@ -21,7 +21,8 @@ static int before(void *context, enum disk_call call, const char *name, size_t *
     if (call == DISK_CALL_WRITE) {
         bench->has_held = bench->has_held || bench->is_holding;
         pthread_cond_broadcast(&bench->changed);
-        while (bench->is_holding) {
+        while (bench->is_holding &&
+               (bench->held_name == NULL || strcmp(bench->held_name, name) == 0)) {
             pthread_cond_wait(&bench->changed, &bench->mutex);
         }
         if (bench->write_bytes_max > 0) {
@@ -99,11 +100,11 @@ struct disk_op *disk_bench_submit(struct disk_bench *bench, enum disk_op_kind ki
     bench->parts[bench->op_count] = part;
     *op = (struct disk_op){
         .kind = kind,
-        .is_synced = kind == DISK_WRITE,
+        .is_synced = kind == DISK_WRITE || kind == DISK_STORE,
         .offset = offset,
         .size_bytes = part.size_bytes,
         .parts = &bench->parts[bench->op_count],
-        .part_count = kind == DISK_WRITE || kind == DISK_READ ? 1 : 0,
+        .part_count = part.data != NULL ? 1 : 0,
         .status = 12345,
         .done = disk_bench_on_done,
         .context = bench,

@@ -32,6 +32,7 @@ struct disk_bench {
     bool is_once;
     size_t write_bytes_max; /* 0: any */
     bool is_holding;        /* the first write waits until it is released */
+    const char *held_name;  /* those of this file alone; NULL: any */
     bool has_held;
 
     struct disk_op ops[DISK_BENCH_OPS_MAX];

@@ -222,6 +222,23 @@ static void apply(struct disk_memory *memory, size_t count, bool is_synced)
     }
 }
 
+/* All that was stored of a file is durable. */
+static void sync_stored(struct disk_memory *memory, struct disk_memory_file *file)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < memory->unsynced_count; i++) {
+        struct disk_memory_sector *sector = &memory->unsynced[i];
+        if (strcmp(sector->name, file->name) == 0) {
+            file->is_synced[sector->offset / DISK_SECTOR_BYTES] = 1;
+        } else {
+            memory->unsynced[kept++] = *sector;
+        }
+    }
+    memory->unsynced_count = kept;
+    memcpy(file->durable, file->seen, file->size_bytes);
+    file->synced_bytes = file->size_bytes;
+}
+
 static int carry_out_write(struct disk_memory *memory, const struct disk_op *op)
 {
     if (memory->has_write_failed) {
@@ -241,7 +258,62 @@ static int carry_out_write(struct disk_memory *memory, const struct disk_op *op)
     return 0;
 }
 
-static int carry_out(struct disk_memory *memory, const struct disk_op *op)
+/* A piece that fails, or finds no room, is nowhere; one of which only the sync fails, unsynced. */
+static int carry_out_store(struct disk_memory *memory, struct disk_op *op)
+{
+    struct disk_memory_file *file = disk_memory_aside(memory, op->name, op->offset);
+    size_t size_bytes;
+    free(gather(op, &size_bytes));
+    ASSERT(file != NULL);
+    ASSERT(file->is_stored);
+    ASSERT(op->offset == file->size_bytes);
+    memory->mutation_count++;
+    if (call_fails(memory)) {
+        return memory->fail_status;
+    }
+    if (used_bytes(memory, "") + size_bytes > memory->room_bytes) {
+        return QR_ERR_DISK_FULL;
+    }
+    disk_memory_grow(file, op->offset + size_bytes);
+    struct disk_op aside = *op;
+    disk_memory_name_copy(aside.name, file->name);
+    size_t before = memory->unsynced_count;
+    add_unsynced(memory, &aside);
+    apply(memory, memory->unsynced_count - before, false);
+    memory->store_count++;
+    if (!op->is_synced) {
+        return 0;
+    }
+    if (call_fails(memory)) {
+        return memory->fail_status;
+    }
+    sync_stored(memory, file);
+    return 0;
+}
+
+static int carry_out_publish(struct disk_memory *memory, const struct disk_op *op)
+{
+    struct disk_memory_file *file = disk_memory_aside(memory, op->name, 1);
+    ASSERT(file != NULL);
+    if (call_fails(memory)) {
+        return memory->fail_status;
+    }
+    memory->mutation_count++;
+    memory->store_count++;
+    for (size_t i = 0; i < memory->unsynced_count; i++) {
+        if (strcmp(memory->unsynced[i].name, file->name) == 0) {
+            disk_memory_name_copy(memory->unsynced[i].name, op->name);
+        }
+    }
+    disk_memory_rename(memory, file, op->name);
+    if (call_fails(memory)) {
+        return memory->fail_status;
+    }
+    disk_memory_sync_names(memory);
+    return 0;
+}
+
+static int carry_out(struct disk_memory *memory, struct disk_op *op)
 {
     size_t got = 0;
     int status = 0;
@@ -258,9 +330,15 @@ static int carry_out(struct disk_memory *memory, const struct disk_op *op)
         if (call_fails(memory)) {
             return memory->fail_status;
         }
-        disk_memory_remove(memory, op->name);
+        if (disk_memory_find(memory, op->name) != NULL) {
+            disk_memory_remove(memory, op->name);
+        }
         memory->mutation_count++;
         return 0;
+    case DISK_STORE:
+        return carry_out_store(memory, op);
+    case DISK_PUBLISH:
+        return carry_out_publish(memory, op);
     default:
         ASSERT(false);
     }
@@ -315,12 +393,26 @@ void disk_memory_run(struct disk_memory *memory)
     }
 }
 
+/* What a piece or a publication would have done is done, and not synced. */
+static void leave_stored(struct disk_memory *memory, struct disk_op *op)
+{
+    memory->fail_at = memory->call_count + 2; /* the sync behind it */
+    if (op->kind == DISK_STORE) {
+        (void)carry_out_store(memory, op);
+    } else {
+        (void)carry_out_publish(memory, op);
+    }
+    memory->fail_at = 0;
+}
+
 void disk_memory_stop(struct disk_memory *memory)
 {
     while (memory->first != NULL) {
         struct disk_op *op = take(memory, NULL, memory->first);
         if (op->kind == DISK_WRITE && !memory->has_write_failed) {
             add_unsynced(memory, op);
+        } else if (op->kind == DISK_STORE || op->kind == DISK_PUBLISH) {
+            leave_stored(memory, op);
         }
         op->status = QR_ERR_IO;
         op->done(op);

@@ -4,8 +4,8 @@
  *          what was done but not synced, in order: sectors written, names changed, files
  *          written whole. A crash keeps of it what the test chooses. Operations wait until
  *          the test lets them happen, one by one.
- * Checks   that writes are whole sectors and that no sector that was synced is written again
- *          before the next crash.
+ * Checks   that writes are whole sectors, that no sector that was synced is written again
+ *          before the next crash, and that a stored piece follows the one before.
  * Threads  one.
  */
 /* SPDX-License-Identifier: Apache-2.0 */
@@ -27,6 +27,8 @@ struct disk_memory_file {
     uint8_t *is_synced; /* one for each sector: written and synced since the last crash */
     bool is_unsynced;   /* written whole: a crash leaves nothing, a part or all of it */
     bool has_sync_failed;
+    bool is_stored;        /* piece by piece: its sectors are among the unsynced ones */
+    uint64_t synced_bytes; /* while is_stored: how long a crash leaves it at least */
 };
 
 /* A name that leads to this file, not yet durably. */
@@ -62,6 +64,7 @@ struct disk_memory {
     uint64_t sync_count;         /* carried out */
     uint64_t prepare_count;      /* tried */
     uint64_t prepare_fail_count; /* by fail_at */
+    uint64_t store_count;        /* pieces and publications carried out */
     uint64_t mutation_count;     /* changes of any file, by anybody but the test */
 };
 
@@ -91,7 +94,8 @@ void disk_memory_run(struct disk_memory *memory);
 void disk_memory_stop(struct disk_memory *memory);
 
 /* What a crash has to choose: each unsynced sector, then each changed name, then of each file
- * that was written whole whether it has its length, and each of its sectors.
+ * that was stored whether it has its length; and of each that was written whole whether it has
+ * its length, and each of its sectors.
  */
 size_t disk_memory_choices(const struct disk_memory *memory);
 

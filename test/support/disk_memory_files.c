@@ -134,6 +134,17 @@ void disk_memory_resize(struct disk_memory *memory, const char *name, uint64_t s
     file_free(&old);
 }
 
+void disk_memory_grow(struct disk_memory_file *file, uint64_t size_bytes)
+{
+    struct disk_memory_file old = *file;
+    ASSERT(size_bytes >= old.size_bytes);
+    file_fill(file, size_bytes);
+    memcpy(file->seen, old.seen, old.size_bytes);
+    memcpy(file->durable, old.durable, old.size_bytes);
+    memcpy(file->is_synced, old.is_synced, old.size_bytes / DISK_SECTOR_BYTES);
+    file_free(&old);
+}
+
 void disk_memory_write(struct disk_memory *memory, const char *name, uint64_t offset,
                        const void *data, size_t size_bytes)
 {
@@ -165,6 +176,24 @@ static void file_name(struct disk_memory *memory, struct disk_memory_file *file,
     struct disk_memory_naming *naming = &memory->namings[memory->naming_count++];
     naming->file_number = file->number;
     disk_memory_name_copy(naming->name, name);
+}
+
+struct disk_memory_file *disk_memory_aside(struct disk_memory *memory, const char *name,
+                                           uint64_t offset)
+{
+    char aside[DISK_NAME_BYTES_MAX];
+    size_t length = strlen(name);
+    ASSERT(length + sizeof(DISK_TEMPORARY_SUFFIX) <= sizeof(aside));
+    memcpy(aside, name, length);
+    memcpy(aside + length, DISK_TEMPORARY_SUFFIX, sizeof(DISK_TEMPORARY_SUFFIX));
+    if (offset > 0) {
+        return disk_memory_find(memory, aside);
+    }
+    struct disk_memory_file *file = file_add(memory);
+    file_name(memory, file, aside);
+    file_fill(file, 0);
+    file->is_stored = true;
+    return file;
 }
 
 void disk_memory_write_whole(struct disk_memory *memory, const char *name, const void *data,
@@ -202,6 +231,7 @@ size_t disk_memory_file_choices(const struct disk_memory *memory)
     for (size_t i = 0; i < memory->file_count; i++) {
         const struct disk_memory_file *file = &memory->files[i];
         count += file->is_unsynced ? 1 + sectors_of(file->size_bytes) : 0;
+        count += file->is_stored && file->synced_bytes < file->size_bytes;
     }
     return count;
 }
@@ -252,6 +282,11 @@ void disk_memory_crash_files(struct disk_memory *memory, size_t first,
     for (size_t i = 0; i < memory->file_count; i++) {
         struct disk_memory_file *file = &memory->files[i];
         number += file->is_unsynced ? crash_file(file, number, keep, context) : 0;
+        if (file->is_stored && file->synced_bytes < file->size_bytes) {
+            bool is_kept = keep != NULL && keep(context, number++);
+            file->size_bytes = is_kept ? file->size_bytes : file->synced_bytes;
+        }
+        file->synced_bytes = file->size_bytes;
         disk_memory_name_copy(file->name, file->durable_name);
         memcpy(file->seen, file->durable, file->size_bytes);
         memset(file->is_synced, 0, file->size_bytes / DISK_SECTOR_BYTES + 1);
@@ -268,6 +303,7 @@ void disk_memory_copy_files(struct disk_memory *copy, const struct disk_memory *
         file_fill(file, from->size_bytes);
         file->is_unsynced = from->is_unsynced;
         file->has_sync_failed = from->has_sync_failed;
+        memcpy(file->is_synced, from->is_synced, from->size_bytes / DISK_SECTOR_BYTES + 1);
         memcpy(file->seen, from->seen, from->size_bytes);
         memcpy(file->durable, from->durable, from->size_bytes);
     }

@@ -31,6 +31,15 @@ void disk_memory_sync_whole(struct disk_memory_file *file);
 void disk_memory_rename(struct disk_memory *memory, struct disk_memory_file *file, const char *to);
 void disk_memory_sync_names(struct disk_memory *memory);
 
+/* The file that is written aside for a name, as DISK_STORE writes it: at offset 0 a new one, empty.
+ * Else NULL when there is none.
+ */
+struct disk_memory_file *disk_memory_aside(struct disk_memory *memory, const char *name,
+                                           uint64_t offset);
+
+/* Make a file longer, with zeros. */
+void disk_memory_grow(struct disk_memory_file *file, uint64_t size_bytes);
+
 /* How many choices a crash has about files and names; and the crash, where the first of
  * them is number `first`.
  */

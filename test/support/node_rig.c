@@ -97,17 +97,12 @@ static void on_reply(void *context, uint64_t connection, struct wire_frame *fram
 static void on_apply(void *context, const struct qr_entry *entries, size_t count)
 {
     struct rig_node *self = context;
-    struct rig *rig = self->rig;
+    const struct rig *rig = self->rig;
     static struct qr_result results[NODE_APPLY_ENTRIES_MAX];
     for (size_t i = 0; i < count; i++) {
         const struct qr_entry *entry = &entries[i];
         uint64_t value = entry->payload_bytes >= 8 ? load_u64(entry->payload) + 1 : 0;
-        assert_true(entry->index > self->applied_index);
-        assert_true(entry->index < RIG_INDEX_MAX);
-        assert_true(rig->value_at[entry->index] == 0 || rig->value_at[entry->index] == value);
-        rig->value_at[entry->index] = value;
-        self->applied_index = entry->index;
-        self->applied_count++;
+        rig_machine_note(self, entry->index, value);
         results[i] = (struct qr_result){0};
     }
     node_applied(self->node, 0, results, rig->time);
@@ -138,11 +133,21 @@ static void on_read_done(void *context, uint64_t token, int status, raft_index i
     rig->read_ended_count++;
     if (status == 0) {
         struct node_status now;
+        assert_false(self->is_restoring);
         node_status(self->node, &now);
         assert_true(index <= now.raft.applied_index);
         assert_true(rig->read_floor[token] <= now.raft.applied_index);
         rig->read_done_count++;
     }
+}
+
+static void on_snapshot_done(void *context, uint64_t token, int status, raft_index index)
+{
+    struct rig_node *self = context;
+    (void)token;
+    self->told_count++;
+    self->told_status = status;
+    self->told_index = index;
 }
 
 static void on_changed(void *context)
@@ -173,6 +178,8 @@ void rig_init(struct rig *rig, int count, uint64_t seed)
     rig->segment_bytes = UINT64_C(1) << 18;
     rig->cache_bytes = 4096;
     rig->payload_bytes = 8;
+    rig->log_bytes_max = UINT64_C(1) << 40;
+    rig->chunk_bytes = 512;
     for (int i = 0; i < count; i++) {
         rig->nodes[i] = (struct rig_node){.rig = rig, .number = i, .seed = -1};
         heap_init(&rig->nodes[i].heap);
@@ -189,6 +196,13 @@ int rig_open(struct rig *rig, int i)
     self->is_failed = false;
     self->applied_index = 0;
     self->applied_count = 0;
+    self->sum = 0;
+    self->is_restoring = false;
+    self->restore_count = 0;
+    for (int j = 0; j < rig->count; j++) {
+        rig->has_met[i][j] = false;
+        rig->has_met[j][i] = false;
+    }
     self->is_dialing = false;
     self->seed = -1;
     struct node_options options = {
@@ -204,7 +218,10 @@ int rig_open(struct rig *rig, int i)
                .proposal_done = on_proposal_done,
                .read_done = on_read_done,
                .changed = on_changed,
-               .failed = on_failed},
+               .failed = on_failed,
+               .machine = rig->is_without_machine ? (struct qr_state_machine){.context = NULL}
+                                                  : rig_machine(self),
+               .snapshot_done = on_snapshot_done},
         .name = name,
         .address = name,
         .meta = "",
@@ -222,6 +239,10 @@ int rig_open(struct rig *rig, int i)
         .cache_bytes_max = rig->cache_bytes,
         .segment_bytes = rig->segment_bytes,
         .pending_max = 1024,
+        .log_entries_max = rig->log_entries_max,
+        .log_bytes_max = rig->log_bytes_max,
+        .transfer_bytes_per_second = rig->transfer_rate,
+        .snapshot_chunk_bytes = rig->chunk_bytes,
     };
     return node_open(&options, rig->time, &self->node, self->detail);
 }
@@ -238,6 +259,7 @@ void rig_start(struct rig *rig, int i)
 static void free_node(struct rig_node *self)
 {
     assert_true(node_is_idle(self->node));
+    assert_int_equal(self->open_views, 0);
     node_free(self->node);
     self->node = NULL;
     heap_deinit(&self->heap);
@@ -369,8 +391,30 @@ static void dial(struct rig_node *self)
     }
 }
 
+/* Members say hello to one another as soon as they can. */
+static void meet(struct rig *rig, int i, int j)
+{
+    struct wire_hello hello;
+    struct wire_hello_response response;
+    const char *reason = "";
+    struct node *dialer = rig->nodes[i].node;
+    struct node *other = rig->nodes[j].node;
+    if (i == j || rig->has_met[i][j] || rig->is_cut[i][j] || dialer == NULL || other == NULL) {
+        return;
+    }
+    node_hello(dialer, true, (node_id)j + 1, &hello);
+    rig->has_met[i][j] =
+        node_hello_check(other, &hello, &response) == 0 &&
+        node_hello_response_check(dialer, &response, true, (node_id)j + 1, &reason) == 0;
+}
+
 void rig_step(struct rig *rig)
 {
+    for (int i = 0; i < rig->count; i++) {
+        for (int j = 0; j < rig->count; j++) {
+            meet(rig, i, j);
+        }
+    }
     rig->time.now_ns += STEP_NS;
     rig->time.wall_ns += STEP_NS;
     deliver_due(rig);

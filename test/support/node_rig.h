@@ -54,6 +54,16 @@ struct rig_node {
     time_ns stalled_until_ns; /* its disk does nothing */
     uint64_t applied_index;
     uint64_t applied_count;
+    uint64_t sum; /* of what was applied, and where */
+    bool is_restoring;
+    bool is_machine_broken; /* it makes no snapshot, and takes none over */
+    uint8_t restored[24];
+    uint64_t restored_bytes;
+    uint64_t restore_count; /* in this life */
+    unsigned open_views;
+    unsigned told_count; /* of node_snapshot() */
+    int told_status;
+    raft_index told_index;
 };
 
 struct rig {
@@ -71,8 +81,16 @@ struct rig {
     unsigned disk_percent; /* chance that a waiting operation happens in a step */
     uint64_t segment_bytes;
     uint64_t cache_bytes;
-    size_t payload_bytes;             /* of a proposal, at least 8 */
-    uint64_t value_at[RIG_INDEX_MAX]; /* what any replica applied there, plus 1 */
+    size_t payload_bytes;     /* of a proposal, at least 8 */
+    uint64_t log_entries_max; /* 0: the log is never compacted */
+    uint64_t log_bytes_max;
+    uint64_t snapshot_bytes; /* of padding in each */
+    uint32_t chunk_bytes;
+    uint64_t transfer_rate;                     /* bytes a second; 0: any */
+    bool has_met[RIG_NODES_MAX][RIG_NODES_MAX]; /* hellos were said, in these lives */
+    bool is_without_machine;                    /* nodes are opened without snapshots */
+    uint64_t value_at[RIG_INDEX_MAX];           /* what any replica applied there, plus 1 */
+    uint64_t sum_at[RIG_INDEX_MAX];             /* what all of it came to; 0: nobody stood there */
     enum rig_outcome outcomes[RIG_PROPOSALS_MAX];
     uint64_t proposal_count;
     uint64_t done_count;
@@ -82,6 +100,10 @@ struct rig {
     uint64_t read_done_count;
     uint64_t read_ended_count; /* done or refused */
 };
+
+/* node_rig_machine.c: a replica applies a value; its functions for snapshots. */
+void rig_machine_note(struct rig_node *self, uint64_t index, uint64_t value);
+struct qr_state_machine rig_machine(struct rig_node *self);
 
 void rig_init(struct rig *rig, int count, uint64_t seed);
 void rig_deinit(struct rig *rig);

@@ -144,7 +144,8 @@ static void append_configuration(struct solo *solo)
     static uint8_t payload[RAFT_CONFIGURATION_BYTES_MAX];
     for (size_t i = 0; i < SOLO_PEERS_MAX; i++) {
         char text[2] = {(char)('1' + i), 0};
-        configuration.members[i] = (struct raft_member){.id = i + 1, .roles = RAFT_VOTER};
+        configuration.members[i] = (struct raft_member){
+            .id = i + 1, .roles = RAFT_VOTER, .priority = RAFT_PRIORITY_ORDINARY};
         configuration.members[i].name[0] = 'n';
         configuration.members[i].name[1] = text[0];
         configuration.members[i].address[0] = 'a';
@@ -233,6 +234,9 @@ static bool answer_to(const struct raft_message *question, struct wire_message *
     case RAFT_PRE_VOTE_RESPONSE:
     case RAFT_REQUEST_VOTE_RESPONSE:
     case RAFT_APPEND_ENTRIES_RESPONSE:
+    case RAFT_INSTALL_SNAPSHOT:
+    case RAFT_INSTALL_SNAPSHOT_RESPONSE:
+    case RAFT_TIMEOUT_NOW: /* a peer without a mind hands nothing over */
         return false;
     }
     answer->type = (uint8_t)raft->type;

@@ -11,6 +11,9 @@
 #include <unistd.h>
 
 #include "base/assert.h"
+#include "base/bytes.h"
+#include "base/types.h"
+#include "quorate/error.h"
 
 static int apply(void *context, const struct qr_entry *entries, size_t count,
                  struct qr_result *results)
@@ -39,6 +42,86 @@ static uint64_t digest(void *context)
     return tally_sum(context);
 }
 
+/* A view: what was there when it was opened, in so many bytes. */
+struct saved {
+    uint8_t bytes[TALLY_SNAPSHOT_BYTES];
+    size_t given_bytes;
+};
+
+static int snapshot_open(void *context, void **snapshot)
+{
+    struct tally *tally = context;
+    struct saved *saved = calloc(1, sizeof(*saved));
+    ASSERT(saved != NULL);
+    pthread_mutex_lock(&tally->mutex);
+    store_u64(saved->bytes, tally->sum);
+    store_u64(saved->bytes + 8, tally->entry_count);
+    store_u64(saved->bytes + 16, tally->last_index);
+    tally->open_snapshots++;
+    pthread_mutex_unlock(&tally->mutex);
+    *snapshot = saved;
+    return 0;
+}
+
+static int snapshot_read(void *context, void *snapshot, void *buffer, size_t size_bytes,
+                         size_t *read_bytes)
+{
+    struct saved *saved = snapshot;
+    (void)context;
+    *read_bytes = min_u64(size_bytes, TALLY_SNAPSHOT_BYTES - saved->given_bytes);
+    memcpy(buffer, saved->bytes + saved->given_bytes, *read_bytes);
+    saved->given_bytes += *read_bytes;
+    return 0;
+}
+
+static void snapshot_close(void *context, void *snapshot)
+{
+    struct tally *tally = context;
+    pthread_mutex_lock(&tally->mutex);
+    ASSERT(tally->open_snapshots > 0);
+    tally->open_snapshots--;
+    pthread_mutex_unlock(&tally->mutex);
+    free(snapshot);
+}
+
+static int restore_begin(void *context)
+{
+    struct tally *tally = context;
+    pthread_mutex_lock(&tally->mutex);
+    tally->sum = 0;
+    tally->entry_count = 0;
+    tally->last_index = 0;
+    tally->restored_bytes = 0;
+    pthread_mutex_unlock(&tally->mutex);
+    return 0;
+}
+
+static int restore_write(void *context, const void *data, size_t size_bytes)
+{
+    struct tally *tally = context;
+    if (size_bytes > TALLY_SNAPSHOT_BYTES - tally->restored_bytes) {
+        return QR_ERR_CORRUPT;
+    }
+    memcpy(tally->restored + tally->restored_bytes, data, size_bytes);
+    tally->restored_bytes += size_bytes;
+    return 0;
+}
+
+static int restore_end(void *context)
+{
+    struct tally *tally = context;
+    if (tally->restored_bytes != TALLY_SNAPSHOT_BYTES) {
+        return QR_ERR_CORRUPT;
+    }
+    pthread_mutex_lock(&tally->mutex);
+    tally->sum = load_u64(tally->restored);
+    tally->entry_count = load_u64(tally->restored + 8);
+    tally->last_index = load_u64(tally->restored + 16);
+    tally->restore_count++;
+    pthread_mutex_unlock(&tally->mutex);
+    return 0;
+}
+
 void tally_init(struct tally *tally)
 {
     *tally = (struct tally){.sum = 0};
@@ -47,12 +130,19 @@ void tally_init(struct tally *tally)
         .context = tally,
         .apply = apply,
         .digest = digest,
+        .snapshot_open = snapshot_open,
+        .snapshot_read = snapshot_read,
+        .snapshot_close = snapshot_close,
+        .restore_begin = restore_begin,
+        .restore_write = restore_write,
+        .restore_end = restore_end,
     };
     pthread_mutex_init(&tally->mutex, NULL);
 }
 
 void tally_deinit(struct tally *tally)
 {
+    ASSERT(tally->open_snapshots == 0);
     pthread_mutex_destroy(&tally->mutex);
 }
 

@@ -11,6 +11,8 @@
 
 #include "quorate/state_machine.h"
 
+#define TALLY_SNAPSHOT_BYTES 24
+
 struct tally {
     struct qr_state_machine machine; /* what to hand to the engine */
     pthread_mutex_t mutex;
@@ -19,6 +21,10 @@ struct tally {
     uint64_t last_index;
     uint64_t apply_status;  /* not 0: what apply fails with, negated */
     uint64_t answers[1024]; /* the results of the last batch */
+    uint64_t open_snapshots;
+    uint64_t restore_count; /* that came to their end */
+    uint8_t restored[TALLY_SNAPSHOT_BYTES];
+    size_t restored_bytes;
 };
 
 void tally_init(struct tally *tally);

@@ -72,6 +72,11 @@ static void received(void *context, node_id from, uint64_t connection,
         chunk_hold(message->entries[i].chunk);
         side->kept[side->kept_count++] = message->entries[i];
     }
+    if (side->keeps && message->type == RAFT_INSTALL_SNAPSHOT) {
+        ASSERT(side->kept_data_count < TRANSPORT_PAIR_DATA_MAX);
+        chunk_hold(message->raft.install_snapshot.data.chunk);
+        side->kept_data[side->kept_data_count++] = message->raft.install_snapshot.data;
+    }
 }
 
 static void seed_ready(void *context)
@@ -147,6 +152,9 @@ int transport_pair_teardown(void **state)
     transport_side_close(&pair->b);
     for (size_t i = 0; i < pair->b.kept_count; i++) {
         chunk_drop(pair->b.kept[i].chunk);
+    }
+    for (size_t i = 0; i < pair->b.kept_data_count; i++) {
+        chunk_drop(pair->b.kept_data[i].chunk);
     }
     assert_int_equal(uv_loop_close(&pair->a.loop), 0);
     assert_int_equal(uv_loop_close(&pair->b.loop), 0);

@@ -14,6 +14,7 @@
 #define TRANSPORT_PAIR_QUEUE_BYTES_MAX (UINT64_C(4) << 20)
 #define TRANSPORT_PAIR_WAIT_NS (20 * NS_PER_S)
 #define TRANSPORT_PAIR_KEPT_MAX 2048
+#define TRANSPORT_PAIR_DATA_MAX 64
 
 /* One end: a transport on a loop of its own, and what it was told. */
 struct transport_side {
@@ -36,6 +37,8 @@ struct transport_side {
     int seed_closed_count;
     struct entry kept[TRANSPORT_PAIR_KEPT_MAX]; /* their chunks are held */
     size_t kept_count;
+    struct raft_data kept_data[TRANSPORT_PAIR_DATA_MAX]; /* likewise */
+    size_t kept_data_count;
     bool keeps;
 };
 

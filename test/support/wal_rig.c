@@ -174,9 +174,11 @@ static struct entry make_entry(struct wal_rig *rig, raft_index index, raft_term 
     return entry;
 }
 
-int wal_rig_append(struct wal_rig *rig, raft_index first, size_t count, raft_term term,
-                   uint32_t payload_bytes)
+static int append(struct wal_rig *rig, const struct wal_rig_append *what, uint32_t payload_bytes)
 {
+    raft_index first = what->first;
+    size_t count = what->count;
+    raft_term term = what->term;
     uint64_t fail_at = rig->heap.fail_at;
     rig->heap.fail_at = 0; /* entries are the caller's */
     struct entry *entries = calloc(count + 1, sizeof(*entries));
@@ -192,12 +194,15 @@ int wal_rig_append(struct wal_rig *rig, raft_index first, size_t count, raft_ter
         .count = count,
         .commit_index = first > 0 ? first - 1 : 0,
         .ticket = rig->append_count + 1,
+        .reset = what->is_reset ? &what->reset : NULL,
     };
     int status = wal_append(rig->wal, &batch);
     wal_invariants(rig->wal);
     if (status == 0) {
-        rig->appends[rig->append_count++] =
-            (struct wal_rig_append){first, count, term, batch.hard_state};
+        struct wal_rig_append *kept = &rig->appends[rig->append_count++];
+        *kept = *what;
+        kept->hard_state = batch.hard_state;
+        rig->last_index = what->is_reset ? what->reset.index : rig->last_index;
         rig->last_index = count > 0 ? first + count - 1 : rig->last_index;
     }
     for (size_t i = 0; i < count; i++) {
@@ -206,6 +211,30 @@ int wal_rig_append(struct wal_rig *rig, raft_index first, size_t count, raft_ter
     free(entries);
     rig->heap.fail_at = 0;
     return status;
+}
+
+int wal_rig_append(struct wal_rig *rig, raft_index first, size_t count, raft_term term,
+                   uint32_t payload_bytes)
+{
+    struct wal_rig_append what = {.first = first, .count = count, .term = term};
+    return append(rig, &what, payload_bytes);
+}
+
+int wal_rig_reset(struct wal_rig *rig, struct wal_base base, size_t count, raft_term term,
+                  uint32_t payload_bytes)
+{
+    struct wal_rig_append what = {
+        .first = base.index + 1, .count = count, .term = term, .is_reset = true, .reset = base};
+    return append(rig, &what, payload_bytes);
+}
+
+void wal_rig_truncate(struct wal_rig *rig, raft_index index)
+{
+    static raft_term terms[WAL_RIG_ENTRIES_MAX];
+    (void)wal_rig_model(rig, rig->append_count, terms);
+    rig->base_asked = max_u64(rig->base_asked, index);
+    wal_truncate_prefix(rig->wal, &(struct wal_base){terms[index], index});
+    wal_invariants(rig->wal);
 }
 
 void wal_rig_append_now(struct wal_rig *rig, raft_index first, size_t count, raft_term term,
@@ -223,6 +252,11 @@ raft_index wal_rig_model(const struct wal_rig *rig, size_t appends, raft_term *t
     raft_index last_index = 0;
     for (size_t i = 0; i < appends; i++) {
         const struct wal_rig_append *append = &rig->appends[i];
+        if (append->is_reset) {
+            ASSERT(append->reset.index < WAL_RIG_ENTRIES_MAX);
+            last_index = append->reset.index;
+            terms[last_index] = append->reset.term;
+        }
         for (size_t k = 0; k < append->count; k++) {
             ASSERT(append->first + k < WAL_RIG_ENTRIES_MAX);
             terms[append->first + k] = append->term;
@@ -250,6 +284,7 @@ static void check_runs(const struct wal_recovered *recovered)
     for (size_t i = 0; i < recovered->term_count; i++) {
         const struct wal_term_run *run = &recovered->terms[i];
         ASSERT(run->first_index <= recovered->last_index);
+        ASSERT(i > 0 || run->first_index == recovered->first_index);
         ASSERT(i == 0 || run->first_index > run[-1].first_index);
         ASSERT(i == 0 || run->term > run[-1].term);
     }
@@ -259,7 +294,7 @@ static void check_runs(const struct wal_recovered *recovered)
 static bool has_configurations(const struct wal_recovered *recovered, const raft_term *terms)
 {
     size_t at = 0;
-    for (raft_index i = 1; i <= recovered->last_index; i++) {
+    for (raft_index i = recovered->first_index; i <= recovered->last_index; i++) {
         bool is_next_committed = i + CONFIGURATION_STEP <= recovered->commit_index;
         if (type_of(i) != ENTRY_CONFIGURATION || is_next_committed) {
             continue;
@@ -272,6 +307,19 @@ static bool has_configurations(const struct wal_recovered *recovered, const raft
         at++;
     }
     return at == recovered->configuration_count;
+}
+
+/* The base is the last reset's, or one that was asked for behind it, of the right term. */
+static bool has_base(const struct wal_rig *rig, size_t appends, const raft_term *terms)
+{
+    const struct wal_recovered *recovered = &rig->recovered;
+    raft_index least = 0;
+    for (size_t i = 0; i < appends; i++) {
+        least = rig->appends[i].is_reset ? rig->appends[i].reset.index : least;
+    }
+    return recovered->first_index == recovered->base.index + 1 && recovered->base.index >= least &&
+           recovered->base.index <= max_u64(least, rig->base_asked) &&
+           (recovered->base.index == 0 || recovered->base.term == terms[recovered->base.index]);
 }
 
 bool wal_rig_is_recovered_as(const struct wal_rig *rig, size_t appends)
@@ -288,12 +336,17 @@ bool wal_rig_is_recovered_as(const struct wal_rig *rig, size_t appends)
         recovered->hard_state.has_voted != expected.has_voted) {
         return false;
     }
-    for (raft_index i = 1; i <= recovered->last_index; i++) {
+    if (!has_base(rig, appends, terms)) {
+        return false;
+    }
+    for (raft_index i = recovered->first_index; i <= recovered->last_index; i++) {
         if (recovered_term(recovered, i) != terms[i]) {
             return false;
         }
     }
-    return recovered->last_timestamp_ns == recovered->last_index * TIMESTAMP_STEP_NS &&
+    bool has_entry = recovered->last_index >= recovered->first_index;
+    return (!has_entry ||
+            recovered->last_timestamp_ns == recovered->last_index * TIMESTAMP_STEP_NS) &&
            has_configurations(recovered, terms);
 }
 
@@ -340,7 +393,11 @@ void wal_rig_check(struct wal_rig *rig, size_t appends)
 {
     static raft_term terms[WAL_RIG_ENTRIES_MAX];
     raft_index last_index = wal_rig_model(rig, appends, terms);
-    raft_index next = 1;
+    struct wal_stats stats;
+    wal_stats(rig->wal, &stats);
+    raft_index next = stats.base.index + 1;
+    int below = wal_read(rig->wal, stats.base.index, 1, 1);
+    ASSERT(below == QR_ERR_NOT_FOUND);
     while (next <= last_index) {
         int status = wal_rig_read(rig, next, 100000);
         ASSERT(status == 0);

@@ -22,6 +22,8 @@ struct wal_rig_append {
     size_t count;
     raft_term term;
     struct hard_state hard_state;
+    bool is_reset;
+    struct wal_base reset;
 };
 
 struct wal_rig {
@@ -36,6 +38,7 @@ struct wal_rig {
     struct wal_rig_append appends[WAL_RIG_APPENDS_MAX]; /* accepted; ticket = number + 1 */
     size_t append_count;
     raft_index last_index; /* of the model, after all appends */
+    raft_index base_asked; /* the highest that wal_rig_truncate() was given */
     uint64_t ticket_synced;
     size_t poisoned_count;
     int poisoned_status;
@@ -70,6 +73,13 @@ void wal_rig_reopen(struct wal_rig *rig);
 int wal_rig_append(struct wal_rig *rig, raft_index first, size_t count, raft_term term,
                    uint32_t payload_bytes);
 
+/* The same, of a batch that empties the log: it stands at `base` then, and the entries follow. */
+int wal_rig_reset(struct wal_rig *rig, struct wal_base base, size_t count, raft_term term,
+                  uint32_t payload_bytes);
+
+/* wal_truncate_prefix() up to an index of the model; nothing happens on the disk yet. */
+void wal_rig_truncate(struct wal_rig *rig, raft_index index);
+
 /* The same, accepted and durable. */
 void wal_rig_append_now(struct wal_rig *rig, raft_index first, size_t count, raft_term term,
                         uint32_t payload_bytes);
@@ -78,7 +88,8 @@ void wal_rig_append_now(struct wal_rig *rig, raft_index first, size_t count, raf
 raft_index wal_rig_model(const struct wal_rig *rig, size_t appends, raft_term *terms);
 
 /* The number of appends after which the model is what recovery found: hard state, last index
- * and the term of every entry; at least `from`. SIZE_MAX when there is none. When a later
+ * and the term of every entry behind the base; at least `from`. The base is that of a reset among
+ * them, or one that was asked for behind it. SIZE_MAX when there is none. When a later
  * append is there in part, as one that was split may be, the model is cut to that part.
  */
 size_t wal_rig_recovered_as(struct wal_rig *rig, size_t from);

@@ -303,7 +303,8 @@ static void append_learner(struct solo *solo, node_id leader, raft_term term, no
     static uint8_t payload[RAFT_CONFIGURATION_BYTES_MAX];
     struct raft_configuration configuration = {.count = 4};
     for (size_t i = 0; i < 3; i++) {
-        configuration.members[i] = (struct raft_member){.id = i + 1, .roles = RAFT_VOTER};
+        configuration.members[i] = (struct raft_member){
+            .id = i + 1, .roles = RAFT_VOTER, .priority = RAFT_PRIORITY_ORDINARY};
     }
     configuration.members[3].id = learner;
     struct entry_fields fields = {

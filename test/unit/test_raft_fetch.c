@@ -64,7 +64,8 @@ static void open(struct fixture *fixture)
     struct raft_configuration configuration = {.count = 3};
     static uint8_t payload[RAFT_CONFIGURATION_BYTES_MAX];
     for (node_id id = 1; id <= 3; id++) {
-        configuration.members[id - 1] = (struct raft_member){.id = id, .roles = RAFT_VOTER};
+        configuration.members[id - 1] =
+            (struct raft_member){.id = id, .roles = RAFT_VOTER, .priority = RAFT_PRIORITY_ORDINARY};
     }
     struct entry_fields fields = {
         .index = 1,

@@ -24,7 +24,8 @@ static struct entry first_entry(struct entry_arena *arena, const node_id ids[3])
     static uint8_t payload[RAFT_CONFIGURATION_BYTES_MAX];
     struct entry entry;
     for (size_t i = 0; i < 3; i++) {
-        value.members[i] = (struct raft_member){.id = ids[i], .roles = RAFT_VOTER};
+        value.members[i] = (struct raft_member){
+            .id = ids[i], .roles = RAFT_VOTER, .priority = RAFT_PRIORITY_ORDINARY};
     }
     struct entry_fields fields = {.index = 1, .term = 1, .type = ENTRY_CONFIGURATION};
     fields.payload_bytes = (uint32_t)raft_configuration_encode(&value, payload);

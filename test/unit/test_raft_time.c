@@ -43,7 +43,8 @@ static void save(struct fixture *fixture)
 static void lead(struct fixture *fixture, time_ns last_timestamp_ns)
 {
     struct raft_configuration configuration = {.count = 1};
-    configuration.members[0] = (struct raft_member){.id = 1, .roles = RAFT_VOTER};
+    configuration.members[0] =
+        (struct raft_member){.id = 1, .roles = RAFT_VOTER, .priority = RAFT_PRIORITY_ORDINARY};
     static uint8_t payload[RAFT_CONFIGURATION_BYTES_MAX];
     struct entry_fields fields = {
         .index = 1,

@@ -107,6 +107,117 @@ static void a_removed_file_is_gone(void **state)
     assert_int_equal(bench->calls[DISK_CALL_SYNC_DIRECTORY], 1);
 }
 
+static struct disk_op *store(struct disk_bench *bench, uint64_t offset, char *text)
+{
+    return disk_bench_submit(bench, DISK_STORE, "whole", offset,
+                             (struct disk_part){text, strlen(text)});
+}
+
+static void a_file_is_stored_aside_and_then_has_its_name(void **state)
+{
+    struct disk_bench *bench = *state;
+    char first[] = "one, ";
+    char second[] = "two";
+    char data[3];
+    size_t got = 0;
+    const struct disk *disk = bench->interface;
+    for (int i = 0; i < 2; i++) {
+        struct disk_op *one = store(bench, 0, first);
+        struct disk_op *two = store(bench, 5, second);
+        disk_bench_wait(bench);
+        assert_int_equal(one->status, 0);
+        assert_int_equal(two->status, 0);
+        assert_int_equal(disk->read(bench->disk, "whole", 0, (struct disk_part){data, 3}, &got),
+                         i == 0 ? QR_ERR_NOT_FOUND : 0);
+        struct disk_op *last =
+            disk_bench_submit(bench, DISK_PUBLISH, "whole", 0, (struct disk_part){NULL, 0});
+        disk_bench_wait(bench);
+        assert_int_equal(last->status, 0);
+        disk_bench_check(bench, "whole", 0, i == 0 ? "one, two" : "One,+two");
+        first[0] = 'O'; /* and once more, in its place */
+        first[4] = '+';
+    }
+    assert_int_equal(bench->calls[DISK_CALL_SYNC], 4);
+    assert_int_equal(bench->calls[DISK_CALL_RENAME], 2);
+    assert_int_equal(bench->calls[DISK_CALL_SYNC_DIRECTORY], 2);
+}
+
+static void what_is_stored_aside_can_be_removed(void **state)
+{
+    struct disk_bench *bench = *state;
+    char text[] = "half";
+    char path[128];
+    store(bench, 0, text);
+    disk_bench_wait(bench);
+    (void)snprintf(path, sizeof(path), "%s/whole.tmp", bench->directory);
+    assert_int_equal(access(path, F_OK), 0);
+    for (int i = 0; i < 2; i++) {
+        struct disk_op *op =
+            disk_bench_submit(bench, DISK_REMOVE, "whole.tmp", 0, (struct disk_part){NULL, 0});
+        disk_bench_wait(bench);
+        assert_int_equal(op->status, 0);
+        assert_int_equal(access(path, F_OK), -1);
+    }
+}
+
+static void a_full_disk_fails_storing_and_nothing_else(void **state)
+{
+    static const enum disk_call calls[] = {DISK_CALL_OPEN, DISK_CALL_WRITE, DISK_CALL_SYNC};
+    struct disk_bench *bench = *state;
+    char text[] = "text";
+    for (size_t i = 0; i < COUNT_OF(calls); i++) {
+        bench->fail_call = calls[i];
+        bench->fail_errno = ENOSPC;
+        bench->fail_after = 0;
+        bench->is_once = true;
+        struct disk_op *op = store(bench, 0, text);
+        disk_bench_wait(bench);
+        assert_int_equal(op->status, QR_ERR_DISK_FULL);
+        op = disk_bench_submit(bench, DISK_WRITE, "log-1", 0, (struct disk_part){text, 4});
+        disk_bench_wait(bench);
+        assert_int_equal(op->status, 0);
+    }
+}
+
+static void a_failed_sync_of_what_is_stored_is_final_too(void **state)
+{
+    struct disk_bench *bench = *state;
+    char text[] = "text";
+    bench->fail_call = DISK_CALL_SYNC;
+    bench->fail_errno = EIO;
+    bench->is_once = true;
+    struct disk_op *op = store(bench, 0, text);
+    disk_bench_wait(bench);
+    assert_int_equal(op->status, QR_ERR_IO);
+    op = disk_bench_submit(bench, DISK_PUBLISH, "whole", 0, (struct disk_part){NULL, 0});
+    struct disk_op *more = store(bench, 4, text);
+    disk_bench_wait(bench);
+    assert_int_equal(op->status, QR_ERR_IO);
+    assert_int_equal(more->status, QR_ERR_IO);
+    assert_int_equal(bench->calls[DISK_CALL_RENAME], 0);
+    assert_int_equal(bench->calls[DISK_CALL_SYNC], 1);
+}
+
+static void the_log_does_not_wait_for_what_is_stored(void **state)
+{
+    struct disk_bench *bench = *state;
+    char text[] = "text";
+    bench->held_name = "whole.tmp";
+    bench->is_holding = true;
+    struct disk_op *held = store(bench, 0, text);
+    struct disk_op *write =
+        disk_bench_submit(bench, DISK_WRITE, "log-1", 0, (struct disk_part){text, 4});
+    struct disk_op *prepare = disk_bench_submit(bench, DISK_PREPARE, "log-2", 0,
+                                                (struct disk_part){NULL, DISK_BENCH_FILE_BYTES});
+    while (write->status != 0 || prepare->status != 0) {
+        (void)uv_run(&bench->loop, UV_RUN_ONCE);
+    }
+    assert_int_not_equal(held->status, 0);
+    disk_bench_release_writer(bench);
+    disk_bench_wait(bench);
+    assert_int_equal(held->status, 0);
+}
+
 static void replacing_is_all_or_nothing(void **state)
 {
     struct disk_bench *bench = *state;
@@ -304,6 +415,11 @@ int main(void)
         DISK_TEST(a_full_disk_fails_preparing_and_nothing_else),
         DISK_TEST(a_failed_sync_in_preparing_is_final_too),
         DISK_TEST(a_removed_file_is_gone),
+        DISK_TEST(a_file_is_stored_aside_and_then_has_its_name),
+        DISK_TEST(what_is_stored_aside_can_be_removed),
+        DISK_TEST(a_full_disk_fails_storing_and_nothing_else),
+        DISK_TEST(a_failed_sync_of_what_is_stored_is_final_too),
+        DISK_TEST(the_log_does_not_wait_for_what_is_stored),
         DISK_TEST(replacing_is_all_or_nothing),
         DISK_TEST(replacing_opens_writes_syncs_and_renames_once),
         DISK_TEST(a_failed_sync_in_replacing_is_final_too),

@@ -92,6 +92,50 @@ static void entries_are_kept_without_copies_and_stay_what_they_were(void **state
     }
 }
 
+/* A piece of a snapshot: so many bytes of this value. */
+static struct wire_frame *piece_frame(uint8_t value, uint32_t size_bytes)
+{
+    struct chunk *chunk = chunk_new(&runtime_allocator, size_bytes);
+    assert_non_null(chunk);
+    memset(chunk->data, value, size_bytes);
+    struct raft_message message = {
+        .type = RAFT_INSTALL_SNAPSHOT,
+        .from = 1,
+        .to = 2,
+        .term = 1,
+        .install_snapshot = {.snapshot = {1, 1}, .data = {chunk, chunk->data, size_bytes}},
+    };
+    struct wire_message wire = wire_of_raft(&message);
+    struct wire_frame *frame = wire_encode(&runtime_allocator, &wire);
+    chunk_drop(chunk);
+    return frame;
+}
+
+/* It has no entries, and is kept all the same: nothing may be read over it. */
+static void pieces_of_snapshots_stay_what_they_were_too(void **state)
+{
+    struct transport_pair *pair = *state;
+    pair->b.keeps = true;
+    transport_pair_join(pair);
+    WAIT_FOR(pair, transport_side_is_connected(&pair->a, 2));
+    const uint32_t sizes[] = {1, 100, 5000, 60000, 65536, 200000, 3};
+    for (unsigned i = 0; i < TRANSPORT_PAIR_DATA_MAX; i++) {
+        uint32_t size_bytes = sizes[i % COUNT_OF(sizes)];
+        assert_true(transport_send(pair->a.transport, 2, piece_frame((uint8_t)i, size_bytes)));
+        transport_flush(pair->a.transport);
+        WAIT_FOR(pair, pair->b.kept_data_count == i + 1);
+    }
+    for (unsigned i = 0; i < TRANSPORT_PAIR_DATA_MAX; i++) {
+        const struct raft_data *data = &pair->b.kept_data[i];
+        assert_int_equal(data->size_bytes, sizes[i % COUNT_OF(sizes)]);
+        for (uint32_t at = 0; at < data->size_bytes; at++) {
+            if (data->bytes[at] != (uint8_t)i) {
+                fail_msg("piece %u has another byte at %u", i, at);
+            }
+        }
+    }
+}
+
 static void without_a_connection_a_frame_is_dropped_and_counted(void **state)
 {
     struct transport_pair *pair = *state;
@@ -235,6 +279,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TRANSPORT_TEST(frames_arrive_in_order_once_the_hello_is_answered),
         TRANSPORT_TEST(entries_are_kept_without_copies_and_stay_what_they_were),
+        TRANSPORT_TEST(pieces_of_snapshots_stay_what_they_were_too),
         TRANSPORT_TEST(without_a_connection_a_frame_is_dropped_and_counted),
         TRANSPORT_TEST(a_lost_connection_is_made_again),
         TRANSPORT_TEST(a_peer_that_is_no_member_any_more_is_let_go),

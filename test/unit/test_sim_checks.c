@@ -2,6 +2,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <string.h>
 
+#include "quorate/error.h"
 #include "sim/check.h"
 #include "support/unit.h"
 
@@ -149,6 +150,13 @@ static void who_leads_was_sent_the_votes_of_a_majority(void **state)
     check_votes_message(&check, &other, 1, &failure);
     check_votes_message(&check, &stranger, 1, &failure);
     check_votes_elected(&check, 1, 3, voters, 3, 1, &failure);
+    assert_broken(&failure, "elected_by_majority"); /* sent, and not heard */
+    failure = none;
+    check_votes_heard(&check, &second);
+    check_votes_heard(&check, &earlier);
+    check_votes_heard(&check, &other);
+    check_votes_heard(&check, &stranger);
+    check_votes_elected(&check, 1, 3, voters, 3, 1, &failure);
     assert_sound(failure);
     check_votes_elected(&check, 1, 3, voters, 4, 1, &failure);
     assert_broken(&failure, "elected_by_majority");
@@ -157,6 +165,7 @@ static void who_leads_was_sent_the_votes_of_a_majority(void **state)
     assert_broken(&failure, "elected_by_majority");
     failure = none;
     check_votes_message(&check, &third, 1, &failure);
+    check_votes_heard(&check, &third);
     check_votes_elected(&check, 1, 3, voters, 5, 1, &failure);
     assert_sound(failure);
     /* Who is removed does not count itself. */
@@ -198,6 +207,75 @@ static void say_entry(struct check_log *check, uint64_t term, uint64_t index, ui
         .type = RAFT_APPEND_ENTRIES, .entries = &entry, .entry_count = 1};
     message.raft.append_entries.prev = (struct raft_position){prev_term, index - 1};
     check_log_message(check, &message, 1, failure);
+}
+
+/* Member 5 forwards operation 0 as its request 70 to the leader of this term. */
+static void forward(struct check_forwards *check, uint64_t term, uint64_t applied_term,
+                    struct sim_failure *failure)
+{
+    _Alignas(8) uint8_t record[ENTRY_HEADER_BYTES + 8] = {0};
+    struct entry entry = {.record = record, .record_bytes = (uint32_t)entry_record_bytes(1, 0)};
+    assert_true(entry.record_bytes <= sizeof(record));
+    entry_encode(&(struct entry_fields){.id = {CHECK_PROPOSAL_ID_HIGH, 1},
+                                        .type = ENTRY_NORMAL,
+                                        .command_bytes = 1,
+                                        .command = "x"},
+                 record);
+    struct wire_message message = {.type = WIRE_FORWARD,
+                                   .forward = {.from = 5, .request = 70, .term = term},
+                                   .entries = &entry,
+                                   .entry_count = 1};
+    check_forwards_sent(check, &message, applied_term, 1, failure);
+}
+
+static struct wire_forward_response answer(uint64_t from, uint64_t term, int status)
+{
+    return (struct wire_forward_response){
+        .from = from, .request = 70, .count = 1, .status = status, .entry_term = term};
+}
+
+static void a_forward_is_sent_again_when_it_is_nowhere(void **state)
+{
+    (void)state;
+    struct check_forwards check = {0};
+    struct sim_failure failure = none;
+    struct wire_forward_response refusal = answer(1, 3, QR_ERR_NOT_LEADER);
+    forward(&check, 3, 2, &failure);
+    check_forwards_refused(&check, 6, 0, 2, 1, &failure); /* of another member */
+    assert_true(check_forwards_heard(&check, 5, &refusal));
+    forward(&check, 4, 2, &failure);
+    forward(&check, 6, 5, &failure); /* an entry of term 5 was applied */
+    check_forwards_refused(&check, 5, 0, 7, 1, &failure);
+    assert_sound(failure);
+    assert_false(check_forwards_heard(&check, 5, &refusal)); /* of an earlier sending */
+    refusal.status = 0;
+    assert_true(check_forwards_heard(&check, 5, &refusal));
+    check_forwards_refused(&check, 5, 0, 6, 1, &failure);
+    assert_broken(&failure, "refused_when_nowhere");
+    failure = none;
+    forward(&check, 7, 6, &failure);
+    assert_broken(&failure, "forwarded_when_nowhere");
+    check_forwards_deinit(&check);
+}
+
+static void what_was_appended_is_not_refused(void **state)
+{
+    (void)state;
+    struct check_forwards check = {0};
+    struct sim_failure failure = none;
+    struct wire_forward_response taken = answer(1, 3, 0);
+    struct wire_forward_response by_another = answer(2, 3, QR_ERR_NOT_LEADER);
+    struct wire_forward_response of_another = answer(1, 4, QR_ERR_NOT_LEADER);
+    struct wire_forward_response refused = answer(1, 3, QR_ERR_NOT_LEADER);
+    forward(&check, 3, 2, &failure);
+    check_forwards_answered(&check, 5, &taken, 1, &failure);
+    check_forwards_answered(&check, 5, &by_another, 1, &failure);
+    check_forwards_answered(&check, 5, &of_another, 1, &failure);
+    check_forwards_answered(&check, 6, &refused, 1, &failure); /* to another member */
+    assert_sound(failure);
+    check_forwards_answered(&check, 5, &refused, 1, &failure);
+    assert_broken(&failure, "refused_when_nowhere");
+    check_forwards_deinit(&check);
 }
 
 static void entries_of_one_index_and_term_are_the_same(void **state)
@@ -458,6 +536,8 @@ int main(void)
         cmocka_unit_test(a_read_is_confirmed_by_a_majority_since_it_was_asked),
         cmocka_unit_test(a_vote_goes_to_a_log_as_good_as_ones_own),
         cmocka_unit_test(who_leads_was_sent_the_votes_of_a_majority),
+        cmocka_unit_test(a_forward_is_sent_again_when_it_is_nowhere),
+        cmocka_unit_test(what_was_appended_is_not_refused),
         cmocka_unit_test(entries_of_one_index_and_term_are_the_same),
         cmocka_unit_test(replicas_apply_the_same_entries),
         cmocka_unit_test(a_proposal_is_applied_once),

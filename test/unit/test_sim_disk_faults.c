@@ -175,6 +175,28 @@ static void no_name(void *argument, const char *name, uint64_t size_bytes)
     (void)size_bytes;
 }
 
+/* A piece of two sectors of the file that is written aside. */
+static int store(struct sim_disk_rig *rig, uint64_t offset)
+{
+    struct sim_disk_rig_op *op = &rig->ops[rig->op_count];
+    (void)sim_disk_rig_submit(rig, BUILD_STORE, "whole", 0);
+    memset(op->bytes, 's', sizeof(op->bytes));
+    op->part = (struct build_part){op->bytes, 1024};
+    op->op.offset = offset;
+    op->op.is_synced = true;
+    op->op.parts = &op->part;
+    op->op.part_count = 1;
+    assert_true(sim_disk_step(&rig->disk, BUILD_STORE));
+    return op->op.status;
+}
+
+static int publish(struct sim_disk_rig *rig)
+{
+    const struct build_op *op = sim_disk_rig_submit(rig, BUILD_PUBLISH, "whole", 0);
+    assert_true(sim_disk_step(&rig->disk, BUILD_STORE));
+    return op->status;
+}
+
 static int call(struct sim_disk_rig *rig, enum sim_disk_call which)
 {
     const struct build_disk *calls = rig->calls;
@@ -199,6 +221,10 @@ static int call(struct sim_disk_rig *rig, enum sim_disk_call which)
     }
     case SIM_DISK_MOUNT:
         return sim_disk_mount(&rig->disk);
+    case SIM_DISK_STORE:
+        return store(rig, 0);
+    case SIM_DISK_PUBLISH:
+        return store(rig, 0) == 0 ? publish(rig) : 1;
     case SIM_DISK_CALLS:
         break;
     }

@@ -17,6 +17,8 @@ struct tally {
     uint64_t sum;
     uint64_t count;
     uint8_t result[8];
+    uint8_t restored[16];
+    size_t restored_bytes;
 };
 
 /* What a subject may not do. */
@@ -41,6 +43,8 @@ struct tally_subject {
     uint64_t closed;
     uint64_t ended;
     uint64_t checks;
+    uint64_t snapshots;
+    uint64_t restores;
     uint64_t drift_at;  /* every second replica adds one more at this entry */
     uint64_t broken_at; /* the invariant does not hold from so many entries on */
     bool is_end_bad;
@@ -70,6 +74,68 @@ static uint64_t digest(void *context)
     return self->sum * 31 + self->count;
 }
 
+/* Two numbers, given one after the other. */
+struct saved {
+    uint8_t bytes[16];
+    size_t given_bytes;
+};
+
+static int snapshot_open(void *context, void **snapshot)
+{
+    const struct tally *self = context;
+    struct saved *saved = calloc(1, sizeof(*saved));
+    assert_non_null(saved);
+    store_u64(saved->bytes, self->sum);
+    store_u64(saved->bytes + 8, self->count);
+    self->owner->snapshots++;
+    *snapshot = saved;
+    return 0;
+}
+
+static int snapshot_read(void *context, void *snapshot, void *buffer, size_t size_bytes,
+                         size_t *read_bytes)
+{
+    struct saved *saved = snapshot;
+    (void)context;
+    assert_true(size_bytes >= QR_SNAPSHOT_SLICE_BYTES_MIN);
+    *read_bytes = saved->given_bytes < sizeof(saved->bytes) ? 8 : 0;
+    memcpy(buffer, saved->bytes + saved->given_bytes, *read_bytes);
+    saved->given_bytes += *read_bytes;
+    return 0;
+}
+
+static void snapshot_close(void *context, void *snapshot)
+{
+    (void)context;
+    free(snapshot);
+}
+
+static int restore_begin(void *context)
+{
+    struct tally *self = context;
+    self->restored_bytes = 0;
+    return 0;
+}
+
+static int restore_write(void *context, const void *data, size_t size_bytes)
+{
+    struct tally *self = context;
+    assert_true(size_bytes <= sizeof(self->restored) - self->restored_bytes);
+    memcpy(self->restored + self->restored_bytes, data, size_bytes);
+    self->restored_bytes += size_bytes;
+    return 0;
+}
+
+static int restore_end(void *context)
+{
+    struct tally *self = context;
+    assert_int_equal(self->restored_bytes, sizeof(self->restored));
+    self->sum = load_u64(self->restored);
+    self->count = load_u64(self->restored + 8);
+    self->owner->restores++;
+    return 0;
+}
+
 static void begin(void *context)
 {
     struct tally_subject *subject = context;
@@ -91,7 +157,13 @@ static const struct qr_state_machine *open_replica(void *context)
         .size_bytes = sizeof(self->machine) - (subject->misdeed == MISDEED_OLD_MACHINE),
         .context = self,
         .apply = subject->misdeed == MISDEED_NO_APPLY ? NULL : apply,
-        .digest = digest};
+        .digest = digest,
+        .snapshot_open = snapshot_open,
+        .snapshot_read = snapshot_read,
+        .snapshot_close = snapshot_close,
+        .restore_begin = restore_begin,
+        .restore_write = restore_write,
+        .restore_end = restore_end};
     return &self->machine;
 }
 
@@ -301,7 +373,7 @@ static void a_subject_that_does_what_it_may_not_is_refused_in_words(void **state
         const char *words;
     } rows[] = {
         {MISDEED_NO_REPLICA, QR_ERR_NO_MEMORY, "made no replica"},
-        {MISDEED_NO_APPLY, QR_ERR_INVALID, "has no apply"},
+        {MISDEED_NO_APPLY, QR_ERR_INVALID, "without apply"},
         {MISDEED_OLD_MACHINE, QR_ERR_INVALID, "size_bytes"},
         {MISDEED_LONG_PAYLOAD, QR_ERR_INVALID, "its command or payload is too long"},
         {MISDEED_LONG_COMMAND, QR_ERR_INVALID, "its command or payload is too long"},

@@ -228,7 +228,7 @@ static void a_newer_format_is_refused(void **state)
     make_small_log(rig, true);
     uint8_t header[DISK_SECTOR_BYTES];
     memcpy(header, disk_memory_find(&rig->disk, FIRST)->seen, sizeof(header));
-    store_u32(header + 8, 2);
+    store_u32(header + 8, 3);
     store_u32(header + 12, crc32c(crc32c(0, header, 12), header + 16, sizeof(header) - 16));
     disk_memory_write(&rig->disk, FIRST, 0, header, sizeof(header));
     assert_int_equal(wal_rig_open(rig), QR_ERR_VERSION);

@@ -33,6 +33,13 @@ static void write_down(void *context, const struct wal_scan_item *item)
         text_string(text, " entries=");
         text_u64(text, item->entry_count);
     }
+    if (item->kind <= WAL_SCAN_BATCH && item->base.index > 0) {
+        text_string(text, " base=");
+        text_u64(text, item->base.term);
+        text_string(text, "/");
+        text_u64(text, item->base.index);
+    }
+    text_string(text, item->is_reset ? " reset" : "");
     if (item->kind == WAL_SCAN_ENTRY) {
         text_string(text, " ");
         text_u64(text, item->entry->term);
@@ -93,6 +100,33 @@ static void a_sound_log_is_told_in_order(void **state)
     assert_scan(*state, 0, SOUND_PART "batch 1+1536 term=3 commit=2 entries=0\n");
 }
 
+struct generations {
+    uint64_t at[8];
+    size_t count;
+};
+
+static void write_down_generation(void *context, const struct wal_scan_item *item)
+{
+    struct generations *generations = context;
+    if (item->kind == WAL_SCAN_BATCH) {
+        assert_true(generations->count < 8);
+        generations->at[generations->count++] = item->generation;
+    }
+}
+
+static void a_batch_is_told_with_the_start_that_wrote_it(void **state)
+{
+    struct wal_rig *rig = *state;
+    struct generations found = {.count = 0};
+    assert_int_equal(wal_rig_open(rig), 0);
+    wal_rig_append_now(rig, 3, 1, 3, 20);
+    wal_rig_close(rig);
+    assert_int_equal(wal_scan(&rig->options, write_down_generation, &found, rig->detail), 0);
+    assert_int_equal(found.count, 4);
+    assert_int_equal(found.at[0], found.at[2]);
+    assert_int_equal(found.at[3], found.at[2] + 1);
+}
+
 static void a_torn_tail_is_told_and_is_no_failure(void **state)
 {
     struct wal_rig *rig = *state;
@@ -137,14 +171,48 @@ static void an_empty_directory_is_an_empty_log(void **state)
     assert_scan(rig, 0, "");
 }
 
+/* Up to the first batch that says it, in whichever segment the log begins. */
+static void a_log_with_a_base_is_told_with_it(void **state)
+{
+    struct wal_rig *rig = *state;
+    assert_int_equal(wal_rig_open(rig), 0);
+    wal_rig_truncate(rig, 1);
+    disk_memory_run(&rig->disk);
+    assert_int_equal(wal_rig_reset(rig, (struct wal_base){4, 9}, 1, 5, 10), 0);
+    wal_rig_close(rig);
+    assert_scan(rig, 0,
+                "segment 2+0 base=4/9 reset\n"
+                "batch 2+512 term=5 commit=9 entries=1 base=4/9\n"
+                "entry 2+640 5/10\n");
+}
+
+static void a_log_without_its_first_segments_is_told_as_damaged(void **state)
+{
+    struct wal_rig *rig = *state;
+    assert_int_equal(wal_rig_open(rig), 0);
+    wal_rig_append_now(rig, 3, 70, 4, 1000);
+    wal_rig_close(rig);
+    disk_memory_remove(&rig->disk, FIRST);
+    struct transcript transcript;
+    transcript.text = text_of(transcript.data, sizeof(transcript.data));
+    assert_int_equal(wal_scan(&rig->options, write_down, &transcript, rig->detail), QR_ERR_CORRUPT);
+    assert_non_null(strstr(transcript.data, "damage 1+0 the file is missing, and"));
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
 {
     static const struct CMUnitTest cases[] = {
-        CASE(a_sound_log_is_told_in_order),      CASE(a_torn_tail_is_told_and_is_no_failure),
-        CASE(bytes_behind_the_end_are_told),     CASE(damage_is_told_where_it_is),
-        CASE(a_log_of_another_node_is_not_told), CASE(an_empty_directory_is_an_empty_log),
+        CASE(a_sound_log_is_told_in_order),
+        CASE(a_batch_is_told_with_the_start_that_wrote_it),
+        CASE(a_torn_tail_is_told_and_is_no_failure),
+        CASE(bytes_behind_the_end_are_told),
+        CASE(damage_is_told_where_it_is),
+        CASE(a_log_of_another_node_is_not_told),
+        CASE(an_empty_directory_is_an_empty_log),
+        CASE(a_log_with_a_base_is_told_with_it),
+        CASE(a_log_without_its_first_segments_is_told_as_damaged),
     };
     return cmocka_run_group_tests_name("wal_scan", cases, NULL, NULL);
 }

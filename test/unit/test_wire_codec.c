@@ -389,6 +389,78 @@ static void a_frame_keeps_its_chunks_alive(void **state)
     wire_frame_free(NULL);
 }
 
+/* A snapshot's piece of this size, in a chunk of its own, which is the caller's. */
+static struct wire_message piece_of(struct fixture *fixture, uint32_t size_bytes)
+{
+    struct chunk *chunk = chunk_new(&fixture->heap.allocator, size_bytes);
+    assert_non_null(chunk);
+    memset(chunk->data, 0x5a, size_bytes);
+    return (struct wire_message){
+        .type = RAFT_INSTALL_SNAPSHOT,
+        .raft = {.type = RAFT_INSTALL_SNAPSHOT,
+                 .term = 2,
+                 .install_snapshot = {.snapshot = {2, 9},
+                                      .data = {chunk, chunk->data, size_bytes}}},
+    };
+}
+
+static void data_is_lent_at_both_ends_and_not_copied(void **state)
+{
+    struct fixture *fixture = *state;
+    struct wire_message message = piece_of(fixture, RAFT_DATA_BYTES_MAX);
+    struct raft_data *data = &message.raft.install_snapshot.data;
+    struct wire_frame *frame = wire_encode(&fixture->heap.allocator, &message);
+    assert_non_null(frame);
+    assert_int_equal(frame->part_count, 2);
+    assert_ptr_equal(frame->parts[1].data, data->bytes);
+    assert_ptr_equal(frame->chunks[1], data->chunk);
+    chunk_drop(data->chunk); /* the frame has its own reference */
+
+    struct chunk *flat = sample_flatten(&fixture->heap.allocator, frame);
+    struct wire_message out;
+    assert_int_equal(decode(fixture, flat, &out), 0);
+    data = &out.raft.install_snapshot.data;
+    assert_int_equal(data->size_bytes, RAFT_DATA_BYTES_MAX);
+    assert_ptr_equal(data->chunk, flat);
+    assert_ptr_equal(data->bytes, flat->data + flat->size_bytes - RAFT_DATA_BYTES_MAX);
+    assert_int_equal(flat->reference_count, 1);
+    wire_frame_free(frame);
+    chunk_drop(flat);
+}
+
+static void data_out_of_bounds_is_refused(void **state)
+{
+    struct fixture *fixture = *state;
+    struct wire_message message = piece_of(fixture, 9);
+    struct chunk *source = message.raft.install_snapshot.data.chunk;
+    struct chunk *chunk = encoded(fixture, &message);
+    size_t field = load_u32(chunk->data + 12) - 8 - 7; /* 65 bytes of fields, 7 of padding */
+    assert_int_equal(load_u32(chunk->data + field), 9);
+    struct wire_message out;
+    static const uint32_t sizes[] = {0, 1, 8, 10, 16, 17, UINT32_MAX};
+    for (size_t i = 0; i < COUNT_OF(sizes); i++) {
+        store_u32(chunk->data + field, sizes[i]);
+        uint32_t within = sizes[i] <= 16 ? sizes[i] : 0;
+        store_u32(chunk->data + field + 4, crc32c(0, chunk->data + chunk->size_bytes - 16, within));
+        reseal(chunk);
+        /* 10 bytes and 6 of padding say the same length: only the checksum of 9 is wrong then. */
+        bool is_possible = sizes[i] > 8 && sizes[i] <= 16;
+        assert_int_equal(decode(fixture, chunk, &out), is_possible ? 0 : QR_ERR_MALFORMED);
+    }
+    chunk_drop(chunk);
+    chunk_drop(source);
+
+    message = piece_of(fixture, RAFT_DATA_BYTES_MAX);
+    source = message.raft.install_snapshot.data.chunk;
+    chunk = encoded(fixture, &message);
+    size_t frame_bytes;
+    store_u32(chunk->data, chunk->size_bytes + 8);
+    assert_int_equal(wire_frame_length(chunk->data, WIRE_HEADER_BYTES, UINT32_MAX, &frame_bytes),
+                     QR_ERR_MALFORMED);
+    chunk_drop(chunk);
+    chunk_drop(source);
+}
+
 static void no_memory_gives_no_frame(void **state)
 {
     struct fixture *fixture = *state;
@@ -456,6 +528,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(adjacent_records_are_one_part_and_not_copied, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(a_frame_keeps_its_chunks_alive, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(data_is_lent_at_both_ends_and_not_copied, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(data_out_of_bounds_is_refused, set_up, tear_down),
         cmocka_unit_test_setup_teardown(no_memory_gives_no_frame, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_raft_message_goes_through_a_wire_message, set_up,
                                         tear_down),

@@ -56,6 +56,30 @@ static const struct text_case text_cases[] = {
      "{\"type\":\"append_entries_response\",\"from\":\"0000000000000001\","
      "\"to\":\"0000000000000002\",\"term\":5,\"is_rejected\":true,\"match\":3,\"rejected\":9,"
      "\"hint\":{\"term\":1,\"index\":4},\"round\":7}"},
+    {RAFT(RAFT_INSTALL_SNAPSHOT,
+          .install_snapshot = {{3, 8}, 4096, 8192, true, {NULL, (const uint8_t *)"123456789", 9}}),
+     false,
+     "install_snapshot 1->2 term=5 snapshot=3/8 offset=4096 size_bytes=8192 is_last=true "
+     "data=9:e3069283",
+     "{\"type\":\"install_snapshot\",\"from\":\"0000000000000001\","
+     "\"to\":\"0000000000000002\",\"term\":5,\"snapshot\":{\"term\":3,\"index\":8},"
+     "\"offset\":4096,\"size_bytes\":8192,\"is_last\":true,"
+     "\"data\":{\"bytes\":9,\"crc32c\":\"e3069283\"}}"},
+    {RAFT(RAFT_INSTALL_SNAPSHOT, .install_snapshot = {.snapshot = {3, 8}}), false,
+     "install_snapshot 1->2 term=5 snapshot=3/8",
+     "{\"type\":\"install_snapshot\",\"from\":\"0000000000000001\","
+     "\"to\":\"0000000000000002\",\"term\":5,\"snapshot\":{\"term\":3,\"index\":8},"
+     "\"offset\":0,\"size_bytes\":0,\"is_last\":false,"
+     "\"data\":{\"bytes\":0,\"crc32c\":\"00000000\"}}"},
+    {RAFT(RAFT_INSTALL_SNAPSHOT_RESPONSE, .install_snapshot_response = {{3, 8}, 77, true, false}),
+     false,
+     "install_snapshot_response 1->2 term=5 snapshot=3/8 offset=77 is_done=true",
+     "{\"type\":\"install_snapshot_response\",\"from\":\"0000000000000001\","
+     "\"to\":\"0000000000000002\",\"term\":5,\"snapshot\":{\"term\":3,\"index\":8},"
+     "\"offset\":77,\"is_done\":true,\"is_refused\":false}"},
+    {RAFT(RAFT_TIMEOUT_NOW, .timeout_now = {{4, 17}}), false, "timeout_now 1->2 term=5 last=4/17",
+     "{\"type\":\"timeout_now\",\"from\":\"0000000000000001\",\"to\":\"0000000000000002\","
+     "\"term\":5,\"last\":{\"term\":4,\"index\":17}}"},
     {{.type = WIRE_HELLO,
       .hello = {1, 2, {0xab, 0xcd}, RANDOM_ID, true, 0, "n1", "10.0.0.1:7700", "say \"hi\"\n"}},
      false,

@@ -9,7 +9,9 @@
 
 #include <string.h>
 
+#include "base/chunk.h"
 #include "base/prng.h"
+#include "support/heap.h"
 #include "support/unit.h"
 #include "wire/wire.h"
 
@@ -44,6 +46,25 @@ static inline uint32_t sample_reason(struct prng *prng)
     return reasons[prng_between(prng, 0, COUNT_OF(reasons) - 1)];
 }
 
+#define SAMPLE_DATA_BYTES_MAX 40
+
+/* Some of the bytes of one chunk that stays for as long as the program runs. */
+static inline struct raft_data sample_data(struct prng *prng)
+{
+    static struct heap heap;
+    static struct chunk *chunk;
+    if (chunk == NULL) {
+        heap_init(&heap);
+        chunk = chunk_new(&heap.allocator, SAMPLE_DATA_BYTES_MAX);
+        for (size_t i = 0; i < SAMPLE_DATA_BYTES_MAX; i++) {
+            chunk->data[i] = (uint8_t)(i + 1);
+        }
+    }
+    size_t size_bytes = prng_between(prng, 0, SAMPLE_DATA_BYTES_MAX);
+    return size_bytes == 0 ? (struct raft_data){0}
+                           : (struct raft_data){chunk, chunk->data, (uint32_t)size_bytes};
+}
+
 #define FILL_U64(name) m->name = sample_u64(prng);
 #define FILL_ID(name) FILL_U64(name)
 #define FILL_U32(name) m->name = (uint32_t)sample_u64(prng);
@@ -55,6 +76,7 @@ static inline uint32_t sample_reason(struct prng *prng)
     m->name.high = sample_u64(prng);                                                               \
     m->name.low = sample_u64(prng);
 #define FILL_STRING(name) sample_string(prng, m->name, sizeof(m->name));
+#define FILL_DATA(name) m->name = sample_data(prng);
 #define FILL(kind, type, name, ...) FILL_##kind(name)
 #define FILL_OF(...) FILL(__VA_ARGS__, )
 
@@ -68,6 +90,10 @@ static inline uint32_t sample_reason(struct prng *prng)
     assert_true(a->name.term == b->name.term && a->name.index == b->name.index);
 #define SAME_CLUSTER(name) assert_true(cluster_id_equal(a->name, b->name));
 #define SAME_STRING(name) assert_string_equal(a->name, b->name);
+#define SAME_DATA(name)                                                                            \
+    assert_int_equal(a->name.size_bytes, b->name.size_bytes);                                      \
+    assert_true(a->name.size_bytes == 0 ||                                                         \
+                memcmp(a->name.bytes, b->name.bytes, a->name.size_bytes) == 0);
 #define SAME(kind, type, name, ...) SAME_##kind(name)
 #define SAME_OF(...) SAME(__VA_ARGS__, )
 
