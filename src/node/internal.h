@@ -397,6 +397,11 @@ enum node_guard_verdict {
 NODISCARD int node_guard(struct node *node, const struct entry *entry,
                          enum node_guard_verdict *verdict);
 
+/* Guarded entries are about to come into the log: the identity must say so first. Returns 0 or
+ * QR_ERR_DISK_FULL: they may not come; or the error with which the node has failed.
+ */
+NODISCARD int node_note_guarded(struct node *node);
+
 /* The batch was applied: keep what it gave, and tell who waits. */
 void node_finish_guarded(struct node *node, const struct qr_result *results);
 

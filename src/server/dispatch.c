@@ -25,6 +25,7 @@ static const struct server_command commands[] = {
     {"PING",            -1, "fast",                    cmd_ping},
     {"QUIT",            -1, "noscript loading fast",   cmd_quit},
     {"QUORATE.PROPOSE", -2, "write denyoom",           cmd_quorate_propose},
+    {"QUORATE.SESSION", -1, "write",                   cmd_quorate_session},
     {"QUORATE.SNAPSHOT", 1, "admin noscript blocking", cmd_quorate_snapshot},
     {"QUORATE.TAIL",    1,  "pubsub noscript",         cmd_quorate_tail},
     {"READONLY",        1,  "loading stale fast",      cmd_readonly},

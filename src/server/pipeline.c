@@ -196,6 +196,16 @@ static void reply_write_error(const struct reply *reply, const struct server *se
     }
 }
 
+static void reply_session(const struct reply *reply, uint64_t session)
+{
+    char name[64];
+    struct text text = text_of(name, sizeof(name));
+
+    once_session_name(&text, session);
+    ASSERT(!text.truncated);
+    reply_bulk(reply, text.data, text.length);
+}
+
 static void on_proposed(void *argument, int status, uint64_t index, const struct qr_result *result)
 {
     struct request *request = argument;
@@ -213,6 +223,8 @@ static void on_proposed(void *argument, int status, uint64_t index, const struct
         reply_error(&reply, outcome_error(status));
     } else if (status != 0) {
         reply_write_error(&reply, client->server, status);
+    } else if (request->wants_session) {
+        reply_session(&reply, qr_session_of(index));
     } else if (request->wants_index) {
         reply_integer(&reply, (int64_t)index);
     } else {
@@ -269,6 +281,17 @@ void pipeline_propose(struct client *client, const struct qr_proposal *proposal,
         request->wants_index = wants_index;
         end_open(client, request,
                  qr_propose(client->server->options.engine, proposal, on_proposed, request));
+    }
+}
+
+void pipeline_open_session(struct client *client, uint64_t timeout_ms)
+{
+    struct request *request = open_write(client, 0);
+
+    if (request != NULL) {
+        request->wants_session = true;
+        end_open(client, request,
+                 qr_open_session(client->server->options.engine, timeout_ms, on_proposed, request));
     }
 }
 

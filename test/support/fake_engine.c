@@ -206,6 +206,10 @@ static bool is_first_time(struct qr_engine *engine, const struct sessions_entry 
         *status = sessions_use(&engine->sessions, entry, &is_first);
         return *status == 0 && is_first;
     }
+    if (strncmp(request->command, "open", sizeof(request->command)) == 0) {
+        *status = sessions_open(&engine->sessions, entry, load_u64(request->payload));
+        return false;
+    }
     ASSERT(strncmp(request->command, "settle", sizeof(request->command)) == 0);
     asked = (struct proposal_id){load_u64(request->payload), load_u64(request->payload + 8)};
     *status = sessions_settle(&engine->sessions, entry, asked);
@@ -230,7 +234,7 @@ static void end_once(struct qr_engine *engine, const struct fake_request *reques
     if (is_first_time(engine, &seen, request, &status)) {
         result = apply(engine, &entry);
         status = sessions_keep(&engine->sessions, &seen, &result);
-    } else if (status == 0) {
+    } else if (status == 0 && strncmp(request->command, "open", sizeof(request->command)) != 0) {
         if (sessions_id_kind(asked) == SESSIONS_ID_CONTROL) {
             asked =
                 (struct proposal_id){load_u64(request->payload), load_u64(request->payload + 8)};
@@ -319,6 +323,22 @@ int qr_propose(struct qr_engine *engine, const struct qr_proposal *proposal, qr_
     memcpy(request->payload, proposal->payload, proposal->payload_bytes);
     request->payload_bytes = proposal->payload_bytes;
     return 0;
+}
+
+int qr_open_session(struct qr_engine *engine, uint64_t timeout_ms, qr_propose_done *done,
+                    void *argument)
+{
+    uint8_t payload[8];
+
+    store_u64(payload, timeout_ms * NS_PER_MS);
+    struct qr_proposal proposal = {
+        .id = {QR_SESSION_BIT, engine->proposal_count + 1},
+        .command = "open",
+        .command_bytes = 4,
+        .payload = payload,
+        .payload_bytes = sizeof(payload),
+    };
+    return qr_propose(engine, &proposal, done, argument);
 }
 
 int qr_settle(struct qr_engine *engine, struct qr_id id, qr_propose_done *done, void *argument)
