@@ -87,6 +87,7 @@ static int open_node(struct qr_engine *engine, const struct qr_engine_options *o
         .cache_bytes_max = limits->log_cache_bytes,
         .segment_bytes = limits->segment_bytes,
         .pending_max = (uint32_t)limits->max_pending_proposals,
+        .stall_timeout_ns = limits->stall_timeout_ms * NS_PER_MS,
     };
     char why[NODE_DETAIL_BYTES] = "";
     engine->in_node++;
@@ -117,6 +118,7 @@ static struct qr_engine *make(const struct qr_engine_options *options)
     size_t limit = (size_t)options->limits.max_pending_proposals;
     waiters_init(&engine->proposals, &runtime_allocator, limit);
     waiters_init(&engine->reads, &runtime_allocator, limit);
+    waiters_init(&engine->changes, &runtime_allocator, limit);
     int failed = pthread_mutex_init(&engine->mutex, NULL);
     failed |= pthread_cond_init(&engine->answered, NULL);
     ASSERT(failed == 0);

@@ -28,6 +28,7 @@
 enum request_kind {
     REQUEST_PROPOSE,
     REQUEST_READ,
+    REQUEST_CHANGE,
     REQUEST_CALL, /* on the stack of a thread that waits for it */
 };
 
@@ -48,12 +49,16 @@ struct request {
             void *argument;
         } read;
         struct {
+            qr_change_done *done;
+            void *argument;
+        } change;
+        struct {
             void (*run)(struct qr_engine *engine, void *argument);
             void *argument;
             bool is_done;
         } call;
     };
-    uint8_t data[]; /* propose: command, then payload */
+    uint8_t data[]; /* propose: command, then payload; change: a struct wire_change */
 };
 
 struct commit_handler {
@@ -92,6 +97,7 @@ struct qr_engine {
     uint32_t in_node; /* node calls under way: it must not be called */
     struct waiters proposals;
     struct waiters reads;
+    struct waiters changes;
     struct qr_result results[NODE_APPLY_ENTRIES_MAX];
     raft_index applied_index; /* the last entry that the state machine has */
     raft_index told_index;    /* the last entry that the handlers have, or are being told of */
@@ -147,6 +153,13 @@ NODISCARD int engine_read(struct qr_engine *engine, qr_read_done *done, void *ar
 void engine_proposal_done(void *context, uint64_t token, int status, raft_index index,
                           const struct qr_result *result);
 void engine_read_done(void *context, uint64_t token, int status, raft_index index);
+
+/* change.c */
+NODISCARD int engine_change(struct qr_engine *engine, const struct wire_change *change,
+                            qr_change_done *done, void *argument);
+void engine_take_change(struct qr_engine *engine, const struct request *request);
+void engine_change_done(void *context, uint64_t token, int status,
+                        const struct node_change_result *result);
 
 /* apply.c */
 void engine_apply(void *context, const struct qr_entry *entries, size_t count);

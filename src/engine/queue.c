@@ -102,6 +102,8 @@ static void take_one(struct qr_engine *engine, struct request *request)
     }
     if (request->kind == REQUEST_PROPOSE) {
         take_propose(engine, request);
+    } else if (request->kind == REQUEST_CHANGE) {
+        engine_take_change(engine, request);
     } else {
         int status = engine_read(engine, request->read.done, request->read.argument);
         if (status != 0) {

@@ -33,6 +33,10 @@ static void answer_waiters(struct qr_engine *engine)
     while (waiters_take_any(&engine->reads, &waiter)) {
         ((qr_read_done *)waiter.done)(waiter.argument, QR_ERR_STOPPED, 0);
     }
+    const struct qr_change_result nothing = {.reason = qr_error_text(QR_ERR_STOPPED)};
+    while (waiters_take_any(&engine->changes, &waiter)) {
+        ((qr_change_done *)waiter.done)(waiter.argument, QR_ERR_STOPPED, &nothing);
+    }
 }
 
 void engine_handle_closed(struct qr_engine *engine)
@@ -123,6 +127,7 @@ void engine_free_memory(struct qr_engine *engine)
 {
     waiters_deinit(&engine->proposals);
     waiters_deinit(&engine->reads);
+    waiters_deinit(&engine->changes);
     (void)pthread_cond_destroy(&engine->answered);
     (void)pthread_mutex_destroy(&engine->mutex);
     release(&runtime_allocator, engine, sizeof(*engine));

@@ -74,6 +74,7 @@ struct node_io engine_node_io(struct qr_engine *engine)
         .wake_at = engine_wake_at,
         .proposal_done = engine_proposal_done,
         .read_done = engine_read_done,
+        .change_done = engine_change_done,
         .changed = changed,
         .failed = failed,
     };

@@ -19,6 +19,7 @@ static const struct server_command commands[] = {
     {"MODULE",          -2, "admin noscript",          cmd_module},
     {"PING",            -1, "fast",                    cmd_ping},
     {"QUIT",            -1, "noscript loading fast",   cmd_quit},
+    {"QUORATE.CHANGE",  -2, "admin noscript",          cmd_quorate_change},
     {"QUORATE.PROPOSE", -2, "write denyoom",           cmd_quorate_propose},
     {"QUORATE.TAIL",    1,  "pubsub noscript",         cmd_quorate_tail},
     {"READONLY",        1,  "loading stale fast",      cmd_readonly},

@@ -267,6 +267,9 @@ void pipeline_refuse_too_large(struct client *client);
  */
 void pipeline_propose(struct client *client, const struct qr_proposal *proposal, bool wants_index);
 
+/* Change the members or the leader, and answer with what came of it. */
+void pipeline_change(struct client *client, const struct qr_change *change);
+
 /* Serve the present command after a read barrier. Arguments are copied. */
 void pipeline_read(struct client *client, const struct kv_argument *arguments, size_t count,
                    read_serve *serve);
@@ -354,6 +357,6 @@ void metrics_text(struct server *server, struct buffer *out);
  */
 command_handler cmd_asking, cmd_auth, cmd_client, cmd_cluster, cmd_command, cmd_config, cmd_echo,
     cmd_hello, cmd_info, cmd_module, cmd_ping, cmd_quit, cmd_readonly, cmd_readwrite, cmd_reset,
-    cmd_scan, cmd_select, cmd_wait, cmd_quorate_propose, cmd_quorate_tail;
+    cmd_scan, cmd_select, cmd_wait, cmd_quorate_change, cmd_quorate_propose, cmd_quorate_tail;
 
 #endif

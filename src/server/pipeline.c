@@ -221,6 +221,70 @@ void pipeline_propose(struct client *client, const struct qr_proposal *proposal,
     turn_mark(client);
 }
 
+/* "ERR no member is called 'n9'; nothing was changed" */
+static void reply_change_error(const struct reply *reply, int status, const char *reason)
+{
+    char message[SERVER_ERROR_BYTES];
+    struct text text = text_of(message, sizeof(message));
+    bool is_unknown = qr_error_class_of(status) == QR_CLASS_UNKNOWN;
+
+    text_string(&text, is_unknown                   ? "TIMEOUT "
+                       : status == QR_ERR_NO_LEADER ? "CLUSTERDOWN "
+                       : status == QR_ERR_BUSY      ? "TRYAGAIN "
+                                                    : "ERR ");
+    text_string(&text, reason);
+    text_string(&text, is_unknown ? "" : "; nothing was changed");
+    reply_error(reply, message);
+}
+
+static void on_changed(void *argument, int status, const struct qr_change_result *result)
+{
+    struct request *request = argument;
+    struct client *client = request->client;
+
+    if (client == NULL) {
+        request_free(request);
+        return;
+    }
+    ASSERT(request->state == REQUEST_PENDING);
+    ASSERT(client->pipeline.pending_write_count > 0);
+    client->pipeline.pending_write_count--;
+    struct reply reply = reply_of(request);
+    if (status != 0) {
+        reply_change_error(&reply, status, result->reason);
+    } else {
+        reply_array(&reply, 3);
+        reply_integer(&reply, result->tolerated_before);
+        reply_integer(&reply, result->tolerated_after);
+        reply_string(&reply, result->reason);
+    }
+    if (client->pipeline.first == request) {
+        pipeline_advance(client);
+    }
+    turn_mark(client);
+}
+
+void pipeline_change(struct client *client, const struct qr_change *change)
+{
+    struct request *request = request_open(client, 0, 0);
+
+    if (request == NULL) {
+        reply_to_nobody(client);
+        turn_mark(client);
+        return;
+    }
+    request->is_write = true;
+    int error = qr_change_cluster(client->server->options.engine, change, on_changed, request);
+    if (error == 0) {
+        client->pipeline.pending_write_count++;
+        return;
+    }
+    struct reply reply = reply_of(request);
+    reply_change_error(&reply, error, qr_error_text(error));
+    pipeline_advance(client);
+    turn_mark(client);
+}
+
 void pipeline_read(struct client *client, const struct kv_argument *arguments, size_t count,
                    read_serve *serve)
 {
