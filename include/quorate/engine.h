@@ -74,6 +74,13 @@ struct qr_engine_options {
     struct qr_logger *logger; /* borrowed; NULL: silent */
     void *loop; /* a uv_loop_t of the caller's to live on; NULL: a thread of its own */
 
+    /* Read barriers cost the leader no round while the answers of a majority to the last one
+     * are young: 9/11 of election_timeout_min_ms, which clocks that each go wrong by up to 10 %
+     * cannot make wrong. Clocks that stand still, as a suspended machine's, can. The same on
+     * every member, or on none.
+     */
+    bool has_leases;
+
     /* Called once, when the engine has stopped: after qr_engine_stop() (status 0), or
      * because it cannot go on (a failed disk, say): then status and reason say why. From
      * then on the engine can only be freed. May be NULL.

@@ -88,6 +88,9 @@ static int open_node(struct qr_engine *engine, const struct qr_engine_options *o
         .segment_bytes = limits->segment_bytes,
         .pending_max = (uint32_t)limits->max_pending_proposals,
         .stall_timeout_ns = limits->stall_timeout_ms * NS_PER_MS,
+        .lease_ns = options->has_leases
+                        ? raft_lease_ns_max(limits->election_timeout_min_ms * NS_PER_MS)
+                        : 0,
     };
     char why[NODE_DETAIL_BYTES] = "";
     engine->in_node++;
