@@ -314,7 +314,9 @@ struct node {
     raft_index told_configuration; /* index and term of that which io.members() knows */
     raft_term told_configuration_term;
     bool has_told_configuration;
-    raft_index promote_goal; /* commit index at the last check */
+    raft_index promote_goal;                  /* commit index at the last check */
+    raft_index promote_configuration;         /* whose members were checked */
+    uint8_t promote_checks[RAFT_MEMBERS_MAX]; /* passed one after another, by position in it */
     time_ns promote_due_ns;
     time_ns announce_due_ns;
     time_ns refusal_log_due_ns;
