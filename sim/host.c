@@ -8,6 +8,7 @@
 #include "sim/internal.h"
 #include "sim/observe.h"
 
+#define IDLE_TURNS_MAX 5000
 #define TURN_US_MAX 40 /* until a node gets its turn for what came in */
 #define SETTLE_ROUNDS_MAX 100
 #define RECOVERY_AUDITS 6
@@ -69,6 +70,7 @@ struct build_time sim_host_enter(struct sim_host *host)
 {
     ASSERT(host->node != NULL);
     host->calls++;
+    host->idle_turns = 0;
     return sim_host_time(host);
 }
 
@@ -103,6 +105,17 @@ void sim_host_leave(struct sim_host *host)
     sim_host_mark(host);
 }
 
+/* A node that wants turn after turn at once, and waits for something else, burns a processor. */
+static void check_idle_turns(struct sim_host *host, unsigned before, bool is_due_at_once)
+{
+    host->idle_turns = is_due_at_once ? before + 1 : 0;
+    if (host->idle_turns == IDLE_TURNS_MAX) {
+        sim_violate(host->sim, "no_busy_waiting",
+                    "n%u took %u turns in a row, each at once, and nothing came in between",
+                    host->number + 1, host->idle_turns);
+    }
+}
+
 /* The next turn: when something is due. */
 static void wait_for_deadline(struct sim_host *host)
 {
@@ -129,11 +142,14 @@ static void on_turn(struct sim_event *event)
         sim_host_restart_later(host);
         return;
     }
+    unsigned idle_turns = host->idle_turns;
     struct build_time time = sim_host_enter(host);
     host->build->turn(host->node, time);
     note_committed(host);
     sim_host_leave(host);
     if (!host->has_failed) {
+        bool is_due_at_once = host->build->deadline(host->node) <= time.now_ns;
+        check_idle_turns(host, idle_turns, is_due_at_once);
         wait_for_deadline(host);
     }
 }

@@ -104,6 +104,7 @@ struct sim_host {
     bool is_holding_less; /* what it hears now lets it hold no proposal again */
     unsigned audits_due;  /* a power loss is recovered from: at the next promises */
     unsigned calls;       /* of the node, that are under way */
+    unsigned idle_turns;  /* in a row, each due at once although nothing came in between */
     time_ns paused_until_ns;
     time_ns disk_slow_until_ns;
     time_ns disk_hung_until_ns;

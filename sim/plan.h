@@ -67,7 +67,8 @@
     X(SLOW_DISK,   slow_disk,   2000, "a disk becomes slow")                                       \
     X(HUNG_DISK,   hung_disk,   1000, "a disk does nothing")                                       \
     X(READ_ERROR,  read_error,  1000, "a disk fails a read")                                       \
-    X(WRITE_ERROR, write_error, 1000, "a disk fails a write, or its sync")                         \
+    X(WRITE_ERROR, write_error, 1000, \
+      "a disk fails a write, a piece or the name of a file, or its sync")                         \
     X(DISK_FULL,   disk_full,   1000, "a disk has no room left")                                   \
     X(BIT_FLIP,    bit_flip,    1000, "a bit of a disk flips")                                     \
     X(ZEROED,      zeroed,      1000, "a sector of a disk becomes zero")                           \

@@ -38,7 +38,8 @@ struct qr_engine;
     X(max_pending_proposals,   65536,        16,        1048576,             "proposals")          \
     X(max_inflight_bytes,      UINT64_C(8) << 20, 65536, UINT64_C(1) << 30,  "bytes per peer")     \
     X(log_cache_bytes,         UINT64_C(8) << 20, 65536, UINT64_C(1) << 34,  "bytes")              \
-    X(segment_bytes,           UINT64_C(16) << 20, 65536, UINT64_C(1) << 30, "bytes")
+    X(segment_bytes,           UINT64_C(16) << 20, 65536, UINT64_C(1) << 30, "bytes")              \
+    X(stall_timeout_ms,        10000,        100,       600000,              "milliseconds")
 /* clang-format on */
 
 struct qr_limits {
@@ -73,6 +74,13 @@ struct qr_engine_options {
     struct qr_limits limits;  /* from qr_limits_default() */
     struct qr_logger *logger; /* borrowed; NULL: silent */
     void *loop; /* a uv_loop_t of the caller's to live on; NULL: a thread of its own */
+
+    /* Read barriers cost the leader no round while the answers of a majority to the last one
+     * are young: 9/11 of election_timeout_min_ms, which clocks that each go wrong by up to 10 %
+     * cannot make wrong. Clocks that stand still, as a suspended machine's, can. The same on
+     * every member, or on none.
+     */
+    bool has_leases;
 
     /* Called once, when the engine has stopped: after qr_engine_stop() (status 0), or
      * because it cannot go on (a failed disk, say): then status and reason say why. From
@@ -219,6 +227,51 @@ typedef void qr_snapshot_done(void *argument, int status, uint64_t index);
  *   QR_ERR_STOPPED   the engine has stopped.
  */
 int qr_snapshot(struct qr_engine *engine, qr_snapshot_done *done, void *argument);
+
+/* A change of the members, or of the leader. Names are separated by commas; NULL or "" changes
+ * nothing. All of it is one change: done as a whole or not at all.
+ */
+struct qr_change {
+    const char *promote;    /* become voters; they must have caught up */
+    const char *demote;     /* become learners */
+    const char *remove;     /* are no members any more */
+    const char *prioritize; /* one name: it gets `priority` */
+    uint32_t priority;      /* 0..255; 1 is ordinary, 0 never leads */
+    const char *transfer;   /* one name: leadership goes there; alone */
+    bool is_dry_run;        /* only tell what would come of it */
+    bool is_forced;         /* insist on what the live voters could not decide, or who is behind */
+};
+
+struct qr_change_result {
+    uint32_t tolerated_before; /* voters that answer and may still fail, before the change */
+    uint32_t tolerated_after;
+    const char *reason; /* a sentence, borrowed until return */
+};
+
+/* How a change ended.
+ *
+ * status   0: done and committed, or nothing was to be done; of a dry run: it would be.
+ *          QR_ERR_NOT_FOUND   no member has one of the names.
+ *          QR_ERR_INVALID     it contradicts itself, or leaves no voter that may lead.
+ *          QR_ERR_BEHIND      a learner has not caught up; who is to lead is not heard or did
+ *                             not take over.
+ *          QR_ERR_QUORUM      too few of the voters that are left answer.
+ *          QR_ERR_NO_LEADER, QR_ERR_BUSY, QR_ERR_DISK_FULL, QR_ERR_STOPPED   not done.
+ *          QR_ERR_TIMEOUT     unknown: look who is a member.
+ */
+typedef void qr_change_done(void *argument, int status, const struct qr_change_result *result);
+
+/* Change the members or the leader of the cluster, on any node: the leader is asked. A member is
+ * added by starting it with options.join.
+ *
+ * change   borrowed until return; copied.
+ * done     called exactly once, never from within this call, unless it returns an error.
+ *
+ * Returns 0, or with nothing done QR_ERR_TOO_LARGE (a name or a list of names), QR_ERR_BUSY or
+ * QR_ERR_STOPPED.
+ */
+int qr_change_cluster(struct qr_engine *engine, const struct qr_change *change,
+                      qr_change_done *done, void *argument);
 
 /* Whether this node leads, as far as it knows: another may lead a later term already. A write
  * or a read barrier tells for certain.

@@ -37,6 +37,11 @@ int cli_dev(int argc, char **argv);
 int cli_demo(int argc, char **argv);
 int cli_status(int argc, char **argv);
 int cli_members(int argc, char **argv);
+int cli_promote(int argc, char **argv); /* change.c, with the next four */
+int cli_demote(int argc, char **argv);
+int cli_remove(int argc, char **argv);
+int cli_priority(int argc, char **argv);
+int cli_transfer(int argc, char **argv);
 int cli_get(int argc, char **argv);
 int cli_set(int argc, char **argv);
 int cli_del(int argc, char **argv);

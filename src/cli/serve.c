@@ -173,6 +173,7 @@ static int engine_open(struct serving *serving, char *detail)
         .join = options->join[0] == '\0' ? NULL : options->join,
         .is_bootstrap = options->is_bootstrap,
         .is_learner = options->is_learner,
+        .has_leases = options->has_leases,
         .limits = options->limits,
         .logger = serving->logger,
         .loop = &serving->loop,

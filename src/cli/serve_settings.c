@@ -18,6 +18,7 @@ enum setting_kind {
     SETTING_DISK,
     SETTING_LOG_FORMAT,
     SETTING_LOG_LEVEL,
+    SETTING_READ_MODE,
 };
 
 struct setting_row {
@@ -52,6 +53,8 @@ static const struct setting_row rows[] = {
      SETTING_ADDRESSES, AT(join)},
     {"learner", NULL, "join without ever asking for a vote",
      SETTING_FLAG, AT(is_learner)},
+    {"read-mode", "linearizable|lease", "lease trusts clocks to within 10 %; default linearizable",
+     SETTING_READ_MODE, 0, 0},
     {"disk", "threads", "how the disk is driven: plain writes and syncs, on threads",
      SETTING_DISK, 0, 0},
     {"log-format", "text|json", "default text", SETTING_LOG_FORMAT, 0, 0},
@@ -223,10 +226,14 @@ static int word_set(struct serve_options *options, const struct setting_row *row
 {
     static const char *const levels[] = {"debug", "info", "warn", "error"};
     static const char *const formats[] = {"text", "json"};
+    static const char *const read_modes[] = {"linearizable", "lease"};
     int word;
     if (row->kind == SETTING_LOG_LEVEL) {
         word = word_find(levels, COUNT_OF(levels), value);
         options->log_level = word < 0 ? options->log_level : (enum qr_log_level)word;
+    } else if (row->kind == SETTING_READ_MODE) {
+        word = word_find(read_modes, COUNT_OF(read_modes), value);
+        options->has_leases = word < 0 ? options->has_leases : word == 1;
     } else {
         ASSERT(row->kind == SETTING_LOG_FORMAT);
         word = word_find(formats, COUNT_OF(formats), value);
@@ -259,6 +266,7 @@ static int row_set(struct serve_options *options, const struct setting_row *row,
         return disk_set(value, detail);
     case SETTING_LOG_FORMAT:
     case SETTING_LOG_LEVEL:
+    case SETTING_READ_MODE:
         return word_set(options, row, value, detail);
     default:
         return text_set(row, value, at, detail);

@@ -94,6 +94,10 @@ static int open_node(struct qr_engine *engine, const struct qr_engine_options *o
         .snapshot_interval_ns = SNAPSHOT_INTERVAL_NS,
         .transfer_bytes_per_second = limits->max_snapshot_rate,
         .codec = engine_codec_init(&engine->codec),
+        .stall_timeout_ns = limits->stall_timeout_ms * NS_PER_MS,
+        .lease_ns = options->has_leases
+                        ? raft_lease_ns_max(limits->election_timeout_min_ms * NS_PER_MS)
+                        : 0,
     };
     char why[NODE_DETAIL_BYTES] = "";
     engine->in_node++;
@@ -126,6 +130,7 @@ static struct qr_engine *make(const struct qr_engine_options *options)
     waiters_init(&engine->proposals, &runtime_allocator, limit);
     waiters_init(&engine->reads, &runtime_allocator, limit);
     waiters_init(&engine->snapshots, &runtime_allocator, NODE_SNAPSHOT_WAITERS_MAX);
+    waiters_init(&engine->changes, &runtime_allocator, limit);
     int failed = pthread_mutex_init(&engine->mutex, NULL);
     failed |= pthread_cond_init(&engine->answered, NULL);
     ASSERT(failed == 0);

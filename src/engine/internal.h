@@ -29,6 +29,7 @@ enum request_kind {
     REQUEST_PROPOSE,
     REQUEST_READ,
     REQUEST_SNAPSHOT,
+    REQUEST_CHANGE,
     REQUEST_CALL, /* on the stack of a thread that waits for it */
 };
 
@@ -54,12 +55,16 @@ struct request {
             void *argument;
         } snapshot;
         struct {
+            qr_change_done *done;
+            void *argument;
+        } change;
+        struct {
             void (*run)(struct qr_engine *engine, void *argument);
             void *argument;
             bool is_done;
         } call;
     };
-    uint8_t data[]; /* propose: command, then payload */
+    uint8_t data[]; /* propose: command, then payload; change: a struct wire_change */
 };
 
 struct commit_handler {
@@ -107,6 +112,7 @@ struct qr_engine {
     struct waiters reads;
     struct waiters snapshots;
     struct engine_codec codec;
+    struct waiters changes;
     struct qr_result results[NODE_APPLY_ENTRIES_MAX];
     raft_index applied_index; /* the last entry that the state machine has */
     raft_index told_index;    /* the last entry that the handlers have, or are being told of */
@@ -172,6 +178,13 @@ void engine_read_done(void *context, uint64_t token, int status, raft_index inde
 /* codec.c */
 const struct content_codec *engine_codec_init(struct engine_codec *self);
 void engine_codec_deinit(struct engine_codec *self);
+
+/* change.c */
+NODISCARD int engine_change(struct qr_engine *engine, const struct wire_change *change,
+                            qr_change_done *done, void *argument);
+void engine_take_change(struct qr_engine *engine, const struct request *request);
+void engine_change_done(void *context, uint64_t token, int status,
+                        const struct node_change_result *result);
 
 /* apply.c */
 void engine_apply(void *context, const struct qr_entry *entries, size_t count);

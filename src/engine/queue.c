@@ -108,6 +108,8 @@ static void take_one(struct qr_engine *engine, struct request *request)
         if (status != 0) {
             request->snapshot.done(request->snapshot.argument, status, 0);
         }
+    } else if (request->kind == REQUEST_CHANGE) {
+        engine_take_change(engine, request);
     } else {
         int status = engine_read(engine, request->read.done, request->read.argument);
         if (status != 0) {

@@ -36,6 +36,10 @@ static void answer_waiters(struct qr_engine *engine)
     while (waiters_take_any(&engine->snapshots, &waiter)) {
         ((qr_snapshot_done *)waiter.done)(waiter.argument, QR_ERR_STOPPED, 0);
     }
+    const struct qr_change_result nothing = {.reason = qr_error_text(QR_ERR_STOPPED)};
+    while (waiters_take_any(&engine->changes, &waiter)) {
+        ((qr_change_done *)waiter.done)(waiter.argument, QR_ERR_STOPPED, &nothing);
+    }
 }
 
 void engine_handle_closed(struct qr_engine *engine)
@@ -128,6 +132,7 @@ void engine_free_memory(struct qr_engine *engine)
     waiters_deinit(&engine->reads);
     waiters_deinit(&engine->snapshots);
     engine_codec_deinit(&engine->codec);
+    waiters_deinit(&engine->changes);
     (void)pthread_cond_destroy(&engine->answered);
     (void)pthread_mutex_destroy(&engine->mutex);
     release(&runtime_allocator, engine, sizeof(*engine));

@@ -76,6 +76,7 @@ struct node_io engine_node_io(struct qr_engine *engine)
         .snapshot_done = engine_snapshot_done,
         .proposal_done = engine_proposal_done,
         .read_done = engine_read_done,
+        .change_done = engine_change_done,
         .changed = changed,
         .failed = failed,
     };

@@ -2,6 +2,9 @@
  *
  * Format, little-endian: magic (8 bytes), version (u32), crc32c of all that follows (u32),
  * node id (u64), cluster id (high u64, low u64), is_log_used (u8), name (length u8, bytes).
+ *
+ * The version is 1, or 2 where the log may hold guarded entries: version 0.1.0, which cannot read
+ * those, and might take the last of them for a torn tail, refuses such a directory in words.
  */
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <string.h>
@@ -15,6 +18,7 @@
 
 #define FILE_NAME "identity"
 #define FORMAT_VERSION 1
+#define FORMAT_VERSION_GUARDED 2
 #define HEADER_BYTES 16
 #define FILE_BYTES_MAX 256
 
@@ -25,7 +29,7 @@ int node_identity_write(const struct disk *disk, const struct node_identity *ide
     uint8_t bytes[FILE_BYTES_MAX];
     struct writer writer = writer_of(bytes, sizeof(bytes));
     write_bytes(&writer, magic, sizeof(magic));
-    write_u32(&writer, FORMAT_VERSION);
+    write_u32(&writer, identity->has_guarded ? FORMAT_VERSION_GUARDED : FORMAT_VERSION);
     write_u32(&writer, 0);
     write_u64(&writer, identity->id);
     write_u64(&writer, identity->cluster.high);
@@ -56,7 +60,8 @@ static int parse(const uint8_t *bytes, size_t size_bytes, struct node_identity *
                       "the directory and let the node join again as a new one",
                       detail);
     }
-    if (read_u32(&reader) != FORMAT_VERSION && !reader.failed) {
+    uint32_t version = read_u32(&reader);
+    if (version != FORMAT_VERSION && version != FORMAT_VERSION_GUARDED && !reader.failed) {
         return refuse(QR_ERR_VERSION,
                       ", offset 8: a format that this version cannot read; use the version of "
                       "quorate that wrote it",
@@ -77,6 +82,7 @@ static int parse(const uint8_t *bytes, size_t size_bytes, struct node_identity *
                       detail);
     }
     identity.is_log_used = is_log_used == 1;
+    identity.has_guarded = version == FORMAT_VERSION_GUARDED;
     *out = identity;
     return 0;
 }

@@ -314,7 +314,9 @@ struct node {
     raft_index told_configuration; /* index and term of that which io.members() knows */
     raft_term told_configuration_term;
     bool has_told_configuration;
-    raft_index promote_goal; /* commit index at the last check */
+    raft_index promote_goal;                  /* commit index at the last check */
+    raft_index promote_configuration;         /* whose members were checked */
+    uint8_t promote_checks[RAFT_MEMBERS_MAX]; /* passed one after another, by position in it */
     time_ns promote_due_ns;
     time_ns announce_due_ns;
     time_ns refusal_log_due_ns;
@@ -396,6 +398,11 @@ enum node_guard_verdict {
 /* A guarded entry's turn has come. Returns 0 or QR_ERR_NO_MEMORY: the node cannot go on. */
 NODISCARD int node_guard(struct node *node, const struct entry *entry,
                          enum node_guard_verdict *verdict);
+
+/* Guarded entries are about to come into the log: the identity must say so first. Returns 0 or
+ * QR_ERR_DISK_FULL: they may not come; or the error with which the node has failed.
+ */
+NODISCARD int node_note_guarded(struct node *node);
 
 /* The batch was applied: keep what it gave, and tell who waits. */
 void node_finish_guarded(struct node *node, const struct qr_result *results);

@@ -1,8 +1,8 @@
 /* members.c: who is let into the cluster, and how a learner becomes a voter.
  *
  * All of it goes through the log, one change at a time: a newcomer is added as a learner,
- * and promoted once it has what was committed a check ago (diss. §4.2.1, with rounds as long
- * as a heartbeat).
+ * and promoted once it has had, at several checks one after another, what was committed a check
+ * ago (diss. §4.2.1, with rounds as long as a heartbeat).
  */
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <string.h>
@@ -12,6 +12,7 @@
 #include "quorate/error.h"
 
 #define ANNOUNCE_NS NS_PER_S
+#define PROMOTE_CHECKS 3 /* a heartbeat apart */
 
 static bool string_equal(const char *a, const char *b)
 {
@@ -192,14 +193,31 @@ bool node_has_caught_up(const struct node *node, node_id id)
            peer.match_index >= node->promote_goal;
 }
 
-/* Make one learner a voter that is to become one and has caught up. */
+/* Count the checks that each learner to be promoted passed one after another. */
+static void check_learners(struct node *node, const struct raft_configuration *configuration)
+{
+    if (configuration->index != node->promote_configuration) {
+        node->promote_configuration = configuration->index;
+        memset(node->promote_checks, 0, sizeof(node->promote_checks));
+    }
+    for (size_t i = 0; i < configuration->count; i++) {
+        const struct raft_member *member = &configuration->members[i];
+        bool has_passed =
+            (member->roles & RAFT_PROMOTABLE) != 0 && node_has_caught_up(node, member->id);
+        uint8_t count = node->promote_checks[i];
+        node->promote_checks[i] =
+            !has_passed ? 0 : (uint8_t)(count + (count < PROMOTE_CHECKS ? 1 : 0));
+    }
+}
+
+/* Make one learner a voter that is to become one, has caught up, and stays so. */
 static void promote(struct node *node)
 {
     struct raft_status now = node_raft_status(node);
     const struct raft_configuration *configuration = node_configuration(node);
+    check_learners(node, configuration);
     for (size_t i = 0; i < configuration->count; i++) {
-        const struct raft_member *member = &configuration->members[i];
-        if ((member->roles & RAFT_PROMOTABLE) != 0 && node_has_caught_up(node, member->id)) {
+        if (node->promote_checks[i] == PROMOTE_CHECKS) {
             struct raft_configuration next = *configuration;
             next.members[i].roles = RAFT_VOTER;
             if (node_configure(node, &next) == 0 || !node_is_running(node)) {

@@ -320,14 +320,23 @@ static void on_raft_message(struct node *node, node_id from, const struct wire_m
         return;
     }
     uint64_t bytes = 0;
+    bool has_guarded = false;
     for (size_t i = 0; i < message->entry_count; i++) {
+        has_guarded = has_guarded || message->entries[i].type == ENTRY_GUARDED;
         bytes += message->entries[i].record_bytes;
         if (message->entries[i].record_bytes > node_record_bytes_max(node)) {
             log_refused_message(node, from, "an entry is over this node's max_message_bytes");
             return;
         }
     }
-    if (bytes > 0 && !node_has_room(node, bytes)) {
+    bool is_full = bytes > 0 && !node_has_room(node, bytes);
+    if (has_guarded && !is_full) {
+        is_full = node_note_guarded(node) != 0;
+        if (!node_is_running(node)) {
+            return;
+        }
+    }
+    if (is_full) {
         raft_message.entries = NULL;
         raft_message.entry_count = 0;
         raft_message.has_no_room = true;

@@ -302,6 +302,7 @@ struct node_identity {
     node_id id;
     struct cluster_id cluster; /* none: not yet in one */
     bool is_log_used;          /* the log holds something that must not be lost */
+    bool has_guarded;          /* it may hold guarded entries: 0.1.0 must not open it */
     char name[RAFT_NAME_BYTES_MAX];
 };
 

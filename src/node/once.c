@@ -113,6 +113,22 @@ int node_guard(struct node *node, const struct entry *entry, enum node_guard_ver
     return guarded->status == QR_ERR_NO_MEMORY ? QR_ERR_NO_MEMORY : 0;
 }
 
+int node_note_guarded(struct node *node)
+{
+    if (node->identity.has_guarded) {
+        return 0;
+    }
+    struct node_identity identity = node->identity;
+    identity.has_guarded = true;
+    int status = node_identity_write(node->options.disk, &identity);
+    if (status == 0) {
+        node->identity = identity;
+    } else if (status != QR_ERR_DISK_FULL) {
+        node_fail(node, status, "identity: cannot be written");
+    }
+    return status;
+}
+
 /* Everybody here who waits for this command under this id: it is decided. */
 static void tell_all(struct node *node, const struct node_guarded *guarded, int status,
                      raft_index index, const struct qr_result *result)

@@ -71,13 +71,17 @@ static int append(struct node *node, const struct raft_proposal *proposal, raft_
     if (bytes > node_record_bytes_max(node)) {
         return QR_ERR_TOO_LARGE; /* forwarded by a member with another limit */
     }
-    if (proposal->type == ENTRY_GUARDED && !node_may_guard(node)) {
-        return QR_ERR_VERSION;
+    int status = 0;
+    if (proposal->type == ENTRY_GUARDED) {
+        status = node_may_guard(node) ? node_note_guarded(node) : QR_ERR_VERSION;
+    }
+    if (status != 0) {
+        return status;
     }
     if (!node_has_room(node, bytes)) {
         return QR_ERR_DISK_FULL;
     }
-    int status =
+    status =
         node_step(node, (struct raft_event){.type = RAFT_EVENT_PROPOSE, .propose = {proposal, 1}});
     if (status != 0) {
         return status;

@@ -12,6 +12,12 @@
 #include "node/internal.h"
 #include "quorate/error.h"
 
+/* By a lease where this node may hold one: see raft_options.lease_ns. */
+static enum raft_event_type read_event(const struct node *node)
+{
+    return node->options.lease_ns > 0 ? RAFT_EVENT_READ_LEASE : RAFT_EVENT_READ;
+}
+
 /* Requests of members carry this bit as tokens of the machine; our own do not. */
 #define REMOTE_TOKEN (UINT64_C(1) << 63)
 
@@ -92,7 +98,7 @@ static bool ask(struct node *node, const struct raft_status *now, struct node_re
     group->is_asked_here = now->role == RAFT_LEADER;
     if (group->is_asked_here) {
         int status = node_step(
-            node, (struct raft_event){.type = RAFT_EVENT_READ, .read_token = group->request});
+            node, (struct raft_event){.type = read_event(node), .read_token = group->request});
         return status == 0;
     }
     struct wire_message message = {
@@ -221,7 +227,7 @@ void node_on_read_request(struct node *node, node_id from, const struct wire_rea
             continue;
         }
         status = node_step(
-            node, (struct raft_event){.type = RAFT_EVENT_READ, .read_token = i | REMOTE_TOKEN});
+            node, (struct raft_event){.type = read_event(node), .read_token = i | REMOTE_TOKEN});
         if (status == 0) {
             *remote = (struct node_remote_read){true, from, request->request};
             return;

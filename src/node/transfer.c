@@ -250,7 +250,8 @@ static void ask_again(struct node *node, struct node_transfer *transfer)
         node->time.now_ns - transfer->heard_ns < quiet_ns) {
         return;
     }
-    transfer->is_answered = false; /* one piece, until there is an answer */
+    transfer->is_answered = false;         /* one piece, until there is an answer */
+    transfer->sent_ns = node->time.now_ns; /* also if the rate, or the disk, holds it back */
     transfer->gap_offset = UINT64_MAX;
     int status = seek(node, transfer, transfer->wanted_offset);
     if (status != 0) {
@@ -289,8 +290,11 @@ time_ns node_transfers_deadline(const struct node *node)
             continue;
         }
         time_ns quiet_ns = 2 * node->options.election_timeout_max_ns;
-        deadline = min_u64(deadline, max_u64(transfer->sent_ns, transfer->heard_ns) + quiet_ns);
         deadline = min_u64(deadline, transfer->heard_ns + STALL_NS);
+        if (transfer->is_reading) {
+            continue; /* the end of the read is a turn of its own */
+        }
+        deadline = min_u64(deadline, max_u64(transfer->sent_ns, transfer->heard_ns) + quiet_ns);
         if (may_send(node, transfer)) { /* the rate holds it back */
             deadline = min_u64(deadline, node->time.now_ns + NS_PER_MS);
         }

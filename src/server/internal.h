@@ -51,6 +51,7 @@ struct request {
     uint8_t protocol;      /* of the reply: HELLO may change the client's meanwhile */
     bool is_write;         /* went through the log */
     bool wants_index;      /* QUORATE.PROPOSE */
+    bool wants_session;    /* QUORATE.SESSION */
     bool is_question;      /* OUTCOME */
     size_t argument_count; /* a read's arguments; their bytes follow them */
     struct kv_argument arguments[];
@@ -270,11 +271,29 @@ void pipeline_refuse_too_large(struct client *client);
  */
 void pipeline_propose(struct client *client, const struct qr_proposal *proposal, bool wants_index);
 
+/* Open a session; its name is the reply. */
+void pipeline_open_session(struct client *client, uint64_t timeout_ms);
+
 /* Ask what became of an id; what it was answered is the reply. */
 void pipeline_settle(struct client *client, struct qr_id id);
 
 /* Take a snapshot of this node; the reply is the index it stands at, once it is durable. */
 void pipeline_snapshot(struct client *client);
+
+/* For pipeline_admin.c alone. Put a request that counts as a write behind those that wait; NULL:
+ * the client's connection is to be closed, and it has been dealt with.
+ */
+struct request *pipeline_open_write(struct client *client, size_t payload_bytes);
+
+/* It was answered by the engine. Returns its client, or NULL: that has gone, and the request. */
+struct client *pipeline_write_ended(struct request *request);
+
+/* Where its reply goes; then pipeline_replied(). */
+struct reply pipeline_reply_of(struct request *request);
+void pipeline_replied(struct client *client, const struct request *request);
+
+/* Change the members or the leader, and answer with what came of it. */
+void pipeline_change(struct client *client, const struct qr_change *change);
 
 /* Serve the present command after a read barrier. Arguments are copied. */
 void pipeline_read(struct client *client, const struct kv_argument *arguments, size_t count,
@@ -346,6 +365,12 @@ void transaction_propose(struct client *client, const struct kv_exec *exec, stru
 /* EXEC under an id. */
 enum dispatch_outcome transaction_execute(struct client *client, struct qr_id id);
 
+/* cmd_once.c */
+
+/* The name of a session, which tokens under it begin with. */
+#define ONCE_SESSION_PREFIX "qs:"
+void once_session_name(struct text *text, uint64_t session);
+
 /* words.c: arguments as words and numbers. */
 
 /* Equal to `word`, which is in upper case, whatever the argument's case is. */
@@ -392,6 +417,7 @@ void metrics_text(struct server *server, struct buffer *out);
 command_handler cmd_asking, cmd_auth, cmd_client, cmd_cluster, cmd_command, cmd_config, cmd_echo,
     cmd_discard, cmd_exec, cmd_hello, cmd_idempotent, cmd_info, cmd_module, cmd_multi, cmd_outcome,
     cmd_ping, cmd_quit, cmd_readonly, cmd_readwrite, cmd_reset, cmd_scan, cmd_select, cmd_unwatch,
-    cmd_wait, cmd_watch, cmd_quorate_propose, cmd_quorate_snapshot, cmd_quorate_tail;
+    cmd_wait, cmd_watch, cmd_quorate_change, cmd_quorate_propose, cmd_quorate_session,
+    cmd_quorate_snapshot, cmd_quorate_tail;
 
 #endif

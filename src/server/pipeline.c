@@ -158,7 +158,7 @@ struct reply pipeline_reply(struct client *client)
 }
 
 /* Where the reply of `request` goes now: straight out when its turn has come. */
-static struct reply reply_of(struct request *request)
+struct reply pipeline_reply_of(struct request *request)
 {
     struct client *client = request->client;
 
@@ -196,6 +196,16 @@ static void reply_write_error(const struct reply *reply, const struct server *se
     }
 }
 
+static void reply_session(const struct reply *reply, uint64_t session)
+{
+    char name[64];
+    struct text text = text_of(name, sizeof(name));
+
+    once_session_name(&text, session);
+    ASSERT(!text.truncated);
+    reply_bulk(reply, text.data, text.length);
+}
+
 static void on_proposed(void *argument, int status, uint64_t index, const struct qr_result *result)
 {
     struct request *request = argument;
@@ -208,11 +218,13 @@ static void on_proposed(void *argument, int status, uint64_t index, const struct
     ASSERT(request->state == REQUEST_PENDING);
     ASSERT(client->pipeline.pending_write_count > 0);
     client->pipeline.pending_write_count--;
-    struct reply reply = reply_of(request);
+    struct reply reply = pipeline_reply_of(request);
     if (status != 0 && request->is_question) {
         reply_error(&reply, outcome_error(status));
     } else if (status != 0) {
         reply_write_error(&reply, client->server, status);
+    } else if (request->wants_session) {
+        reply_session(&reply, qr_session_of(index));
     } else if (request->wants_index) {
         reply_integer(&reply, (int64_t)index);
     } else {
@@ -227,7 +239,7 @@ static void on_proposed(void *argument, int status, uint64_t index, const struct
 }
 
 /* A request that goes through the log, or NULL. */
-static struct request *open_write(struct client *client, size_t payload_bytes)
+struct request *pipeline_open_write(struct client *client, size_t payload_bytes)
 {
     struct request *request = request_open(client, 0, 0);
 
@@ -249,7 +261,7 @@ static void end_open(struct client *client, struct request *request, int error)
         client->pipeline.pending_write_count++;
         return;
     }
-    struct reply reply = reply_of(request);
+    struct reply reply = pipeline_reply_of(request);
     if (request->is_question) {
         reply_error(&reply, outcome_error(error));
     } else if (error == QR_ERR_STOPPED) {
@@ -263,7 +275,7 @@ static void end_open(struct client *client, struct request *request, int error)
 
 void pipeline_propose(struct client *client, const struct qr_proposal *proposal, bool wants_index)
 {
-    struct request *request = open_write(client, proposal->payload_bytes);
+    struct request *request = pipeline_open_write(client, proposal->payload_bytes);
 
     if (request != NULL) {
         request->wants_index = wants_index;
@@ -272,9 +284,20 @@ void pipeline_propose(struct client *client, const struct qr_proposal *proposal,
     }
 }
 
+void pipeline_open_session(struct client *client, uint64_t timeout_ms)
+{
+    struct request *request = pipeline_open_write(client, 0);
+
+    if (request != NULL) {
+        request->wants_session = true;
+        end_open(client, request,
+                 qr_open_session(client->server->options.engine, timeout_ms, on_proposed, request));
+    }
+}
+
 void pipeline_settle(struct client *client, struct qr_id id)
 {
-    struct request *request = open_write(client, 0);
+    struct request *request = pipeline_open_write(client, 0);
 
     if (request != NULL) {
         request->is_question = true;
@@ -283,61 +306,26 @@ void pipeline_settle(struct client *client, struct qr_id id)
     }
 }
 
-static const char *snapshot_error(int status)
+struct client *pipeline_write_ended(struct request *request)
 {
-    switch (status) {
-    case QR_ERR_DISK_FULL:
-        return "READONLY the disk is full; there is no new snapshot";
-    case QR_ERR_BUSY:
-        return "TRYAGAIN many wait for a snapshot already";
-    case QR_ERR_STOPPED:
-        return "TRYAGAIN this node has stopped; there is no new snapshot";
-    default:
-        return "ERR the snapshot could not be written; the log of the node says why";
-    }
-}
-
-/* The reply to a request that was counted as a write. */
-static void on_snapshot(void *argument, int status, uint64_t index)
-{
-    struct request *request = argument;
     struct client *client = request->client;
 
     if (client == NULL) {
         request_free(request);
-        return;
+        return NULL;
     }
     ASSERT(client->pipeline.pending_write_count > 0);
     client->pipeline.pending_write_count--;
-    struct reply reply = reply_of(request);
-    if (status == 0) {
-        reply_integer(&reply, (int64_t)index);
-    } else {
-        reply_error(&reply, snapshot_error(status));
-    }
+    return client;
+}
+
+void pipeline_replied(struct client *client, const struct request *request)
+{
     if (client->pipeline.first == request) {
         pipeline_advance(client);
     }
     turn_mark(client);
     client_check_output(client);
-}
-
-void pipeline_snapshot(struct client *client)
-{
-    struct request *request = open_write(client, 0);
-
-    if (request == NULL) {
-        return;
-    }
-    int status = qr_snapshot(client->server->options.engine, on_snapshot, request);
-    if (status == 0) {
-        client->pipeline.pending_write_count++;
-        return;
-    }
-    struct reply reply = reply_of(request);
-    reply_error(&reply, snapshot_error(status));
-    pipeline_advance(client);
-    turn_mark(client);
 }
 
 void pipeline_read(struct client *client, const struct kv_argument *arguments, size_t count,
@@ -381,7 +369,7 @@ void pipeline_read_done(struct request *request, int status)
     if (status == 0) {
         request->state = REQUEST_PASSED;
     } else {
-        struct reply reply = reply_of(request);
+        struct reply reply = pipeline_reply_of(request);
         client->pipeline.read_count--;
         reply_error(&reply, read_error(status));
     }

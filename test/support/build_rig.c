@@ -134,6 +134,7 @@ static void on_proposal_done(void *context, uint64_t token, int status, uint64_t
     struct build_rig *rig = self->rig;
     if (status != 0) {
         self->refused_count++;
+        self->refused_status = status;
         return;
     }
     assert_int_equal(result->size_bytes, sizeof(token));
@@ -355,6 +356,31 @@ void build_rig_propose(struct build_rig *rig, int i)
                                           rig->time),
                      0);
     await(rig, &self->done_count, wanted);
+}
+
+int build_rig_propose_once(struct build_rig *rig, int i, uint64_t number)
+{
+    struct build_rig_node *self = &rig->nodes[i];
+    struct qr_id id = {QR_SESSION_BIT | QR_TOKEN_BIT, number};
+    uint64_t done = self->done_count;
+    uint64_t refused = self->refused_count;
+    uint8_t payload[8];
+    store_u64(payload, number);
+    int status = self->build->propose(self->node, id, COMMAND, strlen(COMMAND), payload,
+                                      sizeof(payload), number, rig->time);
+    while (status == 0 && self->done_count == done && self->refused_count == refused) {
+        build_rig_step(rig);
+    }
+    return status != 0 || self->done_count > done ? status : self->refused_status;
+}
+
+size_t build_rig_applied_count(const struct build_rig *rig, uint64_t number)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < BUILD_RIG_INDEX_MAX; i++) {
+        count += rig->value_at[i] == number ? 1 : 0;
+    }
+    return count;
 }
 
 void build_rig_read(struct build_rig *rig, int i)

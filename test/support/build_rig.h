@@ -39,6 +39,7 @@ struct build_rig_node {
     uint64_t done_count; /* proposals made here */
     uint64_t read_count; /* reads done here */
     uint64_t refused_count;
+    int refused_status; /* of the last one */
 };
 
 struct build_rig {
@@ -69,6 +70,14 @@ void build_rig_step(struct build_rig *rig);
 /* Propose the next number on node `i`, or read there, and run until it is done. */
 void build_rig_propose(struct build_rig *rig, int i);
 void build_rig_read(struct build_rig *rig, int i);
+
+/* Propose this number under a token of its own on node `i`, and run until that ended.
+ * Returns how.
+ */
+int build_rig_propose_once(struct build_rig *rig, int i, uint64_t number);
+
+/* At how many indexes it was applied. */
+size_t build_rig_applied_count(const struct build_rig *rig, uint64_t number);
 
 /* Run until these many up nodes are voters, one leads all, and all applied its whole log. */
 void build_rig_settle(struct build_rig *rig, size_t voter_count);

@@ -206,6 +206,10 @@ static bool is_first_time(struct qr_engine *engine, const struct sessions_entry 
         *status = sessions_use(&engine->sessions, entry, &is_first);
         return *status == 0 && is_first;
     }
+    if (strncmp(request->command, "open", sizeof(request->command)) == 0) {
+        *status = sessions_open(&engine->sessions, entry, load_u64(request->payload));
+        return false;
+    }
     ASSERT(strncmp(request->command, "settle", sizeof(request->command)) == 0);
     asked = (struct proposal_id){load_u64(request->payload), load_u64(request->payload + 8)};
     *status = sessions_settle(&engine->sessions, entry, asked);
@@ -230,7 +234,7 @@ static void end_once(struct qr_engine *engine, const struct fake_request *reques
     if (is_first_time(engine, &seen, request, &status)) {
         result = apply(engine, &entry);
         status = sessions_keep(&engine->sessions, &seen, &result);
-    } else if (status == 0) {
+    } else if (status == 0 && strncmp(request->command, "open", sizeof(request->command)) != 0) {
         if (sessions_id_kind(asked) == SESSIONS_ID_CONTROL) {
             asked =
                 (struct proposal_id){load_u64(request->payload), load_u64(request->payload + 8)};
@@ -261,7 +265,10 @@ void fake_engine_end(struct qr_engine *engine, size_t position, int status)
 {
     struct fake_request *request = take(engine, position);
 
-    if (request->is_read) {
+    if (request->is_change) {
+        const struct qr_change_result result = {1, 0, status == 0 ? "done" : "it is refused"};
+        request->change_done(request->argument, status, &result);
+    } else if (request->is_read) {
         request->read_done(request->argument, status, status == 0 ? engine->index : 0);
     } else {
         end_proposal(engine, request, status);
@@ -321,6 +328,22 @@ int qr_propose(struct qr_engine *engine, const struct qr_proposal *proposal, qr_
     return 0;
 }
 
+int qr_open_session(struct qr_engine *engine, uint64_t timeout_ms, qr_propose_done *done,
+                    void *argument)
+{
+    uint8_t payload[8];
+
+    store_u64(payload, timeout_ms * NS_PER_MS);
+    struct qr_proposal proposal = {
+        .id = {QR_SESSION_BIT, engine->proposal_count + 1},
+        .command = "open",
+        .command_bytes = 4,
+        .payload = payload,
+        .payload_bytes = sizeof(payload),
+    };
+    return qr_propose(engine, &proposal, done, argument);
+}
+
 int qr_settle(struct qr_engine *engine, struct qr_id id, qr_propose_done *done, void *argument)
 {
     uint8_t payload[16];
@@ -335,6 +358,38 @@ int qr_settle(struct qr_engine *engine, struct qr_id id, qr_propose_done *done, 
         .payload_bytes = sizeof(payload),
     };
     return qr_propose(engine, &proposal, done, argument);
+}
+
+static void note(struct text *text, const char *word, const char *names)
+{
+    if (names != NULL) {
+        text_string(text, word);
+        text_string(text, names);
+    }
+}
+
+int qr_change_cluster(struct qr_engine *engine, const struct qr_change *change,
+                      qr_change_done *done, void *argument)
+{
+    if (engine->refusal != 0) {
+        return engine->refusal;
+    }
+    struct text text = text_of(engine->change, sizeof(engine->change));
+    note(&text, "promote ", change->promote);
+    note(&text, " demote ", change->demote);
+    note(&text, " remove ", change->remove);
+    note(&text, " prioritize ", change->prioritize);
+    note(&text, " transfer ", change->transfer);
+    text_string(&text, " ");
+    text_u64(&text, change->priority);
+    text_string(&text, change->is_dry_run ? " dry" : "");
+    text_string(&text, change->is_forced ? " forced" : "");
+    struct fake_request *request = add(engine, 0);
+    engine->change_count++;
+    request->is_change = true;
+    request->change_done = done;
+    request->argument = argument;
+    return 0;
 }
 
 int qr_read_barrier(struct qr_engine *engine, qr_read_done *done, void *argument)

@@ -19,6 +19,8 @@
 struct fake_request {
     struct fake_request *next;
     bool is_read;
+    bool is_change;
+    qr_change_done *change_done;
     qr_propose_done *propose_done;
     qr_read_done *read_done;
     void *argument;
@@ -35,6 +37,8 @@ struct qr_engine {
     struct fake_request *last;
     size_t proposal_count; /* taken so far */
     size_t barrier_count;
+    size_t change_count;
+    char change[512];     /* the last one, in words */
     size_t waiting_count; /* of both, now */
     bool is_automatic;    /* a timer ends everything that waits, in order, with success */
     uv_timer_t timer;

@@ -42,6 +42,10 @@ static void a_value_in_bounds_is_taken(void **state)
     assert_int_equal(serve_options_set(&options, "bootstrap", "false", detail), 0);
     assert_false(options.is_bootstrap);
     assert_int_equal(serve_options_set(&options, "log-format", "json", detail), 0);
+    assert_int_equal(serve_options_set(&options, "read-mode", "lease", detail), 0);
+    assert_true(options.has_leases);
+    assert_int_equal(serve_options_set(&options, "read-mode", "stale", detail), QR_ERR_INVALID);
+    assert_true(options.has_leases);
     assert_int_equal(options.log_format, QR_LOG_JSON);
     assert_int_equal(serve_options_set(&options, "log-level", "error", detail), 0);
     assert_int_equal(options.log_level, QR_LOG_ERROR);

@@ -58,6 +58,7 @@ static void check_equal(const struct node_identity *a, const struct node_identit
     assert_int_equal(a->id, b->id);
     assert_true(cluster_id_equal(a->cluster, b->cluster));
     assert_int_equal(a->is_log_used, b->is_log_used);
+    assert_int_equal(a->has_guarded, b->has_guarded);
     assert_string_equal(a->name, b->name);
 }
 
@@ -173,7 +174,14 @@ static void a_newer_version_is_refused_as_such(void **state)
     struct disk_memory disk;
     uint8_t version[4];
     write_sample(&disk);
-    store_u32(version, 2);
+    struct node_identity guarded;
+    char detail[NODE_DETAIL_BYTES];
+    store_u32(version, 2); /* all the same but that the log may hold guarded entries */
+    disk_memory_write(&disk, "identity", VERSION_AT, version, sizeof(version));
+    assert_int_equal(read_back(&disk, &guarded, detail), 0);
+    assert_true(guarded.has_guarded);
+    assert_int_equal(guarded.id, sample.id);
+    store_u32(version, 3);
     disk_memory_write(&disk, "identity", VERSION_AT, version, sizeof(version));
     refuses(&disk, QR_ERR_VERSION);
     disk_memory_deinit(&disk);

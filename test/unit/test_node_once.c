@@ -2,6 +2,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <string.h>
 
+#include "base/bytes.h"
 #include "node/pending.h"
 #include "node/sessions.h"
 #include "quorate/error.h"
@@ -419,6 +420,41 @@ static void what_an_old_leader_does_not_understand_is_not_sent_to_it(void **stat
     solo_deinit(&solo);
 }
 
+static uint32_t identity_version(struct solo *solo)
+{
+    uint8_t bytes[4];
+    size_t read_bytes = 0;
+    const struct disk *disk = &solo->disk.disk;
+    assert_int_equal(disk->read(disk->context, "identity", 8,
+                                (struct disk_part){bytes, sizeof(bytes)}, &read_bytes),
+                     0);
+    assert_int_equal(read_bytes, sizeof(bytes));
+    return load_u32(bytes);
+}
+
+/* Version 0.1.0 reads identities of version 1 alone, and says so. */
+static void a_directory_says_that_it_holds_what_an_old_version_cannot_read(void **state)
+{
+    (void)state;
+    struct solo solo;
+    const struct solo_entry plain[] = {{.type = ENTRY_NORMAL, .id = {5, 5}, .payload = {5}}};
+    const struct solo_entry guarded[] = {USE(1, 5)};
+    begin(&solo);
+    hear(&solo, 1, plain, 1);
+    assert_int_equal(identity_version(&solo), 1);
+    hear(&solo, 2, guarded, 1);
+    assert_int_equal(identity_version(&solo), 2);
+    solo_crash(&solo);
+    solo_start(&solo);
+    assert_int_equal(identity_version(&solo), 2);
+    solo_deinit(&solo);
+    (void)lead(&solo);
+    assert_int_equal(identity_version(&solo), 1);
+    assert_int_equal(propose(&solo, TOKEN(1), 5, 1), 0);
+    assert_int_equal(identity_version(&solo), 2);
+    solo_deinit(&solo);
+}
+
 /* A batch that is all repeats has its bound, too. */
 static void any_number_of_repeats_is_told_in_batches(void **state)
 {
@@ -480,6 +516,7 @@ int main(void)
         cmocka_unit_test(a_leader_refuses_guarded_entries_until_every_member_is_new),
         cmocka_unit_test(once_used_they_go_on_with_members_that_were_not_met),
         cmocka_unit_test(what_an_old_leader_does_not_understand_is_not_sent_to_it),
+        cmocka_unit_test(a_directory_says_that_it_holds_what_an_old_version_cannot_read),
         cmocka_unit_test(any_number_of_repeats_is_told_in_batches),
         cmocka_unit_test(each_allocation_may_fail),
     };

@@ -92,6 +92,43 @@ static void an_id_that_waits_is_not_taken_twice(void **state)
     fixture_deinit(&fixture);
 }
 
+/* Under a session or token a proposal is sent again: several wait with one id, and all of them are
+ * found, whichever go first, among others in the same places of the index.
+ */
+static void what_may_be_sent_again_waits_several_times(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    const uint64_t once = UINT64_C(3) << 62;
+    uint64_t sequences[PENDING_SAME_MAX];
+    for (size_t gone = 0; gone < PENDING_SAME_MAX; gone++) {
+        fixture_init(&fixture, 1024, 1);
+        for (uint64_t i = 0; i < PENDING_SAME_MAX; i++) {
+            (void)add(&fixture, i, once); /* the same bucket: high and low are mixed alike */
+            (void)add(&fixture, 5, 100 + i);
+            sequences[i] = add(&fixture, once, 0)->sequence;
+        }
+        assert_int_equal(refusal(&fixture, once, 0), QR_ERR_BUSY);
+        pending_remove(&fixture.table, pending_at(&fixture.table, sequences[gone]));
+        size_t count = 0;
+        uint64_t found = 0;
+        for (struct pending *at = find(&fixture, once, 0); at != NULL;
+             at = pending_find_next(&fixture.table, at)) {
+            assert_int_equal(at->id.high, once);
+            assert_int_not_equal(at->sequence, sequences[gone]);
+            found += at->sequence;
+            count++;
+        }
+        assert_int_equal(count, PENDING_SAME_MAX - 1);
+        for (size_t i = 0; i < PENDING_SAME_MAX; i++) {
+            found -= i == gone ? 0 : sequences[i];
+        }
+        assert_int_equal(found, 0);
+        assert_non_null(add(&fixture, once, 0));
+        fixture_deinit(&fixture);
+    }
+}
+
 static void a_full_table_takes_no_more_until_the_oldest_goes(void **state)
 {
     (void)state;
@@ -288,6 +325,7 @@ int main(void)
         cmocka_unit_test(a_table_never_begun_can_be_ended),
         cmocka_unit_test(sequence_numbers_follow_one_another),
         cmocka_unit_test(an_id_that_waits_is_not_taken_twice),
+        cmocka_unit_test(what_may_be_sent_again_waits_several_times),
         cmocka_unit_test(a_full_table_takes_no_more_until_the_oldest_goes),
         cmocka_unit_test(an_end_below_the_oldest_or_past_the_newest_is_nobody),
         cmocka_unit_test(colliding_ids_are_told_apart),

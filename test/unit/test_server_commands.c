@@ -330,6 +330,103 @@ static void scan_takes_patterns_and_types(void **state)
     fixture_deinit(&fixture);
 }
 
+static void a_change_is_passed_on_whole(void **state)
+{
+    static const struct {
+        const char *command;
+        const char *change;
+    } cases[] = {
+        {"QUORATE.CHANGE PROMOTE n4,n5 DEMOTE n1 REMOVE n2", "promote n4,n5 demote n1 remove n2 0"},
+        {"quorate.change transfer n3 dryrun", " transfer n3 0 dry"},
+        {"QUORATE.CHANGE FORCE PRIORITY n2 255 DRYRUN", " prioritize n2 255 dry forced"},
+    };
+    struct server_fixture fixture;
+
+    (void)state;
+    fixture_init(&fixture, NULL);
+    int socket = fixture_connect(&fixture);
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        fixture_ask(&fixture, socket, cases[i].command, "*3\r\n:1\r\n:0\r\n$4\r\ndone\r\n");
+        assert_string_equal(fixture.engine.change, cases[i].change);
+    }
+    close(socket);
+    fixture_deinit(&fixture);
+}
+
+static void a_change_that_is_wrong_is_not_passed_on(void **state)
+{
+    static const char *const commands[] = {
+        "QUORATE.CHANGE PROMOTE",
+        "QUORATE.CHANGE NONSENSE n1",
+        "QUORATE.CHANGE PRIORITY n1",
+        "QUORATE.CHANGE PRIORITY n1 256",
+        "QUORATE.CHANGE REMOVE n1 REMOVE n2",
+        "QUORATE.CHANGE TRANSFER \"a\\x00b\"",
+        "QUORATE.CHANGE TRANSFER \"\"",
+        "QUORATE.CHANGE TRANSFER "
+        "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx",
+    };
+    struct server_fixture fixture;
+
+    (void)state;
+    fixture_init(&fixture, NULL);
+    int socket = fixture_connect(&fixture);
+    for (size_t i = 0; i < COUNT_OF(commands); i++) {
+        fixture_ask(&fixture, socket, commands[i], "-ERR syntax error\r\n");
+    }
+    assert_int_equal(fixture.engine.change_count, 0);
+    close(socket);
+    fixture_deinit(&fixture);
+}
+
+static void a_change_that_fails_says_why_and_whether_anything_happened(void **state)
+{
+    static const struct {
+        int status;
+        const char *answer;
+    } cases[] = {
+        {QR_ERR_QUORUM, "-ERR it is refused; nothing was changed\r\n"},
+        {QR_ERR_NO_LEADER, "-CLUSTERDOWN it is refused; nothing was changed\r\n"},
+        {QR_ERR_BUSY, "-TRYAGAIN it is refused; nothing was changed\r\n"},
+        {QR_ERR_TIMEOUT, "-TIMEOUT it is refused\r\n"},
+    };
+    struct server_fixture fixture;
+
+    (void)state;
+    fixture_init(&fixture, NULL);
+    fixture.engine.is_automatic = false;
+    int socket = fixture_connect(&fixture);
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        fixture_send(&fixture, socket, "QUORATE.CHANGE REMOVE n1\r\nPING\r\n");
+        fixture_expect_nothing(&fixture, socket);
+        fake_engine_end(&fixture.engine, 0, cases[i].status);
+        fixture_expect(&fixture, socket, cases[i].answer);
+        fixture_expect(&fixture, socket, "+PONG\r\n");
+    }
+    fixture.engine.refusal = QR_ERR_STOPPED;
+    fixture_ask(&fixture, socket, "QUORATE.CHANGE REMOVE n1",
+                "-ERR the node has stopped; nothing was changed\r\n");
+    fixture.engine.refusal = 0;
+    close(socket);
+    fixture_deinit(&fixture);
+}
+
+static void who_hangs_up_during_a_change_takes_nothing_along(void **state)
+{
+    struct server_fixture fixture;
+
+    (void)state;
+    fixture_init(&fixture, NULL);
+    fixture.engine.is_automatic = false;
+    int socket = fixture_connect(&fixture);
+    fixture_send(&fixture, socket, "QUORATE.CHANGE REMOVE n1\r\n");
+    fixture_expect_nothing(&fixture, socket);
+    close(socket);
+    fixture_turn(&fixture);
+    fake_engine_end(&fixture.engine, 0, 0);
+    fixture_deinit(&fixture);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -342,6 +439,10 @@ int main(void)
         cmocka_unit_test(client_list_has_a_line_for_each),
         cmocka_unit_test(scan_gives_every_key_once),
         cmocka_unit_test(scan_takes_patterns_and_types),
+        cmocka_unit_test(a_change_is_passed_on_whole),
+        cmocka_unit_test(a_change_that_is_wrong_is_not_passed_on),
+        cmocka_unit_test(a_change_that_fails_says_why_and_whether_anything_happened),
+        cmocka_unit_test(who_hangs_up_during_a_change_takes_nothing_along),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -219,6 +219,73 @@ static void a_refusal_at_once_is_answered_too(void **state)
     scene_deinit(&scene);
 }
 
+/* A day that nobody uses it, and it is over: it says so, whatever comes under it. */
+static void under_a_session_a_repeat_is_never_taken_for_new(void **state)
+{
+    static const char over[] = "-UNKNOWN nothing is known of it any more; not applied again\r\n";
+    struct scene scene;
+
+    (void)state;
+    scene_init(&scene);
+    ask(&scene, "QUORATE.SESSION 60000", "$19\r\nqs:8000000000000001\r\n");
+    ask(&scene, "quorate.session", "$19\r\nqs:8000000000000002\r\n");
+    for (int round = 0; round < 2; round++) {
+        ask(&scene, "IDEMPOTENT qs:8000000000000001:1 INCR c", ":1\r\n");
+        ask(&scene, "IDEMPOTENT qs:8000000000000002:1 INCR c", ":2\r\n");
+        ask(&scene, "IDEMPOTENT qs:8000000000000001:2 INCR c", ":3\r\n");
+    }
+    ask(&scene, "OUTCOME qs:8000000000000001:1", ":1\r\n");
+    ask(&scene, "OUTCOME qs:8000000000000001:3", "-NOTAPPLIED not applied, and never will be\r\n");
+    scene.fixture.engine.time_ns += UINT64_C(60001) * 1000000;
+    ask(&scene, "IDEMPOTENT qs:8000000000000001:1 INCR c", over);
+    ask(&scene, "IDEMPOTENT qs:8000000000000001:9 INCR c", over);
+    ask(&scene, "IDEMPOTENT qs:8000000000000009:1 INCR c", over);
+    ask(&scene, "OUTCOME qs:8000000000000001:1", "-UNKNOWN nothing is known of it any more\r\n");
+    ask(&scene, "IDEMPOTENT qs:8000000000000002:1 INCR c", ":2\r\n");
+    ask(&scene, "GET c", "$1\r\n3\r\n");
+    scene_deinit(&scene);
+}
+
+static void what_is_no_session_is_refused_in_words(void **state)
+{
+    static const char wrong[] = "-ERR behind qs: come a session's 16 digits, a colon, and a "
+                                "sequence number from 1\r\n";
+    static const char *const tokens[] = {
+        "qs:",
+        "qs:x",
+        "qs:8000000000000001",
+        "qs:8000000000000001:",
+        "qs:8000000000000001:0",
+        "qs:8000000000000001:x",
+        "qs:8000000000000001:-1",
+        "qs:8000000000000001:99999999999999999999",
+        "qs:8000000000000001;1",
+        "qs:800000000000000g:1",
+        "qs:800000000000000A:1",
+        "qs:0000000000000001:1",
+        "qs:c000000000000001:1",
+        "qs:8000000000000000:1",
+    };
+    struct scene scene;
+    char command[96];
+
+    (void)state;
+    scene_init(&scene);
+    for (size_t i = 0; i < COUNT_OF(tokens); i++) {
+        snprintf(command, sizeof(command), "IDEMPOTENT %s INCR c", tokens[i]);
+        ask(&scene, command, wrong);
+        snprintf(command, sizeof(command), "OUTCOME %s", tokens[i]);
+        ask(&scene, command, wrong);
+    }
+    ask(&scene, "QUORATE.SESSION 0",
+        "-ERR a session's timeout is 1 to 2592000000 milliseconds\r\n");
+    ask(&scene, "QUORATE.SESSION 2592000001",
+        "-ERR a session's timeout is 1 to 2592000000 milliseconds\r\n");
+    ask(&scene, "QUORATE.SESSION 1 2", "-ERR syntax error\r\n");
+    ask(&scene, "IDEMPOTENT qs INCR c", ":1\r\n"); /* a token like any other */
+    scene_deinit(&scene);
+}
+
 static void they_pass_no_read(void **state)
 {
     struct scene scene;
@@ -250,6 +317,8 @@ int main(void)
         cmocka_unit_test(a_whole_transaction_can_be_idempotent),
         cmocka_unit_test(each_end_has_its_word),
         cmocka_unit_test(a_refusal_at_once_is_answered_too),
+        cmocka_unit_test(under_a_session_a_repeat_is_never_taken_for_new),
+        cmocka_unit_test(what_is_no_session_is_refused_in_words),
         cmocka_unit_test(they_pass_no_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "quorate/error.h"
 #include "sim/builds.h"
 #include "sim/past/layout.h"
 #include "support/build_rig.h"
@@ -193,6 +194,31 @@ static void a_cluster_is_upgraded_and_downgraded_while_it_serves(void **state)
     }
 }
 
+/* 0.1.0 would apply a repeat again: nothing of the kind is taken before all are newer. */
+static void a_token_is_refused_until_no_member_is_of_the_old_version(void **state)
+{
+    struct build_rig *rig = *state;
+    struct pair pair = {&build_today, build_releases[0]};
+    const uint64_t number = 900000;
+    start_mixed(rig, pair, 3);
+    let_lead(rig, &build_today, 3);
+    assert_int_equal(build_rig_propose_once(rig, 0, number), QR_ERR_VERSION);
+    let_lead(rig, build_releases[0], 3);
+    assert_int_equal(build_rig_propose_once(rig, 0, number), QR_ERR_VERSION);
+    restart_by(rig, 1, &build_today);
+    build_rig_settle(rig, 3);
+    assert_int_equal(build_rig_propose_once(rig, 0, number), QR_ERR_VERSION);
+    serve_at_each(rig, 3);
+    assert_int_equal(build_rig_applied_count(rig, number), 0);
+    restart_by(rig, 2, &build_today);
+    build_rig_settle(rig, 3);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(build_rig_propose_once(rig, i, number), 0);
+    }
+    build_rig_settle(rig, 3);
+    assert_int_equal(build_rig_applied_count(rig, number), 1);
+}
+
 static void what_crosses_untranslated_lies_alike_in_every_version(void **state)
 {
     const size_t today[LAYOUT_COUNT] = LAYOUT_OF_TYPES;
@@ -230,6 +256,8 @@ int main(void)
                                         setup, teardown),
         cmocka_unit_test_setup_teardown(a_cluster_is_upgraded_and_downgraded_while_it_serves, setup,
                                         teardown),
+        cmocka_unit_test_setup_teardown(a_token_is_refused_until_no_member_is_of_the_old_version,
+                                        setup, teardown),
         cmocka_unit_test(what_crosses_untranslated_lies_alike_in_every_version),
         cmocka_unit_test(each_version_has_a_name_and_code_of_its_own),
     };

@@ -1,0 +1,108 @@
+/* change.c: changes of the members and of the leader: the public calls, and how they end. */
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <string.h>
+
+#include "base/assert.h"
+#include "engine/internal.h"
+#include "runtime/memory.h"
+
+/* Copy what is there; false when it does not fit. */
+static bool put(char *to, size_t to_bytes, const char *from)
+{
+    size_t length = from == NULL ? 0 : strlen(from);
+    if (length >= to_bytes) {
+        return false;
+    }
+    if (length > 0) {
+        memcpy(to, from, length + 1);
+    }
+    return true;
+}
+
+static bool wire_change_of(const struct qr_change *change, struct wire_change *out)
+{
+    *out = (struct wire_change){
+        .is_dry_run = change->is_dry_run,
+        .is_forced = change->is_forced,
+        .priority = change->priority,
+    };
+    return put(out->promoted, sizeof(out->promoted), change->promote) &&
+           put(out->demoted, sizeof(out->demoted), change->demote) &&
+           put(out->removed, sizeof(out->removed), change->remove) &&
+           put(out->prioritized, sizeof(out->prioritized), change->prioritize) &&
+           put(out->transferee, sizeof(out->transferee), change->transfer);
+}
+
+int engine_change(struct qr_engine *engine, const struct wire_change *change, qr_change_done *done,
+                  void *argument)
+{
+    if (engine->node == NULL || engine->is_stopping) {
+        return QR_ERR_STOPPED;
+    }
+    uint64_t token = 0;
+    int status = waiters_add(&engine->changes, (void (*)(void))done, argument, &token);
+    if (status != 0) {
+        return status;
+    }
+    engine->in_node++;
+    status = node_change(engine->node, change, token, engine_time());
+    engine->in_node--;
+    if (status != 0) {
+        struct waiter unused;
+        bool was_there = waiters_take(&engine->changes, token, &unused);
+        ASSERT(was_there);
+        return status;
+    }
+    engine_mark(engine);
+    return 0;
+}
+
+void engine_change_done(void *context, uint64_t token, int status,
+                        const struct node_change_result *result)
+{
+    struct qr_engine *engine = context;
+    struct waiter waiter;
+    bool was_there = waiters_take(&engine->changes, token, &waiter);
+    ASSERT(was_there);
+    const struct qr_change_result told = {
+        .tolerated_before = result->tolerated_before,
+        .tolerated_after = result->tolerated_after,
+        .reason = result->reason,
+    };
+    ((qr_change_done *)waiter.done)(waiter.argument, status, &told);
+}
+
+void engine_take_change(struct qr_engine *engine, const struct request *request)
+{
+    struct wire_change change;
+    memcpy(&change, request->data, sizeof(change));
+    int status = engine_change(engine, &change, request->change.done, request->change.argument);
+    if (status != 0) {
+        const struct qr_change_result told = {.reason = qr_error_text(status)};
+        request->change.done(request->change.argument, status, &told);
+    }
+}
+
+/* Always by way of the queue: it is rare, and may come from anywhere. */
+int qr_change_cluster(struct qr_engine *engine, const struct qr_change *change,
+                      qr_change_done *done, void *argument)
+{
+    struct wire_change given;
+    if (!wire_change_of(change, &given)) {
+        return QR_ERR_TOO_LARGE;
+    }
+    size_t size_bytes = sizeof(struct request) + sizeof(given);
+    struct request *request = allocate(&runtime_allocator, size_bytes);
+    if (request == NULL) {
+        return QR_ERR_BUSY;
+    }
+    *request = (struct request){.kind = REQUEST_CHANGE, .size_bytes = size_bytes};
+    request->change.done = done;
+    request->change.argument = argument;
+    memcpy(request->data, &given, sizeof(given));
+    int status = engine_queue(engine, request);
+    if (status != 0) {
+        engine_request_free(request);
+    }
+    return status;
+}
