@@ -273,6 +273,7 @@ static struct node_options node_options_of(struct build_node *self,
         .snapshot_interval_ns = options->snapshot_interval_ns,
         .transfer_bytes_per_second = options->transfer_bytes_per_second,
         .snapshot_chunk_bytes = options->snapshot_chunk_bytes,
+        .member_wait_ns = options->member_wait_ns,
     };
 }
 

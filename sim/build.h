@@ -131,6 +131,7 @@ struct build_options {
     uint64_t log_bytes_max;
     uint64_t snapshot_interval_ns;
     uint64_t transfer_bytes_per_second;
+    uint64_t member_wait_ns;
 };
 
 enum build_role {

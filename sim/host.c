@@ -300,6 +300,7 @@ static int open_node(struct sim_host *host, char *detail)
         .log_bytes_max = plan->log_bytes,
         .snapshot_interval_ns = plan->snapshot_ms * NS_PER_MS,
         .transfer_bytes_per_second = plan->snapshot_rate,
+        .member_wait_ns = plan->member_wait_ms * NS_PER_MS,
     };
     return host->build->open(&options, sim_host_time(host), &host->node, detail);
 }

@@ -124,6 +124,7 @@ static void draw_snapshots(struct prng *prng, struct sim_plan *plan)
     plan->snapshot_ms = chance(prng, 50) ? 0 : draw_log(prng, 10, 2000);
     plan->chunk_bytes = draw_log(prng, 512, 16384);
     plan->snapshot_rate = chance(prng, 50) ? 0 : draw_log(prng, 500000, 20000000);
+    plan->member_wait_ms = chance(prng, 30) ? 0 : draw_log(prng, 1, 1000);
 }
 
 /* A quarter of the seeds have little trouble with frames, so that others are seen alone. */

@@ -42,7 +42,8 @@
     X(log_bytes,      65536, 1073741824, "max-log-bytes")                                          \
     X(snapshot_ms,        0, 60000,    "pause between two snapshots of a node, at least")          \
     X(chunk_bytes,      512, 65536,    "of a snapshot, written and sent at a time")                \
-    X(snapshot_rate,      0, 1073741824, "bytes of snapshots a node sends in a second; 0: any")         \
+    X(snapshot_rate,      0, 1073741824, "bytes of snapshots a node sends in a second; 0: any")    \
+    X(member_wait_ms,     0, 60000,    "log kept for a silent member; 0: ten election timeouts")   \
     X(once_percent,       0, 100,      "chance that a client repeats what it knows no end of")
 
 /* X(name, most, meaning): faults that may befall each frame, in millionths. */

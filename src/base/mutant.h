@@ -155,6 +155,8 @@
       "the first piece of a leader's snapshot is taken for all of it", "install.c")                \
     X(SNAPSHOT_WITHOUT_CONFIGURATION, "snapshot-without-configuration",                            \
       "a snapshot does not say who the members are", "Raft §7")                                    \
+    X(SNAPSHOT_WITHOUT_SESSIONS, "snapshot-without-sessions",                                      \
+      "a snapshot does not hold what was applied under sessions", "docs/exactly-once.md")          \
     X(INSTALLED_SENT_AGAIN, "installed-sent-again",                                                \
       "a proposal that may be in an installed snapshot is sent to the next leader", "propose.c")   \
     X(EXPIRY_WHERE_ASKED, "expiry-where-asked",                                                    \

@@ -29,7 +29,9 @@ static bool is_log_long(const struct node *node)
 static raft_index needed_from(const struct node *node, node_id member)
 {
     struct raft_peer_status peer;
-    time_ns live_ns = LIVE_TIMEOUTS * node->options.election_timeout_max_ns;
+    time_ns live_ns = node->options.member_wait_ns == 0
+                          ? LIVE_TIMEOUTS * node->options.election_timeout_max_ns
+                          : node->options.member_wait_ns;
     bool is_live = raft_peer_status(node->raft, member, &peer) && peer.heard_ns != 0 &&
                    node->time.now_ns - peer.heard_ns < live_ns;
     if (!is_live) {

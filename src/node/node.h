@@ -124,8 +124,10 @@ struct node_options {
     uint64_t log_bytes_max;
     time_ns snapshot_interval_ns;       /* between two that nobody asked for, at least */
     uint64_t transfer_bytes_per_second; /* of snapshots to members, together; 0: any */
-    uint32_t snapshot_chunk_bytes;      /* of a snapshot on the disk, and on its way; 0: the most */
-    const struct content_codec *codec;  /* borrowed; NULL: snapshots are not compressed */
+    time_ns member_wait_ns; /* how long entries are kept for a member that is not heard of; 0: ten
+                               election timeouts */
+    uint32_t snapshot_chunk_bytes;     /* of a snapshot on the disk, and on its way; 0: the most */
+    const struct content_codec *codec; /* borrowed; NULL: snapshots are not compressed */
     /* A leader whose disk or state machine has not advanced for so long, though it has something
      * to do, hands over (RAFT_EVENT_STALL); 0: never.
      */

@@ -176,7 +176,8 @@ static int allocate_buffers(struct node *node)
 static int copy_sessions(struct node *node)
 {
     struct node_taking *taking = &node->snapshots.taking;
-    size_t size_bytes = sessions_write_bytes(&node->sessions);
+    size_t size_bytes =
+        MUTANT(SNAPSHOT_WITHOUT_SESSIONS) ? 0 : sessions_write_bytes(&node->sessions);
     if (size_bytes == 0) {
         return 0;
     }
