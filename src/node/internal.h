@@ -7,7 +7,7 @@
 #include "node/node.h"
 #include "node/pending.h"
 #include "node/sessions.h"
-#include "wal/snapshot_store.h"
+#include "node/snapshot_internal.h"
 #include "wal/wal.h"
 
 #define NODE_READ_GROUPS_MAX 1024
@@ -20,11 +20,6 @@
 #define NODE_APPLY_BATCHES_MAX 16 /* of one turn; then the loop gets its turn */
 #define NODE_ROOM_SLACK_BYTES (UINT64_C(64) * 1024)
 #define NODE_RETRY_NS NS_PER_S
-#define NODE_TRANSFERS_MAX 4 /* snapshots being sent at a time */
-#define NODE_TRANSFER_WINDOW_BYTES_MAX (UINT64_C(4) << 20)
-#define NODE_SESSIONS_BYTES_MAX (UINT64_C(256) << 20) /* of the table in a snapshot */
-#define NODE_RESTORE_TOKEN UINT64_MAX
-#define NODE_INSTALL_PIECES_MAX 128 /* that came and are not written yet */
 
 /* X(NAME, value): how far the data directory is on its way into a cluster. */
 enum node_phase {
@@ -141,113 +136,6 @@ struct node_guarded {
 };
 
 #define NODE_NO_PLACE UINT32_MAX
-
-/* A configuration as its entry has it, and where that stands. */
-struct node_configuration {
-    raft_index index; /* 0: none */
-    size_t size_bytes;
-    uint8_t payload[RAFT_CONFIGURATION_BYTES_MAX];
-};
-
-/* The snapshot that this node takes of its own state. */
-struct node_taking {
-    bool is_active;
-    bool is_given; /* all of it, to the store */
-    void *view;    /* of the state machine; NULL: it was read to its end */
-    struct content_writer writer;
-    struct content_head head;
-    uint8_t *sessions; /* the table as it was then */
-    size_t sessions_bytes;
-    size_t sessions_given;
-    uint8_t *slice; /* CONTENT_BLOCK_BYTES_MAX: as the state machine gave it */
-    uint8_t *block; /* CONTENT_STORED_BYTES_MAX: what is on its way to the store */
-    size_t block_bytes;
-    size_t block_given;
-    time_ns began_ns;
-};
-
-/* What is kept for all that has to do with snapshots of our own making. */
-struct node_snapshots {
-    struct snapshot_store *store;
-    bool has_newest;
-    struct snapshot_info newest;
-    struct node_taking taking;
-    bool is_asked;
-    uint64_t waiters[NODE_SNAPSHOT_WAITERS_MAX]; /* tokens */
-    size_t waiter_count;
-    time_ns due_ns;         /* the next one not before; when one failed, or by the interval */
-    time_ns compact_due_ns; /* the next look at what may go */
-    uint64_t written_bytes; /* by the log, when the last one began */
-    struct node_configuration *applied; /* configuration in force at applied_index */
-    time_ns applied_timestamp_ns;
-    uint64_t taken_count;
-};
-
-/* A snapshot on its way to a member. */
-struct node_transfer {
-    bool is_used;
-    bool is_reading;
-    bool is_answered; /* the member said where it stands */
-    node_id peer;
-    uint64_t number; /* of this reading: tells late answers of the disk apart */
-    struct snapshot_reader *reader;
-    struct snapshot_info info;
-    uint64_t next_offset;   /* to be read next */
-    uint64_t wanted_offset; /* by the member, as it said last */
-    uint64_t gap_offset;    /* gone back to already */
-    time_ns heard_ns;
-    time_ns sent_ns;
-};
-
-struct node_transfers {
-    struct node_transfer slots[NODE_TRANSFERS_MAX];
-    uint64_t next_number;
-    int64_t budget_bytes; /* what the rate lets go now */
-    time_ns budget_ns;    /* when it was counted last */
-    uint64_t sent_count;
-    uint64_t sent_bytes;
-};
-
-enum node_install_state {
-    NODE_INSTALL_NONE,
-    NODE_INSTALL_RECEIVING,
-    NODE_INSTALL_SYNCING,   /* all is there, and is made durable */
-    NODE_INSTALL_WAITING,   /* durable; a batch is being applied */
-    NODE_INSTALL_RESTORING, /* the state machine takes it over */
-};
-
-/* The state machine takes over the newest snapshot. */
-struct node_restore {
-    bool is_active;
-    bool is_machine_ahead; /* it is durable by itself, and not behind: only the rest is taken */
-    struct snapshot_reader *reader; /* NULL at a start */
-    struct chunk *piece;            /* that was read, and is held; NULL: one is being read */
-    const uint8_t *piece_at;        /* what of it is still to be taken */
-    size_t piece_bytes;
-    struct content_reader content;
-    struct content_head head; /* its configuration is the next one */
-    uint8_t *sessions;        /* what came of the table */
-    size_t sessions_bytes;
-    size_t sessions_capacity;
-    struct node_configuration *configuration; /* in force there */
-};
-
-/* A snapshot that comes from a leader. */
-struct node_install {
-    enum node_install_state state;
-    node_id from;
-    struct raft_position position;
-    uint64_t size_bytes;
-    uint64_t offset; /* of the next byte wanted */
-    struct content_reader check;
-    bool has_check;
-    struct raft_data pieces[NODE_INSTALL_PIECES_MAX]; /* ring; their chunks are held */
-    size_t piece_head;
-    size_t piece_count;
-    size_t piece_given; /* bytes of the first one that the store has */
-    time_ns heard_ns;
-    uint64_t installed_count;
-};
 
 struct node {
     struct node_options options;
@@ -438,49 +326,6 @@ void node_start_apply(struct node *node);
 void node_apply_deinit(struct node *node);
 void node_propose_tick(struct node *node);
 time_ns node_tick_deadline(const struct node *node);
-
-/* snapshot.c */
-NODISCARD int node_snapshots_open(struct node *node, struct snapshot_found *found, char *detail);
-void node_snapshots_turn(struct node *node);
-time_ns node_snapshots_deadline(const struct node *node);
-void node_snapshots_stop(struct node *node);
-void node_snapshots_deinit(struct node *node);
-bool node_snapshots_are_idle(const struct node *node);
-void node_note_applied(struct node *node, const struct entry *entry);
-void node_taking_abandon(struct node *node);
-
-/* compact.c */
-void node_compact(struct node *node);
-time_ns node_compact_deadline(const struct node *node);
-
-/* restore.c */
-NODISCARD int node_restore_at_start(struct node *node, const struct wal_recovered *recovered,
-                                    const struct snapshot_found *found, char *detail);
-NODISCARD int node_restore_tell(struct node *node);
-void node_restore_begin(struct node *node);
-void node_restore_read(struct node *node, int status, struct chunk *chunk, const uint8_t *data,
-                       size_t size_bytes);
-void node_restore_turn(struct node *node);
-void node_restore_stop(struct node *node);
-
-/* transfer.c */
-void node_transfers_take(struct node *node, const struct raft_sending *wanted, size_t wanted_count,
-                         const struct raft_piece_answer *answers, size_t answer_count);
-void node_transfers_turn(struct node *node);
-time_ns node_transfers_deadline(const struct node *node);
-void node_transfers_stop(struct node *node);
-void node_transfers_read(struct node *node, uint64_t token, int status, struct chunk *chunk,
-                         const uint8_t *data, size_t size_bytes);
-raft_index node_transfers_floor(const struct node *node, node_id peer);
-
-/* install.c */
-void node_install_turn(struct node *node);
-time_ns node_install_deadline(const struct node *node);
-bool node_is_restoring(const struct node *node);
-void node_install_take(struct node *node, const struct raft_piece *piece);
-void node_install_written(struct node *node, int status, const struct snapshot_info *info);
-void node_install_stop(struct node *node);
-void node_install_restored(struct node *node);
 
 /* members.c */
 void node_on_join(struct node *node, uint64_t connection, const struct wire_join *request);

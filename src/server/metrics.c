@@ -68,6 +68,10 @@ static void engine_counters(struct server *server, struct text *text)
     const struct metric size = {"log_size_bytes", "Bytes of the log's files", "gauge",
                                 counters.log_size_bytes};
     write_metric(text, &size);
+    const struct metric snapshot = {"snapshot_size_bytes",
+                                    "Bytes of the latest snapshot, as it is stored", "gauge",
+                                    counters.snapshot_size_bytes};
+    write_metric(text, &snapshot);
     write_sync_time(text, counters.sync_time_ns);
 }
 

@@ -76,6 +76,32 @@ static void replies_keep_the_order_of_commands_when_answers_do_not(void **state)
     scene_deinit(&scene);
 }
 
+static void a_snapshot_is_answered_in_its_place_with_its_index(void **state)
+{
+    struct scene scene;
+    struct qr_engine *engine = &scene.fixture.engine;
+
+    (void)state;
+    scene_init(&scene);
+    say(&scene, "SET a 1\r\nQUORATE.SNAPSHOT\r\nPING\r\n");
+    engine->index = 41;
+    fake_engine_end(engine, 1, 0);
+    fixture_expect_nothing(&scene.fixture, scene.client);
+    fake_engine_end(engine, 0, 0);
+    hear(&scene, "+OK\r\n:41\r\n+PONG\r\n");
+    say(&scene, "QUORATE.SNAPSHOT\r\n");
+    fake_engine_end(engine, 0, QR_ERR_DISK_FULL);
+    hear(&scene, "-READONLY the disk is full; there is no new snapshot\r\n");
+    say(&scene, "QUORATE.SNAPSHOT\r\n");
+    fake_engine_end(engine, 0, QR_ERR_IO);
+    hear(&scene, "-ERR the snapshot could not be written; the log of the node says why\r\n");
+    engine->refusal = QR_ERR_BUSY;
+    say(&scene, "QUORATE.SNAPSHOT\r\n");
+    hear(&scene, "-TRYAGAIN many wait for a snapshot already\r\n");
+    engine->refusal = 0;
+    scene_deinit(&scene);
+}
+
 static void a_read_behind_a_write_goes_through_the_log(void **state)
 {
     struct scene scene;
@@ -313,6 +339,7 @@ int main(void)
         cmocka_unit_test(a_write_then_a_read_give_what_was_written),
         cmocka_unit_test(a_run_of_writes_is_in_flight_together),
         cmocka_unit_test(replies_keep_the_order_of_commands_when_answers_do_not),
+        cmocka_unit_test(a_snapshot_is_answered_in_its_place_with_its_index),
         cmocka_unit_test(a_read_behind_a_write_goes_through_the_log),
         cmocka_unit_test(reads_of_one_turn_share_a_barrier),
         cmocka_unit_test(a_write_behind_a_read_waits_until_it_is_served),
