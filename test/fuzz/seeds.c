@@ -15,6 +15,7 @@
 #include "fuzz/fuzz.h"
 #include "kv/result.h"
 #include "kv/snapshot.h"
+#include "node/content.h"
 #include "raft/configuration.h"
 #include "support/unit.h"
 
@@ -168,6 +169,33 @@ static void make_snapshots(void)
     }
 }
 
+/* A head, then so many blocks of sessions and state machine, then the end. */
+static void make_contents(void)
+{
+    static uint8_t block[CONTENT_STORED_BYTES_MAX];
+    for (unsigned count = 0; count < 4; count++) {
+        char name[32];
+        struct content_writer content = {.codec = NULL};
+        struct content_head head = {.position = {2, 9}, .timestamp_ns = 1000};
+        struct writer *writer = seeds_begin();
+        if (count > 1) {
+            head.configuration_index = 3;
+            head.configuration = "members";
+            head.configuration_bytes = 7;
+        }
+        write_u8(writer, FUZZ_FIX);
+        write_u8(writer, (uint8_t)(count * 7));
+        write_bytes(writer, block, content_write_head(&content, &head, block));
+        for (unsigned i = 0; i < count; i++) {
+            enum content_section section = i == 0 ? CONTENT_SESSIONS : CONTENT_MACHINE;
+            write_bytes(writer, block, content_write(&content, section, "state", i + 1, block));
+        }
+        write_bytes(writer, block, content_write_end(&content, block));
+        (void)snprintf(name, sizeof(name), "%u", count);
+        seeds_end("content", name);
+    }
+}
+
 static void make_text(void)
 {
     static const uint8_t program[] = {
@@ -191,6 +219,7 @@ int main(int argc, char **argv)
     make_payloads();
     make_results();
     make_snapshots();
+    make_contents();
     make_text();
     seeds_make_network();
     seeds_make_node();
