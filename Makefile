@@ -25,8 +25,8 @@ debug: deps-test ## build with assertions on every step, without optimization: b
 asan: deps-test ## run unit and scenario tests under AddressSanitizer and UBSan
 	@tools/test.sh asan --suite unit --suite scenario
 
-tsan: deps-test ## run unit and scenario tests under ThreadSanitizer
-	@tools/test.sh tsan --suite unit --suite scenario
+tsan: deps-test ## run the tests of whatever has threads under ThreadSanitizer
+	@tools/test.sh tsan --suite threads
 
 sim: all ## run 2,000 simulated clusters with every fault
 	@./build/quorate sim --first-seed 1 --seeds 2000

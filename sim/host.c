@@ -68,15 +68,19 @@ struct build_time sim_host_enter(struct sim_host *host)
     return sim_host_time(host);
 }
 
-/* A change that is committed is not gone back on. */
-static void note_committed(struct sim_host *host, const struct build_status *status)
+/* A change that is committed is not gone back on. Only a turn tells of changes: a message may
+ * replace the entry of one and commit its place, and until the next turn nothing here says so.
+ */
+static void note_committed(struct sim_host *host)
 {
     struct sim *sim = host->sim;
+    struct build_status status;
+    host->build->status(host->node, &status);
     if (host->is_change_new) {
         host->is_change_new = false;
-        host->change_index = status->last_index;
+        host->change_index = status.last_index;
     }
-    if (host->voters.count > 0 && status->commit_index >= host->change_index) {
+    if (host->voters.count > 0 && status.commit_index >= host->change_index) {
         host->voters_before.count = 0;
         sim->committed_voters = max_u64(sim->committed_voters, host->voters.count);
     }
@@ -90,7 +94,6 @@ void sim_host_leave(struct sim_host *host)
     }
     struct build_status status;
     host->build->status(host->node, &status);
-    note_committed(host, &status);
     sim_observe_status(host, &status);
     wake_disk(host);
     sim_host_mark(host);
@@ -124,6 +127,7 @@ static void on_turn(struct sim_event *event)
     }
     struct build_time time = sim_host_enter(host);
     host->build->turn(host->node, time);
+    note_committed(host);
     sim_host_leave(host);
     if (!host->has_failed) {
         wait_for_deadline(host);

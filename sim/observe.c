@@ -72,16 +72,21 @@ static bool is_promise(const struct wire_message *message)
     }
 }
 
-/* The end of a node's log, in the middle of whatever it does. */
-static struct raft_position log_end(const struct sim_host *host)
+/* A vote is sent once it is durable. Meanwhile the voter's log may have grown: in a later term,
+ * of which this vote says nothing, or by the leader of this one (see check_votes_log()).
+ */
+static void check_vote_log(struct sim_host *host, const struct raft_message *vote)
 {
+    struct sim *sim = host->sim;
     struct build_status now;
-    struct raft_position last = {0};
     host->build->status(host->node, &now);
-    last.index = now.last_index;
+    if (now.term != vote->term) {
+        return;
+    }
+    struct raft_position last = {.index = now.last_index};
     bool is_known = host->build->term_at(host->node, last.index, &last.term);
     ASSERT(is_known);
-    return last;
+    check_votes_log(&sim->votes, vote, last, sim_now(sim), &sim->failure);
 }
 
 /* What a member forwarded is appended by the leader that it meant, and by no later one. */
@@ -113,7 +118,7 @@ static void check_said(struct sim_host *host, const struct wire_message *message
     check_votes_message(&sim->votes, &message->raft, sim_now(sim), &sim->failure);
     if (message->type == RAFT_REQUEST_VOTE_RESPONSE &&
         message->raft.request_vote_response.is_granted) {
-        check_votes_log(&sim->votes, &message->raft, log_end(host), sim_now(sim), &sim->failure);
+        check_vote_log(host, &message->raft);
     }
     check_log_message(&sim->log, message, sim_now(sim), &sim->failure);
     if (message->type == RAFT_APPEND_ENTRIES_RESPONSE) {

@@ -26,7 +26,7 @@ MAY_INCLUDE = {
     "engine": ["node/*.h", "runtime/*.h", "wal/*.h", "wire/*.h", "raft/*.h", "swim/*.h"],
     "kv": [],
     "server": ["kv/kv.h"],
-    "cli": ["kv/kv.h", "server/*.h", "sim/kv_subject.h", "sim/shrink.h"],
+    "cli": ["kv/kv.h", "server/*.h", "sim/kv_subject.h", "sim/linear/*.h", "sim/shrink.h"],
     "sim": ["raft/message.h", "raft/raft.h", "wal/*.h", "wire/*.h"],
     "examples": [],
 }

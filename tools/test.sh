@@ -3,7 +3,8 @@
 #
 # usage: test.sh KIND [MESON_TEST_OPTION...]      as in: test.sh asan --suite unit
 #
-# The last line is `N passed, N failed`; the exit code is 0 when nothing failed.
+# With options only what the chosen tests need is built. The last line is `N passed,
+# N failed`; the exit code is 0 when nothing failed.
 # SPDX-License-Identifier: Apache-2.0
 set -uo pipefail
 cd "$(dirname "$0")/.."
@@ -23,8 +24,14 @@ export UBSAN_OPTIONS=${UBSAN_OPTIONS:-abort_on_error=1:halt_on_error=1:print_sta
 export TSAN_OPTIONS=${TSAN_OPTIONS:-halt_on_error=1:abort_on_error=1:suppressions=$PWD/tools/tsan.supp}
 
 status=0
-tools/build.sh "$kind" || status=$?
+build=(tools/build.sh "$kind")
+rebuild=(--no-rebuild)
+if [ $# != 0 ]; then
+    build+=(quorate)
+    rebuild=()
+fi
+"${build[@]}" || status=$?
 if [ $status = 0 ]; then
-    "${run[@]}" meson test -C "$dir" --no-rebuild --print-errorlogs "$@" || status=$?
+    "${run[@]}" meson test -C "$dir" "${rebuild[@]}" --print-errorlogs "$@" || status=$?
 fi
 python3 tools/test_summary.py "$dir" $status

@@ -50,6 +50,7 @@ int cli_tail(int argc, char **argv);
 int cli_wal(int argc, char **argv);
 int cli_bench(int argc, char **argv);
 int cli_sim(int argc, char **argv);
+int cli_verify(int argc, char **argv);
 int cli_help(int argc, char **argv);
 
 /* Print `quorate: ` and the sentence to standard error. Returns `code`. */
