@@ -10,7 +10,7 @@ import sys
 CASES = [
     ("a_right_counter_passes", [], 0, "20 seeds, 0 failed, "),
     ("a_counter_that_is_not_deterministic_is_named", ["calls"], 1,
-     "equal_digests: the state machine is not deterministic"),
+     ": the state machine is not deterministic"),
     ("a_broken_invariant_is_named", ["entries"], 1,
      "subject: more was added than anybody asked for"),
     ("a_failing_run_is_made_shorter", ["calls"], 1, " events instead of "),

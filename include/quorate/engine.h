@@ -77,8 +77,8 @@ struct qr_engine_options {
 
     /* Read barriers cost the leader no round while the answers of a majority to the last one
      * are young: 9/11 of election_timeout_min_ms, which clocks that each go wrong by up to 10 %
-     * cannot make wrong. Clocks that stand still, as a suspended machine's, can. The same on
-     * every member, or on none.
+     * cannot make wrong. One that stands still, as that of a virtual machine may while its host
+     * holds it, can. The same on every member, or on none.
      */
     bool has_leases;
 

@@ -131,7 +131,7 @@ static void row_take(void *argument, const char *name, uint64_t value, uint64_t 
         if (list->has_value) {
             printf("%-10llu", (unsigned long long)value);
         }
-        printf("%-17s%s\n", bounds, meaning);
+        printf("%-19s%s\n", bounds, meaning);
     }
     list->count++;
 }

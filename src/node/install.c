@@ -200,7 +200,8 @@ void node_install_written(struct node *node, int status, const struct snapshot_i
 }
 
 /* A snapshot took the state machine further: what was taken up to there by a leader of its last
- * term, or of an earlier one, may be in it. Nobody here will ever know, so it is sent to no other.
+ * term, or of an earlier one, may be in it. Nobody here will ever know, so it is sent to no other;
+ * but what has the id of a session or token is known to the session table.
  */
 static void forget_undecided(struct node *node)
 {
@@ -216,7 +217,9 @@ static void forget_undecided(struct node *node)
     uint64_t end = pending_next_sequence(&node->pending);
     for (uint64_t s = node->pending.first; s < end; s++) {
         struct pending *pending = pending_at(&node->pending, s);
-        if (pending != NULL && pending->state != PENDING_HELD && pending->term <= term) {
+        bool is_undecided =
+            pending != NULL && pending->state != PENDING_HELD && pending->term <= term;
+        if (is_undecided && !node_finish_known(node, pending)) {
             node_finish(node, pending, QR_ERR_TIMEOUT, 0, NULL);
         }
     }

@@ -292,6 +292,11 @@ NODISCARD int node_guard(struct node *node, const struct entry *entry,
  */
 NODISCARD int node_note_guarded(struct node *node);
 
+/* Tell who waits for a proposal under a session or token what the table knows of it, where it was
+ * applied without being seen here, within a snapshot. False: nothing is known of it.
+ */
+bool node_finish_known(struct node *node, struct pending *pending);
+
 /* The batch was applied: keep what it gave, and tell who waits. */
 void node_finish_guarded(struct node *node, const struct qr_result *results);
 

@@ -186,6 +186,26 @@ static int finish(struct node *node, const struct node_guarded *guarded,
     return 0;
 }
 
+bool node_finish_known(struct node *node, struct pending *pending)
+{
+    enum sessions_id_kind kind = sessions_id_kind(pending->id);
+    if (kind != SESSIONS_ID_SESSION && kind != SESSIONS_ID_TOKEN) {
+        return false;
+    }
+    const struct sessions_outcome *known = sessions_outcome_find(&node->sessions, pending->id);
+    struct qr_result result = {0};
+    raft_index index = 0;
+    if (known == NULL || known->checksum != pending->checksum) {
+        return false;
+    }
+    int status = sessions_find(&node->sessions, pending->id, &index, &result);
+    if (status == QR_ERR_NO_MEMORY) {
+        return false;
+    }
+    node_finish(node, pending, status, index, status == 0 ? &result : NULL);
+    return true;
+}
+
 void node_finish_guarded(struct node *node, const struct qr_result *results)
 {
     for (size_t i = 0; i < node->apply_guarded_count && node_is_running(node); i++) {

@@ -8,22 +8,25 @@ static bool is_member(const struct node *node, node_id id)
     return node->raft != NULL && raft_configuration_find(raft_configuration(node->raft), id) >= 0;
 }
 
-/* Where the version of `id` stands, or may: a place of its own, else a stranger's. Members are
- * fewer than places, so there is one.
+/* Where the version of `id` stands, or may: a place of its own, a free one, or else a stranger's.
+ * Members are fewer than places, so there is one. Who is not taken in yet knows only strangers.
  */
 static struct node_peer *place_of(struct node *node, node_id id)
 {
-    struct node_peer *place = NULL;
+    struct node_peer *unused = NULL;
+    struct node_peer *strangers = NULL;
     for (size_t i = 0; i < NODE_PEERS_MAX; i++) {
         struct node_peer *peer = &node->peers[i];
         if (peer->version != 0 && peer->id == id) {
             return peer;
         }
-        if (place == NULL && (peer->version == 0 || !is_member(node, peer->id))) {
-            place = peer;
+        if (peer->version == 0) {
+            unused = unused == NULL ? peer : unused;
+        } else if (strangers == NULL && !is_member(node, peer->id)) {
+            strangers = peer;
         }
     }
-    return place;
+    return unused != NULL ? unused : strangers;
 }
 
 void node_note_peer(struct node *node, node_id id, uint32_t version)

@@ -13,8 +13,7 @@
  *   a transfer                  who was told to campaign may do so at any later time, and need
  *                               not wait: from then on the term has no lease any more
  *   a change of the members     one at a time, so that both majorities meet
- * A clock that stands still while the world goes on, as a suspended machine's, is wrong by more
- * than any bound.
+ * A clock that stands still while the world goes on is wrong by more than any bound.
  */
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/assert.h"

@@ -81,9 +81,7 @@
     F(I32, int32_t, status)                                                                        \
     F(U64, raft_index, index)
 
-/* Change the members, or who leads. Names are separated by commas; what is empty does not
- * change.
- */
+/* Change the members, or who leads. Names stand between commas; what is empty does not change. */
 #define WIRE_CHANGE_FIELDS(F)                                                                      \
     F(ID, node_id, from)                                                                           \
     F(U64, uint64_t, request)                                                                      \

@@ -121,7 +121,7 @@ def newer_segment(used):
     data = used.copy()
     path = raw.log_files(data)[1]
     header = bytearray(path.read_bytes()[:SECTOR])
-    struct.pack_into("<I", header, 8, 2)
+    struct.pack_into("<I", header, 8, 3)
     struct.pack_into("<I", header, 12, raw.crc32c(bytes(header[:12] + header[16:])))
     raw.patch(path, 0, header)
     check_refused(used, data, f"{path.name}, offset 0", "format", "use the version of quorate")
@@ -130,7 +130,7 @@ def newer_segment(used):
 def newer_identity(used):
     """An identity of a newer format is told from damage."""
     data = used.copy()
-    raw.patch(data / "identity", 8, struct.pack("<I", 2))
+    raw.patch(data / "identity", 8, struct.pack("<I", 3))
     check_refused(used, data, "identity, offset 8", "format", "use the version of quorate")
 
 

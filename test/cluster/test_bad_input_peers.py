@@ -76,7 +76,7 @@ def refused_hellos(nodes):
     other = (cluster_id[0] ^ 1, cluster_id[1])
     rows = [
         (raw.hello(other), "another cluster"),
-        (raw.hello(cluster_id, versions=(2, 9)), "version"),
+        (raw.hello(cluster_id, versions=(3, 9)), "version"),
         (raw.hello(cluster_id, versions=(0, 0)), "version"),
         (raw.hello(cluster_id, expected=own[1]), "not the node you mean"),
         (raw.hello(cluster_id, sender=own[0]), "my node id"),

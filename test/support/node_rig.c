@@ -481,22 +481,36 @@ void rig_run(struct rig *rig, unsigned milliseconds)
     }
 }
 
-void rig_propose(struct rig *rig, int i)
+static void propose_number(struct rig *rig, int i, uint64_t number)
 {
-    if (rig->nodes[i].node == NULL || rig->proposal_count == RIG_PROPOSALS_MAX) {
-        return;
-    }
     static uint8_t payload[RIG_PAYLOAD_BYTES_MAX];
-    uint64_t number = rig->proposal_count++;
     store_u64(payload, number);
     ASSERT(rig->payload_bytes <= sizeof(payload));
     struct node_proposal proposal = {.command = "add",
                                      .command_bytes = 3,
                                      .payload = payload,
                                      .payload_bytes = rig->payload_bytes};
+    if (rig->is_once) {
+        proposal.id = (struct proposal_id){QR_SESSION_BIT | QR_TOKEN_BIT, number};
+    }
     if (node_propose(rig->nodes[i].node, &proposal, number, rig->time) != 0) {
         rig->outcomes[number] = RIG_REFUSED;
     }
+}
+
+void rig_propose(struct rig *rig, int i)
+{
+    if (rig->nodes[i].node != NULL && rig->proposal_count < RIG_PROPOSALS_MAX) {
+        propose_number(rig, i, rig->proposal_count++);
+    }
+}
+
+void rig_repeat(struct rig *rig, int i, uint64_t number)
+{
+    assert_true(rig->is_once && number < rig->proposal_count);
+    assert_int_not_equal(rig->outcomes[number], RIG_WAITS);
+    rig->outcomes[number] = RIG_WAITS;
+    propose_number(rig, i, number);
 }
 
 void rig_read(struct rig *rig, int i)

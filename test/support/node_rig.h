@@ -89,6 +89,7 @@ struct rig {
     uint64_t segment_bytes;
     uint64_t cache_bytes;
     size_t payload_bytes;     /* of a proposal, at least 8 */
+    bool is_once;             /* proposals have tokens */
     uint64_t log_entries_max; /* 0: the log is never compacted */
     uint64_t log_bytes_max;
     uint64_t snapshot_bytes; /* of padding in each */
@@ -136,6 +137,9 @@ void rig_run(struct rig *rig, unsigned milliseconds);
 
 /* Propose the next number, or ask for a read, on node `i` if it is up. */
 void rig_propose(struct rig *rig, int i);
+
+/* Propose a number that ended once more, on any node, under its token; then it waits again. */
+void rig_repeat(struct rig *rig, int i, uint64_t number);
 void rig_read(struct rig *rig, int i);
 
 /* Ask node `i` for a change; its outcome is in the node, once change_count has grown. */

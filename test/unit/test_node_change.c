@@ -235,6 +235,31 @@ static void a_learner_that_is_silent_is_not_promoted_unless_one_insists(void **s
     end(&rig);
 }
 
+/* The leader is alone, and does not know it yet. */
+static void it_is_done_when_it_is_committed_and_else_unknown(void **state)
+{
+    (void)state;
+    struct rig rig;
+    begin(&rig, 3);
+    int leader = rig_leader(&rig);
+    int demoted = other_than(&rig, leader, -1);
+    for (int i = 0; i < 3; i++) {
+        rig.is_cut[leader][i] = i != leader;
+        rig.is_cut[i][leader] = i != leader;
+    }
+    struct wire_change demotion = {.demoted = {'n', (char)('0' + demoted)}};
+    rig_change(&rig, leader, demotion);
+    rig_run(&rig, 100);
+    assert_int_equal(roles_of(&rig, leader, demoted), 0); /* it is in the log */
+    assert_int_equal(rig.nodes[leader].change_count, 0);
+    rig_run(&rig, PATIENCE_MS);
+    assert_int_equal(rig.nodes[leader].change_count, 1);
+    assert_int_equal(rig.nodes[leader].change_status, QR_ERR_TIMEOUT);
+    memset(rig.is_cut, 0, sizeof(rig.is_cut));
+    assert_true(rig_settle(&rig, 3, PATIENCE_MS));
+    end(&rig);
+}
+
 static void a_leader_that_is_removed_hands_over_first(void **state)
 {
     (void)state;
@@ -522,6 +547,7 @@ int main(void)
         cmocka_unit_test(who_insists_is_obeyed),
         cmocka_unit_test(names_that_are_wrong_are_refused_in_words),
         cmocka_unit_test(a_learner_that_is_silent_is_not_promoted_unless_one_insists),
+        cmocka_unit_test(it_is_done_when_it_is_committed_and_else_unknown),
         cmocka_unit_test(a_leader_that_is_removed_hands_over_first),
         cmocka_unit_test(the_leader_itself_may_be_asked_to_remove_itself),
         cmocka_unit_test(leadership_goes_where_it_is_asked_to_and_nothing_is_lost),

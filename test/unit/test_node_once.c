@@ -386,6 +386,46 @@ static void a_leader_refuses_guarded_entries_until_every_member_is_new(void **st
     solo_deinit(&solo);
 }
 
+static void hear_version(struct solo *solo, node_id from)
+{
+    struct wire_hello_response response = {.version = NEW, .cluster = SOLO_CLUSTER, .from = from};
+    const char *reason;
+    assert_int_equal(node_hello_response_check(solo->node, &response, true, from, &reason), 0);
+}
+
+/* Then all are strangers, and none takes the place of another. */
+static void whom_a_node_met_before_it_was_taken_in_it_knows(void **state)
+{
+    (void)state;
+    struct solo solo;
+    solo_init(&solo);
+    solo.options.join = "a2";
+    solo_start(&solo);
+    solo_work(&solo);
+    hear_version(&solo, 2);
+    hear_version(&solo, 3);
+    for (node_id stranger = 100; stranger < 120; stranger++) {
+        hear_version(&solo, stranger);
+    }
+    solo_follow(&solo);
+    assert_int_equal(propose(&solo, TOKEN(1), 5, 1), 0);
+    solo_turn(&solo);
+    assert_int_equal(solo_count(&solo, WIRE_FORWARD), 1);
+    solo_deinit(&solo);
+}
+
+static void members_are_known_however_many_strangers_come(void **state)
+{
+    (void)state;
+    struct solo solo;
+    (void)lead(&solo);
+    for (node_id stranger = 1000; stranger < 1300; stranger++) {
+        hear_version(&solo, stranger);
+    }
+    assert_int_equal(propose(&solo, TOKEN(1), 5, 1), 0);
+    solo_deinit(&solo);
+}
+
 static void once_used_they_go_on_with_members_that_were_not_met(void **state)
 {
     (void)state;
@@ -514,6 +554,8 @@ int main(void)
         cmocka_unit_test(a_normal_entry_is_no_repeat_whatever_its_id),
         cmocka_unit_test(a_guarded_entry_without_session_is_applied_each_time),
         cmocka_unit_test(a_leader_refuses_guarded_entries_until_every_member_is_new),
+        cmocka_unit_test(whom_a_node_met_before_it_was_taken_in_it_knows),
+        cmocka_unit_test(members_are_known_however_many_strangers_come),
         cmocka_unit_test(once_used_they_go_on_with_members_that_were_not_met),
         cmocka_unit_test(what_an_old_leader_does_not_understand_is_not_sent_to_it),
         cmocka_unit_test(a_directory_says_that_it_holds_what_an_old_version_cannot_read),

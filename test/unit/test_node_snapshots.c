@@ -517,6 +517,40 @@ static void no_read_is_answered_while_one_is_taken_over(void **state)
     end();
 }
 
+static int away_member;
+
+/* A follower forwards ten proposals, and hears nothing until it gets a snapshot. Returns the
+ * first.
+ */
+static uint64_t propose_and_leave(void)
+{
+    rig.log_entries_max = KEPT;
+    for (int i = 0; i < 3; i++) {
+        rig_start(&rig, i);
+    }
+    assert_true(rig_settle(&rig, 3, SETTLE_MS));
+    away_member = follower();
+    int leader = rig_leader(&rig);
+    uint64_t first = rig.proposal_count;
+    for (unsigned i = 0; i < 10; i++) {
+        rig_propose(&rig, away_member);
+    }
+    rig_step(&rig);
+    rig_step(&rig); /* they are sent */
+    rig.nodes[away_member].paused_until_ns = rig.time.now_ns + 1200 * NS_PER_MS;
+    cut_off(away_member, true); /* what is answered does not come */
+    rig_run(&rig, 100);
+    write_many(300);
+    rig_crash(&rig, leader);
+    rig_run(&rig, 100);
+    rig_start(&rig, leader);
+    rig_run(&rig, 600);
+    cut_off(away_member, false);
+    assert_true(rig_settle(&rig, 3, SETTLE_MS));
+    rig_run(&rig, 3000);
+    return first;
+}
+
 /* What was sent to a leader may be in the snapshot: whoever asked is told that nobody knows, and
  * it is not sent to the next leader. The rig asserts that nothing is applied twice.
  */
@@ -525,30 +559,7 @@ static void a_proposal_that_may_be_in_it_is_not_sent_again(void **state)
     (void)state;
     for (uint64_t seed = 1; seed <= 6; seed++) {
         rig_init(&rig, 3, seed);
-        rig.log_entries_max = KEPT;
-        for (int i = 0; i < 3; i++) {
-            rig_start(&rig, i);
-        }
-        assert_true(rig_settle(&rig, 3, SETTLE_MS));
-        int away = follower();
-        int leader = rig_leader(&rig);
-        uint64_t first = rig.proposal_count;
-        for (unsigned i = 0; i < 10; i++) {
-            rig_propose(&rig, away);
-        }
-        rig_step(&rig);
-        rig_step(&rig); /* they are sent */
-        rig.nodes[away].paused_until_ns = rig.time.now_ns + 1200 * NS_PER_MS;
-        cut_off(away, true); /* what is answered does not come */
-        rig_run(&rig, 100);
-        write_many(300);
-        rig_crash(&rig, leader);
-        rig_run(&rig, 100);
-        rig_start(&rig, leader);
-        rig_run(&rig, 600);
-        cut_off(away, false);
-        assert_true(rig_settle(&rig, 3, SETTLE_MS));
-        rig_run(&rig, 3000);
+        uint64_t first = propose_and_leave();
         for (uint64_t number = first; number < first + 10; number++) {
             assert_int_not_equal(rig.outcomes[number], RIG_WAITS);
         }
@@ -603,6 +614,71 @@ static void one_that_is_ahead_of_its_log_is_refused(void **state)
     assert_int_equal(rig_open(&rig, 0), QR_ERR_CORRUPT);
     assert_non_null(strstr(rig.nodes[0].detail, "has applied more"));
     rig_deinit(&rig);
+}
+
+static bool is_applied(uint64_t number)
+{
+    for (size_t i = 0; i < RIG_INDEX_MAX; i++) {
+        if (rig.value_at[i] == number + 1) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The same with tokens: the session table in the snapshot knows. */
+static void a_proposal_under_a_token_is_answered_out_of_it(void **state)
+{
+    (void)state;
+    size_t answered_count = 0;
+    for (uint64_t seed = 1; seed <= 6; seed++) {
+        rig_init(&rig, 3, seed);
+        rig.is_once = true;
+        uint64_t first = propose_and_leave();
+        bool is_installed = status_of(away_member).snapshots_installed > 0;
+        for (uint64_t number = first; number < first + 10; number++) {
+            assert_true(!is_applied(number) || rig.outcomes[number] == RIG_DONE);
+            answered_count += is_applied(number) && is_installed ? 1 : 0;
+        }
+        end();
+    }
+    assert_true(answered_count > 0);
+}
+
+/* Whatever came to a node in a snapshot, or was in its own when it started again. */
+static void a_repeat_of_what_is_in_it_gets_the_first_answer(void **state)
+{
+    (void)state;
+    rig_init(&rig, 3, 1);
+    rig.log_entries_max = KEPT;
+    rig.is_once = true;
+    for (int i = 0; i < 3; i++) {
+        rig_start(&rig, i);
+    }
+    assert_true(rig_settle(&rig, 3, SETTLE_MS));
+    write_many(20);
+    int away = follower();
+    leave_behind(away, 300);
+    cut_off(away, false);
+    assert_true(rig_settle(&rig, 3, SETTLE_MS));
+    assert_int_equal(status_of(away).snapshots_installed, 1);
+    for (int i = 0; i < 3; i++) {
+        rig_crash(&rig, i);
+        rig_start(&rig, i);
+        assert_true(rig_settle(&rig, 3, SETTLE_MS));
+    }
+    uint64_t done_before = rig.done_count;
+    for (uint64_t number = 0; number < 15; number++) {
+        assert_true(is_applied(number));
+        rig_repeat(&rig, (int)(number % 3), number);
+    }
+    rig_run(&rig, 500);
+    for (uint64_t number = 0; number < 15; number++) {
+        assert_int_equal(rig.outcomes[number], RIG_DONE);
+    }
+    assert_int_equal(rig.done_count, done_before + 15);
+    assert_int_equal(status_of(0).sessions_digest, status_of(away).sessions_digest);
+    end();
 }
 
 /* A member is away, and gets a snapshot; it crashes after so many of its disk's operations. */
@@ -670,6 +746,8 @@ int main(void)
         cmocka_unit_test(a_proposal_that_may_be_in_it_is_not_sent_again),
         cmocka_unit_test(a_durable_state_machine_is_given_nothing_twice),
         cmocka_unit_test(one_that_is_ahead_of_its_log_is_refused),
+        cmocka_unit_test(a_proposal_under_a_token_is_answered_out_of_it),
+        cmocka_unit_test(a_repeat_of_what_is_in_it_gets_the_first_answer),
         cmocka_unit_test(whenever_a_follower_crashes_in_the_middle_it_goes_on),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
