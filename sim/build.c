@@ -14,9 +14,8 @@
 
 #include "base/assert.h"
 #include "base/chunk.h"
-#include "node/internal.h"
+#include "node/node.h"
 #include "quorate/error.h"
-#include "raft/internal.h"
 #include "sim/build_disk.h"
 
 #ifndef BUILD_NAME
@@ -544,12 +543,13 @@ static void status_of(const struct build_node *self, struct build_status *out)
         .is_restoring = now.is_restoring,
         .is_transferring = now.raft.is_transferring,
     };
-    const struct raft *raft = self->node->raft;
     const struct raft_configuration *in_force = node_configuration(self->node);
     if (out->is_running && in_force->index > 0) {
         out->configuration_index = in_force->index;
         (void)term_at(self, in_force->index, &out->configuration_term);
-        out->configuration_count = raft->configuration_count;
+        while (node_configuration_back(self->node, out->configuration_count) != NULL) {
+            out->configuration_count++;
+        }
     }
 }
 
@@ -589,18 +589,16 @@ static struct build_configured configured_of(const struct raft_member *member)
 static bool configuration_at(const struct build_node *self, size_t back,
                              struct build_configuration *out)
 {
-    const struct raft *raft = self->node->raft;
-    if (raft == NULL || back >= raft->configuration_count) {
+    const struct raft_configuration *held = node_configuration_back(self->node, back);
+    if (held == NULL) {
         return false;
     }
-    const struct raft_configuration *held =
-        raft->configurations[raft->configuration_count - 1 - back];
     *out = (struct build_configuration){
         .index = held->index,
         .count = held->count,
         .is_joint = raft_configuration_is_joint(held),
     };
-    (void)raft_term_at(raft, held->index, &out->term);
+    (void)node_term_at(self->node, held->index, &out->term);
     for (size_t i = 0; i < held->count; i++) {
         out->members[i] = configured_of(&held->members[i]);
     }
