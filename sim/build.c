@@ -40,6 +40,8 @@ _Static_assert(BUILD_DETAIL_BYTES >= NODE_DETAIL_BYTES, "a detail fits");
 _Static_assert(BUILD_DETAIL_BYTES >= WIRE_REASON_BYTES_MAX, "a reason fits");
 _Static_assert(BUILD_HELLO_BYTES_MAX >= WIRE_HEAD_BYTES_MAX, "a hello fits");
 _Static_assert(BUILD_MEMBERS_MAX >= RAFT_MEMBERS_MAX, "all members fit");
+_Static_assert(BUILD_NAME_BYTES_MAX >= RAFT_NAME_BYTES_MAX, "a name fits");
+_Static_assert(BUILD_NAMES_BYTES_MAX == WIRE_NAMES_BYTES_MAX, "as many names");
 _Static_assert((int)BUILD_LEARNER == (int)RAFT_LEARNER, "roles are numbered alike");
 _Static_assert((int)BUILD_FOLLOWER == (int)RAFT_FOLLOWER, "roles are numbered alike");
 _Static_assert((int)BUILD_PRE_CANDIDATE == (int)RAFT_PRE_CANDIDATE, "roles are numbered alike");
@@ -207,6 +209,13 @@ static void on_read_done(void *context, uint64_t token, int status, raft_index i
     self->world->read_done(self->world->context, token, status, index);
 }
 
+static void on_change_done(void *context, uint64_t token, int status,
+                           const struct node_change_result *result)
+{
+    const struct build_node *self = context;
+    self->world->change_done(self->world->context, token, status, result->reason);
+}
+
 /* Whoever wants to know asks for the status after each turn. */
 static void on_changed(void *context)
 {
@@ -249,6 +258,7 @@ static struct node_options node_options_of(struct build_node *self,
                .snapshot_done = on_snapshot_done,
                .proposal_done = on_proposal_done,
                .read_done = on_read_done,
+               .change_done = on_change_done,
                .changed = on_changed,
                .failed = on_failed},
         .name = options->name,
@@ -274,6 +284,8 @@ static struct node_options node_options_of(struct build_node *self,
         .transfer_bytes_per_second = options->transfer_bytes_per_second,
         .snapshot_chunk_bytes = options->snapshot_chunk_bytes,
         .member_wait_ns = options->member_wait_ns,
+        .lease_ns = options->lease_ns,
+        .stall_timeout_ns = options->stall_timeout_ns,
     };
 }
 
@@ -501,6 +513,11 @@ static uint64_t deadline(const struct build_node *self)
     return node_deadline(self->node);
 }
 
+static bool term_at(const struct build_node *self, uint64_t index, uint64_t *term)
+{
+    return node_term_at(self->node, index, term);
+}
+
 static void status_of(const struct build_node *self, struct build_status *out)
 {
     struct node_status now;
@@ -524,12 +541,68 @@ static void status_of(const struct build_node *self, struct build_status *out)
         .first_index = now.raft.first_index,
         .snapshot_index = now.snapshot_index,
         .is_restoring = now.is_restoring,
+        .is_transferring = now.raft.is_transferring,
     };
+    const struct raft_configuration *in_force = node_configuration(self->node);
+    if (out->is_running && in_force->index > 0) {
+        out->configuration_index = in_force->index;
+        (void)term_at(self, in_force->index, &out->configuration_term);
+        while (node_configuration_back(self->node, out->configuration_count) != NULL) {
+            out->configuration_count++;
+        }
+    }
 }
 
-static bool term_at(const struct build_node *self, uint64_t index, uint64_t *term)
+static void take_names(char *out, size_t out_bytes, const char *names)
 {
-    return node_term_at(self->node, index, term);
+    struct text text = text_of(out, out_bytes);
+    text_string(&text, names == NULL ? "" : names);
+    ASSERT(!text.truncated);
+}
+
+static int change_members(struct build_node *self, const struct build_change *change,
+                          uint64_t token, struct build_time time)
+{
+    struct wire_change translated = {.is_forced = change->is_forced,
+                                     .priority = (uint32_t)change->priority};
+    take_names(translated.promoted, sizeof(translated.promoted), change->promoted);
+    take_names(translated.demoted, sizeof(translated.demoted), change->demoted);
+    take_names(translated.removed, sizeof(translated.removed), change->removed);
+    take_names(translated.prioritized, sizeof(translated.prioritized), change->prioritized);
+    take_names(translated.transferee, sizeof(translated.transferee), change->transferee);
+    return node_change(self->node, &translated, token, node_time_of(time));
+}
+
+static struct build_configured configured_of(const struct raft_member *member)
+{
+    struct build_configured out = {
+        .id = member->id,
+        .is_voter = (member->roles & RAFT_VOTER) != 0,
+        .is_outgoing = (member->roles & RAFT_VOTER_OUTGOING) != 0,
+        .is_promotable = (member->roles & RAFT_PROMOTABLE) != 0,
+        .priority = member->priority,
+    };
+    take_names(out.name, sizeof(out.name), member->name);
+    return out;
+}
+
+static bool configuration_at(const struct build_node *self, size_t back,
+                             struct build_configuration *out)
+{
+    const struct raft_configuration *held = node_configuration_back(self->node, back);
+    if (held == NULL) {
+        return false;
+    }
+    *out = (struct build_configuration){
+        .index = held->index,
+        .count = held->count,
+        .is_joint = raft_configuration_is_joint(held),
+    };
+    (void)node_term_at(self->node, held->index, &out->term);
+    for (size_t i = 0; i < held->count; i++) {
+        out->members[i] = configured_of(&held->members[i]);
+    }
+    return true;
 }
 
 const struct build BUILD_NAME = {
@@ -553,4 +626,6 @@ const struct build BUILD_NAME = {
     .deadline = deadline,
     .status = status_of,
     .term_at = term_at,
+    .change = change_members,
+    .configuration = configuration_at,
 };

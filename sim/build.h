@@ -17,6 +17,8 @@
 #define BUILD_HELLO_BYTES_MAX 2048
 #define BUILD_OP_NAME_BYTES_MAX 64
 #define BUILD_MEMBERS_MAX 64
+#define BUILD_NAME_BYTES_MAX 64
+#define BUILD_NAMES_BYTES_MAX 240
 
 /* A node's two clocks. */
 struct build_time {
@@ -105,6 +107,8 @@ struct build_world {
     int (*restore_begin)(void *context);
     int (*restore_write)(void *context, const void *data, size_t size_bytes);
     int (*restore_end)(void *context);
+    /* A change ended; `reason` is borrowed until return. */
+    void (*change_done)(void *context, uint64_t token, int status, const char *reason);
 };
 
 struct build_options {
@@ -132,6 +136,8 @@ struct build_options {
     uint64_t snapshot_interval_ns;
     uint64_t transfer_bytes_per_second;
     uint64_t member_wait_ns;
+    uint64_t lease_ns;         /* 0: none */
+    uint64_t stall_timeout_ns; /* 0: never */
 };
 
 enum build_role {
@@ -159,6 +165,38 @@ struct build_status {
     uint64_t first_index;    /* of its log; 0: the build does not say */
     uint64_t snapshot_index; /* durable here; 0: none */
     bool is_restoring;       /* its state machine takes over a snapshot */
+    bool is_transferring;
+    uint64_t configuration_index; /* of the one in force; 0: none */
+    uint64_t configuration_term;  /* of its entry; 0: compacted */
+    uint64_t configuration_count; /* that configuration() gives */
+};
+
+struct build_configured {
+    uint64_t id;
+    bool is_voter;      /* of the set in force, or the one to come */
+    bool is_outgoing;   /* voter of the set that a joint configuration leaves */
+    bool is_promotable; /* a learner that becomes a voter once it has caught up */
+    uint64_t priority;
+    char name[BUILD_NAME_BYTES_MAX];
+};
+
+struct build_configuration {
+    uint64_t index;
+    uint64_t term; /* of its entry; 0: compacted */
+    bool is_joint;
+    size_t count;
+    struct build_configured members[BUILD_MEMBERS_MAX];
+};
+
+/* As struct wire_change in src/wire/message.h: names, separated by commas; NULL: none. */
+struct build_change {
+    bool is_forced;
+    uint64_t priority; /* of `prioritized` */
+    const char *promoted;
+    const char *demoted;
+    const char *removed;
+    const char *prioritized;
+    const char *transferee;
 };
 
 struct build_node;
@@ -200,6 +238,14 @@ struct build {
     uint64_t (*deadline)(const struct build_node *node); /* UINT64_MAX: none */
     void (*status)(const struct build_node *node, struct build_status *out);
     bool (*term_at)(const struct build_node *node, uint64_t index, uint64_t *term);
+    /* As node_change(); NULL: the release knows none. */
+    int (*change)(struct build_node *node, const struct build_change *change, uint64_t token,
+                  struct build_time time);
+    /* A configuration that the log holds: 0 is the one in force, the last one is committed if
+     * any is. False behind that.
+     */
+    bool (*configuration)(const struct build_node *node, size_t back,
+                          struct build_configuration *out);
 };
 
 extern const struct build build_today;

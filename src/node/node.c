@@ -438,6 +438,11 @@ const struct raft_configuration *node_configuration(const struct node *node)
     return node->raft == NULL ? &none : raft_configuration(node->raft);
 }
 
+const struct raft_configuration *node_configuration_back(const struct node *node, size_t back)
+{
+    return node->raft == NULL ? NULL : raft_configuration_back(node->raft, back);
+}
+
 bool node_peer_status(const struct node *node, node_id id, struct raft_peer_status *out)
 {
     return node->raft != NULL && raft_peer_status(node->raft, id, out);

@@ -287,6 +287,9 @@ void node_status(const struct node *node, struct node_status *out);
 
 /* Borrowed until the next call. */
 const struct raft_configuration *node_configuration(const struct node *node);
+
+/* See raft_configuration_back(). */
+const struct raft_configuration *node_configuration_back(const struct node *node, size_t back);
 bool node_peer_status(const struct node *node, node_id id, struct raft_peer_status *out);
 
 /* Term of the log's entry at `index`; false when the log does not hold it, or the node takes

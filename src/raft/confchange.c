@@ -24,6 +24,13 @@ const struct raft_configuration *raft_configuration(const struct raft *raft)
     return raft_configuration_in_force(raft);
 }
 
+const struct raft_configuration *raft_configuration_back(const struct raft *raft, size_t back)
+{
+    return back < raft->configuration_count
+               ? raft->configurations[raft->configuration_count - 1 - back]
+               : NULL;
+}
+
 bool raft_configuration_is_committed(const struct raft *raft)
 {
     return raft_configuration_in_force(raft)->index <= raft->log.commit_index;

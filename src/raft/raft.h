@@ -341,6 +341,11 @@ raft_index raft_applicable_index(const struct raft *raft);
 /* The configuration in force. Borrowed until the next step. */
 const struct raft_configuration *raft_configuration(const struct raft *raft);
 
+/* The one so many before it to which the log may still have to go back, the latest that is
+ * committed included; NULL: there is none. Borrowed likewise.
+ */
+const struct raft_configuration *raft_configuration_back(const struct raft *raft, size_t back);
+
 /* Whether the entry that made it is committed. */
 bool raft_configuration_is_committed(const struct raft *raft);
 

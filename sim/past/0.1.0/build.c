@@ -16,6 +16,7 @@
 #include "base/chunk.h"
 #include "node/internal.h"
 #include "quorate/error.h"
+#include "raft/internal.h"
 #include "sim/past/0.1.0/build_disk.h"
 
 #define LINE_BYTES 2048
@@ -450,6 +451,39 @@ static void status_of(const struct build_node *self, struct build_status *out)
         .commit_index = now.raft.commit_index,
         .applied_index = now.raft.applied_index,
     };
+    const struct raft_configuration *in_force = node_configuration(self->node);
+    if (out->is_running && in_force->index > 0) {
+        out->configuration_index = in_force->index;
+        (void)term_at(self, in_force->index, &out->configuration_term);
+        out->configuration_count = self->node->raft->configuration_count;
+    }
+}
+
+/* As in later releases; there were no priorities. */
+static bool configuration_at(const struct build_node *self, size_t back,
+                             struct build_configuration *out)
+{
+    const struct raft *raft = self->node->raft;
+    if (raft == NULL || back >= raft->configuration_count) {
+        return false;
+    }
+    const struct raft_configuration *held =
+        raft->configurations[raft->configuration_count - 1 - back];
+    *out = (struct build_configuration){.index = held->index, .count = held->count};
+    (void)raft_term_at(raft, held->index, &out->term);
+    for (size_t i = 0; i < held->count; i++) {
+        const struct raft_member *member = &held->members[i];
+        struct build_configured *to = &out->members[i];
+        to->id = member->id;
+        to->is_voter = (member->roles & RAFT_VOTER) != 0;
+        to->is_outgoing = (member->roles & RAFT_VOTER_OUTGOING) != 0;
+        to->is_promotable = (member->roles & RAFT_PROMOTABLE) != 0;
+        to->priority = 1;
+        out->is_joint = out->is_joint || to->is_outgoing;
+        struct text text = text_of(to->name, sizeof(to->name));
+        text_string(&text, member->name);
+    }
+    return true;
 }
 
 const struct build BUILD_NAME = {
@@ -473,4 +507,5 @@ const struct build BUILD_NAME = {
     .deadline = deadline,
     .status = status_of,
     .term_at = term_at,
+    .configuration = configuration_at,
 };
