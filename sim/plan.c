@@ -120,11 +120,13 @@ static void draw_timings(struct prng *prng, struct sim_plan *plan)
 static void draw_snapshots(struct prng *prng, struct sim_plan *plan)
 {
     plan->log_entries = draw_log(prng, 16, 400);
-    plan->log_bytes = draw_log(prng, 65536, 1 << 24);
+    plan->log_bytes = draw_log(prng, 1 << 20, 1 << 24);
     plan->snapshot_ms = chance(prng, 50) ? 0 : draw_log(prng, 10, 2000);
     plan->chunk_bytes = draw_log(prng, 512, 16384);
     plan->snapshot_rate = chance(prng, 50) ? 0 : draw_log(prng, 500000, 20000000);
-    plan->member_wait_ms = chance(prng, 30) ? 0 : draw_log(prng, 1, 1000);
+    plan->member_wait_ms =
+        chance(prng, 30) ? 0
+                         : prng_between(prng, 4 * plan->heartbeat_ms, 5 * plan->election_max_ms);
 }
 
 /* A quarter of the seeds have little trouble with frames, so that others are seen alone. */

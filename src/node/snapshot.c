@@ -212,7 +212,9 @@ static void begin_taking(struct node *node, const struct raft_status *now)
     int status = snapshot_writer_begin(node->snapshots.store, &position,
                                        node->snapshots.applied_timestamp_ns);
     if (status == QR_ERR_SUPERSEDED) {
+        /* One came from a leader and was not needed: it stands until the log has passed it. */
         tell_waiters(node, 0, node->snapshots.newest.position.index);
+        node->snapshots.due_ns = node->time.now_ns + node->options.heartbeat_interval_ns;
         return;
     }
     if (status == QR_ERR_BUSY) {
