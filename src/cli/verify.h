@@ -35,6 +35,7 @@ struct verify_options {
     uint64_t key_count;
     uint64_t think_us_max; /* a client waits 0..this between two operations */
     size_t cluster_count;  /* 0: a cluster that runs */
+    bool is_once; /* half of the increments go under tokens, again until they are answered */
     bool is_chaotic;
     bool is_json;
     bool is_kept;

@@ -37,6 +37,9 @@ static error_t parse(int key, char *value, struct argp_state *state)
     case 'C':
         options->is_chaotic = true;
         return 0;
+    case 'O':
+        options->is_once = false;
+        return 0;
     case 'K':
         options->is_kept = true;
         return 0;
@@ -68,7 +71,9 @@ void verify_options_parse(int argc, char **argv, struct verify_options *out)
 #define X(letter, name, argument, help, field, least, most) {name, letter, argument, 0, help, 0},
         NUMBER_MAP(X)
 #undef X
-            {"keep", 'K', NULL, 0, "keep the keys, and the folder of a cluster of its own", 0},
+            {"no-tokens", 'O', NULL, 0,
+             "send no INCR under a token (IDEMPOTENT), again until it is answered", 0},
+        {"keep", 'K', NULL, 0, "keep the keys, and the folder of a cluster of its own", 0},
         {"json", 'j', NULL, 0, "print JSON", 0},
         {0},
     };
@@ -83,7 +88,7 @@ void verify_options_parse(int argc, char **argv, struct verify_options *out)
                "only when the history is linearizable; else 1, with the smallest part of it that "
                "no order explains."};
     *out = (struct verify_options){
-        .client_count = 16, .seconds = 10, .key_count = 16, .think_us_max = 2000};
+        .client_count = 16, .seconds = 10, .key_count = 16, .think_us_max = 2000, .is_once = true};
     cli_arguments_parse(&argp, argc, argv, out);
     if (out->is_chaotic && out->cluster_count == 0) {
         out->cluster_count = CHAOS_NODES_DEFAULT;

@@ -22,6 +22,7 @@ class Store:
         self.fault = fault
         self.values = {}
         self.stale = {}
+        self.tokens = {}
         self.count = 0
         self.lock = threading.Lock()
 
@@ -65,11 +66,19 @@ class Store:
     def delete(self, *keys):
         return sum(self.values.pop(key, None) is not None for key in keys)
 
+    def idempotent(self, token, *words):
+        if token not in self.tokens:
+            self.tokens[token] = self.call(words)
+        return self.tokens[token]
+
     def answer(self, words):
-        call = {b"GET": self.get, b"SET": self.set, b"GETSET": self.getset, b"SETNX": self.setnx,
-                b"INCR": self.incr, b"DEL": self.delete}[words[0]]
         with self.lock:
-            return call(*words[1:])
+            return self.call(words)
+
+    def call(self, words):
+        call = {b"GET": self.get, b"SET": self.set, b"GETSET": self.getset, b"SETNX": self.setnx,
+                b"INCR": self.incr, b"DEL": self.delete, b"IDEMPOTENT": self.idempotent}[words[0]]
+        return call(*words[1:])
 
 
 def encode(value):
