@@ -32,7 +32,7 @@ class Store:
 
     def is_wrong_now(self, fault):
         self.count += 1
-        return fault == self.fault and self.count % 50 == 0
+        return fault == self.fault and self.count % 10 == 0
 
     def get(self, key):
         if self.is_wrong_now("stale") and key in self.stale:
@@ -125,7 +125,7 @@ def judge_store(fault, *arguments):
         thread.start()
         try:
             address = f"127.0.0.1:{server.server_address[1]}"
-            done = run("verify", "--addresses", address, "--seconds", 1, "--json", *arguments)
+            done = run("verify", "--addresses", address, "--seconds", 2, "--json", *arguments)
         finally:
             server.shutdown()
             thread.join()
