@@ -6,7 +6,7 @@
  * The version is 1, or 2 where the log may hold guarded entries: version 0.1.0, which cannot read
  * those, and might take the last of them for a torn tail, refuses such a directory in words.
  *
- * Version 3 is that of a cluster that was made from a former one, by a recovery or from a backup.
+ * Version 4 is that of a cluster that was made from a former one, by a recovery or from a backup.
  * Behind the name: former cluster id (high u64, low u64), flags (u8; 1: an entry is yet to be put
  * into the log, 2: the log becomes empty below it, 4: it may hold guarded entries), base term
  * (u64), term, index and log time of the entry (u64 each), its payload (length u16, bytes; none
@@ -25,7 +25,7 @@
 #define FILE_NAME "identity"
 #define FORMAT_VERSION 1
 #define FORMAT_VERSION_GUARDED 2
-#define FORMAT_VERSION_FORMER 3
+#define FORMAT_VERSION_FORMER 4 /* no single bit makes one version of another */
 #define FLAG_IS_PENDING 1
 #define FLAG_IS_RESET 2
 #define FLAG_HAS_GUARDED 4
@@ -125,7 +125,8 @@ static int parse(const uint8_t *bytes, size_t size_bytes, struct node_identity *
                       detail);
     }
     uint32_t version = read_u32(&reader);
-    if ((version < FORMAT_VERSION || version > FORMAT_VERSION_FORMER) && !reader.failed) {
+    if (version != FORMAT_VERSION && version != FORMAT_VERSION_GUARDED &&
+        version != FORMAT_VERSION_FORMER && !reader.failed) {
         return refuse(QR_ERR_VERSION,
                       ", offset 8: a format that this version cannot read; use the version of "
                       "quorate that wrote it",
