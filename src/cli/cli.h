@@ -49,6 +49,7 @@ int cli_propose(int argc, char **argv);
 int cli_snapshot(int argc, char **argv);
 int cli_tail(int argc, char **argv);
 int cli_wal(int argc, char **argv);
+int cli_doctor(int argc, char **argv);
 int cli_bench(int argc, char **argv);
 int cli_sim(int argc, char **argv);
 int cli_verify(int argc, char **argv);

@@ -95,6 +95,7 @@ const struct cli_command *cli_commands(size_t *count)
         {"tail", "print every entry as it is applied", cli_tail},
         {"snapshot", "take a snapshot of a node now, and compact its log", cli_snapshot},
         {"wal", "check or print the log of a node that does not run", cli_wal},
+        {"doctor", "a majority is lost: what is left, and the way back", cli_doctor},
         {"sim", "run simulated clusters with every fault, each by its seed", cli_sim},
         {"verify", "load a cluster and judge its answers: are they linearizable?", cli_verify},
         {"bench", "measure throughput and latency", cli_bench},

@@ -5,6 +5,12 @@
  *
  * The version is 1, or 2 where the log may hold guarded entries: version 0.1.0, which cannot read
  * those, and might take the last of them for a torn tail, refuses such a directory in words.
+ *
+ * Version 4 is that of a cluster that was made from a former one, by a recovery or from a backup.
+ * Behind the name: former cluster id (high u64, low u64), flags (u8; 1: an entry is yet to be put
+ * into the log, 2: the log becomes empty below it, 4: it may hold guarded entries), base term
+ * (u64), term, index and log time of the entry (u64 each), its payload (length u16, bytes; none
+ * once it is in the log).
  */
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <string.h>
@@ -19,23 +25,54 @@
 #define FILE_NAME "identity"
 #define FORMAT_VERSION 1
 #define FORMAT_VERSION_GUARDED 2
+#define FORMAT_VERSION_FORMER 4 /* no single bit makes one version of another */
+#define FLAG_IS_PENDING 1
+#define FLAG_IS_RESET 2
+#define FLAG_HAS_GUARDED 4
+#define FLAGS_ALL (FLAG_IS_PENDING | FLAG_IS_RESET | FLAG_HAS_GUARDED)
 #define HEADER_BYTES 16
-#define FILE_BYTES_MAX 256
+#define FILE_BYTES_MAX 1024
 
 static const char magic[8] = {'Q', 'U', 'O', 'R', 'A', 'T', 'E', 'I'};
 
+static void write_former(struct writer *writer, const struct node_identity *identity)
+{
+    const struct node_recovery *recovery = &identity->recovery;
+    size_t payload_bytes = recovery->is_pending ? recovery->configuration_bytes : 0;
+    ASSERT(payload_bytes <= NODE_ALONE_BYTES_MAX);
+    write_u64(writer, identity->former.high);
+    write_u64(writer, identity->former.low);
+    unsigned flags = (recovery->is_pending ? FLAG_IS_PENDING : 0U) |
+                     (recovery->is_reset ? FLAG_IS_RESET : 0U) |
+                     (identity->has_guarded ? FLAG_HAS_GUARDED : 0U);
+    write_u8(writer, (uint8_t)flags);
+    write_u64(writer, recovery->base_term);
+    write_u64(writer, recovery->term);
+    write_u64(writer, recovery->index);
+    write_u64(writer, recovery->timestamp_ns);
+    write_u16(writer, (uint16_t)payload_bytes);
+    if (payload_bytes > 0) {
+        write_bytes(writer, recovery->configuration, payload_bytes);
+    }
+}
+
 int node_identity_write(const struct disk *disk, const struct node_identity *identity)
 {
+    bool has_former = !cluster_id_is_none(identity->former);
     uint8_t bytes[FILE_BYTES_MAX];
     struct writer writer = writer_of(bytes, sizeof(bytes));
     write_bytes(&writer, magic, sizeof(magic));
-    write_u32(&writer, identity->has_guarded ? FORMAT_VERSION_GUARDED : FORMAT_VERSION);
+    uint32_t version = identity->has_guarded ? FORMAT_VERSION_GUARDED : FORMAT_VERSION;
+    write_u32(&writer, has_former ? FORMAT_VERSION_FORMER : version);
     write_u32(&writer, 0);
     write_u64(&writer, identity->id);
     write_u64(&writer, identity->cluster.high);
     write_u64(&writer, identity->cluster.low);
     write_u8(&writer, identity->is_log_used ? 1 : 0);
     write_string8(&writer, identity->name);
+    if (has_former) {
+        write_former(&writer, identity);
+    }
     ASSERT(!writer.failed);
     size_t size_bytes = writer_used(&writer);
     store_u32(bytes + 12, crc32c(0, bytes + HEADER_BYTES, size_bytes - HEADER_BYTES));
@@ -50,6 +87,33 @@ static int refuse(int status, const char *what, char *detail)
     return status;
 }
 
+/* Returns whether it is such as is written. */
+static bool read_former(struct reader *reader, struct node_identity *out)
+{
+    struct node_recovery *recovery = &out->recovery;
+    out->former.high = read_u64(reader);
+    out->former.low = read_u64(reader);
+    uint8_t flags = read_u8(reader);
+    recovery->is_pending = (flags & FLAG_IS_PENDING) != 0;
+    recovery->is_reset = (flags & FLAG_IS_RESET) != 0;
+    out->has_guarded = (flags & FLAG_HAS_GUARDED) != 0;
+    recovery->base_term = read_u64(reader);
+    recovery->term = read_u64(reader);
+    recovery->index = read_u64(reader);
+    recovery->timestamp_ns = read_u64(reader);
+    recovery->configuration_bytes = read_u16(reader);
+    if (reader->failed || recovery->configuration_bytes > NODE_ALONE_BYTES_MAX) {
+        return false;
+    }
+    const uint8_t *payload = read_bytes(reader, recovery->configuration_bytes);
+    if (payload != NULL) {
+        memcpy(recovery->configuration, payload, recovery->configuration_bytes);
+    }
+    return !reader->failed && flags <= FLAGS_ALL && !cluster_id_is_none(out->former) &&
+           recovery->index > 0 && recovery->index <= NODE_INDEX_MAX &&
+           recovery->is_pending == (recovery->configuration_bytes > 0);
+}
+
 static int parse(const uint8_t *bytes, size_t size_bytes, struct node_identity *out, char *detail)
 {
     struct reader reader = reader_of(bytes, size_bytes);
@@ -61,7 +125,8 @@ static int parse(const uint8_t *bytes, size_t size_bytes, struct node_identity *
                       detail);
     }
     uint32_t version = read_u32(&reader);
-    if (version != FORMAT_VERSION && version != FORMAT_VERSION_GUARDED && !reader.failed) {
+    if (version != FORMAT_VERSION && version != FORMAT_VERSION_GUARDED &&
+        version != FORMAT_VERSION_FORMER && !reader.failed) {
         return refuse(QR_ERR_VERSION,
                       ", offset 8: a format that this version cannot read; use the version of "
                       "quorate that wrote it",
@@ -74,7 +139,8 @@ static int parse(const uint8_t *bytes, size_t size_bytes, struct node_identity *
     identity.cluster.low = read_u64(&reader);
     uint8_t is_log_used = read_u8(&reader);
     read_string8(&reader, identity.name, sizeof(identity.name));
-    if (reader.failed || reader_left(&reader) != 0 || is_log_used > 1 ||
+    bool is_right = version != FORMAT_VERSION_FORMER || read_former(&reader, &identity);
+    if (!is_right || reader.failed || reader_left(&reader) != 0 || is_log_used > 1 ||
         checksum != crc32c(0, bytes + HEADER_BYTES, size_bytes - HEADER_BYTES)) {
         return refuse(QR_ERR_CORRUPT,
                       ", offset 12: its checksum does not fit; restore this file from a backup, "
@@ -82,7 +148,7 @@ static int parse(const uint8_t *bytes, size_t size_bytes, struct node_identity *
                       detail);
     }
     identity.is_log_used = is_log_used == 1;
-    identity.has_guarded = version == FORMAT_VERSION_GUARDED;
+    identity.has_guarded = identity.has_guarded || version == FORMAT_VERSION_GUARDED;
     *out = identity;
     return 0;
 }

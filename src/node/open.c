@@ -74,6 +74,9 @@ static int open_identity(struct node *node, char *detail)
 {
     const struct disk *disk = node->options.disk;
     int status = node_identity_read(disk, &node->identity, detail);
+    if (status == 0 && node->identity.recovery.is_pending) {
+        return node_recovery_finish(node->options.allocator, disk, &node->identity, detail);
+    }
     if (status != QR_ERR_NOT_FOUND) {
         return status;
     }

@@ -300,7 +300,7 @@ static int take_over(struct wal *wal, struct wal_walk *walk, char *detail)
     if (take_files_ahead(wal, walk) != 0) {
         return without_memory(detail);
     }
-    return prepare_first(wal, detail);
+    return wal->options.is_read_only ? 0 : prepare_first(wal, detail);
 }
 
 static int refuse_empty(char *detail)

@@ -55,6 +55,7 @@ struct wal_options {
     uint64_t segment_bytes;   /* WAL_SEGMENT_BYTES_MIN.._MAX, a multiple of 4096 */
     uint64_t entry_bytes_max; /* of one record; segment_bytes must hold it with headers */
     bool must_hold_batches;   /* a log without any is damage, not a fresh directory */
+    bool is_read_only;        /* only to be looked at: nothing is prepared, appended or marked */
 };
 
 /* The last entry that is not in the log any more, nor needed: everything up to it is in a
@@ -189,6 +190,22 @@ void wal_prepare(struct wal *wal);
 
 bool wal_is_idle(const struct wal *wal); /* no operation in flight */
 bool wal_is_poisoned(const struct wal *wal);
+
+/* Append one batch of one entry to a log that nobody has open, and make it durable before
+ * returning, as a segment of its own: it is written aside and gets its name in one step.
+ *
+ * batch    reset as in wal_append(); ticket is not looked at. A log without files begins so, too.
+ * detail   WAL_ERROR_DETAIL_BYTES; on failure a sentence with file and offset.
+ *
+ * Whatever the moment of a crash, the log is as before, or with the batch.
+ *
+ * Returns 0, QR_ERR_INVALID (the entry does not follow, or the log is newer) with nothing changed,
+ * or as wal_open(); after QR_ERR_IO and QR_ERR_DISK_FULL either is there.
+ *
+ * Cost: reads the whole log once.
+ */
+NODISCARD int wal_append_offline(const struct wal_options *options, const struct wal_batch *batch,
+                                 char *detail);
 
 struct wal_stats {
     struct wal_base base;
