@@ -72,24 +72,6 @@ struct build_time sim_host_enter(struct sim_host *host)
     return sim_host_time(host);
 }
 
-/* A change that is committed is not gone back on. Only a turn tells of changes: a message may
- * replace the entry of one and commit its place, and until the next turn nothing here says so.
- */
-static void note_committed(struct sim_host *host)
-{
-    struct sim *sim = host->sim;
-    struct build_status status;
-    host->build->status(host->node, &status);
-    if (host->is_change_new) {
-        host->is_change_new = false;
-        host->change_index = status.last_index;
-    }
-    if (host->voters.count > 0 && status.commit_index >= host->change_index) {
-        host->voters_before.count = 0;
-        sim->committed_voters = max_u64(sim->committed_voters, host->voters.count);
-    }
-}
-
 void sim_host_leave(struct sim_host *host)
 {
     ASSERT(host->calls > 0);
@@ -98,6 +80,7 @@ void sim_host_leave(struct sim_host *host)
     }
     struct build_status status;
     host->build->status(host->node, &status);
+    sim_members_note(host, &status);
     sim_observe_status(host, &status);
     wake_disk(host);
     sim_host_mark(host);
@@ -131,7 +114,6 @@ static void on_turn(struct sim_event *event)
     }
     struct build_time time = sim_host_enter(host);
     host->build->turn(host->node, time);
-    note_committed(host);
     sim_host_leave(host);
     if (!host->has_failed) {
         wait_for_deadline(host);
@@ -444,8 +426,7 @@ void sim_host_wipe(struct sim_host *host)
     sim->report->disks_lost++;
     host->disk_life++;
     host->is_disk_marred = false;
-    host->voters.count = 0;
-    host->voters_before.count = 0;
+    host->held_count = 0;
     host->member_count = 0;
     draw_identity(host);
     sim_disk_wipe(&host->disk);

@@ -33,23 +33,10 @@ static bool send_frame(void *context, uint64_t to, const struct build_part *part
     return sim_network_send(context, to, parts, count);
 }
 
-/* After a restart the same ones are told again: then what came before them stays known. */
-static void note_voters(struct sim_host *host, const struct sim_voters *now)
-{
-    size_t bytes = now->count * sizeof(now->ids[0]);
-    if (now->count != host->voters.count || memcmp(now->ids, host->voters.ids, bytes) != 0) {
-        host->voters_before = host->voters;
-        host->voters_ns = sim_now(host->sim);
-        host->voters = *now;
-    }
-    host->is_change_new = true;
-}
-
 static void set_members(void *context, const struct build_member *members, size_t count)
 {
     struct sim_host *host = context;
     const struct sim *sim = host->sim;
-    struct sim_voters now = {.count = 0};
     ASSERT(count <= BUILD_MEMBERS_MAX);
     host->member_count = count;
     for (size_t i = 0; i < count; i++) {
@@ -61,11 +48,7 @@ static void set_members(void *context, const struct build_member *members, size_
                 host->member_hosts[i] = j;
             }
         }
-        if (members[i].is_voter) {
-            now.ids[now.count++] = members[i].id;
-        }
     }
-    note_voters(host, &now);
 }
 
 static void dial_seed(void *context, const char *address)

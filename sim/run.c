@@ -127,7 +127,8 @@ static void take_digest(struct sim *sim)
 {
     for (uint32_t i = 0; i < sim->host_count; i++) {
         const struct qr_state_machine *machine = &sim->hosts[i].functions;
-        if (sim->is_core[i] && sim->hosts[i].machine != NULL && machine->digest != NULL) {
+        bool is_last = sim->is_core[i] && !sim_members_is_removed(&sim->hosts[i]);
+        if (is_last && sim->hosts[i].machine != NULL && machine->digest != NULL) {
             sim->report->digest = machine->digest(machine->context);
         }
     }
