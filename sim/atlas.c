@@ -64,11 +64,12 @@ static bool is_whole(const struct sim *sim, const struct question *question, uin
 }
 
 /* Whether a change that was asked for may yet take this voter's vote, or its right to lead. */
-static bool is_wished_away(const struct sim *sim, uint64_t id)
+static bool is_wished(const struct sim *sim, uint64_t id, bool is_barred)
 {
     for (size_t i = 0; i < SIM_WISHES_MAX; i++) {
         const struct sim_wish *wish = &sim->wishes[i];
-        for (size_t j = 0; j < wish->away_count && sim_now(sim) < wish->until_ns; j++) {
+        bool may_happen = sim_now(sim) < wish->until_ns && wish->is_barred == is_barred;
+        for (size_t j = 0; j < wish->away_count && may_happen; j++) {
             if (wish->away[j] == id) {
                 return true;
             }
@@ -106,9 +107,10 @@ static bool is_set_safe(const struct sim *sim, const struct build_configuration 
             continue;
         }
         voters++;
-        if (!is_whole(sim, question, member->id) || member->priority == 0) {
+        if (!is_whole(sim, question, member->id) || member->priority == 0 ||
+            is_wished(sim, member->id, true)) {
             unsafe++;
-        } else if (!is_wished_away(sim, member->id)) {
+        } else if (!is_wished(sim, member->id, false)) {
             safe++;
         }
     }

@@ -266,6 +266,7 @@ static int open_node(struct sim_host *host, char *detail)
         .log_bytes_max = plan->log_bytes,
         .snapshot_interval_ns = plan->snapshot_ms * NS_PER_MS,
         .transfer_bytes_per_second = plan->snapshot_rate,
+        .stall_timeout_ns = plan->stall_ms * NS_PER_MS,
     };
     return host->build->open(&options, sim_host_time(host), &host->node, detail);
 }

@@ -120,6 +120,11 @@ static void read_done(void *context, uint64_t token, int status, uint64_t index)
     sim_client_read(context, token, status, index);
 }
 
+static void change_done(void *context, uint64_t token, int status, const char *reason)
+{
+    sim_administrator_done(context, token, status, reason);
+}
+
 static void failed(void *context, int status, const char *reason)
 {
     struct sim_host *host = context;
@@ -156,6 +161,7 @@ void sim_host_world_init(struct sim_host *host)
         .wake_at = wake_at,
         .proposal_done = proposal_done,
         .read_done = read_done,
+        .change_done = change_done,
         .failed = failed,
         .log = log_line,
         .is_log_wanted = sim_trace_is_wanted(&host->sim->trace),

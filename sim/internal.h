@@ -84,6 +84,7 @@ enum sim_host_state {
 /* Whom a change may take the vote, or the right to lead, until then. */
 struct sim_wish {
     time_ns until_ns;
+    bool is_barred; /* they may not lead, but still vote */
     uint64_t away[BUILD_MEMBERS_MAX];
     size_t away_count;
 };
@@ -225,6 +226,7 @@ struct sim {
     struct prng client_prng;
     struct prng node_prng;
     struct prng audit_prng;
+    struct prng administrator_prng;
     struct qr_sim_random subject_random;
 
     struct sim_host hosts[SIM_HOSTS_MAX];
@@ -244,6 +246,9 @@ struct sim {
     size_t open_count;
     time_ns members_ns; /* when a configuration last came in force anywhere */
     struct sim_wish wishes[SIM_WISHES_MAX];
+    struct sim_event administrator_event;
+    uint64_t change_count;
+    uint64_t changes_done;
 
     struct sim_client clients[QR_SIM_CLIENTS_MAX];
     uint32_t client_count;
@@ -402,6 +407,11 @@ bool sim_members_every(const struct sim *sim, sim_members_rule *holds, const voi
 
 /* It runs, and no configuration names it any more. */
 bool sim_members_is_removed(const struct sim_host *host);
+
+/* administrator.c: who changes the members and the leader. */
+void sim_administrator_init(struct sim *sim);
+void sim_administrator_stop(struct sim *sim);
+void sim_administrator_done(struct sim_host *host, uint64_t token, int status, const char *reason);
 
 /* atlas.c: what may be broken without breaking a promise. */
 bool sim_atlas_may_lose(const struct sim *sim, uint64_t id);

@@ -84,6 +84,7 @@ static void hurry_packets(struct sim *sim)
 void sim_liveness_begin(struct sim *sim)
 {
     sim_faults_stop(sim);
+    sim_administrator_stop(sim);
     sim->plan.loss = 0;
     sim->plan.duplicate = 0;
     sim->plan.late = 0;

@@ -46,9 +46,9 @@ static void look(struct sim_host *host, const struct build_status *now)
 {
     struct sim *sim = host->sim;
     host->held_count = 0;
-    while (host->held_count < SIM_HELD_MAX &&
-           host->build->configuration(host->node, host->held_count,
-                                      &host->held[host->held_count])) {
+    while (
+        host->held_count < SIM_HELD_MAX &&
+        host->build->configuration(host->node, host->held_count, &host->held[host->held_count])) {
         host->held_count++;
     }
     ASSERT(host->held_count > 0 && host->held[0].index == now->configuration_index);

@@ -350,8 +350,7 @@ static bool may_have_confirmed(const struct sim *sim, const struct sim_host *hos
     }
     for (int set = 0; set < 2; set++) {
         size_t count = sim_members_voters(configuration, set == 1, ids);
-        if (count > 0 &&
-            !check_reads_is_confirmed(&sim->reads, host->id, ids, count, began_ns)) {
+        if (count > 0 && !check_reads_is_confirmed(&sim->reads, host->id, ids, count, began_ns)) {
             return false;
         }
     }
