@@ -408,6 +408,12 @@ bool sim_members_every(const struct sim *sim, sim_members_rule *holds, const voi
 /* It runs, and no configuration names it any more. */
 bool sim_members_is_removed(const struct sim_host *host);
 
+/* check_members.c: a leader has put the configuration in force into its log; or any node acts
+ * by one.
+ */
+void sim_check_appended(const struct sim_host *host, const struct build_status *now);
+void sim_check_kept(const struct sim_host *host, const struct build_status *now);
+
 /* administrator.c: who changes the members and the leader. */
 void sim_administrator_init(struct sim *sim);
 void sim_administrator_stop(struct sim *sim);

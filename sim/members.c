@@ -78,6 +78,10 @@ void sim_members_note(struct sim_host *host, const struct build_status *now)
         return;
     }
     const struct build_configuration *held = &host->held[0];
+    const struct build_status *before = &host->progress.seen;
+    bool has_led = host->progress.has_seen && before->role == BUILD_LEADER &&
+                   now->role == BUILD_LEADER && before->term == now->term;
+    bool is_appended = has_led && host->held_count > 0 && held->index < now->configuration_index;
     bool is_same = host->held_count > 0 && held->index == now->configuration_index &&
                    held->term == now->configuration_term;
     if (!is_same) {
@@ -87,6 +91,10 @@ void sim_members_note(struct sim_host *host, const struct build_status *now)
     if (!is_same || host->held_log_count != now->configuration_count) {
         look(host, now);
     }
+    if (is_appended) {
+        sim_check_appended(host, now);
+    }
+    sim_check_kept(host, now);
     note_committed(host->sim, host, now->commit_index);
 }
 
