@@ -1,13 +1,26 @@
 /* atlas.c: how much may be broken without breaking what the cluster promises.
  *
  * A disk counts as lost from the moment it is damaged, whether anybody has noticed or not.
- * One more may be lost as long as the others are a quorum of every configuration that any
- * node acts by: then what is committed is on one of them, and one of them can lead. What was
- * written and not synced may always be lost; that is no damage.
+ * What was written and not synced may always be lost; that is no damage.
+ *
+ * The rule, for each set of voters of every configuration that any node may still act by (the
+ * latest committed one, and every later one that was in any log, both halves of a joint one):
+ * there are more voters that are whole, may lead, and are not to be removed by a change that
+ * was asked for and may yet happen, than there are others, together with those that are lost
+ * and may yet become voters. Then, in whatever order things happen, a majority is left of which
+ * each may lead, and one of them has all that is committed.
  */
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/assert.h"
 #include "sim/internal.h"
+
+#define NOBODY UINT64_MAX
+
+/* What is to be judged. */
+struct question {
+    uint64_t id;        /* is lost, too; or NOBODY */
+    bool is_about_core; /* only hosts of the core count as whole */
+};
 
 static bool is_lost(const struct sim *sim, uint64_t id)
 {
@@ -27,100 +40,111 @@ void sim_atlas_lose(struct sim *sim, uint64_t id)
     }
 }
 
-static bool holds(const uint64_t *ids, size_t count, uint64_t id)
+bool sim_atlas_is_lost(const struct sim *sim, uint64_t id)
 {
-    for (size_t i = 0; i < count; i++) {
-        if (ids[i] == id) {
-            return true;
-        }
-    }
-    return false;
+    return is_lost(sim, id);
 }
 
-/* Whether this node, which is no voter yet, may still be made one: by a leader that has heard
- * it, or takes it in, before anybody notices what befell its disk.
- */
-static bool may_become_voter(const struct sim_host *host, uint64_t id)
+/* The host that is this node now; its number, or SIM_NOBODY. */
+static uint32_t host_of(const struct sim *sim, uint64_t id)
 {
-    const struct sim *sim = host->sim;
     for (uint32_t i = 0; i < sim->host_count; i++) {
         if (sim->hosts[i].id == id) {
-            return true;
+            return i;
         }
     }
-    return holds(host->members, host->member_count, id);
+    return SIM_NOBODY;
 }
 
-/* Voters only come and never go, so that a configuration with fewer than a committed one is an
- * older one: whoever still acts by it, down or behind, is outvoted.
- */
-
-/* Whether enough of these voters are left without `id`, also if what is lost votes one day. */
-static bool is_quorum_left(const struct sim_host *host, const struct sim_voters *voters,
-                           uint64_t id)
+static bool is_whole(const struct sim *sim, const struct question *question, uint64_t id)
 {
-    const struct sim *sim = host->sim;
-    size_t left = 0;
-    size_t count = voters->count;
-    for (size_t i = 0; i < voters->count; i++) {
-        left += voters->ids[i] != id && !is_lost(sim, voters->ids[i]);
-    }
-    for (size_t i = 0; i <= sim->lost_count; i++) {
-        uint64_t lost = i < sim->lost_count ? sim->lost_ids[i] : id;
-        count += !holds(voters->ids, voters->count, lost) && may_become_voter(host, lost);
-    }
-    return voters->count < sim->committed_voters || voters->count == 0 || left >= count / 2 + 1;
+    uint32_t host = host_of(sim, id);
+    return !is_lost(sim, id) && id != question->id &&
+           (!question->is_about_core || (host != SIM_NOBODY && sim->is_core[host]));
 }
 
-/* Every host that knows voters acts by them, also one that is down and will start again. */
-bool sim_atlas_may_lose(const struct sim *sim, uint64_t id)
+/* Whether a change that was asked for may yet take this voter's vote, or its right to lead. */
+static bool is_wished(const struct sim *sim, uint64_t id, bool is_barred)
 {
-    if (sim->host_count == 1 || is_lost(sim, id) ||
-        sim->lost_count + 1 >= sizeof(sim->lost_ids) / sizeof(sim->lost_ids[0])) {
-        return false;
-    }
-    for (uint32_t i = 0; i < sim->host_count; i++) {
-        const struct sim_host *host = &sim->hosts[i];
-        if (!is_quorum_left(host, &host->voters, id) ||
-            !is_quorum_left(host, &host->voters_before, id)) {
-            return false;
-        }
-    }
-    return true;
-}
-
-static bool is_core_id(const struct sim *sim, uint64_t id)
-{
-    for (uint32_t i = 0; i < sim->host_count; i++) {
-        if (sim->is_core[i] && sim->hosts[i].id == id) {
-            return !is_lost(sim, id);
+    for (size_t i = 0; i < SIM_WISHES_MAX; i++) {
+        const struct sim_wish *wish = &sim->wishes[i];
+        bool may_happen = sim_now(sim) < wish->until_ns && wish->is_barred == is_barred;
+        for (size_t j = 0; j < wish->away_count && may_happen; j++) {
+            if (wish->away[j] == id) {
+                return true;
+            }
         }
     }
     return false;
 }
 
-static bool is_quorum_in_core(const struct sim *sim, const struct sim_voters *voters)
+/* Those that are lost, have no vote in this set, and may get one: by a leader that has heard
+ * them, or takes them in, before anybody notices what befell their disks.
+ */
+static size_t lost_to_come(const struct sim *sim, const struct build_configuration *configuration,
+                           bool is_outgoing, const struct question *question)
 {
-    size_t in_core = 0;
-    for (size_t i = 0; i < voters->count; i++) {
-        in_core += is_core_id(sim, voters->ids[i]);
+    size_t count = 0;
+    for (size_t i = 0; i <= sim->lost_count && !is_outgoing; i++) {
+        uint64_t id = i < sim->lost_count ? sim->lost_ids[i] : question->id;
+        const struct build_configured *member = sim_members_find(configuration, id);
+        bool has_vote = member != NULL && member->is_voter;
+        bool may_come = member != NULL || host_of(sim, id) != SIM_NOBODY;
+        count += id != NOBODY && !has_vote && may_come;
     }
-    return voters->count < sim->committed_voters || voters->count == 0 ||
-           in_core >= voters->count / 2 + 1;
+    return count;
 }
 
-static bool is_quorum_of_all(const struct sim *sim)
+static bool is_set_safe(const struct sim *sim, const struct build_configuration *configuration,
+                        bool is_outgoing, const struct question *question)
 {
-    bool is_any = false;
-    for (uint32_t i = 0; i < sim->host_count; i++) {
-        const struct sim_host *host = &sim->hosts[i];
-        if (!is_quorum_in_core(sim, &host->voters) ||
-            !is_quorum_in_core(sim, &host->voters_before)) {
-            return false;
+    size_t safe = 0;
+    size_t unsafe = lost_to_come(sim, configuration, is_outgoing, question);
+    size_t voters = 0;
+    for (size_t i = 0; i < configuration->count; i++) {
+        const struct build_configured *member = &configuration->members[i];
+        if (!(is_outgoing ? member->is_outgoing : member->is_voter)) {
+            continue;
         }
-        is_any = is_any || host->voters.count > 0;
+        voters++;
+        if (!is_whole(sim, question, member->id) || member->priority == 0 ||
+            is_wished(sim, member->id, true)) {
+            unsafe++;
+        } else if (!is_wished(sim, member->id, false)) {
+            safe++;
+        }
     }
-    return is_any || sim->is_core[0];
+    return voters == 0 || safe > unsafe;
+}
+
+static bool is_safe(const struct sim *sim, const struct build_configuration *configuration,
+                    const void *argument)
+{
+    const struct question *question = argument;
+    return is_set_safe(sim, configuration, false, question) &&
+           is_set_safe(sim, configuration, true, question);
+}
+
+bool sim_atlas_may_lose(const struct sim *sim, uint64_t id)
+{
+    struct question question = {.id = id};
+    return sim->host_count > 1 && sim->committed.index > 0 && sim->open_count < SIM_OPEN_MAX &&
+           !is_lost(sim, id) &&
+           sim->lost_count + 1 < sizeof(sim->lost_ids) / sizeof(sim->lost_ids[0]) &&
+           sim_members_every(sim, is_safe, &question);
+}
+
+bool sim_atlas_allows_wishes(const struct sim *sim)
+{
+    struct question question = {.id = NOBODY};
+    return sim->open_count < SIM_OPEN_MAX && sim_members_every(sim, is_safe, &question);
+}
+
+static bool is_core_enough(const struct sim *sim)
+{
+    struct question question = {.id = NOBODY, .is_about_core = true};
+    bool is_any = sim->committed.index > 0 || sim->open_count > 0;
+    return is_any ? sim_members_every(sim, is_safe, &question) : sim->is_core[0];
 }
 
 void sim_atlas_choose_core(struct sim *sim)
@@ -128,7 +152,7 @@ void sim_atlas_choose_core(struct sim *sim)
     for (uint32_t i = 0; i < sim->host_count; i++) {
         sim->is_core[i] = !sim->hosts[i].is_disk_marred;
     }
-    if (!is_quorum_of_all(sim)) {
+    if (!is_core_enough(sim)) {
         sim_violate(sim, "atlas", "more disks were damaged than the cluster can do without");
         return;
     }
@@ -137,7 +161,7 @@ void sim_atlas_choose_core(struct sim *sim)
         uint32_t which = (uint32_t)prng_between(&sim->fault_prng, 0, sim->host_count - 1);
         bool before = sim->is_core[which];
         sim->is_core[which] = false;
-        if (!is_quorum_of_all(sim)) {
+        if (!is_core_enough(sim)) {
             sim->is_core[which] = before;
         }
     }

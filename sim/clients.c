@@ -27,7 +27,8 @@ static void rest(struct sim_client *client)
 static bool may_use(const struct sim *sim, const struct sim_host *host)
 {
     return sim_host_is_up(host) && !host->has_failed && !sim_host_is_paused(host) &&
-           (sim->phase == SIM_PHASE_SAFETY || sim->is_core[host->number]);
+           (sim->phase == SIM_PHASE_SAFETY ||
+            (sim->is_core[host->number] && !sim_members_is_removed(host)));
 }
 
 static struct sim_host *choose_host(struct sim_client *client)
@@ -54,7 +55,7 @@ static void finish(struct sim_client *client, const struct qr_sim_outcome *outco
         check_acked_done(&sim->acked, operation, outcome->index, client->floor_index, sim_now(sim),
                          &sim->failure);
         if (!operation->is_read) {
-            sim_observe_acknowledged(sim, outcome->index);
+            sim_observe_acknowledged(sim, outcome->index, outcome->began_ns);
             struct qr_result result = {outcome->result, outcome->result_bytes};
             check_apply_answer(&sim->apply, operation->number, outcome->index, &result,
                                sim_now(sim), &sim->failure);

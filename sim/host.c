@@ -74,24 +74,6 @@ struct build_time sim_host_enter(struct sim_host *host)
     return sim_host_time(host);
 }
 
-/* A change that is committed is not gone back on. Only a turn tells of changes: a message may
- * replace the entry of one and commit its place, and until the next turn nothing here says so.
- */
-static void note_committed(struct sim_host *host)
-{
-    struct sim *sim = host->sim;
-    struct build_status status;
-    host->build->status(host->node, &status);
-    if (host->is_change_new) {
-        host->is_change_new = false;
-        host->change_index = status.last_index;
-    }
-    if (host->voters.count > 0 && status.commit_index >= host->change_index) {
-        host->voters_before.count = 0;
-        sim->committed_voters = max_u64(sim->committed_voters, host->voters.count);
-    }
-}
-
 void sim_host_leave(struct sim_host *host)
 {
     ASSERT(host->calls > 0);
@@ -100,6 +82,7 @@ void sim_host_leave(struct sim_host *host)
     }
     struct build_status status;
     host->build->status(host->node, &status);
+    sim_members_note(host, &status);
     sim_observe_status(host, &status);
     wake_disk(host);
     sim_host_mark(host);
@@ -145,7 +128,6 @@ static void on_turn(struct sim_event *event)
     unsigned idle_turns = host->idle_turns;
     struct build_time time = sim_host_enter(host);
     host->build->turn(host->node, time);
-    note_committed(host);
     sim_host_leave(host);
     if (!host->has_failed) {
         bool is_due_at_once = host->build->deadline(host->node) <= time.now_ns;
@@ -301,6 +283,7 @@ static int open_node(struct sim_host *host, char *detail)
         .snapshot_interval_ns = plan->snapshot_ms * NS_PER_MS,
         .transfer_bytes_per_second = plan->snapshot_rate,
         .member_wait_ns = plan->member_wait_ms * NS_PER_MS,
+        .stall_timeout_ns = plan->stall_ms * NS_PER_MS,
     };
     return host->build->open(&options, sim_host_time(host), &host->node, detail);
 }
@@ -461,8 +444,7 @@ void sim_host_wipe(struct sim_host *host)
     sim->report->disks_lost++;
     host->disk_life++;
     host->is_disk_marred = false;
-    host->voters.count = 0;
-    host->voters_before.count = 0;
+    host->held_count = 0;
     host->member_count = 0;
     draw_identity(host);
     sim_disk_wipe(&host->disk);

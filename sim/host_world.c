@@ -33,23 +33,10 @@ static bool send_frame(void *context, uint64_t to, const struct build_part *part
     return sim_network_send(context, to, parts, count);
 }
 
-/* After a restart the same ones are told again: then what came before them stays known. */
-static void note_voters(struct sim_host *host, const struct sim_voters *now)
-{
-    size_t bytes = now->count * sizeof(now->ids[0]);
-    if (now->count != host->voters.count || memcmp(now->ids, host->voters.ids, bytes) != 0) {
-        host->voters_before = host->voters;
-        host->voters_ns = sim_now(host->sim);
-        host->voters = *now;
-    }
-    host->is_change_new = true;
-}
-
 static void set_members(void *context, const struct build_member *members, size_t count)
 {
     struct sim_host *host = context;
     const struct sim *sim = host->sim;
-    struct sim_voters now = {.count = 0};
     ASSERT(count <= BUILD_MEMBERS_MAX);
     host->member_count = count;
     for (size_t i = 0; i < count; i++) {
@@ -61,11 +48,7 @@ static void set_members(void *context, const struct build_member *members, size_
                 host->member_hosts[i] = j;
             }
         }
-        if (members[i].is_voter) {
-            now.ids[now.count++] = members[i].id;
-        }
     }
-    note_voters(host, &now);
 }
 
 static void dial_seed(void *context, const char *address)
@@ -137,6 +120,11 @@ static void read_done(void *context, uint64_t token, int status, uint64_t index)
     sim_client_read(context, token, status, index);
 }
 
+static void change_done(void *context, uint64_t token, int status, const char *reason)
+{
+    sim_administrator_done(context, token, status, reason);
+}
+
 static void failed(void *context, int status, const char *reason)
 {
     struct sim_host *host = context;
@@ -173,6 +161,7 @@ void sim_host_world_init(struct sim_host *host)
         .wake_at = wake_at,
         .proposal_done = proposal_done,
         .read_done = read_done,
+        .change_done = change_done,
         .failed = failed,
         .log = log_line,
         .is_log_wanted = sim_trace_is_wanted(&host->sim->trace),

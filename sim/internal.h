@@ -77,9 +77,16 @@ enum sim_host_state {
     SIM_HOST_GONE, /* stays down: the end of the run, or nothing can start it */
 };
 
-struct sim_voters {
-    uint64_t ids[BUILD_MEMBERS_MAX];
-    size_t count;
+#define SIM_HELD_MAX 8    /* configurations of one log that are looked at, the newest */
+#define SIM_OPEN_MAX 32   /* that may yet be committed */
+#define SIM_WISHES_MAX 16 /* changes that were asked for and may yet happen */
+
+/* Whom a change may take the vote, or the right to lead, until then. */
+struct sim_wish {
+    time_ns until_ns;
+    bool is_barred; /* they may not lead, but still vote */
+    uint64_t away[BUILD_MEMBERS_MAX];
+    size_t away_count;
 };
 
 struct sim_host {
@@ -114,14 +121,13 @@ struct sim_host {
     struct sim_event *doom; /* it goes down with so many disk operations under way; or NULL */
     size_t doom_pending;
 
-    /* The voters that it knows, also while it is down, and those before, to which it may have
-     * to go back as long as the change is not known to be committed.
+    /* The configurations that its log holds, newest first, as of the last call, also while it
+     * is down.
      */
-    struct sim_voters voters;
-    struct sim_voters voters_before;
-    time_ns voters_ns; /* when it came to know `voters` */
-    bool is_change_new;
-    uint64_t change_index; /* at or behind the change */
+    struct build_configuration held[SIM_HELD_MAX];
+    size_t held_count;
+    uint64_t held_log_count; /* also those that are not looked at */
+    time_ns voters_ns;       /* when the one in force came */
     uint64_t members[BUILD_MEMBERS_MAX];
     uint32_t member_hosts[BUILD_MEMBERS_MAX];
     time_ns member_retry_ns[BUILD_MEMBERS_MAX]; /* a refused hello is not said again before */
@@ -221,6 +227,7 @@ struct sim {
     struct prng client_prng;
     struct prng node_prng;
     struct prng audit_prng;
+    struct prng administrator_prng;
     struct qr_sim_random subject_random;
 
     struct sim_host hosts[SIM_HOSTS_MAX];
@@ -235,7 +242,14 @@ struct sim {
     uint64_t connection_count;
     uint64_t lost_ids[SIM_HOSTS_MAX * SIM_LIVES_MAX]; /* of nodes whose disk is lost or marred */
     size_t lost_count;
-    size_t committed_voters; /* of the latest configuration that anybody knew to be committed */
+    struct build_configuration committed; /* the latest that anybody knew to be */
+    struct build_configuration open[SIM_OPEN_MAX];
+    size_t open_count;
+    time_ns members_ns; /* when a configuration last came in force anywhere */
+    struct sim_wish wishes[SIM_WISHES_MAX];
+    struct sim_event administrator_event;
+    uint64_t change_count;
+    uint64_t changes_done;
 
     struct sim_client clients[QR_SIM_CLIENTS_MAX];
     uint32_t client_count;
@@ -371,9 +385,47 @@ void sim_faults_init(struct sim *sim);
 void sim_faults_deinit(struct sim *sim);
 void sim_faults_stop(struct sim *sim);
 
+/* members.c */
+
+/* What a node's log holds now, after a call of it. */
+void sim_members_note(struct sim_host *host, const struct build_status *now);
+
+/* What this host acts by; NULL: nothing yet. */
+const struct build_configuration *sim_members_in_force(const struct sim_host *host);
+const struct build_configured *sim_members_find(const struct build_configuration *configuration,
+                                                uint64_t id);
+
+/* The voters of one set; `ids` has BUILD_MEMBERS_MAX of room. */
+size_t sim_members_voters(const struct build_configuration *configuration, bool is_outgoing,
+                          uint64_t *ids);
+
+typedef bool sim_members_rule(const struct sim *sim,
+                              const struct build_configuration *configuration,
+                              const void *argument);
+
+/* Whether the rule holds for every configuration that a node may still act by. */
+bool sim_members_every(const struct sim *sim, sim_members_rule *holds, const void *argument);
+
+/* It runs, and no configuration names it any more. */
+bool sim_members_is_removed(const struct sim_host *host);
+
+/* check_members.c: a leader has put the configuration in force into its log; or any node acts
+ * by one.
+ */
+void sim_check_appended(const struct sim_host *host, const struct build_status *now);
+void sim_check_kept(const struct sim_host *host, const struct build_status *now);
+
+/* administrator.c: who changes the members and the leader. */
+void sim_administrator_init(struct sim *sim);
+void sim_administrator_stop(struct sim *sim);
+void sim_administrator_done(struct sim_host *host, uint64_t token, int status, const char *reason);
+
 /* atlas.c: what may be broken without breaking a promise. */
 bool sim_atlas_may_lose(const struct sim *sim, uint64_t id);
 void sim_atlas_lose(struct sim *sim, uint64_t id);
+bool sim_atlas_is_lost(const struct sim *sim, uint64_t id);
+/* Whether all that sim->wishes may do leaves a quorum. */
+bool sim_atlas_allows_wishes(const struct sim *sim);
 /* Choose the hosts of phase two: healthy, and a quorum of every configuration in force. */
 void sim_atlas_choose_core(struct sim *sim);
 

@@ -84,6 +84,7 @@ static void hurry_packets(struct sim *sim)
 void sim_liveness_begin(struct sim *sim)
 {
     sim_faults_stop(sim);
+    sim_administrator_stop(sim);
     sim->plan.loss = 0;
     sim->plan.duplicate = 0;
     sim->plan.late = 0;
@@ -126,28 +127,32 @@ static void status_of(const struct sim_host *host, struct build_status *out)
     }
 }
 
-static bool knows_voter(const struct sim_host *host, uint64_t id)
+/* What it is to be: a voter, or a learner that was told to stay one. */
+static bool is_settled_member(const struct sim_host *host)
 {
-    for (size_t i = 0; i < host->voters.count; i++) {
-        if (host->voters.ids[i] == id) {
-            return true;
-        }
-    }
-    return false;
+    const struct build_configuration *now = sim_members_in_force(host);
+    const struct build_configured *member = now == NULL ? NULL : sim_members_find(now, host->id);
+    return member != NULL && (member->is_voter || (!member->is_promotable && !now->is_joint));
 }
 
-/* One leader, of the core, and all of the core are voters that have answered. */
+/* Whoever was removed need not answer, and is not asked. */
+static bool is_of_core(const struct sim *sim, uint32_t host)
+{
+    return sim->is_core[host] && !sim_members_is_removed(&sim->hosts[host]);
+}
+
+/* One leader, of the core, and all of the core that are members have answered. */
 static bool is_serving(const struct sim *sim)
 {
     struct build_status first = {0};
     for (uint32_t i = 0; i < sim->host_count; i++) {
         const struct sim_host *host = &sim->hosts[i];
         struct build_status now;
-        if (!sim->is_core[i]) {
+        if (!is_of_core(sim, i)) {
             continue;
         }
         status_of(host, &now);
-        if (!now.is_running || !now.has_leader || !knows_voter(host, host->id) ||
+        if (!now.is_running || !now.has_leader || !is_settled_member(host) ||
             sim->answers[i] == 0 ||
             (first.has_leader && (now.leader != first.leader || now.term != first.term))) {
             return false;
@@ -165,7 +170,7 @@ static bool is_settled(const struct sim *sim)
     for (uint32_t i = 0; i < sim->host_count; i++) {
         const struct sim_host *host = &sim->hosts[i];
         struct build_status now;
-        if (!sim->is_core[i]) {
+        if (!is_of_core(sim, i)) {
             continue;
         }
         status_of(host, &now);
@@ -200,7 +205,7 @@ static void describe(const struct sim *sim, struct text *text)
         text_string(text, now.role == BUILD_LEADER ? " leads term " : " in term ");
         text_u64(text, now.term);
         text_string(text, now.has_leader ? " with a leader" : " without a leader");
-        text_string(text, knows_voter(host, host->id) ? ", voter, last " : ", no voter, last ");
+        text_string(text, is_settled_member(host) ? ", member, last " : ", no member, last ");
         text_u64(text, now.last_index);
         text_string(text, " commit ");
         text_u64(text, now.commit_index);

@@ -212,6 +212,22 @@ void sim_observe_frame(struct sim *sim, enum sim_trace_kind kind, uint32_t host,
     sim_trace_event(&sim->trace, &event, words);
 }
 
+/* By a majority of each set of voters that it acts by. */
+static void check_elected(const struct sim_host *host, const struct build_status *now)
+{
+    struct sim *sim = host->sim;
+    uint64_t ids[BUILD_MEMBERS_MAX];
+    const struct build_configuration *configuration = sim_members_in_force(host);
+    ASSERT(configuration != NULL);
+    for (int set = 0; set < 2; set++) {
+        size_t count = sim_members_voters(configuration, set == 1, ids);
+        if (count > 0) {
+            check_votes_elected(&sim->votes, now->id, now->term, ids, count, sim_now(sim),
+                                &sim->failure);
+        }
+    }
+}
+
 static void trace_status(struct sim_host *host, const struct build_status *now)
 {
     struct build_status *told = &host->told;
@@ -246,8 +262,7 @@ void sim_observe_status(struct sim_host *host, const struct build_status *now)
     check_progress_status(&host->progress, now, sim_now(sim), &sim->failure);
     if (is_new_leader) {
         check_election_leads(&sim->election, now->id, now->term, sim_now(sim), &sim->failure);
-        check_votes_elected(&sim->votes, now->id, now->term, host->voters.ids, host->voters.count,
-                            sim_now(sim), &sim->failure);
+        check_elected(host, now);
         check_leader_has(&sim->apply, host->build, host->node, now, sim_now(sim), &sim->failure);
     }
     trace_status(host, now);
@@ -275,41 +290,44 @@ static struct sim_host *owner_of(struct sim *sim, uint64_t id)
     return NULL;
 }
 
-/* The voters that all nodes know, if they agree and none of their disks was lost. */
-static size_t agreed_voters(struct sim *sim, struct check_durable_copy *copies)
+/* The disks of a set of voters; 0: one of them is lost, or there is no such set. */
+static size_t copies_of(struct sim *sim, const struct build_configuration *configuration,
+                        bool is_outgoing, struct check_durable_copy *copies)
 {
-    const struct sim_voters *voters = NULL;
-    for (uint32_t i = 0; i < sim->host_count; i++) {
-        const struct sim_host *host = &sim->hosts[i];
-        bool is_other = voters != NULL && (host->voters.count != voters->count ||
-                                           memcmp(host->voters.ids, voters->ids,
-                                                  voters->count * sizeof(voters->ids[0])) != 0);
-        if (is_other || host->voters_before.count > 0) {
-            return 0;
-        }
-        voters = &host->voters;
-    }
-    for (size_t i = 0; i < voters->count; i++) {
-        struct sim_host *owner = owner_of(sim, voters->ids[i]);
+    uint64_t ids[BUILD_MEMBERS_MAX];
+    size_t count = sim_members_voters(configuration, is_outgoing, ids);
+    for (size_t i = 0; i < count; i++) {
+        struct sim_host *owner = owner_of(sim, ids[i]);
         if (owner == NULL) {
             return 0;
         }
-        copies[i] = (struct check_durable_copy){voters->ids[i], &owner->disk};
+        copies[i] = (struct check_durable_copy){ids[i], &owner->disk};
     }
-    return voters->count;
+    return count;
 }
 
-void sim_observe_acknowledged(struct sim *sim, uint64_t index)
+static void check_majorities(struct sim *sim, const struct build_configuration *configuration,
+                             struct raft_position entry)
 {
     struct check_durable_copy copies[BUILD_MEMBERS_MAX];
     char detail[QR_SIM_TEXT_BYTES_MAX] = "";
+    for (int set = 0; set < 2; set++) {
+        size_t count = copies_of(sim, configuration, set == 1, copies);
+        if (count > 0 && check_durable_majority(sim->durable, copies, count, entry, detail) != 0) {
+            sim_violate(sim, "durable_on_majority", "%s", detail);
+        }
+    }
+}
+
+/* By whose majority is certain only if nothing has changed since before it was asked for. */
+void sim_observe_acknowledged(struct sim *sim, uint64_t index, time_ns began_ns)
+{
     if (!sim_chance(&sim->audit_prng, AUDIT_MILLIONTHS)) {
         return;
     }
-    size_t count = agreed_voters(sim, copies);
-    struct raft_position entry = {check_apply_term_of(&sim->apply, index), index};
-    if (count > 0 && check_durable_majority(sim->durable, copies, count, entry, detail) != 0) {
-        sim_violate(sim, "durable_on_majority", "%s", detail);
+    if (sim->members_ns < began_ns && sim->committed.index > 0 && sim->open_count == 0) {
+        check_majorities(sim, &sim->committed,
+                         (struct raft_position){check_apply_term_of(&sim->apply, index), index});
     }
 }
 
@@ -325,9 +343,18 @@ void sim_observe_refused(struct sim_host *host, uint64_t number)
  */
 static bool may_have_confirmed(const struct sim *sim, const struct sim_host *host, time_ns began_ns)
 {
-    return host->voters.count == 0 || host->voters_ns >= began_ns ||
-           check_reads_is_confirmed(&sim->reads, host->id, host->voters.ids, host->voters.count,
-                                    began_ns);
+    uint64_t ids[BUILD_MEMBERS_MAX];
+    const struct build_configuration *configuration = sim_members_in_force(host);
+    if (configuration == NULL || host->voters_ns >= began_ns) {
+        return true;
+    }
+    for (int set = 0; set < 2; set++) {
+        size_t count = sim_members_voters(configuration, set == 1, ids);
+        if (count > 0 && !check_reads_is_confirmed(&sim->reads, host->id, ids, count, began_ns)) {
+            return false;
+        }
+    }
+    return true;
 }
 
 void sim_observe_read(struct sim_host *host, time_ns began_ns)

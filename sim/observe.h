@@ -30,7 +30,7 @@ void sim_observe_status(struct sim_host *host, const struct build_status *status
 void sim_observe_durable(struct sim_host *host);
 
 /* A write was acknowledged: now and then, the disks of a majority are asked for it. */
-void sim_observe_acknowledged(struct sim *sim, uint64_t index);
+void sim_observe_acknowledged(struct sim *sim, uint64_t index, time_ns began_ns);
 
 /* A node tells a client that this operation is nowhere. */
 void sim_observe_refused(struct sim_host *host, uint64_t number);

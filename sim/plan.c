@@ -174,6 +174,23 @@ static void draw_once(struct prng *prng, struct sim_plan *plan)
     plan->once_percent = plan->past_percent == 0 ? percent : 0;
 }
 
+/* Changes of the members and the leader, which past releases do not know. */
+static void draw_administrator(struct prng *prng, struct sim_plan *plan)
+{
+    uint64_t changes = chance(prng, 50) ? prng_between(prng, 50, 600) : 0;
+    uint64_t transfers = chance(prng, 40) ? prng_between(prng, 20, 400) : 0;
+    uint64_t priorities = chance(prng, 30) ? prng_between(prng, 20, 200) : 0;
+    uint64_t stall_ms = chance(prng, 50) ? prng_between(prng, 300, 5000) : 0;
+    uint64_t lease_percent = chance(prng, 40) ? prng_between(prng, 10, 100) : 0;
+    bool is_able = plan->past_percent == 0;
+    bool has_others = is_able && plan->nodes > 1;
+    plan->changes = has_others ? changes : 0;
+    plan->transfers = has_others ? transfers : 0;
+    plan->priorities = has_others ? priorities : 0;
+    plan->stall_ms = is_able ? stall_ms : 0;
+    plan->lease_percent = is_able ? lease_percent : 0;
+}
+
 static const struct setting *find(const char *name, size_t length)
 {
     for (size_t i = 0; i < SETTING_COUNT; i++) {
@@ -261,6 +278,7 @@ int sim_plan_draw(uint64_t seed, const char *settings, struct sim_plan *out, cha
     draw_weather(&prng, out);
     draw_snapshots(&prng, out);
     draw_once(&prng, out);
+    draw_administrator(&prng, out);
     const char *at = settings == NULL ? "" : settings;
     while (*at != '\0') {
         size_t length = strcspn(at, " ");

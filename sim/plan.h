@@ -44,7 +44,12 @@
     X(chunk_bytes,      512, 65536,    "of a snapshot, written and sent at a time")                \
     X(snapshot_rate,      0, 1073741824, "bytes of snapshots a node sends in a second; 0: any")    \
     X(member_wait_ms,     0, 60000,    "log kept for a silent member; 0: ten election timeouts")   \
-    X(once_percent,       0, 100,      "chance that a client repeats what it knows no end of")
+    X(once_percent,       0, 100,      "chance that a client repeats what it knows no end of")     \
+    X(changes,            0, 2000,     "changes of the members asked for in a thousand seconds")   \
+    X(transfers,          0, 2000,     "transfers of leadership asked for in a thousand seconds")  \
+    X(priorities,         0, 2000,     "priorities that are set in a thousand seconds")            \
+    X(stall_ms,           0, 60000,    "stall-timeout-ms; 0: never")                               \
+    X(lease_percent,      0, 100,      "lease of reads, of the longest that is allowed; 0: none")
 
 /* X(name, most, meaning): faults that may befall each frame, in millionths. */
 #define SIM_RATE_MAP(X)                                                                            \
@@ -124,6 +129,7 @@ enum sim_stream {
     SIM_STREAM_SUBJECT,
     SIM_STREAM_NODES,
     SIM_STREAM_AUDIT,
+    SIM_STREAM_ADMINISTRATOR,
 };
 
 struct prng sim_stream_of(uint64_t seed, enum sim_stream stream);

@@ -70,6 +70,7 @@ static void begin(struct sim *sim)
     sim->client_prng = sim_stream_of(seed, SIM_STREAM_CLIENTS);
     sim->node_prng = sim_stream_of(seed, SIM_STREAM_NODES);
     sim->audit_prng = sim_stream_of(seed, SIM_STREAM_AUDIT);
+    sim->administrator_prng = sim_stream_of(seed, SIM_STREAM_ADMINISTRATOR);
     sim->subject_random.prng = sim_stream_of(seed, SIM_STREAM_SUBJECT);
     sim->host_count = (uint32_t)sim->plan.nodes;
     sim->durable = sim_allocate(1, sizeof(*sim->durable));
@@ -81,6 +82,7 @@ static void begin(struct sim *sim)
     }
     sim_clients_init(sim);
     sim_faults_init(sim);
+    sim_administrator_init(sim);
     if (sim->subject->begin != NULL) {
         sim->subject->begin(sim->subject->context);
     }
@@ -127,7 +129,8 @@ static void take_digest(struct sim *sim)
 {
     for (uint32_t i = 0; i < sim->host_count; i++) {
         const struct qr_state_machine *machine = &sim->hosts[i].functions;
-        if (sim->is_core[i] && sim->hosts[i].machine != NULL && machine->digest != NULL) {
+        bool is_last = sim->is_core[i] && !sim_members_is_removed(&sim->hosts[i]);
+        if (is_last && sim->hosts[i].machine != NULL && machine->digest != NULL) {
             sim->report->digest = machine->digest(machine->context);
         }
     }

@@ -33,7 +33,9 @@
     X(LOG,       "log")        /* a line of a node's own log; not part of the hash */              \
     X(VIOLATION, "violation")                                                                      \
     X(SNAPSHOT,  "snapshot")   /* a node begins to take one */                                     \
-    X(RESTORE,   "restore")    /* its state machine has taken one over */
+    X(RESTORE,   "restore")    /* its state machine has taken one over */                          \
+    X(CHANGE,    "change")     /* the administrator asks for a change */                           \
+    X(CHANGED,   "changed")    /* and what came of it */
 /* clang-format on */
 
 enum sim_trace_kind {
