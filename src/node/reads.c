@@ -86,13 +86,19 @@ int node_read(struct node *node, uint64_t token, struct node_time time)
     return 0;
 }
 
+/* With leases a leader may answer without a round. */
+static enum raft_event_type question_of(const struct node *node)
+{
+    return node->options.lease_ns > 0 ? RAFT_EVENT_READ_LEASE : RAFT_EVENT_READ;
+}
+
 static bool ask(struct node *node, const struct raft_status *now, struct node_read_group *group)
 {
     group->request = node->next_request++ & ~REMOTE_TOKEN;
     group->is_asked_here = now->role == RAFT_LEADER;
     if (group->is_asked_here) {
         int status = node_step(
-            node, (struct raft_event){.type = RAFT_EVENT_READ, .read_token = group->request});
+            node, (struct raft_event){.type = question_of(node), .read_token = group->request});
         return status == 0;
     }
     struct wire_message message = {
@@ -221,7 +227,7 @@ void node_on_read_request(struct node *node, node_id from, const struct wire_rea
             continue;
         }
         status = node_step(
-            node, (struct raft_event){.type = RAFT_EVENT_READ, .read_token = i | REMOTE_TOKEN});
+            node, (struct raft_event){.type = question_of(node), .read_token = i | REMOTE_TOKEN});
         if (status == 0) {
             *remote = (struct node_remote_read){true, from, request->request};
             return;
