@@ -5,6 +5,7 @@
 
 #include "base/assert.h"
 #include "quorate/error.h"
+#include "raft/raft.h"
 #include "sim/internal.h"
 #include "sim/observe.h"
 
@@ -283,6 +284,8 @@ static int open_node(struct sim_host *host, char *detail)
         .snapshot_interval_ns = plan->snapshot_ms * NS_PER_MS,
         .transfer_bytes_per_second = plan->snapshot_rate,
         .member_wait_ns = plan->member_wait_ms * NS_PER_MS,
+        .lease_ns =
+            raft_lease_ns_max(plan->election_min_ms * NS_PER_MS) / 100 * plan->lease_percent,
         .stall_timeout_ns = plan->stall_ms * NS_PER_MS,
     };
     return host->build->open(&options, sim_host_time(host), &host->node, detail);
