@@ -189,6 +189,12 @@ static void draw_administrator(struct prng *prng, struct sim_plan *plan)
     plan->priorities = has_others ? priorities : 0;
     plan->stall_ms = is_able ? stall_ms : 0;
     plan->lease_percent = is_able ? lease_percent : 0;
+    /* Not both in one seed: what may be lost while voters change is more than the atlas can tell. */
+    static const enum sim_fault losses[] = {SIM_FAULT_BIT_FLIP, SIM_FAULT_ZEROED,
+                                            SIM_FAULT_MISDIRECT, SIM_FAULT_DISK_LOSS};
+    for (size_t i = 0; i < sizeof(losses) / sizeof(losses[0]); i++) {
+        plan->faults[losses[i]] *= plan->changes == 0 && plan->priorities == 0 ? 1 : 0;
+    }
 }
 
 static const struct setting *find(const char *name, size_t length)

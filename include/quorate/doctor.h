@@ -13,6 +13,7 @@
 #include "quorate/types.h"
 
 #define QR_DOCTOR_DIRECTORIES_MAX 64
+#define QR_DOCTOR_BEST SIZE_MAX /* in the place of a directory: the best one */
 
 struct qr_doctor;
 
@@ -118,7 +119,6 @@ const struct qr_doctor_directory *qr_doctor_directory(const struct qr_doctor *do
 /* Compare them. `chosen`: of which to tell what its recovery would lose; QR_DOCTOR_BEST: the best
  * one.
  */
-#define QR_DOCTOR_BEST SIZE_MAX
 void qr_doctor_judge(const struct qr_doctor *doctor, size_t chosen, struct qr_doctor_verdict *out);
 
 /* Make the node of one directory the only voter of a new cluster, of a random id, with all that it

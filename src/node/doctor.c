@@ -6,6 +6,7 @@
 
 #include "base/assert.h"
 #include "node/internal.h"
+#include "node/recovery.h"
 #include "quorate/error.h"
 
 _Static_assert(QR_ERROR_DETAIL_BYTES >= NODE_DETAIL_BYTES, "its detail fits");

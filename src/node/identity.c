@@ -20,6 +20,7 @@
 #include "base/crc32c.h"
 #include "base/text.h"
 #include "node/internal.h"
+#include "node/recovery.h"
 #include "quorate/error.h"
 
 #define FILE_NAME "identity"

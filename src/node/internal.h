@@ -247,18 +247,7 @@ bool node_has_room(const struct node *node, uint64_t bytes);
 void node_take_ready(struct node *node);
 
 /* identity.c */
-#define NODE_INDEX_MAX (UINT64_MAX / 2)
 NODISCARD int node_identity_write(const struct disk *disk, const struct node_identity *identity);
-
-/* recovery.c: put the entry that the identity announces into the log, unless it is there. Returns
- * 0, or as wal_append_offline() with `detail` of NODE_DETAIL_BYTES: it is to be tried again.
- */
-NODISCARD int node_recovery_finish(const struct allocator *allocator, const struct disk *disk,
-                                   struct node_identity *identity, char *detail);
-
-/* Of a log that is looked at without its owner's options. */
-struct wal_options node_offline_options(const struct allocator *allocator, const struct disk *disk,
-                                        const struct node_identity *identity);
 
 /* open.c */
 void node_opened(struct node *node);

@@ -11,6 +11,7 @@
 #include "base/assert.h"
 #include "base/mutant.h"
 #include "node/internal.h"
+#include "node/recovery.h"
 #include "quorate/error.h"
 
 #define OPENING_TICKET 1 /* the first batch of a fresh log; the machine's saves follow */

@@ -10,9 +10,12 @@
 
 #include "base/allocator.h"
 #include "base/types.h"
+#include "node/node.h"
 #include "raft/configuration.h"
 #include "raft/message.h"
-#include "wal/disk.h"
+#include "wal/wal.h"
+
+#define NODE_INDEX_MAX (UINT64_MAX / 2)
 
 struct node_recover_plan {
     struct cluster_id cluster; /* random; never used before */
@@ -38,5 +41,16 @@ struct node_recover_plan {
  */
 NODISCARD int node_recover(const struct allocator *allocator, const struct disk *disk,
                            const struct node_recover_plan *plan, char *detail);
+
+/* Put the entry that the identity announces into the log, unless it is there.
+ *
+ * Returns 0, or as wal_append_offline(), with `detail` of NODE_DETAIL_BYTES: to be tried again.
+ */
+NODISCARD int node_recovery_finish(const struct allocator *allocator, const struct disk *disk,
+                                   struct node_identity *identity, char *detail);
+
+/* Of a log that is looked at without its owner's options. */
+struct wal_options node_offline_options(const struct allocator *allocator, const struct disk *disk,
+                                        const struct node_identity *identity);
 
 #endif

@@ -179,6 +179,31 @@ struct row {
     uint64_t lost_committed_last;
 };
 
+/* Terms differ from entry 4 on. */
+static void fill(const struct row *row, struct qr_doctor_directory *directories,
+                 struct doctor_log *logs, struct wal_term_run runs[3][2])
+{
+    memset(directories, 0, 3 * sizeof(*directories));
+    for (size_t i = 0; i < 3; i++) {
+        struct qr_doctor_directory *directory = &directories[i];
+        directory->has_identity = true;
+        directory->node_id = i + 1;
+        directory->is_in_cluster = row->last[i][1] > 0;
+        directory->last_term = row->last[i][0];
+        directory->last_index = row->last[i][1];
+        directory->commit_index = row->last[i][2];
+        directory->latest.index = 1;
+        directory->latest.count = 3;
+        for (size_t j = 0; j < 3; j++) {
+            directory->latest.members[j].id = j + 1;
+            directory->latest.members[j].is_voter = true;
+        }
+        runs[i][0] = (struct wal_term_run){1, 1};
+        runs[i][1] = (struct wal_term_run){row->last[i][0], 4};
+        logs[i] = (struct doctor_log){.runs = runs[i], .count = row->last[i][0] > 1 ? 2 : 1};
+    }
+}
+
 static void the_verdict_follows_from_what_is_there(void **state)
 {
     (void)state;
@@ -219,28 +244,9 @@ static void the_verdict_follows_from_what_is_there(void **state)
     static struct qr_doctor_directory directories[3];
     for (size_t r = 0; r < sizeof(rows) / sizeof(rows[0]); r++) {
         const struct row *row = &rows[r];
-        struct doctor_log logs[3] = {{.count = 0}};
+        struct doctor_log logs[3];
         struct wal_term_run runs[3][2];
-        memset(directories, 0, sizeof(directories));
-        for (size_t i = 0; i < 3; i++) {
-            struct qr_doctor_directory *directory = &directories[i];
-            directory->has_identity = true;
-            directory->node_id = i + 1;
-            directory->is_in_cluster = row->last[i][1] > 0;
-            directory->last_term = row->last[i][0];
-            directory->last_index = row->last[i][1];
-            directory->commit_index = row->last[i][2];
-            directory->latest.index = 1;
-            directory->latest.count = 3;
-            for (size_t j = 0; j < 3; j++) {
-                directory->latest.members[j].id = j + 1;
-                directory->latest.members[j].is_voter = true;
-            }
-            /* Terms differ from entry 4 on. */
-            runs[i][0] = (struct wal_term_run){1, 1};
-            runs[i][1] = (struct wal_term_run){row->last[i][0], 4};
-            logs[i] = (struct doctor_log){.runs = runs[i], .count = row->last[i][0] > 1 ? 2 : 1};
-        }
+        fill(row, directories, logs, runs);
         struct qr_doctor_verdict verdict;
         doctor_judge(directories, logs, 3, row->chosen, &verdict);
         if (verdict.way != row->way || verdict.best != row->best ||
