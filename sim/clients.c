@@ -306,7 +306,8 @@ void sim_client_proposed(struct sim_host *host, uint64_t token, int status, uint
         return;
     }
     struct qr_sim_outcome outcome = outcome_of(client, status);
-    if (qr_error_class_of(status) == QR_CLASS_RETRY) {
+    bool is_once = client->manner != SIM_MANNER_PLAIN || client->asking != SIM_ASKING_OPERATION;
+    if (qr_error_class_of(status) == QR_CLASS_RETRY && !is_once) {
         sim_observe_refused(host, client->operation.number);
     }
     if (status == 0) {

@@ -363,8 +363,8 @@ static void a_change_that_is_wrong_is_not_passed_on(void **state)
         "QUORATE.CHANGE REMOVE n1 REMOVE n2",
         "QUORATE.CHANGE TRANSFER \"a\\x00b\"",
         "QUORATE.CHANGE TRANSFER \"\"",
-        "QUORATE.CHANGE TRANSFER "
-        "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx",
+        ("QUORATE.CHANGE TRANSFER "
+         "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"),
     };
     struct server_fixture fixture;
 
