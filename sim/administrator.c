@@ -92,7 +92,6 @@ static void ask(struct sim_host *host, const struct build_change *change, const 
     struct build_time time = sim_host_enter(host);
     int status = host->build->change(host->node, change, token, time);
     sim_host_leave(host);
-    sim->report->faults++;
     if (status != 0 && status != QR_ERR_BUSY && status != QR_ERR_STOPPED) {
         sim_violate(sim, "change_taken", "n%u does not take a change: %s", host->number + 1,
                     qr_error_name(status));
