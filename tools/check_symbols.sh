@@ -38,9 +38,13 @@ objects=()
 check() {
     local what=$1 allowed=$2 compiler=$3 file object bad=0 needed
     shift 3
+    # Each object's name is its source's, with _ for /.
+    printf '%s\n' "$@" | xargs -P "$(nproc)" -I FILE bash -c '
+        file=$1 work=$2; shift 2
+        exec "$@" -c "$file" -o "$work/$(tr / _ <<<"${file%.c}").o"' \
+        - FILE "$work" "$compiler" "${flags[@]}" || return 1
     for file in "$@"; do
         object=$work/$(tr / _ <<<"${file%.c}").o
-        "$compiler" "${flags[@]}" -c "$file" -o "$object" || return 1
         objects+=("$object")
         # b, d and C: zeroed, initialized and common data.
         nm "$object" | awk -v file="$file" '$2 ~ /^[bBdDC]$/ {
