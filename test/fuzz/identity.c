@@ -14,12 +14,15 @@
 #include "support/disk_memory.h"
 
 #define FILE_NAME "identity"
+#define AT_VERSION 8
 #define AT_CHECKSUM 12
 #define AT_ID 16
 #define AT_CLUSTER 24
 #define AT_IS_LOG_USED 40
 #define AT_NAME 41
-#define FILE_BYTES_MAX 256
+#define VERSION_FORMER 4
+#define FORMER_BYTES 51 /* of a former cluster, up to the length of the payload */
+#define FILE_BYTES_MAX 1024
 
 static int read_identity(const uint8_t *data, size_t size_bytes, struct node_identity *out)
 {
@@ -39,7 +42,16 @@ static void check(const uint8_t *data, size_t size_bytes, const struct node_iden
 {
     size_t name_bytes = strlen(identity->name);
     ASSERT(name_bytes < sizeof(identity->name));
-    ASSERT(size_bytes == AT_NAME + 1 + name_bytes);
+    size_t end = AT_NAME + 1 + name_bytes;
+    if (load_u32(data + AT_VERSION) == VERSION_FORMER) {
+        ASSERT(size_bytes >= end + FORMER_BYTES);
+        ASSERT(load_u64(data + end) == identity->former.high);
+        ASSERT(load_u64(data + end + 8) == identity->former.low);
+        end += FORMER_BYTES;
+        ASSERT((data[end - 2] | data[end - 1] << 8) == (int)identity->recovery.configuration_bytes);
+        end += identity->recovery.configuration_bytes;
+    }
+    ASSERT(size_bytes == end);
     ASSERT(load_u64(data + AT_ID) == identity->id);
     ASSERT(load_u64(data + AT_CLUSTER) == identity->cluster.high);
     ASSERT(load_u64(data + AT_CLUSTER + 8) == identity->cluster.low);
