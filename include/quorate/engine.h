@@ -154,7 +154,6 @@ typedef void qr_propose_done(void *argument, int status, uint64_t index,
  *                    token, eight with this id.
  *   QR_ERR_VERSION   guarded, and some member is too old.
  *   QR_ERR_DISK_FULL the log has no room.
- *   QR_ERR_NO_MEMORY
  *   QR_ERR_STOPPED   the engine has stopped.
  */
 int qr_propose(struct qr_engine *engine, const struct qr_proposal *proposal, qr_propose_done *done,

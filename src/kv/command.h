@@ -68,6 +68,7 @@ struct kv_call {
     time_ns now_ns;           /* log time, or a reader's estimate of it */
     uint64_t random;          /* for RANDOMKEY */
     size_t reply_bytes_max;   /* of strings together, where they are added up beforehand */
+    uint64_t *copied_bytes;   /* of all commands of an entry; NULL: of one alone, without a limit */
     const char *expire_error; /* "ERR invalid expire time in 'set' command" */
 };
 

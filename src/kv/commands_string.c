@@ -209,6 +209,13 @@ static int overwrite(const struct kv_call *call, const struct kv_item *item, siz
     if (size_bytes < old_bytes) {
         size_bytes = old_bytes;
     }
+    /* A few bytes of a command may copy a value as long as any: all of them are one turn. */
+    if (call->copied_bytes != NULL) {
+        if (size_bytes > KV_EXEC_COPIED_BYTES_MAX - *call->copied_bytes) {
+            return kv_reply_error(call, kv_error_copied);
+        }
+        *call->copied_bytes += size_bytes;
+    }
     struct kv_item *changed =
         kv_item_new(&call->store->memory, call->arguments[1], size_bytes, expires_ns);
     if (changed == NULL) {

@@ -80,11 +80,29 @@ static bool read_limit(struct kv *kv)
     return true;
 }
 
+/* What the commands of one entry did together: they are one turn of the loop, on every replica.
+ * What changes something is limited by what is the same everywhere; its limits are those of the
+ * entry, so that its reply may be kept for repeats.
+ */
+struct exec_work {
+    uint64_t copied_bytes;
+    uint64_t seen_keys;
+};
+
 /* Where replies go, and how long those of reading commands may be. */
 struct applying {
     const struct kv_reply_sink *reply;
-    bool is_exec; /* its limits are the same on every node: its reply may be kept for repeats */
+    struct exec_work *work; /* NULL: it stands alone in its entry */
 };
+
+static bool may_see_all(struct kv *kv, struct exec_work *work)
+{
+    if (work == NULL) {
+        return true;
+    }
+    work->seen_keys += kv_store_count(&kv->store);
+    return work->seen_keys <= KV_EXEC_KEYS_SEEN_MAX;
+}
 
 /* Execute the command of an entry. One that cannot be read or is refused gets an error reply,
  * the same on every replica.
@@ -106,8 +124,12 @@ static int command_apply(struct kv *kv, const struct qr_entry *entry,
     if (is_read && !entry->wants_result) {
         return 0;
     }
-    if (is_read && !applying.is_exec && !read_limit(kv)) {
+    if (is_read && applying.work == NULL && !read_limit(kv)) {
         reply->error(reply->context, "TRYAGAIN too much is read at once; nothing was changed");
+        return 0;
+    }
+    if ((command->flags & KV_MAY_WAIT) != 0 && !may_see_all(kv, applying.work)) {
+        reply->error(reply->context, "ERR one transaction looks at too many keys");
         return 0;
     }
     struct kv_call call = {
@@ -116,7 +138,8 @@ static int command_apply(struct kv *kv, const struct qr_entry *entry,
         .count = payload->count,
         .reply = reply,
         .now_ns = kv->store.log_time_ns,
-        .reply_bytes_max = applying.is_exec ? KV_EXEC_REPLY_BYTES_MAX : kv->reply_bytes_max,
+        .reply_bytes_max = applying.work != NULL ? KV_EXEC_REPLY_BYTES_MAX : kv->reply_bytes_max,
+        .copied_bytes = applying.work == NULL ? NULL : &applying.work->copied_bytes,
     };
     if (is_read) {
         struct prng prng = prng_of(entry->index);
@@ -132,7 +155,7 @@ static bool is_command(const struct qr_entry *entry, const char *name)
 }
 
 static int exec_one(struct kv *kv, const struct qr_entry *entry, struct reader *reader,
-                    const struct kv_reply_sink *reply)
+                    struct applying applying)
 {
     struct kv_payload payload;
     size_t begin = kv_results_element_begin(&kv->results);
@@ -142,10 +165,13 @@ static int exec_one(struct kv *kv, const struct qr_entry *entry, struct reader *
     if (error != 0) {
         return error;
     }
-    error = command_apply(kv, entry, &payload, (struct applying){reply, true});
+    const struct kv_argument *name = &payload.arguments[0];
+    const struct kv_command *command = kv_command_find(name->data, name->size_bytes);
+    bool is_write = command != NULL && (command->flags & KV_WRITE) != 0;
+    error = command_apply(kv, entry, &payload, applying);
     kv_payload_deinit(&payload);
     if (entry->wants_result) {
-        kv_results_element_end(&kv->results, begin);
+        kv_results_element_end(&kv->results, begin, is_write);
     }
     return error;
 }
@@ -155,6 +181,7 @@ static int exec_apply(struct kv *kv, const struct qr_entry *entry,
                       const struct kv_reply_sink *reply)
 {
     struct kv_exec_reader exec;
+    struct exec_work work = {0, 0};
     int error = 0;
 
     if (!kv_exec_open(&exec, entry->payload, entry->payload_bytes)) {
@@ -175,7 +202,7 @@ static int exec_apply(struct kv *kv, const struct qr_entry *entry,
         reply->array(reply->context, exec.command_count);
     }
     for (size_t i = 0; i < exec.command_count && error == 0; i++) {
-        error = exec_one(kv, entry, &exec.commands, reply);
+        error = exec_one(kv, entry, &exec.commands, (struct applying){reply, &work});
     }
     return error;
 }
@@ -205,7 +232,7 @@ static int entry_apply(struct kv *kv, const struct qr_entry *entry,
     if (error != 0) {
         return error;
     }
-    error = command_apply(kv, entry, &payload, (struct applying){reply, false});
+    error = command_apply(kv, entry, &payload, (struct applying){reply, NULL});
     kv_payload_deinit(&payload);
     return error;
 }

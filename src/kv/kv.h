@@ -25,6 +25,8 @@
 #define KV_ARGUMENTS_MAX (1024 * 1024)
 #define KV_EXEC_COMMANDS_MAX 65536
 #define KV_EXEC_WATCHES_MAX 1024
+#define KV_EXEC_COPIED_BYTES_MAX (UINT64_C(1) << 30) /* by commands that make a value longer */
+#define KV_EXEC_KEYS_SEEN_MAX UINT64_C(10000000)     /* by commands that look at every key */
 #define KV_EXEC_REPLY_BYTES_MAX (64 * 1024 * 1024) /* of all its commands; the same on all nodes */
 #define KV_VALUE_BYTES_MAX (512 * 1024 * 1024)
 
@@ -81,6 +83,9 @@ void kv_free(struct kv *kv);
 
 /* What a reading command is answered instead of a reply over the limit. */
 #define KV_REPLY_TOO_LONG "ERR the reply is too long; ask for less at a time"
+
+/* ... and one that changes something, in an entry of several commands. */
+#define KV_REPLY_DONE_TOO_LONG "TOOLONG it is done; its reply was too long to keep"
 
 /* Let the replies of reading commands be at most so long; without this, as long as the largest
  * value. A limit of this node alone, no part of the state: what is refused has changed

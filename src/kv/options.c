@@ -14,6 +14,7 @@
 
 const char kv_error_syntax[] = "ERR syntax error";
 const char kv_error_integer[] = "ERR value is not an integer or out of range";
+const char kv_error_copied[] = "ERR one transaction copies too much; this command changed nothing";
 const char kv_error_size[] = "ERR string exceeds maximum allowed size (proto-max-bulk-len)";
 
 static uint8_t upper(uint8_t byte)

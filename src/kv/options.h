@@ -28,6 +28,7 @@ enum kv_option {
 
 extern const char kv_error_syntax[];
 extern const char kv_error_integer[];
+extern const char kv_error_copied[];
 extern const char kv_error_size[];
 
 struct kv_options {

@@ -169,7 +169,7 @@ size_t kv_results_element_begin(const struct kv_results *results)
     return results->used_bytes - results->start;
 }
 
-void kv_results_element_end(struct kv_results *results, size_t begin)
+void kv_results_element_end(struct kv_results *results, size_t begin, bool is_write)
 {
     size_t bytes_max = results->bytes_max;
 
@@ -177,7 +177,7 @@ void kv_results_element_end(struct kv_results *results, size_t begin)
         results->has_overflowed = false;
         results->used_bytes = results->start + begin;
         results->bytes_max = KV_RESULT_BYTES_MAX; /* the error itself always fits */
-        put_error(results, KV_REPLY_TOO_LONG);
+        put_error(results, is_write ? KV_REPLY_DONE_TOO_LONG : KV_REPLY_TOO_LONG);
         results->bytes_max = bytes_max;
     }
 }

@@ -59,8 +59,9 @@ struct kv_reply_sink kv_results_sink(struct kv_results *results);
 size_t kv_results_element_begin(const struct kv_results *results);
 
 /* One element of an array was written since kv_results_element_begin() gave `begin`: where it
- * made the result too long, an error stands in its place, and the result goes on.
+ * made the result too long, an error stands in its place, and the result goes on. Of a write
+ * the error says that it was done.
  */
-void kv_results_element_end(struct kv_results *results, size_t begin);
+void kv_results_element_end(struct kv_results *results, size_t begin, bool is_write);
 
 #endif

@@ -1,5 +1,7 @@
 /* test_kv_exec.c: several commands in one entry: all of them, or none. */
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <stdio.h>
+
 #include "kv/exec.h"
 #include "test_kv_support.h"
 
@@ -265,6 +267,79 @@ static void long_replies_become_errors_one_by_one(void **state)
     store_deinit(&test);
 }
 
+/* A value of so many bytes under the key `big`. */
+static void set_big(struct store_test *test, size_t size_bytes)
+{
+    struct kv_argument set[3] = {{"SET", 3}, {"big", 3}, {NULL, 0}};
+    uint8_t *value = calloc(1, size_bytes);
+    assert_non_null(value);
+    set[2] = (struct kv_argument){value, size_bytes};
+    assert_int_equal(store_apply(test, set, 3, false), 0);
+    free(value);
+}
+
+static struct qr_result apply_for_result(struct store_test *test)
+{
+    const struct qr_state_machine *machine = kv_state_machine(test->kv);
+    struct qr_result result = {0};
+    encode();
+    struct qr_entry entry = {.index = ++test->index,
+                             .term = 1,
+                             .timestamp_ns = test->now_ns,
+                             .command = KV_EXEC_COMMAND,
+                             .command_bytes = strlen(KV_EXEC_COMMAND),
+                             .payload = maker.payload,
+                             .payload_bytes = maker.payload_bytes,
+                             .wants_result = true};
+    assert_int_equal(machine->apply(machine->context, &entry, 1, &result), 0);
+    return result;
+}
+
+static void a_write_whose_reply_is_too_long_says_that_it_is_done(void **state)
+{
+    (void)state;
+    static struct store_test test;
+    size_t size_bytes = 900 * 1024;
+    store_init(&test);
+    set_big(&test, size_bytes);
+    clear();
+    for (size_t i = 0; i < KV_EXEC_REPLY_BYTES_MAX / size_bytes; i++) {
+        add("GET big");
+    }
+    add("GETDEL big");
+    struct qr_result result = apply_for_result(&test);
+    const char *text = KV_REPLY_DONE_TOO_LONG;
+    const char *end = (const char *)result.data + result.size_bytes;
+    assert_string_equal(end - strlen(text) - 1, text);
+    assert_string_equal(store_do(&test, "EXISTS big"), "(integer) 0");
+    store_deinit(&test);
+}
+
+/* Each of them copies the whole value, and all are one turn on every replica. */
+static void what_one_entry_copies_is_bounded(void **state)
+{
+    (void)state;
+    static struct store_test test;
+    size_t size_bytes = 900 * 1024;
+    size_t allowed = KV_EXEC_COPIED_BYTES_MAX / size_bytes;
+    store_init(&test);
+    set_big(&test, size_bytes);
+    clear();
+    for (size_t i = 0; i < allowed + 50; i++) {
+        add("APPEND big x");
+    }
+    add("SET a 1");
+    encode();
+    assert_int_equal(apply(&test, false), 0);
+    assert_string_equal(store_do(&test, "GET a"), "\"1\"");
+    const char *length = store_do(&test, "STRLEN big");
+    unsigned long long grown = 0;
+    assert_int_equal(sscanf(length, "(integer) %llu", &grown), 1);
+    /* The value is a byte longer each time. */
+    assert_in_range(grown, size_bytes + allowed - 2, size_bytes + allowed);
+    store_deinit(&test);
+}
+
 static void each_allocation_may_fail(void **state)
 {
     (void)state;
@@ -298,6 +373,8 @@ int main(void)
         cmocka_unit_test(replicas_that_are_not_asked_come_to_the_same),
         cmocka_unit_test(a_malformed_payload_does_nothing),
         cmocka_unit_test(long_replies_become_errors_one_by_one),
+        cmocka_unit_test(a_write_whose_reply_is_too_long_says_that_it_is_done),
+        cmocka_unit_test(what_one_entry_copies_is_bounded),
         cmocka_unit_test(each_allocation_may_fail),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
