@@ -177,15 +177,21 @@ enum dispatch_outcome cmd_discard(struct client *client, const struct kv_argumen
     return answer(client, NULL);
 }
 
-static void serve_watch(struct client *client, const struct kv_argument *arguments, size_t count,
-                        struct reply *reply)
+/* What is not watched must not be taken for unchanged: what EXEC would do then is not done. */
+static enum dispatch_outcome refuse_watch(struct client *client, const char *error)
+{
+    client->transaction.has_failed = true;
+    return answer(client, error);
+}
+
+void cmd_watch_serve(struct client *client, const struct kv_argument *arguments, size_t count,
+                     struct reply *reply)
 {
     const struct kv *kv = client->server->options.kv;
 
     for (size_t i = 1; i < count; i++) {
         if (!transaction_watch(&client->transaction, arguments[i], kv_key_digest(kv, arguments[i]),
                                bytes_max(client))) {
-            /* What is not watched must not be taken for unchanged. */
             client->transaction.has_failed = true;
             reply_error(reply, "ERR too many keys are watched, or memory ran out; UNWATCH first");
             return;
@@ -200,15 +206,18 @@ enum dispatch_outcome cmd_watch(struct client *client, const struct kv_argument 
     if (client->transaction.is_open) {
         return answer(client, "ERR WATCH inside MULTI is not allowed");
     }
+    if (count - 1 > KV_EXEC_WATCHES_MAX) {
+        return refuse_watch(client, "ERR too many keys are watched");
+    }
     for (size_t i = 1; i < count; i++) {
         if (arguments[i].size_bytes > KV_KEY_BYTES_MAX) {
-            return answer(client, "ERR key is longer than 65536 bytes");
+            return refuse_watch(client, "ERR key is longer than 65536 bytes");
         }
     }
     if (client->pipeline.pending_write_count > 0) {
         return DISPATCH_HOLD; /* what this client wrote is what it watches from */
     }
-    pipeline_read(client, arguments, count, serve_watch);
+    pipeline_read(client, arguments, count, cmd_watch_serve);
     return DISPATCH_DONE;
 }
 

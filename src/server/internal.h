@@ -295,6 +295,9 @@ void pipeline_replied(struct client *client, const struct request *request);
 /* Change the members or the leader, and answer with what came of it. */
 void pipeline_change(struct client *client, const struct qr_change *change);
 
+/* WATCH behind its barrier. Where that fails, the client's transaction fails, too. */
+read_serve cmd_watch_serve;
+
 /* Serve the present command after a read barrier. Arguments are copied. */
 void pipeline_read(struct client *client, const struct kv_argument *arguments, size_t count,
                    read_serve *serve);

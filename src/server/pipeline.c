@@ -371,6 +371,9 @@ void pipeline_read_done(struct request *request, int status)
     } else {
         struct reply reply = pipeline_reply_of(request);
         client->pipeline.read_count--;
+        if (request->serve == cmd_watch_serve) {
+            client->transaction.has_failed = true; /* what is not watched may have changed */
+        }
         reply_error(&reply, read_error(status));
     }
     if (client->pipeline.first == request) {

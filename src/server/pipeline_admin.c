@@ -56,7 +56,7 @@ void pipeline_snapshot(struct client *client)
     pipeline_replied(client, request);
 }
 
-/* "ERR no member is called 'n9'; nothing was changed" */
+/* "ERR no member is called 'n9'; no member was changed" */
 static void reply_change_error(const struct reply *reply, int status, const char *reason)
 {
     char message[SERVER_ERROR_BYTES];
@@ -68,7 +68,7 @@ static void reply_change_error(const struct reply *reply, int status, const char
                        : status == QR_ERR_BUSY      ? "TRYAGAIN "
                                                     : "ERR ");
     text_string(&text, reason);
-    text_string(&text, is_unknown ? "" : "; nothing was changed");
+    text_string(&text, is_unknown ? "" : "; no member was changed");
     reply_error(reply, message);
 }
 

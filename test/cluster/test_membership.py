@@ -65,7 +65,7 @@ def case_wrong(cluster):
     leader = cluster.wait_leader()
     before = kinds(cluster, leader)
     told = change(cluster, cluster.follower(), "remove", "nobody", code=1)
-    tap.check("no member is called 'nobody'; nothing was changed" in told, told)
+    tap.check("no member is called 'nobody'; no member was changed" in told, told)
     everybody = [node.name for node in cluster.nodes]
     told = change(cluster, leader, "remove", *everybody, code=1)
     tap.check("no voter that may lead would be left" in told, told)

@@ -385,9 +385,9 @@ static void a_change_that_fails_says_why_and_whether_anything_happened(void **st
         int status;
         const char *answer;
     } cases[] = {
-        {QR_ERR_QUORUM, "-ERR it is refused; nothing was changed\r\n"},
-        {QR_ERR_NO_LEADER, "-CLUSTERDOWN it is refused; nothing was changed\r\n"},
-        {QR_ERR_BUSY, "-TRYAGAIN it is refused; nothing was changed\r\n"},
+        {QR_ERR_QUORUM, "-ERR it is refused; no member was changed\r\n"},
+        {QR_ERR_NO_LEADER, "-CLUSTERDOWN it is refused; no member was changed\r\n"},
+        {QR_ERR_BUSY, "-TRYAGAIN it is refused; no member was changed\r\n"},
         {QR_ERR_TIMEOUT, "-TIMEOUT it is refused\r\n"},
     };
     struct server_fixture fixture;
@@ -405,7 +405,7 @@ static void a_change_that_fails_says_why_and_whether_anything_happened(void **st
     }
     fixture.engine.refusal = QR_ERR_STOPPED;
     fixture_ask(&fixture, socket, "QUORATE.CHANGE REMOVE n1",
-                "-ERR the node has stopped; nothing was changed\r\n");
+                "-ERR the node has stopped; no member was changed\r\n");
     fixture.engine.refusal = 0;
     close(socket);
     fixture_deinit(&fixture);

@@ -210,6 +210,22 @@ static void unchanged_or_unwatched_keys_let_it_happen(void **state)
     scene_deinit(&scene);
 }
 
+static void a_watch_that_fails_spoils_the_transaction_behind_it(void **state)
+{
+    struct scene scene;
+
+    (void)state;
+    scene_init(&scene);
+    scene.fixture.engine.refusal = QR_ERR_NO_LEADER;
+    ask(&scene, "WATCH k", "-CLUSTERDOWN no leader is known; nothing was changed\r\n");
+    scene.fixture.engine.refusal = 0;
+    ask(&scene, "MULTI", "+OK\r\n");
+    ask(&scene, "SET k 1", "+QUEUED\r\n");
+    ask(&scene, "EXEC", "-EXECABORT Transaction discarded because of previous errors.\r\n");
+    assert_int_equal(scene.fixture.engine.proposal_count, 0);
+    scene_deinit(&scene);
+}
+
 /* WATCH is a read, and EXEC a write: neither passes what is still under way. */
 static void a_pipeline_of_all_of_it_keeps_its_order(void **state)
 {
@@ -354,6 +370,7 @@ int main(void)
         cmocka_unit_test(an_empty_transaction_is_an_empty_array),
         cmocka_unit_test(what_does_not_fit_the_state_is_an_error_as_in_redis),
         cmocka_unit_test(a_refused_command_spoils_the_transaction),
+        cmocka_unit_test(a_watch_that_fails_spoils_the_transaction_behind_it),
         cmocka_unit_test(an_error_when_executed_is_its_commands_answer),
         cmocka_unit_test(discard_and_reset_forget_everything),
         cmocka_unit_test(a_change_of_a_watched_key_ends_it_in_nothing),
