@@ -166,8 +166,7 @@ static int queue_proposal(struct qr_engine *engine, const struct qr_proposal *pr
     return status;
 }
 
-/* What the node may answer, as what qr_propose() and qr_read_barrier() promise. */
-static int refusal(int status)
+int engine_refusal(int status)
 {
     return status == QR_ERR_NO_MEMORY ? QR_ERR_BUSY : status;
 }
@@ -180,7 +179,7 @@ int engine_submit(struct qr_engine *engine, const struct qr_proposal *proposal,
         return status;
     }
     if (is_direct(engine)) {
-        return refusal(engine_propose(engine, proposal, done, argument));
+        return engine_refusal(engine_propose(engine, proposal, done, argument));
     }
     return queue_proposal(engine, proposal, done, argument);
 }
@@ -218,7 +217,7 @@ static int queue_small(struct qr_engine *engine, const struct request *filled)
 int qr_read_barrier(struct qr_engine *engine, qr_read_done *done, void *argument)
 {
     if (is_direct(engine)) {
-        return refusal(engine_read(engine, done, argument));
+        return engine_refusal(engine_read(engine, done, argument));
     }
     struct request request = {.kind = REQUEST_READ, .read = {done, argument}};
     return queue_small(engine, &request);
@@ -230,7 +229,7 @@ int qr_snapshot(struct qr_engine *engine, qr_snapshot_done *done, void *argument
         return QR_ERR_INVALID;
     }
     if (is_direct(engine)) {
-        return refusal(engine_snapshot(engine, done, argument));
+        return engine_refusal(engine_snapshot(engine, done, argument));
     }
     struct request request = {.kind = REQUEST_SNAPSHOT, .snapshot = {done, argument}};
     return queue_small(engine, &request);

@@ -92,7 +92,7 @@ static int open_node(struct qr_engine *engine, const struct qr_engine_options *o
         .log_entries_max = limits->max_log_entries,
         .log_bytes_max = limits->max_log_bytes,
         .snapshot_interval_ns = SNAPSHOT_INTERVAL_NS,
-        .transfer_bytes_per_second = limits->max_snapshot_rate,
+        .sending_bytes_per_second = limits->max_snapshot_rate,
         .codec = engine_codec_init(&engine->codec),
         .stall_timeout_ns = limits->stall_timeout_ms * NS_PER_MS,
         .lease_ns = options->has_leases

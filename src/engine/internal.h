@@ -162,6 +162,9 @@ void engine_call(struct qr_engine *engine, void (*run)(struct qr_engine *engine,
 void engine_request_free(struct request *request);
 
 /* calls.c */
+
+/* What the node may answer, as what qr_propose() and qr_read_barrier() promise. */
+int engine_refusal(int status);
 NODISCARD int engine_propose(struct qr_engine *engine, const struct qr_proposal *proposal,
                              qr_propose_done *done, void *argument);
 

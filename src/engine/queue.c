@@ -82,7 +82,7 @@ static void take_propose(struct qr_engine *engine, const struct request *request
     if (status != 0) {
         engine->counters.proposals++;
         engine->counters.proposals_failed++;
-        request->propose.done(request->propose.argument, status, 0, NULL);
+        request->propose.done(request->propose.argument, engine_refusal(status), 0, NULL);
     }
 }
 
@@ -106,14 +106,14 @@ static void take_one(struct qr_engine *engine, struct request *request)
     } else if (request->kind == REQUEST_SNAPSHOT) {
         int status = engine_snapshot(engine, request->snapshot.done, request->snapshot.argument);
         if (status != 0) {
-            request->snapshot.done(request->snapshot.argument, status, 0);
+            request->snapshot.done(request->snapshot.argument, engine_refusal(status), 0);
         }
     } else if (request->kind == REQUEST_CHANGE) {
         engine_take_change(engine, request);
     } else {
         int status = engine_read(engine, request->read.done, request->read.argument);
         if (status != 0) {
-            request->read.done(request->read.argument, status, 0);
+            request->read.done(request->read.argument, engine_refusal(status), 0);
         }
     }
     engine_request_free(request);
