@@ -60,6 +60,7 @@ static int take_head(void *context, const struct content_head *head)
     if (head->position.index != out->snapshot_index || head->position.term != out->snapshot_term) {
         return QR_ERR_CORRUPT;
     }
+    out->last_timestamp_ns = head->timestamp_ns; /* the file of one from a leader has none */
     if (head->configuration_bytes == 0) {
         return 0;
     }
@@ -124,7 +125,6 @@ static int read_snapshots(const struct doctor_input *input, struct qr_doctor_dir
         out->snapshot_index = found.newest.position.index;
         out->snapshot_term = found.newest.position.term;
         out->snapshot_bytes = found.newest.size_bytes;
-        out->last_timestamp_ns = found.newest.timestamp_ns;
         status = read_content(input, store, out);
     } else if (found.refused_count > 0) {
         (void)refuse(out, 0, why); /* told if it turns out to be needed */

@@ -198,7 +198,7 @@ int disk_now_prepare(void *context, const char *name, uint64_t size_bytes)
     }
     disk_files_forget(disk, name);
     failure = disk_call_sync_directory(disk);
-    return failure < 0 ? disk_failure_status(disk, "fsync", ".", failure) : 0;
+    return failure < 0 ? disk_latch(disk, "fsync", ".", failure) : 0;
 }
 
 /* The descriptor stays among the open ones: what fails behind this write's back is reported
@@ -261,8 +261,11 @@ int disk_now_sync_names(void *context)
     if (atomic_load(&disk->has_failed)) {
         return QR_ERR_IO;
     }
+    /* Final whatever the reason, also for want of room: another thread's names were in it, and
+     * the kernel tells of a failure once.
+     */
     int failure = disk_call_sync_directory(disk);
-    return failure < 0 ? disk_failure_status(disk, "fsync", ".", failure) : 0;
+    return failure < 0 ? disk_latch(disk, "fsync", ".", failure) : 0;
 }
 
 int disk_now_remove(struct disk_posix *disk, const char *name)

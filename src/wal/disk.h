@@ -77,7 +77,7 @@ struct disk {
      * write_file    Make the file hold just these bytes, whatever it held; not durable. On
      *               failure it may hold a part of them.
      * sync_file     Make durable what the file holds, not its name. After a failure it is to
-     *               be written anew, under a new name; it is never synced again.
+     *               be written anew, all of it, before it is synced again.
      * rename_file   Let the content go under another name, also if that is taken; not durable.
      * sync_names    Make durable under which names files are found, and which are gone.
      */

@@ -63,7 +63,9 @@ struct snapshot_options {
     uint32_t chunk_bytes; /* of new snapshots; SNAPSHOT_CHUNK_BYTES_MIN.._MAX */
 };
 
-/* What is there. Files that are not whole are kept as they are, but count for nothing. */
+/* What is there. Files that are not whole count for nothing, and stay as they are
+ * until a newer snapshot is durable.
+ */
 struct snapshot_found {
     bool has_newest;
     struct snapshot_info newest; /* of those that are whole */
