@@ -134,7 +134,7 @@ struct build_options {
     uint64_t log_entries_max; /* 0: the log is never compacted */
     uint64_t log_bytes_max;
     uint64_t snapshot_interval_ns;
-    uint64_t transfer_bytes_per_second;
+    uint64_t sending_bytes_per_second;
     uint64_t member_wait_ns;
     uint64_t lease_ns;         /* 0: none */
     uint64_t stall_timeout_ns; /* 0: never */

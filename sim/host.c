@@ -282,7 +282,7 @@ static int open_node(struct sim_host *host, char *detail)
         .log_entries_max = plan->past_percent > 0 ? 0 : plan->log_entries,
         .log_bytes_max = plan->log_bytes,
         .snapshot_interval_ns = plan->snapshot_ms * NS_PER_MS,
-        .transfer_bytes_per_second = plan->snapshot_rate,
+        .sending_bytes_per_second = plan->snapshot_rate,
         .member_wait_ns = plan->member_wait_ms * NS_PER_MS,
         .lease_ns =
             raft_lease_ns_max(plan->election_min_ms * NS_PER_MS) / 100 * plan->lease_percent,

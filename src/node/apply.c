@@ -61,15 +61,11 @@ static struct qr_entry entry_for_program(struct node *node, const struct entry *
 /* A state machine that is durable by itself has this entry already. Its result is known to nobody
  * any more.
  */
-static int pass_over(struct node *node, bool is_kept)
+static void pass_over(struct node *node, bool is_kept)
 {
-    struct qr_result none = {0};
-    if (!is_kept) {
-        return 0;
+    if (is_kept) {
+        node->apply_guarded[node->apply_guarded_count - 1].place = NODE_NO_PLACE;
     }
-    struct node_guarded *guarded = &node->apply_guarded[node->apply_guarded_count - 1];
-    guarded->place = NODE_NO_PLACE;
-    return sessions_keep(&node->sessions, &guarded->entry, &none);
 }
 
 /* Whether an entry is one for the program, and goes into the batch. */
@@ -87,7 +83,8 @@ static int take_entry(struct node *node, const struct entry *entry)
         is_kept = verdict == NODE_GUARD_APPLY && !MUTANT(RESULT_WHERE_ASKED);
     }
     if (is_programs && entry->index <= node->machine_index) {
-        return pass_over(node, is_kept);
+        pass_over(node, is_kept);
+        return 0;
     }
     if (is_programs) {
         struct qr_entry *taken = &node->apply_entries[node->apply_count++];

@@ -190,6 +190,11 @@ static void begin_members(struct node *node, struct node_change_wait *wait)
         return;
     }
     bool is_same = memcmp(&next, node_configuration(node), sizeof(next)) == 0;
+    if (status == 0 && is_same && !wait->change.is_dry_run &&
+        !raft_configuration_is_committed(node->raft)) {
+        hold(node, wait); /* somebody else's, and it may come to nothing */
+        return;
+    }
     if (status != 0 || wait->change.is_dry_run || is_same) {
         finish(node, wait, status);
         return;
@@ -208,6 +213,8 @@ static void begin_members(struct node *node, struct node_change_wait *wait)
     } else if (status == 0) {
         wait->state = NODE_CHANGE_BEGUN;
         wait->index = node_configuration(node)->index;
+        bool is_known = raft_term_at(node->raft, wait->index, &wait->term);
+        ASSERT(is_known);
     } else if (node->phase != NODE_STOPPED) { /* else it was told */
         say(wait, qr_error_text(status));
         finish(node, wait, status);
@@ -253,7 +260,10 @@ static void advance_begun(struct node *node, struct node_change_wait *wait)
     struct raft_status now = node_raft_status(node);
     const struct raft_configuration *configuration = node_configuration(node);
     if (wait->index > 0) {
-        if (configuration->index >= wait->index && raft_configuration_is_committed(node->raft) &&
+        raft_term term = 0;
+        bool is_there = raft_term_at(node->raft, wait->index, &term) && term == wait->term;
+        if (is_there && configuration->index >= wait->index &&
+            raft_configuration_is_committed(node->raft) &&
             !raft_configuration_is_joint(configuration)) {
             finish(node, wait, 0);
         } else if (now.role != RAFT_LEADER) {
@@ -301,8 +311,12 @@ void node_changes_turn(struct node *node)
 void node_fail_changes(struct node *node)
 {
     for (size_t i = 0; i < NODE_CHANGES_MAX; i++) {
-        if (node->changes[i].state != NODE_CHANGE_FREE) {
-            finish(node, &node->changes[i], QR_ERR_STOPPED);
+        struct node_change_wait *wait = &node->changes[i];
+        if (wait->state == NODE_CHANGE_HELD) {
+            finish(node, wait, QR_ERR_STOPPED);
+        } else if (wait->state != NODE_CHANGE_FREE) {
+            say(wait, "this node stopped while the change was under way: look who is a member");
+            finish(node, wait, QR_ERR_TIMEOUT);
         }
     }
 }

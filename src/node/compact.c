@@ -40,7 +40,7 @@ static raft_index needed_from(const struct node *node, node_id member)
     if (peer.state != RAFT_SNAPSHOT) {
         return peer.match_index;
     }
-    return node_transfers_floor(node, member);
+    return node_sendings_floor(node, member);
 }
 
 /* What is up to here, a durable snapshot has. */

@@ -90,7 +90,8 @@ struct node_change_wait {
     uint64_t token;            /* our own */
     struct wire_change change; /* from and request: whom to answer */
     uint64_t request;          /* our number of the question to the leader */
-    raft_index index;          /* of the configuration */
+    raft_index index;          /* of the configuration, */
+    raft_term term;            /* and its term: another leader's may take its place */
     node_id transferee;
     time_ns retry_ns; /* not before */
     time_ns deadline_ns;
@@ -223,7 +224,7 @@ struct node {
     node_id told_leader;
 
     struct node_snapshots snapshots;
-    struct node_transfers sendings;
+    struct node_sendings sendings;
     struct node_install install;
     struct node_restore restore;
 

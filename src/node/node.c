@@ -227,7 +227,7 @@ static void running_turn(struct node *node)
         node_snapshots_turn(node);
     }
     if (node_is_running(node)) {
-        node_transfers_turn(node);
+        node_sendings_turn(node);
     }
     if (node_is_running(node)) {
         note_changes(node);
@@ -288,7 +288,7 @@ time_ns node_deadline(const struct node *node)
         deadline = min_u64(deadline, node_tick_deadline(node));
         deadline = min_u64(deadline, min_u64(node->mark_due_ns, node->prepare_due_ns));
         deadline = min_u64(deadline, node_snapshots_deadline(node));
-        deadline = min_u64(deadline, node_transfers_deadline(node));
+        deadline = min_u64(deadline, node_sendings_deadline(node));
         deadline = min_u64(deadline, node_install_deadline(node));
     }
     return deadline;

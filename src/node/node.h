@@ -122,8 +122,8 @@ struct node_options {
     /* When the log is compacted, see snapshot.c. 0 entries: never. */
     uint64_t log_entries_max;
     uint64_t log_bytes_max;
-    time_ns snapshot_interval_ns;       /* between two that nobody asked for, at least */
-    uint64_t transfer_bytes_per_second; /* of snapshots to members, together; 0: any */
+    time_ns snapshot_interval_ns;      /* between two that nobody asked for, at least */
+    uint64_t sending_bytes_per_second; /* of snapshots to members, together; 0: any */
     time_ns member_wait_ns; /* how long entries are kept for a member that is not heard of; 0: ten
                                election timeouts */
     uint32_t snapshot_chunk_bytes;     /* of a snapshot on the disk, and on its way; 0: the most */

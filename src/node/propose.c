@@ -251,7 +251,8 @@ static void forward_held(struct node *node, node_id leader, raft_term term)
     for (uint64_t s = node->pending.first; s < end && is_sent; s++) {
         struct pending *pending = pending_at(&node->pending, s);
         /* Refused by the leader of this very term, it is not sent there again: that one leads
-         * no more, though nobody has told us yet.
+         * no more, though nobody has told us yet, or it hands over; a late refusal must not be
+         * taken for one of a later sending.
          */
         bool is_held = pending != NULL && pending->state == PENDING_HELD &&
                        pending->term != batch.term && node_may_send(node, pending, leader);

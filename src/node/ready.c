@@ -74,6 +74,6 @@ void node_take_ready(struct node *node)
     for (size_t i = 0; i < kept.fetch_count && node_is_running(node); i++) {
         node_fetch(node, &kept.fetches[i]);
     }
-    node_transfers_take(node, kept.sendings, kept.sending_count, kept.answers, kept.answer_count);
+    node_sendings_take(node, kept.sendings, kept.sending_count, kept.answers, kept.answer_count);
     take_pieces(node, &kept);
 }

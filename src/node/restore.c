@@ -100,6 +100,9 @@ static int finish(struct node *node)
     int status = restore->is_machine_ahead ? 0 : machine->restore_end(machine->context);
     if (status == 0 && restore->sessions_bytes > 0) {
         status = sessions_read(&node->sessions, restore->sessions, restore->sessions_bytes);
+        if (status == 0 && !sessions_fit(&node->sessions, restore->head.position.index)) {
+            status = QR_ERR_CORRUPT;
+        }
     } else if (status == 0) {
         sessions_deinit(&node->sessions);
         sessions_init(&node->sessions, node->options.allocator);

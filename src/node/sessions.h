@@ -160,6 +160,11 @@ void sessions_write(const struct sessions *sessions, uint8_t *out);
  */
 NODISCARD int sessions_read(struct sessions *sessions, const void *data, size_t size_bytes);
 
+/* Whether entries up to `index` can have made what is in the table: bytes of a peer may claim
+ * more. Cost: the whole table.
+ */
+bool sessions_fit(const struct sessions *sessions, raft_index index);
+
 /* sessions_table.c: places in the table, for the files of this name alone. */
 
 /* A new outcome, or NULL: memory ran out, *status says so. Pointers to others become invalid. */

@@ -166,3 +166,22 @@ int sessions_read(struct sessions *sessions, const void *data, size_t size_bytes
     }
     return status;
 }
+
+bool sessions_fit(const struct sessions *sessions, raft_index index)
+{
+    for (size_t i = 0; i < sessions->session_capacity; i++) {
+        const struct session *session = &sessions->sessions[i];
+        bool is_possible = (session->id & ~QR_SESSION_BIT) <= index &&
+                           session->timeout_ns >= SESSIONS_TIMEOUT_NS_MIN &&
+                           session->timeout_ns <= SESSIONS_TIMEOUT_NS_MAX;
+        if (session->id != 0 && !is_possible) {
+            return false;
+        }
+    }
+    for (uint32_t at = sessions->oldest; at != ID_MAP_NONE; at = sessions->outcomes[at].newer) {
+        if (sessions->outcomes[at].index > index) {
+            return false;
+        }
+    }
+    return true;
+}

@@ -116,7 +116,7 @@ static void on_read_done(void *context, uint64_t token, int status, struct chunk
     if (token == NODE_RESTORE_TOKEN) {
         node_restore_read(node, status, chunk, data, size_bytes);
     } else {
-        node_transfers_read(node, token, status, chunk, data, size_bytes);
+        node_sendings_read(node, token, status, chunk, data, size_bytes);
     }
     node->needs_turn = true;
 }
@@ -132,7 +132,7 @@ int node_snapshots_open(struct node *node, struct snapshot_found *found, char *d
                      .writer_ready = on_writer_ready,
                      .writer_done = on_writer_done,
                      .read_done = on_read_done},
-        /* A piece of a transfer is a chunk, and fits any member's max_message_bytes. */
+        /* A piece that is sent is a chunk, and fits any member's max_message_bytes. */
         .chunk_bytes = chunk_bytes == 0 ? CONTENT_BLOCK_BYTES_MAX : chunk_bytes,
     };
     int status = snapshot_store_open(&options, &node->snapshots.store, found, detail);
@@ -384,7 +384,7 @@ void node_snapshots_stop(struct node *node)
     }
     node_taking_abandon(node);
     node_install_stop(node);
-    node_transfers_stop(node);
+    node_sendings_stop(node);
     tell_waiters(node, QR_ERR_STOPPED, 0);
 }
 

@@ -10,8 +10,8 @@
 #include "wal/snapshot_store.h"
 #include "wal/wal.h"
 
-#define NODE_TRANSFERS_MAX 4 /* snapshots being sent at a time */
-#define NODE_TRANSFER_WINDOW_BYTES_MAX (UINT64_C(4) << 20)
+#define NODE_SENDINGS_MAX 4 /* snapshots being sent at a time */
+#define NODE_SENDING_WINDOW_BYTES_MAX (UINT64_C(4) << 20)
 #define NODE_RESTORE_TOKEN UINT64_MAX
 #define NODE_INSTALL_PIECES_MAX 128                   /* that came and are not written yet */
 #define NODE_SESSIONS_BYTES_MAX (UINT64_C(256) << 20) /* of the table in a snapshot */
@@ -58,7 +58,7 @@ struct node_snapshots {
 };
 
 /* A snapshot on its way to a member. */
-struct node_transfer {
+struct node_sending {
     bool is_used;
     bool is_reading;
     bool is_answered; /* the member said where it stands */
@@ -73,8 +73,8 @@ struct node_transfer {
     time_ns sent_ns;
 };
 
-struct node_transfers {
-    struct node_transfer slots[NODE_TRANSFERS_MAX];
+struct node_sendings {
+    struct node_sending slots[NODE_SENDINGS_MAX];
     uint64_t next_number;
     int64_t budget_bytes; /* what the rate lets go now */
     time_ns budget_ns;    /* when it was counted last */
@@ -147,15 +147,15 @@ void node_restore_read(struct node *node, int status, struct chunk *chunk, const
 void node_restore_turn(struct node *node);
 void node_restore_stop(struct node *node);
 
-/* transfer.c */
-void node_transfers_take(struct node *node, const struct raft_sending *wanted, size_t wanted_count,
-                         const struct raft_piece_answer *answers, size_t answer_count);
-void node_transfers_turn(struct node *node);
-time_ns node_transfers_deadline(const struct node *node);
-void node_transfers_stop(struct node *node);
-void node_transfers_read(struct node *node, uint64_t token, int status, struct chunk *chunk,
-                         const uint8_t *data, size_t size_bytes);
-raft_index node_transfers_floor(const struct node *node, node_id peer);
+/* sending.c */
+void node_sendings_take(struct node *node, const struct raft_sending *wanted, size_t wanted_count,
+                        const struct raft_piece_answer *answers, size_t answer_count);
+void node_sendings_turn(struct node *node);
+time_ns node_sendings_deadline(const struct node *node);
+void node_sendings_stop(struct node *node);
+void node_sendings_read(struct node *node, uint64_t token, int status, struct chunk *chunk,
+                        const uint8_t *data, size_t size_bytes);
+raft_index node_sendings_floor(const struct node *node, node_id peer);
 
 /* install.c */
 void node_install_turn(struct node *node);

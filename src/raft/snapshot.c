@@ -141,7 +141,9 @@ static int place_configuration(struct raft *raft, struct raft_configuration *con
     return 0;
 }
 
-/* The log holds the position: all of it stays. True when it took over the configuration. */
+/* The log holds the position: all of it stays. The configuration is taken over if none is known
+ * up to there; then *configuration is NULL.
+ */
 static int keep_log(struct raft *raft, const struct raft_snapshot *snapshot,
                     struct raft_configuration **configuration)
 {

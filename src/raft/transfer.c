@@ -114,6 +114,10 @@ void raft_on_stall(struct raft *raft, bool is_stalled)
         return;
     }
     raft->is_stalled = is_stalled;
+    if (is_stalled && (raft->role == RAFT_PRE_CANDIDATE || raft->role == RAFT_CANDIDATE)) {
+        raft_become_follower(raft, raft->hard_state.term, false, 0); /* it must not win */
+        return;
+    }
     if (raft->role != RAFT_LEADER) {
         raft_reset_election_timer(raft);
         return;

@@ -270,7 +270,7 @@ int rig_open(struct rig *rig, int i)
         .pending_max = 1024,
         .log_entries_max = rig->log_entries_max,
         .log_bytes_max = rig->log_bytes_max,
-        .transfer_bytes_per_second = rig->transfer_rate,
+        .sending_bytes_per_second = rig->sending_rate,
         .snapshot_chunk_bytes = rig->chunk_bytes,
         .stall_timeout_ns = self->stall_timeout_ns,
         .lease_ns = self->lease_ns,

@@ -94,7 +94,7 @@ struct rig {
     uint64_t log_bytes_max;
     uint64_t snapshot_bytes; /* of padding in each */
     uint32_t chunk_bytes;
-    uint64_t transfer_rate;                     /* bytes a second; 0: any */
+    uint64_t sending_rate;                      /* bytes a second; 0: any */
     bool has_met[RIG_NODES_MAX][RIG_NODES_MAX]; /* hellos were said, in these lives */
     bool is_durable;                            /* replicas outlive their nodes by themselves */
     bool is_without_machine;                    /* nodes are opened without snapshots */

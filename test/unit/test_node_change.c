@@ -377,6 +377,48 @@ static void without_a_leader_nothing_is_changed_and_that_is_told(void **state)
     end(&rig);
 }
 
+/* It is in force where it was begun, and may come to nothing: whoever asks for it, too, waits. */
+static void the_same_asked_twice_is_done_when_it_is_committed(void **state)
+{
+    (void)state;
+    struct rig rig;
+    begin(&rig, 3);
+    int leader = rig_leader(&rig);
+    struct wire_change demotion = {.demoted = {'n', (char)('0' + other_than(&rig, leader, -1))},
+                                   .is_forced = true};
+    for (int i = 0; i < 3; i++) {
+        rig.is_cut[leader][i] = i != leader;
+        rig.is_cut[i][leader] = i != leader;
+    }
+    rig_change(&rig, leader, demotion);
+    rig_run(&rig, 20);
+    assert_int_equal(node_change(rig.nodes[leader].node, &demotion, 1, rig.time), 0);
+    rig_run(&rig, 20);
+    assert_int_equal(rig.nodes[leader].change_count, 0);
+    memset(rig.is_cut, 0, sizeof(rig.is_cut));
+    rig_run(&rig, PATIENCE_MS);
+    assert_int_equal(rig.nodes[leader].change_count, 2);
+    assert_int_equal(rig.nodes[leader].change_status, 0);
+    end(&rig);
+}
+
+static void who_stops_while_the_leader_was_asked_does_not_know(void **state)
+{
+    (void)state;
+    struct rig rig;
+    begin(&rig, 3);
+    int leader = rig_leader(&rig);
+    int asked = other_than(&rig, leader, -1);
+    rig_change(&rig, asked, removal_of(leader));
+    rig_step(&rig);
+    assert_int_equal(rig.nodes[asked].change_count, 0);
+    node_stop(rig.nodes[asked].node);
+    assert_int_equal(rig.nodes[asked].change_count, 1);
+    assert_int_equal(rig.nodes[asked].change_status, QR_ERR_TIMEOUT);
+    rig_stop(&rig, asked);
+    end(&rig);
+}
+
 static void more_changes_at_once_than_there_is_room_for_are_refused(void **state)
 {
     (void)state;
@@ -554,6 +596,8 @@ int main(void)
         cmocka_unit_test(a_transfer_to_the_dead_is_refused_and_the_leader_goes_on),
         cmocka_unit_test(a_transfer_that_fails_is_told_in_bounded_time),
         cmocka_unit_test(without_a_leader_nothing_is_changed_and_that_is_told),
+        cmocka_unit_test(the_same_asked_twice_is_done_when_it_is_committed),
+        cmocka_unit_test(who_stops_while_the_leader_was_asked_does_not_know),
         cmocka_unit_test(more_changes_at_once_than_there_is_room_for_are_refused),
         cmocka_unit_test(a_leader_whose_disk_stands_still_hands_over),
         cmocka_unit_test(a_leader_whose_state_machine_stands_still_hands_over),

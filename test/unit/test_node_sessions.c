@@ -550,6 +550,10 @@ static void a_restored_table_answers_repeats(void **state)
     free(data);
     assert_true(other.sessions.is_used);
     assert_int_equal(sessions_digest(&other.sessions), sessions_digest(&table.sessions));
+    /* A peer's bytes may claim what no entry up to there can have made. */
+    assert_true(sessions_fit(&other.sessions, table.index));
+    assert_false(sessions_fit(&other.sessions, 0));
+    assert_false(sessions_fit(&other.sessions, table.index - 1));
     other.index = 100;
     other.now_ns = table.now_ns;
     assert_int_equal(use(&other, (struct proposal_id){QR_SESSION_BIT | 1, 3}, "x"), 0);
