@@ -72,6 +72,13 @@ enum sim_end {
     SIM_END_POWER_LOST, /* what was not synced is lost in part */
 };
 
+/* When a process that is to end ends: after a call that leaves its node so. */
+enum sim_moment {
+    SIM_MOMENT_WORK,      /* with that many disk operations under way, the first time */
+    SIM_MOMENT_STORING,   /* a snapshot is being written */
+    SIM_MOMENT_RESTORING, /* its state machine takes one over */
+};
+
 enum sim_host_state {
     SIM_HOST_DOWN,
     SIM_HOST_UP,
@@ -142,8 +149,9 @@ struct sim_host {
     struct sim_event turn;
     struct sim_event disk_event;
     struct sim_event restart;
-    struct sim_event *doom; /* it goes down with so many disk operations under way; or NULL */
-    size_t doom_pending;
+    struct sim_event *doom; /* it goes down at such a moment, when there were so many; or NULL */
+    enum sim_moment doom_moment;
+    uint64_t doom_count;
 
     /* The configurations that its log holds, newest first, as of the last call, also while it
      * is down.
@@ -229,9 +237,10 @@ struct sim_heal {
     uint32_t number;
     uint32_t host;
     bool cuts[SIM_HOSTS_MAX][SIM_HOSTS_MAX];
-    /* It ends so, with so much pending, and is away for so long; and so many times again. */
+    /* It ends so, at the count-th such moment, and is away for so long; and so many times again. */
     enum sim_end how;
-    size_t pending;
+    enum sim_moment moment;
+    uint64_t count;
     time_ns away_ns;
     uint64_t again;
 };
