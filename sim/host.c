@@ -447,6 +447,7 @@ void sim_host_end(struct sim_host *host, enum sim_end how)
     sim_schedule_remove(&sim->schedule, &host->disk_event);
     sim_network_host_down(host);
     sim_clients_host_down(host);
+    sim_administrator_host_down(host);
     if (host->memory_blocks != 0) {
         sim_violate(sim, "no_leaks", "n%u left %zu blocks of memory behind", host->number + 1,
                     host->memory_blocks);
