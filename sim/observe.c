@@ -354,19 +354,15 @@ void sim_observe_refused(struct sim_host *host, uint64_t number)
                            &sim->failure);
 }
 
-/* Whether this host may have been the leader; where the voters it knows are new, nobody can say
- * whose majority it heard.
- */
-static bool may_have_confirmed(const struct sim *sim, const struct sim_host *host, time_ns began_ns)
+/* Whether this node, as leader, has heard a majority of these voters since then. */
+static bool is_confirmed(const struct sim *sim, uint64_t id,
+                         const struct build_configuration *configuration, const void *argument)
 {
+    const time_ns *since_ns = argument;
     uint64_t ids[BUILD_MEMBERS_MAX];
-    const struct build_configuration *configuration = sim_members_in_force(host);
-    if (configuration == NULL || host->voters_ns >= began_ns) {
-        return true;
-    }
     for (int set = 0; set < 2; set++) {
         size_t count = sim_members_voters(configuration, set == 1, ids);
-        if (count > 0 && !check_reads_is_confirmed(&sim->reads, host->id, ids, count, began_ns)) {
+        if (count > 0 && !check_reads_is_confirmed(&sim->reads, id, ids, count, *since_ns)) {
             return false;
         }
     }
@@ -380,7 +376,7 @@ void sim_observe_read(struct sim_host *host, time_ns began_ns)
         return; /* the round may be older: answers of the right index are what is left */
     }
     for (uint32_t i = 0; i < sim->host_count; i++) {
-        if (may_have_confirmed(sim, &sim->hosts[i], began_ns)) {
+        if (sim_members_any_since(&sim->hosts[i], began_ns, is_confirmed, &began_ns)) {
             return;
         }
     }
