@@ -212,6 +212,7 @@ static void running_turn(struct node *node)
     if (node_is_running(node)) {
         node_propose_tick(node);
         node_flush_held(node);
+        node_stale_turn(node);
         node_flush_reads(node);
     }
     if (node_is_running(node)) {
@@ -285,6 +286,7 @@ time_ns node_deadline(const struct node *node)
         deadline = min_u64(deadline, raft_deadline(node->raft));
         deadline = min_u64(deadline, node_members_deadline(node));
         deadline = min_u64(deadline, node_watch_deadline(node));
+        deadline = min_u64(deadline, node_stale_deadline(node));
         deadline = min_u64(deadline, node_tick_deadline(node));
         deadline = min_u64(deadline, min_u64(node->mark_due_ns, node->prepare_due_ns));
         deadline = min_u64(deadline, node_snapshots_deadline(node));
