@@ -67,19 +67,18 @@ class Change:
 class Asked:
     """One command, asked of one node in a thread of its own."""
 
-    def __init__(self, node, command, words=None):
-        self.text = f"{' '.join(map(str, command or words))} at {node.name}"
+    def __init__(self, node, command):
+        self.text = f"{' '.join(map(str, command))} at {node.name}"
         self.result = None
         self.error = None
-        self.thread = threading.Thread(
-            target=self.run, args=(node, command, words), daemon=True)
+        self.thread = threading.Thread(target=self.run, args=(node, command), daemon=True)
         self.thread.start()
 
-    def run(self, node, command, words):
+    def run(self, node, command):
+        ask = by_redis if command[0].isupper() else by_program
         begin = time.monotonic()
         try:
-            ask = (lambda: by_program(node, command)) if command else lambda: by_redis(node, words)
-            outcome, text = ask()
+            outcome, text = ask(node, command)
             self.result = Answer(self.text, outcome, text, time.monotonic() - begin)
         except Exception as error:  # told by answer(); no thread dies unheard
             self.error = error
@@ -94,6 +93,7 @@ class Asked:
 
 
 def by_program(node, command):
+    """As a command of the program."""
     verb, *arguments = command
     done = rig.run(verb, "--client", f"127.0.0.1:{node.client_port}", *arguments)
     text = (done.stdout + done.stderr).strip()
@@ -103,6 +103,7 @@ def by_program(node, command):
 
 
 def by_redis(node, words):
+    """As QUORATE.CHANGE, which is told by capital letters."""
     try:
         with resp.Client(node.client_port) as client:
             return DONE, str(client.call("QUORATE.CHANGE", *words))
@@ -113,7 +114,7 @@ def by_redis(node, words):
 
 
 def ask(node, change):
-    return Asked(node, change.command(), change.words())
+    return Asked(node, change.command() or change.words())
 
 
 def verdict(change, before, now, answer):

@@ -222,6 +222,7 @@ class ChangeRounds(faults.FaultRounds):
         before = self.members()
         change = Change(promote=map(self.name, new), demote=[self.name(down)],
                         remove=[self.name(out)])
+        self.until_done([*change.words(), "DRYRUN"])  # they have caught up
         what = self.change(change, [*new, out, down])
         self.wait_gone(out, changes.named(before, self.name(out)))
         if len(old) < VOTERS_MAX:
@@ -243,7 +244,7 @@ class ChangeRounds(faults.FaultRounds):
             node = self.cluster.nodes[self.someone()]
             return self.answer(Asked(node, command)).outcome == DONE
 
-        wait_for(is_done, f"{' '.join(map(str, command))} is done", SETTLE_S_MAX)
+        wait_for(is_done, f"{command} is done", SETTLE_S_MAX)
 
     def transfer(self):
         """Leadership goes to whom it is to go."""
