@@ -24,6 +24,7 @@ static const struct server_command commands[] = {
     {"OUTCOME",         2,  "write",                   cmd_outcome},
     {"PING",            -1, "fast",                    cmd_ping},
     {"QUIT",            -1, "noscript loading fast",   cmd_quit},
+    {"QUORATE.BACKUP",  -1, "admin noscript blocking", cmd_quorate_backup},
     {"QUORATE.CHANGE",  -2, "admin noscript",          cmd_quorate_change},
     {"QUORATE.PROPOSE", -2, "write denyoom",           cmd_quorate_propose},
     {"QUORATE.SESSION", -1, "write",                   cmd_quorate_session},
