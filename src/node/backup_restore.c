@@ -186,12 +186,14 @@ static void on_removed(struct disk_op *op)
 {
     struct backup_restore *restore = op->context;
     restore->is_removing = false;
-    if (op->status != 0 && restore->stage == RESTORE_CLEARING) {
-        (void)fail(restore, op->status, "what an earlier try left cannot be removed: ", op->name);
-        restore->stage = RESTORE_OVER;
+    if (op->status == 0) {
+        remove_next(restore);
         return;
     }
-    remove_next(restore);
+    if (restore->stage == RESTORE_CLEARING) {
+        (void)fail(restore, op->status, "what an earlier try left cannot be removed: ", op->name);
+    }
+    restore->stage = RESTORE_OVER; /* the note stays, with what it stands for */
 }
 
 static void submit_removal(struct backup_restore *restore, const char *name)
@@ -224,13 +226,22 @@ static void remove_next(struct backup_restore *restore)
     }
 }
 
-/* Remove what is left to be removed, and then it is over. */
+/* Remove what is to be removed, and then it is over. A snapshot may have its name though giving it
+ * failed: so the directory is looked at once more.
+ */
 static void leave(struct backup_restore *restore)
 {
+    const struct disk *disk = restore->options.disk;
     restore->stage = RESTORE_LEAVING;
-    if (!restore->is_removing) {
-        remove_next(restore);
+    if (restore->is_removing) {
+        return; /* and then the next */
     }
+    restore->leftover_count = 0;
+    if (restore->status != 0 && disk->list(disk->context, meet, restore) != 0) {
+        restore->stage = RESTORE_OVER;
+        return;
+    }
+    remove_next(restore);
 }
 
 /* All of it is durable: now the directory may become a node's. */
@@ -345,7 +356,10 @@ static int check_step(struct backup_restore *restore, const uint8_t *data, size_
 
 bool backup_restore_is_ready(const struct backup_restore *restore)
 {
-    return restore->stage != RESTORE_CLEARING;
+    /* The store, too, removes what was written aside. */
+    bool is_cleared = restore->store != NULL && snapshot_store_is_idle(restore->store);
+    return restore->stage != RESTORE_CLEARING &&
+           (restore->stage != RESTORE_FILLING || restore->reader.has_head || is_cleared);
 }
 
 int backup_restore_feed(struct backup_restore *restore, const void *data, size_t size_bytes,
