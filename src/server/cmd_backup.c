@@ -4,7 +4,7 @@
  *   QUORATE.BACKUP NEXT   the next piece; empty at the end
  *
  * Owns     a connection's backup, at most one. It ends with the connection, at its last piece,
- *          with an error, and when nothing was asked of it for SERVER_BACKUP_IDLE_MS. Each command
+ *          with an error, and when nothing was asked of it for backup_idle_ms. Each command
  *          waits until those before it are answered: who sends many ahead costs no more memory.
  */
 /* SPDX-License-Identifier: Apache-2.0 */
@@ -113,7 +113,7 @@ enum dispatch_outcome cmd_quorate_backup(struct client *client, const struct kv_
         begin(client);
     } else if (client->backup == NULL) {
         refuse(client, "ERR there is no backup on this connection any more: it is over, or nothing "
-                       "was asked of it for a minute");
+                       "was asked of it for too long");
     } else {
         ask(client);
     }
@@ -133,7 +133,7 @@ void backup_sweep(struct client *client, uint64_t now_ms)
 {
     bool is_idle = client->backup != NULL && client->backup_request == NULL;
 
-    if (is_idle && now_ms - client->backup_ms > SERVER_BACKUP_IDLE_MS) {
+    if (is_idle && now_ms - client->backup_ms > client->server->options.backup_idle_ms) {
         close_backup(client);
     }
 }

@@ -21,8 +21,7 @@
 #define SERVER_RECEIVE_BYTES (64 * 1024)
 #define SERVER_ERROR_BYTES 512
 #define SERVER_SWEEP_MS 1000
-#define SERVER_BACKUP_IDLE_MS 60000 /* then a backup that nobody reads is given up */
-#define SERVER_LINGER_MS 2000       /* between our end of a connection and the client's */
+#define SERVER_LINGER_MS 2000 /* between our end of a connection and the client's */
 #define SERVER_CLIENT_TEXT_BYTES_MAX 128
 
 /* The release of Redis whose commands and replies these are: clients ask before they use. */
