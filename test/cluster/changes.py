@@ -13,6 +13,11 @@ import resp
 import tap
 
 DONE, NOT, UNKNOWN = "done", "not", "unknown"
+WORDS = {  # one of which stands in an answer to a change
+    DONE: ("voters answer",),
+    NOT: ("; no member was changed", "no node answers"),
+    UNKNOWN: ("look who is a member", "the outcome is unknown", "cut: "),
+}
 OUTCOMES = {0: DONE, 1: NOT, 3: NOT, 4: UNKNOWN}  # of exit codes; any other is a failure
 
 # The members that a node knows: id -> Member. A node that lost its data has another id.
@@ -109,8 +114,10 @@ def by_redis(node, words):
             return DONE, str(client.call("QUORATE.CHANGE", *words))
     except resp.Unknown as error:
         return UNKNOWN, str(error)
-    except (resp.Refused, resp.NotSent) as error:
+    except resp.Refused as error:
         return NOT, str(error)
+    except resp.NotSent as error:
+        return NOT, f"no node answers: {error}"
 
 
 def ask(node, change):
@@ -120,6 +127,8 @@ def ask(node, change):
 def verdict(change, before, now, answer):
     """A sentence for an answer that is not what became of it, or None."""
     state = change.state(before, now)
+    if not any(words in answer.text for words in WORDS[answer.outcome]):
+        return f"`{answer.command}` was answered {answer.outcome}, but that is not clear: {answer.text}"
     is_wrong = (answer.outcome == DONE and state != "after") or (
         answer.outcome == NOT and state != "before" and change.after(before) != before)
     if state != "half" and not is_wrong:

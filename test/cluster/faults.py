@@ -88,13 +88,15 @@ class FaultRounds(rounds.Rounds):
         return GO_ON if have_majority == {True} else REFUSE
 
     def strike(self, victims, prospect):
-        """Kill them, or have them stand still where the others can go on."""
-        paused = [i for i in victims if prospect == GO_ON and self.chance.random() < PAUSED]
-        killed = [i for i in victims if i not in paused and self.cluster.nodes[i].is_running()]
+        """Have some stand still, where the others can go on, and kill the rest; returns both."""
+        running = [i for i in victims if self.cluster.nodes[i].is_running()]
+        paused = [i for i in running if prospect == GO_ON and self.chance.random() < PAUSED]
+        killed = [i for i in running if i not in paused]
         for i in paused:
             self.cluster.pause(i)
         self.cluster.kill(*killed)
         self.killed_count += len(killed)
+        return paused, killed
 
     def wait_struck(self, victims, prospect):
         """Wait for what those who are left then do."""
@@ -104,12 +106,11 @@ class FaultRounds(rounds.Rounds):
                              (prospect != GO_ON and self.workload.refused() > refused),
                      f"those who are left {prospect}")
 
-    def heal(self, victims):
-        for i in victims:
-            if self.cluster.nodes[i].is_paused:
-                self.cluster.resume(i)
-            elif not self.cluster.nodes[i].is_running():
-                self.cluster.restart(i)
+    def heal(self, paused, killed):
+        for i in paused:
+            self.cluster.resume(i)
+        for i in killed:
+            self.cluster.restart(i)
 
     def under_fault(self, begin, touched, after, delay=STRIKE_S_MAX):
         """Begin something, strike, heal. Returns the answers, and words for what was done.
@@ -122,18 +123,18 @@ class FaultRounds(rounds.Rounds):
         asked, moment = self.someone(), self.moments.draw()
         fault, victims = self.victims(touched, asked)
         prospect = self.prospect(victims, [changes.voters(self.members()), after])
-        questions = []
+        questions, struck = [], ([], [])
         try:
             if moment != "before":
                 questions = begin(self.cluster.nodes[asked])
                 # This waits for nothing: it draws the moment.
                 time.sleep(self.chance.uniform(0, SOON_S if moment == "soon" else delay))
-            self.strike(victims, prospect)
+            struck = self.strike(victims, prospect)
             if moment == "before":
                 questions = begin(self.cluster.nodes[asked])
             self.wait_struck(victims, prospect)
         finally:
-            self.heal(victims)
+            self.heal(*struck)
         answers = [self.answer(question) for question in questions]
         self.wait_writes(WRITES_AFTER, "are acknowledged when all are back")
         told = ["/".join(sorted({a.outcome for a in answers}))] if answers else []

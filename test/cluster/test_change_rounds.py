@@ -21,7 +21,7 @@ from cluster import Cluster, program_path, wait_for
 
 SIZE, SPARE = 3, 4           # nodes at first, and beside them
 VOTERS_MIN, VOTERS_MAX = 3, 5
-ROUNDS = 8
+ROUNDS = 8                   # each kind once; `make rounds` runs more
 WRITES_BEFORE = 60           # acknowledged in a round before anything happens
 SETTLE_S_MAX = 60.0          # in which a change is done at last
 JOIN_STRIKE_S_MAX = 1.0      # behind the start of a node that joins somebody is struck
@@ -124,7 +124,7 @@ class ChangeRounds(faults.FaultRounds):
 
         wait_for(is_there, f"{self.name(i)} is a {kind}", SETTLE_S_MAX)
 
-    def wait_gone(self, i, identity):
+    def note_gone(self, i, identity):
         """It was removed; its process may run on."""
         self.retired.add(identity)
         self.cluster.present.remove(i)
@@ -184,7 +184,7 @@ class ChangeRounds(faults.FaultRounds):
         i = self.leader_or_other()
         identity = changes.named(self.members(), self.name(i))
         what = self.change(Change(remove=[self.name(i)]), [i])
-        self.wait_gone(i, identity)
+        self.note_gone(i, identity)
         return what
 
     def replace(self):
@@ -224,13 +224,13 @@ class ChangeRounds(faults.FaultRounds):
                         remove=[self.name(out)])
         self.until_done([*change.words(), "DRYRUN"])  # they have caught up
         what = self.change(change, [*new, out, down])
-        self.wait_gone(out, changes.named(before, self.name(out)))
+        self.note_gone(out, changes.named(before, self.name(out)))
         if len(old) < VOTERS_MAX:
             self.finish(Change(promote=[self.name(down)]), self.members())
         else:
             members = self.members()
             self.finish(Change(remove=[self.name(down)]), members)
-            self.wait_gone(down, changes.named(members, self.name(down)))
+            self.note_gone(down, changes.named(members, self.name(down)))
         return what
 
     # Leaders and snapshots.
@@ -293,6 +293,8 @@ class ChangeRounds(faults.FaultRounds):
         tap.check_equal(changes.voters(members), wanted, "the voters")
         tap.check_equal(len(members), len(wanted), "the number of members")
         tap.check(not self.retired & set(members), f"who was removed is back: {members}")
+        for i in self.cluster.present + self.leaving:
+            tap.check(self.cluster.nodes[i].is_running(), f"{self.name(i)} ended by itself")
         for i in self.cluster.present:
             wait_for(lambda i=i: changes.members_of(self.cluster.status(i)) == members,
                      f"{self.name(i)} knows the members")
