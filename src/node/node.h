@@ -331,6 +331,7 @@ struct node_status {
     uint64_t log_written_bytes;
     uint64_t log_size_bytes;
     raft_index snapshot_index;    /* of the newest one that is durable here; 0: none */
+    bool is_snapshot_bare;        /* it has nothing of the state machine's own state */
     uint64_t snapshot_size_bytes; /* of its content, as it is stored */
     bool is_restoring;            /* the state machine is taking one over: it stands nowhere */
     uint64_t snapshots_taken;
