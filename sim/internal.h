@@ -126,8 +126,9 @@ struct sim_host {
      */
     struct build_configuration held[SIM_HELD_MAX];
     size_t held_count;
-    uint64_t held_log_count; /* also those that are not looked at */
-    time_ns voters_ns;       /* when the one in force came */
+    uint64_t held_log_count;             /* also those that are not looked at */
+    time_ns voters_ns;                   /* when the one in force came */
+    struct build_configuration acted_by; /* the one in force before that */
     uint64_t members[BUILD_MEMBERS_MAX];
     uint32_t member_hosts[BUILD_MEMBERS_MAX];
     time_ns member_retry_ns[BUILD_MEMBERS_MAX]; /* a refused hello is not said again before */
@@ -147,6 +148,7 @@ struct sim_host {
     uint8_t restored[8]; /* what stands in front of a snapshot's bytes */
     size_t restored_bytes;
     struct check_progress progress;
+    time_ns leads_since_ns;   /* its term, if it leads */
     struct build_status told; /* in the trace */
 };
 
@@ -269,6 +271,9 @@ struct sim {
     struct check_election election;
     struct check_votes votes;
     struct check_reads reads;
+    struct check_handovers handovers;
+    struct check_promises promises;
+    struct check_commits commits;
     struct check_forwards forwards;
     struct check_log log;
     struct check_apply apply;

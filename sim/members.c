@@ -85,6 +85,7 @@ void sim_members_note(struct sim_host *host, const struct build_status *now)
     bool is_same = host->held_count > 0 && held->index == now->configuration_index &&
                    held->term == now->configuration_term;
     if (!is_same) {
+        host->acted_by = *held;
         host->voters_ns = sim_now(host->sim);
         host->sim->members_ns = sim_now(host->sim);
     }
