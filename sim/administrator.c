@@ -4,7 +4,8 @@
  *          question may come late, or twice.
  * Does not know what comes of it but by the configurations that logs hold.
  *
- * It asks for nothing that would take the cluster what the atlas promises to leave.
+ * It asks for nothing that would take the cluster what the atlas promises to leave; nor does it
+ * insist on the vote of somebody who has not entered the cluster yet.
  */
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/assert.h"
@@ -20,6 +21,7 @@
 struct request {
     struct sim *sim;
     struct sim_wish *wish;
+    bool has_stranger; /* it promotes somebody who does not know yet that it is a member */
     struct text promoted;
     struct text demoted;
     struct text removed;
@@ -38,8 +40,12 @@ static bool is_likely(struct sim *sim, uint64_t percent)
     return prng_between(chance_of(sim), 0, 99) < percent;
 }
 
+/* A past release knows nothing of it, and does not understand a member that does. */
 static uint64_t total_rate(const struct sim *sim)
 {
+    if (sim->plan.past_percent > 0) {
+        return 0;
+    }
     return sim->plan.changes + sim->plan.transfers + sim->plan.priorities;
 }
 
@@ -112,11 +118,22 @@ static void name(struct text *text, const struct build_configured *member)
     text_string(text, member->name);
 }
 
-static void take_away(struct request *request, struct text *text,
-                      const struct build_configured *member)
+static bool has_entered(const struct sim *sim, uint64_t id)
 {
-    name(text, member);
-    request->wish->away[request->wish->away_count++] = member->id;
+    for (uint32_t i = 0; i < sim->host_count; i++) {
+        if (sim->hosts[i].id == id) {
+            return sim->hosts[i].has_entered;
+        }
+    }
+    return false;
+}
+
+static void wish(struct sim_wish *wish, const struct build_configured *member,
+                 enum sim_wish_kind kind)
+{
+    ASSERT(wish->count < BUILD_MEMBERS_MAX);
+    wish->ids[wish->count] = member->id;
+    wish->kinds[wish->count++] = kind;
 }
 
 /* One member, or with is_many about a third of them. */
@@ -135,10 +152,14 @@ static void choose(struct request *request, bool is_many)
         }
         if (!member->is_voter && !is_dead && is_likely(sim, 80)) {
             name(&request->promoted, member);
+            request->has_stranger = request->has_stranger || !has_entered(sim, member->id);
+            wish(request->wish, member, SIM_WISH_PROMOTED);
         } else if (member->is_voter && is_demotion && !is_dead) {
-            take_away(request, &request->demoted, member);
+            name(&request->demoted, member);
+            wish(request->wish, member, SIM_WISH_AWAY);
         } else {
-            take_away(request, &request->removed, member);
+            name(&request->removed, member);
+            wish(request->wish, member, SIM_WISH_AWAY);
         }
     }
 }
@@ -163,7 +184,7 @@ static void change_members(struct sim *sim, struct sim_host *host)
         .promoted = request.promoted_bytes,
         .demoted = request.demoted_bytes,
         .removed = request.removed_bytes,
-        .is_forced = is_likely(sim, 15),
+        .is_forced = is_likely(sim, 15) && !request.has_stranger,
     };
     char words[3 * BUILD_NAMES_BYTES_MAX + 64];
     struct text text = text_of(words, sizeof(words));
@@ -205,16 +226,15 @@ static void prioritize(struct sim *sim, struct sim_host *host)
     static const uint8_t priorities[] = {0, 1, 1, 2, 5, 255};
     const struct build_configured *member = choose_member(sim);
     uint64_t priority = priorities[prng_between(chance_of(sim), 0, sizeof(priorities) - 1)];
-    struct sim_wish *wish = free_wish(sim);
-    if (wish == NULL) {
+    struct sim_wish *asked = free_wish(sim);
+    if (asked == NULL) {
         return;
     }
     if (priority == 0) {
-        wish->is_barred = true;
-        wish->away[wish->away_count++] = member->id;
+        wish(asked, member, SIM_WISH_BARRED);
     }
     bool is_allowed = sim_atlas_allows_wishes(sim);
-    wish->until_ns = is_allowed && priority == 0 ? sim_now(sim) + late_ns(sim) : 0;
+    asked->until_ns = is_allowed && priority == 0 ? sim_now(sim) + late_ns(sim) : 0;
     if (is_allowed) {
         struct build_change change = {.prioritized = member->name, .priority = priority};
         ask(host, &change, "priority of", member->name);

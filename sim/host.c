@@ -443,10 +443,11 @@ void sim_host_wipe(struct sim_host *host)
 {
     struct sim *sim = host->sim;
     ASSERT(host->state == SIM_HOST_DOWN);
-    sim_atlas_lose(sim, host->id);
+    sim_atlas_lose(sim, host);
     sim->report->disks_lost++;
     host->disk_life++;
     host->is_disk_marred = false;
+    host->has_entered = false;
     host->held_count = 0;
     host->member_count = 0;
     draw_identity(host);

@@ -17,6 +17,7 @@
 
 #define SIM_HOSTS_MAX QR_SIM_NODES_MAX
 #define SIM_LIVES_MAX 64 /* disks that one host may have had, one after the other */
+#define SIM_LOSSES_MAX (SIM_HOSTS_MAX * SIM_LIVES_MAX)
 #define SIM_ADDRESS_BYTES_MAX 32
 #define SIM_APPLY_ENTRIES_MAX 1024
 
@@ -77,16 +78,38 @@ enum sim_host_state {
     SIM_HOST_GONE, /* stays down: the end of the run, or nothing can start it */
 };
 
-#define SIM_HELD_MAX 8    /* configurations of one log that are looked at, the newest */
-#define SIM_OPEN_MAX 32   /* that may yet be committed */
+#define SIM_HELD_MAX 8  /* configurations of one log that are looked at, the newest */
+#define SIM_ACTED_MAX 8 /* configurations that a host has acted by, the newest */
+#define SIM_OPEN_MAX 32 /* that may yet be committed */
+#define SIM_MEMBERS_TEXT_BYTES (64 + BUILD_MEMBERS_MAX * (BUILD_NAME_BYTES_MAX + 32))
 #define SIM_WISHES_MAX 16 /* changes that were asked for and may yet happen */
 
-/* Whom a change may take the vote, or the right to lead, until then. */
+/* What a change may do to a member. */
+enum sim_wish_kind {
+    SIM_WISH_AWAY, /* take its vote */
+    SIM_WISH_PROMOTED,
+    SIM_WISH_BARRED, /* let it never lead */
+};
+
+/* One that was asked for, and may yet happen until then. */
 struct sim_wish {
     time_ns until_ns;
-    bool is_barred; /* they may not lead, but still vote */
-    uint64_t away[BUILD_MEMBERS_MAX];
-    size_t away_count;
+    size_t count;
+    uint64_t ids[BUILD_MEMBERS_MAX];
+    enum sim_wish_kind kinds[BUILD_MEMBERS_MAX];
+};
+
+/* A configuration that a node began to act by at that time. */
+struct sim_acted {
+    time_ns from_ns;
+    uint64_t id;
+    struct build_configuration configuration;
+};
+
+/* A node whose disk is lost or marred. */
+struct sim_loss {
+    uint64_t id;
+    bool had_entered; /* the cluster: it has been a member by its own word */
 };
 
 struct sim_host {
@@ -97,6 +120,7 @@ struct sim_host {
     char address[SIM_ADDRESS_BYTES_MAX];
     uint32_t disk_life;  /* how many disks it had before */
     bool is_disk_marred; /* damaged, or given up: its data counts as lost */
+    bool has_entered;    /* a cluster, with this disk */
     uint64_t life;       /* how many processes it had, this one included */
     uint64_t id;         /* of its node, on this disk */
     struct sim_clock clock;
@@ -126,9 +150,10 @@ struct sim_host {
      */
     struct build_configuration held[SIM_HELD_MAX];
     size_t held_count;
-    uint64_t held_log_count;             /* also those that are not looked at */
-    time_ns voters_ns;                   /* when the one in force came */
-    struct build_configuration acted_by; /* the one in force before that */
+    uint64_t held_log_count; /* also those that are not looked at */
+    /* Those that it has acted by, on any of its disks; the newest at acted_count - 1, in a ring. */
+    struct sim_acted acted[SIM_ACTED_MAX];
+    uint64_t acted_count;
     uint64_t members[BUILD_MEMBERS_MAX];
     uint32_t member_hosts[BUILD_MEMBERS_MAX];
     time_ns member_retry_ns[BUILD_MEMBERS_MAX]; /* a refused hello is not said again before */
@@ -242,7 +267,7 @@ struct sim {
     uint64_t storm_ms;
     struct sim_packet *packets;
     uint64_t connection_count;
-    uint64_t lost_ids[SIM_HOSTS_MAX * SIM_LIVES_MAX]; /* of nodes whose disk is lost or marred */
+    struct sim_loss lost[SIM_LOSSES_MAX];
     size_t lost_count;
     struct build_configuration committed; /* the latest that anybody knew to be */
     struct build_configuration open[SIM_OPEN_MAX];
@@ -411,6 +436,26 @@ typedef bool sim_members_rule(const struct sim *sim,
 /* Whether the rule holds for every configuration that a node may still act by. */
 bool sim_members_every(const struct sim *sim, sim_members_rule *holds, const void *argument);
 
+typedef bool sim_members_judge(const struct sim *sim, uint64_t id,
+                               const struct build_configuration *configuration,
+                               const void *argument);
+
+/* Whether it is so for a configuration that this host, as the node `id`, has acted by since then;
+ * also for one that it came to within the call that is under way. True as well when there were
+ * more than are remembered.
+ */
+bool sim_members_any_since(const struct sim_host *host, time_ns since_ns, sim_members_judge *is_so,
+                           const void *argument);
+
+/* As people read it: `TERM/INDEX` and the members by name, with `:PRIORITY` unless it is 1, and
+ * `!` where the disk is lost. SIM_MEMBERS_TEXT_BYTES are enough.
+ */
+void sim_members_text(const struct sim *sim, const struct build_configuration *configuration,
+                      struct text *text);
+
+/* All that may be in force, and which of them each host acts by. */
+void sim_members_describe(const struct sim *sim, struct text *text);
+
 /* It runs, and no configuration names it any more. */
 bool sim_members_is_removed(const struct sim_host *host);
 
@@ -427,7 +472,7 @@ void sim_administrator_done(struct sim_host *host, uint64_t token, int status, c
 
 /* atlas.c: what may be broken without breaking a promise. */
 bool sim_atlas_may_lose(const struct sim *sim, uint64_t id);
-void sim_atlas_lose(struct sim *sim, uint64_t id);
+void sim_atlas_lose(struct sim *sim, const struct sim_host *host);
 bool sim_atlas_is_lost(const struct sim *sim, uint64_t id);
 /* Whether all that sim->wishes may do leaves a quorum. */
 bool sim_atlas_allows_wishes(const struct sim *sim);

@@ -218,9 +218,10 @@ static void describe(const struct sim *sim, struct text *text)
 
 static void too_late(struct sim *sim, const char *what)
 {
-    char states[QR_SIM_TEXT_BYTES_MAX / 2];
+    char states[QR_SIM_TEXT_BYTES_MAX / 4 * 3];
     struct text text = text_of(states, sizeof(states));
     describe(sim, &text);
+    sim_members_describe(sim, &text);
     sim_violate(sim, "liveness", "%s within %llu ms%s", what,
                 (unsigned long long)((sim_now(sim) - sim->step_began_ns) / NS_PER_MS), states);
 }

@@ -248,15 +248,15 @@ static void check_elected(const struct sim_host *host, const struct build_status
     }
 }
 
-static bool is_agreed(const struct sim_host *host, const struct build_status *now,
-                      const struct build_configuration *configuration)
+static bool is_agreed(const struct sim *sim, uint64_t id,
+                      const struct build_configuration *configuration, const void *argument)
 {
+    const struct build_status *now = argument;
     uint64_t ids[BUILD_MEMBERS_MAX];
     for (int set = 0; set < 2; set++) {
         size_t count = sim_members_voters(configuration, set == 1, ids);
-        if (count > 0 &&
-            !check_commits_is_agreed(&host->sim->commits, now->id, now->term, now->durable_index,
-                                     now->commit_index, ids, count)) {
+        if (count > 0 && !check_commits_is_agreed(&sim->commits, id, now->term, now->durable_index,
+                                                  now->commit_index, ids, count)) {
             return false;
         }
     }
@@ -283,9 +283,7 @@ static void check_committed(const struct sim_host *host, const struct build_stat
                     host->number + 1, (unsigned long long)now->term,
                     (unsigned long long)now->commit_index, (unsigned long long)term);
     }
-    bool has_changed = host->voters_ns == sim_now(sim);
-    if (!is_agreed(host, now, sim_members_in_force(host)) &&
-        !(has_changed && is_agreed(host, now, &host->acted_by))) {
+    if (!sim_members_any_since(host, sim_now(sim), is_agreed, now)) {
         sim_violate(sim, "commit_by_majority",
                     "n%u, leader of term %llu, commits entry %llu, and no majority of its voters "
                     "has told it that they hold that",

@@ -27,40 +27,38 @@ static time_ns lease_ns(const struct sim *sim)
 /* Since when a majority must have answered this host, for it to confirm at `asked_ns` or later.
  * Who told another one to campaign has no lease in that term any more.
  */
-static time_ns confirmed_since(const struct sim_host *host, const struct build_status *now,
-                               time_ns asked_ns)
+static time_ns confirmed_since(const struct sim_host *host, time_ns asked_ns)
 {
-    time_ns since_ns = asked_ns - min_u64(asked_ns, lease_ns(host->sim));
-    bool is_void = now->role == BUILD_LEADER &&
-                   check_handovers_since(&host->sim->handovers, now->id, now->term) < asked_ns;
-    return is_void ? asked_ns : since_ns;
-}
-
-/* Whether this host may have confirmed that it leads, when it was asked at this moment or later;
- * where the voters it knows are new, nobody can say whose majority it heard.
- */
-static bool may_have_confirmed(const struct sim_host *host, time_ns asked_ns)
-{
-    uint64_t ids[BUILD_MEMBERS_MAX];
-    const struct build_configuration *configuration = sim_members_in_force(host);
     struct build_status now = {0};
     if (host->node != NULL) {
         host->build->status(host->node, &now);
     }
-    time_ns since_ns = confirmed_since(host, &now, asked_ns);
-    bool is_new = configuration != NULL && host->node != NULL &&
-                  configuration->index != now.configuration_index; /* by the call under way */
-    if (configuration == NULL || is_new || host->voters_ns >= since_ns) {
-        return true;
-    }
+    time_ns since_ns = asked_ns - min_u64(asked_ns, lease_ns(host->sim));
+    bool is_void = now.role == BUILD_LEADER &&
+                   check_handovers_since(&host->sim->handovers, now.id, now.term) < asked_ns;
+    return is_void ? asked_ns : since_ns;
+}
+
+/* Whether this node, as leader, has heard a majority of these voters since then. */
+static bool is_confirmed(const struct sim *sim, uint64_t id,
+                         const struct build_configuration *configuration, const void *argument)
+{
+    const time_ns *since_ns = argument;
+    uint64_t ids[BUILD_MEMBERS_MAX];
     for (int set = 0; set < 2; set++) {
         size_t count = sim_members_voters(configuration, set == 1, ids);
-        if (count > 0 &&
-            !check_reads_is_confirmed(&host->sim->reads, host->id, ids, count, since_ns)) {
+        if (count > 0 && !check_reads_is_confirmed(&sim->reads, id, ids, count, *since_ns)) {
             return false;
         }
     }
     return true;
+}
+
+/* Whether this host may have confirmed that it leads, when it was asked at this moment or later. */
+static bool may_have_confirmed(const struct sim_host *host, time_ns asked_ns)
+{
+    time_ns since_ns = confirmed_since(host, asked_ns);
+    return sim_members_any_since(host, since_ns, is_confirmed, &since_ns);
 }
 
 static bool may_any_have_confirmed(const struct sim *sim, time_ns asked_ns)

@@ -174,9 +174,7 @@ static void draw_once(struct prng *prng, struct sim_plan *plan)
     plan->once_percent = plan->past_percent == 0 ? percent : 0;
 }
 
-/* Changes of the leader, stalls and leases, which past releases do not know. Changes of members and
- * priorities are for --set: the atlas cannot yet tell, in each seed, what may be lost meanwhile.
- */
+/* Changes of the leader, stalls and leases, which past releases do not know. */
 static void draw_administrator(struct prng *prng, struct sim_plan *plan)
 {
     uint64_t transfers = chance(prng, 40) ? prng_between(prng, 20, 400) : 0;
@@ -186,6 +184,18 @@ static void draw_administrator(struct prng *prng, struct sim_plan *plan)
     plan->transfers = is_able && plan->nodes > 1 ? transfers : 0;
     plan->stall_ms = is_able ? stall_ms : 0;
     plan->lease_percent = is_able ? lease_percent : 0;
+}
+
+/* Changes of the members and of their priorities, which past releases do not know either. At the
+ * greatest rates a change follows on the other within a second; mostly there is time between them.
+ */
+static void draw_members(struct prng *prng, struct sim_plan *plan)
+{
+    uint64_t changes = chance(prng, 60) ? draw_log(prng, 50, 1000) : 0;
+    uint64_t priorities = chance(prng, 35) ? draw_log(prng, 20, 400) : 0;
+    bool is_able = plan->past_percent == 0 && plan->nodes > 1;
+    plan->changes = is_able ? changes : 0;
+    plan->priorities = is_able ? priorities : 0;
 }
 
 static const struct setting *find(const char *name, size_t length)
@@ -276,6 +286,8 @@ int sim_plan_draw(uint64_t seed, const char *settings, struct sim_plan *out, cha
     draw_snapshots(&prng, out);
     draw_once(&prng, out);
     draw_administrator(&prng, out);
+    struct prng members_prng = sim_stream_of(seed, SIM_STREAM_MEMBERS);
+    draw_members(&members_prng, out);
     const char *at = settings == NULL ? "" : settings;
     while (*at != '\0') {
         size_t length = strcspn(at, " ");

@@ -130,6 +130,7 @@ enum sim_stream {
     SIM_STREAM_NODES,
     SIM_STREAM_AUDIT,
     SIM_STREAM_ADMINISTRATOR,
+    SIM_STREAM_MEMBERS, /* of the plan, too */
 };
 
 struct prng sim_stream_of(uint64_t seed, enum sim_stream stream);
