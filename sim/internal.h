@@ -209,6 +209,7 @@ struct sim_host {
     uint8_t restored[8]; /* what stands in front of a snapshot's bytes */
     size_t restored_bytes;
     struct check_progress progress;
+    time_ns leads_since_ns;   /* its term, if it leads */
     struct build_status told; /* in the trace */
 };
 
@@ -333,6 +334,9 @@ struct sim {
     struct check_election election;
     struct check_votes votes;
     struct check_reads reads;
+    struct check_handovers handovers;
+    struct check_promises promises;
+    struct check_commits commits;
     struct check_forwards forwards;
     struct check_log log;
     struct check_apply apply;
