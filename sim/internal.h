@@ -5,6 +5,7 @@
 
 #include "base/prng.h"
 #include "quorate/sim.h"
+#include "sim/atlas_rule.h"
 #include "sim/build.h"
 #include "sim/check.h"
 #include "sim/check_durable.h"
@@ -92,14 +93,7 @@ enum sim_host_state {
 #define SIM_ASKED_MAX 64  /* changes that one node deals with at a time, and more */
 #define SIM_WISHES_MAX 16 /* changes that were asked for and may yet happen */
 
-/* What a change may do to a member. */
-enum sim_wish_kind {
-    SIM_WISH_AWAY, /* take its vote */
-    SIM_WISH_PROMOTED,
-    SIM_WISH_BARRED, /* let it never lead */
-};
-
-/* One that was asked for, and may yet happen until then. */
+/* A change that was asked for, and may yet happen until then. */
 struct sim_wish {
     time_ns until_ns;
     size_t count;
