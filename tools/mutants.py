@@ -17,7 +17,7 @@ BUILD = pathlib.Path("build/mutants")
 PROGRAM = BUILD / "quorate"
 ROOMS = ("base_", "raft_", "wire_", "wal_", "node_", "kv_", "engine_")
 TEST_SECONDS_MAX = 120
-COLUMNS = (24, 44, 8, 8)
+COLUMNS = (31, 44, 8, 8)
 
 
 def run(command, **more):
