@@ -26,6 +26,7 @@
 
 #define ENGINE_QUEUE_BYTES_MAX (UINT64_C(64) << 20) /* of requests; one message may pass it */
 #define ENGINE_SUSPECT_NS (5 * NS_PER_S)            /* without a connection; then dead */
+#define ENGINE_FRESH_NS NS_PER_S /* how often the age of what is applied is asked */
 
 enum request_kind {
     REQUEST_PROPOSE,
@@ -51,6 +52,7 @@ struct request {
         struct {
             qr_read_done *done;
             void *argument;
+            struct qr_read_options options;
         } read;
         struct {
             qr_snapshot_done *done;
@@ -196,12 +198,23 @@ NODISCARD int engine_propose(struct qr_engine *engine, const struct qr_proposal 
 /* As qr_propose(), whatever the id says. */
 NODISCARD int engine_submit(struct qr_engine *engine, const struct qr_proposal *proposal,
                             qr_propose_done *done, void *argument);
-NODISCARD int engine_read(struct qr_engine *engine, qr_read_done *done, void *argument);
 NODISCARD int engine_snapshot(struct qr_engine *engine, qr_snapshot_done *done, void *argument);
 void engine_snapshot_done(void *context, uint64_t token, int status, raft_index index);
 void engine_proposal_done(void *context, uint64_t token, int status, raft_index index,
                           const struct qr_result *result);
 void engine_read_done(void *context, uint64_t token, int status, raft_index index);
+
+/* read.c */
+void engine_take_read(struct qr_engine *engine, const struct request *request);
+
+/* Queue a request that has no data of its own; a copy is made. */
+NODISCARD int engine_queue_small(struct qr_engine *engine, const struct request *filled);
+
+/* The loop's thread may ask the node at once, unless it would overtake, or is inside it. */
+bool engine_is_direct(struct qr_engine *engine);
+
+/* In milliseconds, not less than it is. */
+uint64_t engine_age_ms(time_ns age_ns);
 
 /* codec.c */
 const struct content_codec *engine_codec_init(struct engine_codec *self);

@@ -273,7 +273,7 @@ static int on_head(void *context, const struct backup_head *head)
     struct backup_restore *restore = context;
     struct wal_base position = {head->position.term, head->position.index};
     /* The log time is in the content, as of a snapshot that came from a leader. */
-    return snapshot_writer_begin(restore->store, &position, 0);
+    return snapshot_writer_begin(restore->store, &position, 0, false);
 }
 
 static int open_reader(struct backup_restore *restore)

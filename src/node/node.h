@@ -140,6 +140,10 @@ struct node_options {
      */
     time_ns stall_timeout_ns;
     time_ns lease_ns; /* of lease reads, see raft_options; 0: none */
+    /* How often a node asks by itself how old what is applied here is, when no stale read was made
+     * lately; 0: only behind one.
+     */
+    time_ns fresh_interval_ns;
 };
 
 struct node;
@@ -193,8 +197,32 @@ struct node_proposal {
 NODISCARD int node_propose(struct node *node, const struct node_proposal *proposal, uint64_t token,
                            struct node_time time);
 
-/* Take a read; io.read_done(token) follows in some later turn. Returns as node_propose(). */
+/* Take a read; io.read_done(token) follows in some later turn. Where there are leases it is
+ * answered by one. Returns as node_propose().
+ */
 NODISCARD int node_read(struct node *node, uint64_t token, struct node_time time);
+
+/* The same by a round, whatever leases there are: no clock is trusted. A leader of version 0.1.0
+ * knows no leases.
+ */
+NODISCARD int node_read_by_round(struct node *node, uint64_t token, struct node_time time);
+
+/* Whether what is applied here may be read as it is, now, by who takes it however old it is, up to
+ * `age_ns_max`; TIME_NEVER: also when its age is not known.
+ *
+ * age_ns   at most so long ago everything that had been acknowledged anywhere was applied here, by
+ *          this node's clock; TIME_NEVER: it is not known, since no question was answered in this
+ *          life.
+ *
+ * Allowed from within callbacks. Returns 0, or, with nothing done but that the age is found out
+ * again soon, QR_ERR_STALE (older, or of unknown age), QR_ERR_BUSY (the state machine is taking
+ * over a snapshot), QR_ERR_NO_LEADER (in no cluster yet) or QR_ERR_STOPPED.
+ */
+NODISCARD int node_read_stale(struct node *node, time_ns age_ns_max, struct node_time time,
+                              time_ns *age_ns);
+
+/* That age, for who looks at the node. */
+time_ns node_age(const struct node *node, time_ns now_ns);
 
 /* Take a snapshot now, whatever the limits say; io.snapshot_done(token) follows in some later
  * turn. Returns 0, or, then nothing follows, QR_ERR_INVALID (the state machine makes none),
@@ -303,6 +331,7 @@ struct node_status {
     uint64_t log_written_bytes;
     uint64_t log_size_bytes;
     raft_index snapshot_index;    /* of the newest one that is durable here; 0: none */
+    bool is_snapshot_bare;        /* it has nothing of the state machine's own state */
     uint64_t snapshot_size_bytes; /* of its content, as it is stored */
     bool is_restoring;            /* the state machine is taking one over: it stands nowhere */
     uint64_t snapshots_taken;

@@ -27,6 +27,8 @@ struct server_options {
     const char *client_address; /* HOST:PORT for the Redis protocol; port 0: any free one */
     const char *http_address;   /* HOST:PORT for HTTP, or NULL for none */
 
+    struct qr_read_options read; /* how connections read that did not ask for another kind */
+
     uint64_t max_message_bytes;     /* of one command, with all its arguments */
     uint32_t clients_max;           /* connections at a time; further ones are refused */
     uint32_t http_clients_max;      /* the same for HTTP */

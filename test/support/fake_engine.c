@@ -398,8 +398,29 @@ int qr_change_cluster(struct qr_engine *engine, const struct qr_change *change,
     return 0;
 }
 
-int qr_read_barrier(struct qr_engine *engine, qr_read_done *done, void *argument)
+const char *qr_read_kind_name(enum qr_read_kind kind)
 {
+    static const char *const names[] = {"configured", "linearizable", "lease", "stale"};
+    return names[kind];
+}
+
+int qr_read_age(struct qr_engine *engine, uint64_t age_ms_max, uint64_t *age_ms)
+{
+    if (engine->age_status != 0) {
+        return engine->age_status;
+    }
+    engine->stale_count++;
+    if (engine->status.age_ms > age_ms_max) {
+        return QR_ERR_STALE;
+    }
+    *age_ms = engine->status.age_ms;
+    return 0;
+}
+
+int qr_read(struct qr_engine *engine, const struct qr_read_options *options, qr_read_done *done,
+            void *argument)
+{
+    engine->read_kind = options->kind;
     if (engine->refusal != 0) {
         return engine->refusal;
     }

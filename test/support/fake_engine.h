@@ -51,7 +51,10 @@ struct qr_engine {
     size_t waiting_count; /* of both, now */
     bool is_automatic;    /* a timer ends everything that waits, in order, with success */
     uv_timer_t timer;
-    int refusal; /* what qr_propose() and qr_read_barrier() return, when not 0 */
+    int refusal;                 /* what qr_propose() and qr_read() return, when not 0 */
+    enum qr_read_kind read_kind; /* of the last qr_read() */
+    int age_status;              /* what qr_read_age() returns, when not 0 */
+    size_t stale_count;          /* else: how often it was asked */
     uint64_t index;
     uint64_t time_ns; /* log time */
     struct qr_status status;

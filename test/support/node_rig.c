@@ -235,13 +235,7 @@ int rig_open(struct rig *rig, int i)
     assert_null(self->node);
     self->detail[0] = '\0';
     self->is_failed = false;
-    if (!rig->is_durable) {
-        self->applied_index = 0;
-        self->applied_count = 0;
-        self->sum = 0;
-    }
-    self->is_restoring = false;
-    self->restore_count = 0;
+    rig_machine_begin(self);
     for (int j = 0; j < rig->count; j++) {
         rig->has_met[i][j] = false;
         rig->has_met[j][i] = false;

@@ -40,6 +40,13 @@ enum rig_outcome {
 
 #define RIG_BACKUP_BYTES_MAX 65536
 
+/* What a replica came to. */
+struct rig_state {
+    uint64_t index;
+    uint64_t count;
+    uint64_t sum;
+};
+
 struct rig_node {
     struct rig *rig;
     int number;
@@ -63,7 +70,10 @@ struct rig_node {
     uint64_t restored_bytes;
     uint64_t restore_count; /* in this life */
     unsigned open_views;
-    unsigned told_count; /* of node_snapshot() */
+    unsigned view_count;      /* that were ever opened */
+    struct rig_state durable; /* where is_durable: what a crash leaves of the replica */
+    bool is_sync_held;        /* it stays behind */
+    unsigned told_count;      /* of node_snapshot() */
     int told_status;
     raft_index told_index;
     unsigned piece_count; /* told of node_backup_read() */
@@ -118,6 +128,7 @@ struct rig {
 };
 
 /* node_rig_machine.c: a replica applies a value; its functions for snapshots. */
+void rig_machine_begin(struct rig_node *self); /* a life: with nothing, or what is durable */
 void rig_machine_note(struct rig_node *self, uint64_t index, uint64_t value);
 struct qr_state_machine rig_machine(struct rig_node *self);
 
