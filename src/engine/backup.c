@@ -79,7 +79,9 @@ int qr_backup_open(struct qr_engine *engine, qr_backup_done *done, void *argumen
                    struct qr_backup **out)
 {
     struct opening opening = {.done = done, .argument = argument};
-    if (engine->state_machine.snapshot_open == NULL) {
+    /* The snapshots of a state machine that is durable by itself leave its state out. */
+    if (engine->state_machine.snapshot_open == NULL ||
+        engine->state_machine.applied_index != NULL) {
         return QR_ERR_INVALID;
     }
     engine_call(engine, open_now, &opening);
