@@ -281,7 +281,7 @@ static int limit_set(struct qr_limits *out, const struct limit_row *limit, const
 {
     struct serve_setting described;
     uint64_t number;
-    bool is_bytes = strstr(limit->name, "_bytes") != NULL;
+    bool is_bytes = strncmp(limit->unit, "bytes", 5) == 0;
     if (!cli_number_parse(value, is_bytes, &number) || number < limit->least ||
         number > limit->most) {
         limit_describe(limit, &described);

@@ -17,7 +17,9 @@
 
 #include "base/log.h"
 #include "engine/waiters.h"
+#include "node/backup_file.h"
 #include "node/node.h"
+#include "quorate/backup.h"
 #include "quorate/engine.h"
 #include "runtime/disk_posix.h"
 #include "runtime/transport.h"
@@ -83,6 +85,26 @@ struct engine_codec {
     struct ZSTD_DCtx_s *expander;
 };
 
+/* A backup that is being taken. */
+struct qr_backup {
+    struct qr_engine *engine;
+    bool is_used;
+    bool is_closing;
+    bool is_called; /* a barrier or a snapshot will be answered */
+    bool is_due;    /* one was: look for the snapshot */
+    bool is_open;   /* the node has a reader for it: `at` and `head` are set */
+    bool is_head_given;
+    bool is_wanted; /* the next piece */
+    bool is_reading;
+    unsigned tries;
+    int status; /* of the first failure */
+    raft_index least;
+    size_t at;
+    qr_backup_done *done;
+    void *argument;
+    uint8_t head[BACKUP_HEAD_BYTES];
+};
+
 struct qr_engine {
     struct qr_state_machine state_machine;
     struct qr_limits limits;
@@ -115,6 +137,7 @@ struct qr_engine {
     struct waiters snapshots;
     struct engine_codec codec;
     struct waiters changes;
+    struct qr_backup backups[NODE_BACKUPS_MAX];
     struct qr_result results[NODE_APPLY_ENTRIES_MAX];
     raft_index applied_index; /* the last entry that the state machine has */
     raft_index told_index;    /* the last entry that the handlers have, or are being told of */
@@ -142,6 +165,8 @@ struct qr_engine {
 
 /* options.c */
 NODISCARD int engine_options_check(const struct qr_engine_options *options, char *detail);
+NODISCARD int engine_name_check(const char *name, char *detail);
+NODISCARD int engine_advertised_check(const char *text, char *detail);
 
 /* turn.c: when the node gets its turn. */
 struct node_time engine_time(void);
@@ -201,6 +226,12 @@ NODISCARD int engine_change(struct qr_engine *engine, const struct wire_change *
 void engine_take_change(struct qr_engine *engine, const struct request *request);
 void engine_change_done(void *context, uint64_t token, int status,
                         const struct node_change_result *result);
+
+/* backup.c */
+void engine_backups_turn(struct qr_engine *engine);
+void engine_backups_stop(struct qr_engine *engine); /* answer who waits: nothing comes any more */
+void engine_backup_read(void *context, size_t at, int status, const uint8_t *data,
+                        size_t size_bytes);
 
 /* apply.c */
 void engine_apply(void *context, const struct qr_entry *entries, size_t count);

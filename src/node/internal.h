@@ -237,6 +237,7 @@ struct node {
 
     struct node_snapshots snapshots;
     struct node_sendings sendings;
+    struct node_backup backups[NODE_BACKUPS_MAX];
     struct node_install install;
     struct node_restore restore;
 

@@ -231,6 +231,9 @@ static void running_turn(struct node *node)
         node_sendings_turn(node);
     }
     if (node_is_running(node)) {
+        node_backups_turn(node);
+    }
+    if (node_is_running(node)) {
         note_changes(node);
         node_log_upkeep(node);
     }
@@ -291,6 +294,7 @@ time_ns node_deadline(const struct node *node)
         deadline = min_u64(deadline, min_u64(node->mark_due_ns, node->prepare_due_ns));
         deadline = min_u64(deadline, node_snapshots_deadline(node));
         deadline = min_u64(deadline, node_sendings_deadline(node));
+        deadline = min_u64(deadline, node_backups_deadline(node));
         deadline = min_u64(deadline, node_install_deadline(node));
     }
     return deadline;

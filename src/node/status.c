@@ -89,6 +89,7 @@ void node_status(const struct node *node, struct node_status *out)
         .snapshot_index = node->snapshots.has_newest ? node->snapshots.newest.position.index : 0,
         .snapshot_size_bytes = node->snapshots.has_newest ? node->snapshots.newest.size_bytes : 0,
         .is_restoring = node_is_restoring(node),
+        .is_snapshot_bare = node->snapshots.has_newest && node->snapshots.is_newest_bare,
         .snapshots_taken = node->snapshots.taken_count,
         .snapshots_installed = node->install.installed_count,
         .snapshots_sent = node->sendings.sent_count,

@@ -42,6 +42,7 @@ void client_close(struct client *client)
     tail_stop(client);
     turn_unmark(client);
     client->is_closing = true;
+    backup_stop(client);
     pipeline_drop(client);
 
     ASSERT(server->clients[client->position] == client);

@@ -25,6 +25,7 @@ static const struct server_command commands[] = {
     {"PING",            -1, "fast",                    cmd_ping},
     {"QUIT",            -1, "noscript loading fast",   cmd_quit},
     {"QUORATE.AGE",     1,  "loading stale fast",      cmd_quorate_age},
+    {"QUORATE.BACKUP",  -1, "admin noscript blocking", cmd_quorate_backup},
     {"QUORATE.CHANGE",  -2, "admin noscript",          cmd_quorate_change},
     {"QUORATE.PROPOSE", -2, "write denyoom",           cmd_quorate_propose},
     {"QUORATE.READ",    -1, "loading stale fast",      cmd_quorate_read},

@@ -10,6 +10,7 @@
 #define SERVER_INTERNAL_H
 
 #include "base/text.h"
+#include "quorate/backup.h"
 #include "server/buffer.h"
 #include "server/reply.h"
 #include "server/resp.h"
@@ -91,7 +92,10 @@ struct client {
     struct buffer writing; /* what a uv_write has */
     struct pipeline pipeline;
     struct transaction transaction;
-    char *texts[CLIENT_TEXTS]; /* NULL: none */
+    char *texts[CLIENT_TEXTS];      /* NULL: none */
+    struct qr_backup *backup;       /* NULL: none is being taken */
+    struct request *backup_request; /* which its next piece answers; NULL: none is awaited */
+    uint64_t backup_ms;             /* when it gave its last piece */
     uint64_t opened_ms;
     uint64_t active_ms;    /* when bytes last came */
     uint64_t progress_ms;  /* while writing: when the socket last took bytes */
@@ -394,6 +398,14 @@ enum dispatch_outcome transaction_execute(struct client *client, struct qr_id id
 #define ONCE_SESSION_PREFIX "qs:"
 void once_session_name(struct text *text, uint64_t session);
 
+/* cmd_backup.c */
+
+/* The client is closed: end its backup. */
+void backup_stop(struct client *client);
+
+/* Give up a backup that nobody goes on with. */
+void backup_sweep(struct client *client, uint64_t now_ms);
+
 /* words.c: arguments as words and numbers. */
 
 /* Equal to `word`, which is in upper case, whatever the argument's case is. */
@@ -440,7 +452,8 @@ void metrics_text(struct server *server, struct buffer *out);
 command_handler cmd_asking, cmd_auth, cmd_client, cmd_cluster, cmd_command, cmd_config, cmd_echo,
     cmd_discard, cmd_exec, cmd_hello, cmd_idempotent, cmd_info, cmd_module, cmd_multi, cmd_outcome,
     cmd_ping, cmd_quit, cmd_readonly, cmd_readwrite, cmd_reset, cmd_scan, cmd_select, cmd_unwatch,
-    cmd_wait, cmd_watch, cmd_quorate_age, cmd_quorate_change, cmd_quorate_propose, cmd_quorate_read,
-    cmd_quorate_session, cmd_quorate_snapshot, cmd_quorate_stale, cmd_quorate_tail;
+    cmd_wait, cmd_watch, cmd_quorate_age, cmd_quorate_backup, cmd_quorate_change,
+    cmd_quorate_propose, cmd_quorate_read, cmd_quorate_session, cmd_quorate_snapshot,
+    cmd_quorate_stale, cmd_quorate_tail;
 
 #endif

@@ -14,6 +14,7 @@
 #include <uv.h>
 
 #include "node/sessions.h"
+#include "quorate/backup.h"
 #include "quorate/engine.h"
 
 struct fake_request {
@@ -29,6 +30,14 @@ struct fake_request {
     size_t command_bytes;
     size_t payload_bytes;
     uint8_t payload[];
+};
+
+/* The one backup that can be taken. */
+struct qr_backup {
+    struct qr_engine *engine; /* NULL: none is */
+    bool is_wanted;           /* its next piece */
+    qr_backup_done *done;
+    void *argument;
 };
 
 struct qr_engine {
@@ -54,6 +63,7 @@ struct qr_engine {
     void *handler_arguments[QR_COMMIT_HANDLERS_MAX];
     size_t handler_count;
     struct sessions sessions;
+    struct qr_backup backup;
     bool is_last_guarded; /* the last proposal was; so is one under a token */
 };
 
@@ -68,6 +78,9 @@ void fake_engine_stop(struct qr_engine *engine);
  * succeeds is applied now.
  */
 void fake_engine_end(struct qr_engine *engine, size_t position, int status);
+
+/* Give the piece of a backup that is waited for. */
+void fake_engine_give(struct qr_engine *engine, int status, const void *data, size_t size_bytes);
 
 /* Apply an entry that came from elsewhere. */
 void fake_engine_apply(struct qr_engine *engine, const char *command, const void *payload,

@@ -56,6 +56,8 @@ static void a_value_in_bounds_is_taken(void **state)
     assert_int_equal(serve_options_set(&options, "disk", "threads", detail), 0);
     assert_int_equal(serve_options_set(&options, "max-log-bytes", "64MiB", detail), 0);
     assert_int_equal(options.limits.max_log_bytes, 64 << 20);
+    assert_int_equal(serve_options_set(&options, "max-snapshot-rate", "4MiB", detail), 0);
+    assert_int_equal(options.limits.max_snapshot_rate, 4 << 20);
     assert_int_equal(serve_options_set(&options, "heartbeat-interval-ms", "20", detail), 0);
     assert_int_equal(options.limits.heartbeat_interval_ms, 20);
 }
