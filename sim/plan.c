@@ -188,6 +188,13 @@ static void draw_administrator(struct prng *prng, struct sim_plan *plan)
     plan->lease_percent = is_able ? lease_percent : 0;
 }
 
+/* State machines that outlive their processes; the log of a past release begins with nothing. */
+static void draw_durable(struct prng *prng, struct sim_plan *plan)
+{
+    uint64_t percent = chance(prng, 25) ? draw_log(prng, 2, 100) : 0;
+    plan->durable_percent = plan->past_percent == 0 ? percent : 0;
+}
+
 static const struct setting *find(const char *name, size_t length)
 {
     for (size_t i = 0; i < SETTING_COUNT; i++) {
@@ -276,6 +283,7 @@ int sim_plan_draw(uint64_t seed, const char *settings, struct sim_plan *out, cha
     draw_snapshots(&prng, out);
     draw_once(&prng, out);
     draw_administrator(&prng, out);
+    draw_durable(&prng, out);
     const char *at = settings == NULL ? "" : settings;
     while (*at != '\0') {
         size_t length = strcspn(at, " ");
