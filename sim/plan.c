@@ -187,6 +187,13 @@ static void draw_administrator(struct prng *prng, struct sim_plan *plan)
     plan->lease_percent = is_able ? lease_percent : 0;
 }
 
+/* State machines that outlive their processes; the log of a past release begins with nothing. */
+static void draw_durable(struct prng *prng, struct sim_plan *plan)
+{
+    uint64_t percent = chance(prng, 25) ? draw_log(prng, 2, 100) : 0;
+    plan->durable_percent = plan->past_percent == 0 ? percent : 0;
+}
+
 /* Changes of the members and of their priorities, which past releases do not know either. At the
  * greatest rates a change follows on the other within a second; mostly there is time between them.
  */
@@ -320,6 +327,7 @@ int sim_plan_draw(uint64_t seed, const char *settings, struct sim_plan *out, cha
     draw_snapshots(&prng, out);
     draw_once(&prng, out);
     draw_administrator(&prng, out);
+    draw_durable(&prng, out);
     struct prng later_prng = sim_stream_of(seed, SIM_STREAM_LATER);
     draw_members(&later_prng, out);
     draw_snapshot_crashes(&later_prng, out);

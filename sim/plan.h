@@ -49,7 +49,8 @@
     X(transfers,          0, 2000,     "transfers of leadership asked for in a thousand seconds")  \
     X(priorities,         0, 2000,     "priorities that are set in a thousand seconds")            \
     X(stall_ms,           0, 60000,    "stall-timeout-ms; 0: never")                               \
-    X(lease_percent,      0, 100,      "lease of reads, of the longest that is allowed; 0: none")
+    X(lease_percent,      0, 100,      "lease of reads, of the longest that is allowed; 0: none") \
+    X(durable_percent,    0, 100,      "chance that applied is durable by itself; 0: in memory")
 
 /* X(name, most, meaning): faults that may befall each frame, in millionths. */
 #define SIM_RATE_MAP(X)                                                                            \

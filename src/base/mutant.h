@@ -157,6 +157,10 @@
       "a snapshot does not say who the members are", "Raft §7")                                    \
     X(SNAPSHOT_WITHOUT_SESSIONS, "snapshot-without-sessions",                                      \
       "a snapshot does not hold what was applied under sessions", "docs/exactly-once.md")          \
+    X(BARE_BEFORE_DURABLE, "bare-before-durable",                                                  \
+      "the log is compacted though the state machine does not durably stand there", "snapshot.c")  \
+    X(BARE_SENT, "bare-sent",                                                                      \
+      "a member is sent a snapshot without the state", "sending.c")                                \
     X(INSTALLED_SENT_AGAIN, "installed-sent-again",                                                \
       "a proposal that may be in an installed snapshot is sent to the next leader", "propose.c")   \
     X(EXPIRY_WHERE_ASKED, "expiry-where-asked",                                                    \
