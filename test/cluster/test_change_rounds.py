@@ -279,8 +279,11 @@ class ChangeRounds(faults.FaultRounds):
             lambda _: [Asked(self.cluster.nodes[i], command) for i in self.cluster.present],
             [], changes.voters(self.members()))
         for i in self.cluster.present:
-            answer = self.answer(Asked(self.cluster.nodes[i], command))
-            tap.check_equal(answer.outcome, DONE, f"`{answer.command}` ({answer.text})")
+            def taken(i=i):
+                answer = self.answer(Asked(self.cluster.nodes[i], command))
+                return answer if answer.outcome == DONE else None
+
+            answer = wait_for(taken, f"{self.name(i)} takes a snapshot", SETTLE_S_MAX)
             tap.check(self.cluster.status(i)["snapshot_index"] >= int(answer.text),
                       f"{answer.command}: {answer.text} was told")
         return f"({what})"
