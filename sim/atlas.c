@@ -5,10 +5,13 @@
  *
  * The rule, for each set of voters of every configuration that any node may still act by (the
  * latest committed one, and every later one that was in any log, both halves of a joint one):
- * there are more voters that are whole, may lead, and are not to be removed by a change that
- * was asked for and may yet happen, than there are others, together with those that are lost
- * and may yet become voters. Then, in whatever order things happen, a majority is left of which
- * each may lead, and one of them has all that is committed.
+ * there are more voters that are whole, may lead, and are not to lose their vote by a change
+ * that was asked for and may yet happen, than there are others, together with those who may yet
+ * get a vote and are not whole, or may not lead. Then, in whatever order things happen, a
+ * majority is left of which each may lead, and one of them has all that is committed.
+ *
+ * What happens by itself, or was asked for, keeps the rule once it holds: that is why those
+ * count who have no vote yet.
  */
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/assert.h"
@@ -22,27 +25,28 @@ struct question {
     bool is_about_core; /* only hosts of the core count as whole */
 };
 
-static bool is_lost(const struct sim *sim, uint64_t id)
+static const struct sim_loss *loss_of(const struct sim *sim, uint64_t id)
 {
     for (size_t i = 0; i < sim->lost_count; i++) {
-        if (sim->lost_ids[i] == id) {
-            return true;
+        if (sim->lost[i].id == id) {
+            return &sim->lost[i];
         }
     }
-    return false;
-}
-
-void sim_atlas_lose(struct sim *sim, uint64_t id)
-{
-    if (!is_lost(sim, id)) {
-        ASSERT(sim->lost_count < sizeof(sim->lost_ids) / sizeof(sim->lost_ids[0]));
-        sim->lost_ids[sim->lost_count++] = id;
-    }
+    return NULL;
 }
 
 bool sim_atlas_is_lost(const struct sim *sim, uint64_t id)
 {
-    return is_lost(sim, id);
+    return loss_of(sim, id) != NULL;
+}
+
+void sim_atlas_lose(struct sim *sim, const struct sim_host *host)
+{
+    if (!sim_atlas_is_lost(sim, host->id)) {
+        ASSERT(sim->lost_count < SIM_LOSSES_MAX);
+        sim->lost[sim->lost_count++] =
+            (struct sim_loss){.id = host->id, .had_entered = host->has_entered};
+    }
 }
 
 /* The host that is this node now; its number, or SIM_NOBODY. */
@@ -59,18 +63,17 @@ static uint32_t host_of(const struct sim *sim, uint64_t id)
 static bool is_whole(const struct sim *sim, const struct question *question, uint64_t id)
 {
     uint32_t host = host_of(sim, id);
-    return !is_lost(sim, id) && id != question->id &&
+    return !sim_atlas_is_lost(sim, id) && id != question->id &&
            (!question->is_about_core || (host != SIM_NOBODY && sim->is_core[host]));
 }
 
-/* Whether a change that was asked for may yet take this voter's vote, or its right to lead. */
-static bool is_wished(const struct sim *sim, uint64_t id, bool is_barred)
+/* Whether a change that was asked for may yet do this to a member. */
+static bool is_wished(const struct sim *sim, uint64_t id, enum sim_wish_kind kind)
 {
     for (size_t i = 0; i < SIM_WISHES_MAX; i++) {
         const struct sim_wish *wish = &sim->wishes[i];
-        bool may_happen = sim_now(sim) < wish->until_ns && wish->is_barred == is_barred;
-        for (size_t j = 0; j < wish->away_count && may_happen; j++) {
-            if (wish->away[j] == id) {
+        for (size_t j = 0; j < wish->count && sim_now(sim) < wish->until_ns; j++) {
+            if (wish->ids[j] == id && wish->kinds[j] == kind) {
                 return true;
             }
         }
@@ -78,19 +81,35 @@ static bool is_wished(const struct sim *sim, uint64_t id, bool is_barred)
     return false;
 }
 
-/* Those that are lost, have no vote in this set, and may get one: by a leader that has heard
- * them, or takes them in, before anybody notices what befell their disks.
+/* It may vote, and lead when nobody else can. */
+static bool is_good(const struct sim *sim, const struct question *question,
+                    const struct build_configured *member)
+{
+    return is_whole(sim, question, member->id) && member->priority != 0 &&
+           !is_wished(sim, member->id, SIM_WISH_BARRED);
+}
+
+/* A learner whom its leader may make a voter. Not one that was never there: it was let in, and
+ * has lost its disk before it heard of that.
  */
-static size_t lost_to_come(const struct sim *sim, const struct build_configuration *configuration,
-                           bool is_outgoing, const struct question *question)
+static bool may_be_promoted(const struct sim *sim, const struct build_configured *member)
+{
+    const struct sim_loss *loss = loss_of(sim, member->id);
+    bool is_nobody = loss != NULL && !loss->had_entered && host_of(sim, member->id) == SIM_NOBODY;
+    return !is_nobody && (member->is_promotable || is_wished(sim, member->id, SIM_WISH_PROMOTED));
+}
+
+/* Hosts with a damaged disk, which nobody has noticed, that are still to be let in, and may become
+ * voters then. Whoever was removed asks no more.
+ */
+static size_t strangers(const struct sim *sim, const struct build_configuration *configuration,
+                        const struct question *question)
 {
     size_t count = 0;
-    for (size_t i = 0; i <= sim->lost_count && !is_outgoing; i++) {
-        uint64_t id = i < sim->lost_count ? sim->lost_ids[i] : question->id;
-        const struct build_configured *member = sim_members_find(configuration, id);
-        bool has_vote = member != NULL && member->is_voter;
-        bool may_come = member != NULL || host_of(sim, id) != SIM_NOBODY;
-        count += id != NOBODY && !has_vote && may_come;
+    for (uint32_t i = 0; i < sim->host_count; i++) {
+        const struct sim_host *host = &sim->hosts[i];
+        bool is_bad = sim_atlas_is_lost(sim, host->id) || host->id == question->id;
+        count += is_bad && !host->has_entered && sim_members_find(configuration, host->id) == NULL;
     }
     return count;
 }
@@ -99,19 +118,17 @@ static bool is_set_safe(const struct sim *sim, const struct build_configuration 
                         bool is_outgoing, const struct question *question)
 {
     size_t safe = 0;
-    size_t unsafe = lost_to_come(sim, configuration, is_outgoing, question);
+    size_t unsafe = is_outgoing ? 0 : strangers(sim, configuration, question);
     size_t voters = 0;
     for (size_t i = 0; i < configuration->count; i++) {
         const struct build_configured *member = &configuration->members[i];
-        if (!(is_outgoing ? member->is_outgoing : member->is_voter)) {
-            continue;
-        }
-        voters++;
-        if (!is_whole(sim, question, member->id) || member->priority == 0 ||
-            is_wished(sim, member->id, true)) {
-            unsafe++;
-        } else if (!is_wished(sim, member->id, false)) {
-            safe++;
+        bool is_of_set = is_outgoing ? member->is_outgoing : member->is_voter;
+        bool is_to_come = !is_outgoing && !is_of_set && may_be_promoted(sim, member);
+        voters += is_of_set;
+        if (!is_good(sim, question, member)) {
+            unsafe += is_of_set || is_to_come;
+        } else if (!is_wished(sim, member->id, SIM_WISH_AWAY)) {
+            safe += is_of_set;
         }
     }
     return voters == 0 || safe > unsafe;
@@ -129,14 +146,19 @@ bool sim_atlas_may_lose(const struct sim *sim, uint64_t id)
 {
     struct question question = {.id = id};
     return sim->host_count > 1 && sim->committed.index > 0 && sim->open_count < SIM_OPEN_MAX &&
-           !is_lost(sim, id) &&
-           sim->lost_count + 1 < sizeof(sim->lost_ids) / sizeof(sim->lost_ids[0]) &&
+           !sim_atlas_is_lost(sim, id) && sim->lost_count + 1 < SIM_LOSSES_MAX &&
            sim_members_every(sim, is_safe, &question);
+}
+
+bool sim_atlas_is_whole(const struct sim *sim, uint64_t id)
+{
+    struct question question = {.id = NOBODY, .is_about_core = sim->phase != SIM_PHASE_SAFETY};
+    return is_whole(sim, &question, id);
 }
 
 bool sim_atlas_allows_wishes(const struct sim *sim)
 {
-    struct question question = {.id = NOBODY};
+    struct question question = {.id = NOBODY, .is_about_core = sim->phase != SIM_PHASE_SAFETY};
     return sim->open_count < SIM_OPEN_MAX && sim_members_every(sim, is_safe, &question);
 }
 
@@ -153,7 +175,11 @@ void sim_atlas_choose_core(struct sim *sim)
         sim->is_core[i] = !sim->hosts[i].is_disk_marred;
     }
     if (!is_core_enough(sim)) {
-        sim_violate(sim, "atlas", "more disks were damaged than the cluster can do without");
+        char states[QR_SIM_TEXT_BYTES_MAX / 2];
+        struct text text = text_of(states, sizeof(states));
+        sim_members_describe(sim, &text);
+        sim_violate(sim, "atlas", "more disks were damaged than the cluster can do without%s",
+                    states);
         return;
     }
     uint64_t wanted = prng_between(&sim->fault_prng, 0, sim->host_count / 2);

@@ -146,7 +146,7 @@ static void draw_faults(struct prng *prng, struct sim_plan *plan)
 {
     uint64_t kinds_percent = prng_between(prng, 10, 70);
     uint64_t rate_most = UINT64_C(40) << prng_between(prng, 0, 5);
-    for (size_t i = 0; i < SIM_FAULT_COUNT; i++) {
+    for (size_t i = 0; i < SIM_FAULT_SNAPSHOT_CRASH; i++) {
         bool is_on = chance(prng, kinds_percent);
         uint64_t rate = prng_between(prng, rate_most / 8, rate_most);
         plan->faults[i] = is_on ? min_u64(rate, fault_most[i]) : 0;
@@ -174,9 +174,7 @@ static void draw_once(struct prng *prng, struct sim_plan *plan)
     plan->once_percent = plan->past_percent == 0 ? percent : 0;
 }
 
-/* Changes of the leader, stalls and leases, which past releases do not know. Changes of members and
- * priorities are for --set: the atlas cannot yet tell, in each seed, what may be lost meanwhile.
- */
+/* Changes of the leader, stalls and leases, which past releases do not know. */
 static void draw_administrator(struct prng *prng, struct sim_plan *plan)
 {
     uint64_t transfers = chance(prng, 40) ? prng_between(prng, 20, 400) : 0;
@@ -186,6 +184,25 @@ static void draw_administrator(struct prng *prng, struct sim_plan *plan)
     plan->transfers = is_able && plan->nodes > 1 ? transfers : 0;
     plan->stall_ms = is_able ? stall_ms : 0;
     plan->lease_percent = is_able ? lease_percent : 0;
+}
+
+/* Changes of the members and of their priorities, which past releases do not know either. At the
+ * greatest rates a change follows on the other within a second; mostly there is time between them.
+ */
+static void draw_members(struct prng *prng, struct sim_plan *plan)
+{
+    uint64_t changes = chance(prng, 60) ? draw_log(prng, 50, 1000) : 0;
+    uint64_t priorities = chance(prng, 35) ? draw_log(prng, 20, 400) : 0;
+    bool is_able = plan->past_percent == 0 && plan->nodes > 1;
+    plan->changes = is_able ? changes : 0;
+    plan->priorities = is_able ? priorities : 0;
+}
+
+/* With past releases there are no snapshots. */
+static void draw_snapshot_crashes(struct prng *prng, struct sim_plan *plan)
+{
+    uint64_t rate = chance(prng, 35) ? draw_log(prng, 50, 800) : 0;
+    plan->faults[SIM_FAULT_SNAPSHOT_CRASH] = plan->past_percent == 0 ? rate : 0;
 }
 
 static const struct setting *find(const char *name, size_t length)
@@ -276,6 +293,9 @@ int sim_plan_draw(uint64_t seed, const char *settings, struct sim_plan *out, cha
     draw_snapshots(&prng, out);
     draw_once(&prng, out);
     draw_administrator(&prng, out);
+    struct prng later_prng = sim_stream_of(seed, SIM_STREAM_LATER);
+    draw_members(&later_prng, out);
+    draw_snapshot_crashes(&later_prng, out);
     const char *at = settings == NULL ? "" : settings;
     while (*at != '\0') {
         size_t length = strcspn(at, " ");
