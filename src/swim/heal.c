@@ -49,7 +49,8 @@ static bool try_dead(struct swim *swim, uint32_t slot)
     }
     /* Its death goes with it, so that it can refute it: see swim_send(). */
     struct swim_to to = swim_to_slot(swim, slot);
-    swim_send(swim, &to, (struct swim_message){.type = SWIM_PING, .ping = {.sequence = 0}});
+    swim_send(swim, &to,
+              (struct swim_message){.type = SWIM_PING, .ping = {.sequence = SWIM_TO_DEAD}});
     return true;
 }
 
@@ -60,7 +61,8 @@ static bool try_seed(struct swim *swim, const char *address)
     }
     struct swim_to to = {.address = address};
     if (swim->is_joined) {
-        swim_send(swim, &to, (struct swim_message){.type = SWIM_PING, .ping = {.sequence = 0}});
+        swim_send(swim, &to,
+                  (struct swim_message){.type = SWIM_PING, .ping = {.sequence = SWIM_TO_SEED}});
     } else {
         swim->sync_allowed_ns = 0;
         swim_sync_begin(swim, address);

@@ -14,6 +14,10 @@
 #define SWIM_NONE UINT32_MAX
 #define SWIM_SELF 0 /* its slot */
 
+/* Sequences of pings that belong to no probe: to a seed, and to one of the dead. */
+#define SWIM_TO_SEED 0
+#define SWIM_TO_DEAD 1
+
 /* A member may be suspected so often at once, and once more every so many periods. */
 #define SWIM_FLAPS_MAX 4
 #define SWIM_FLAP_PERIODS 4
@@ -108,7 +112,8 @@ struct swim {
     bool is_joined;
     bool is_leaving;
     bool is_stopped;
-    bool is_quiet; /* what is taken now is not told on: it is a first table */
+    bool is_quiet;     /* what is taken now is not told on: it is a first table */
+    uint32_t outdated; /* slot of one who is gone for long, whom the sender holds for live */
     time_ns gone_ns;
 
     struct swim_slot *slots;
@@ -155,6 +160,8 @@ struct swim {
 
     raft_term leader_term;
     node_id leader;
+    raft_term conflict_term; /* that was told of last, with whom */
+    node_id conflict_leader;
 
     struct swim_outbox packets;
     struct swim_outbox streams;
@@ -212,7 +219,7 @@ void swim_queue_init(struct swim *swim);
 void swim_queue_push(struct swim *swim, uint32_t slot);
 void swim_queue_remove(struct swim *swim, uint32_t slot);
 /* Fill up to `room_bytes` and piggyback_max updates, without those of `told`, behind updates. */
-size_t swim_queue_fill(struct swim *swim, size_t room_bytes, uint32_t told, uint32_t count_max);
+void swim_queue_fill(struct swim *swim, size_t room_bytes, uint32_t told);
 
 /* output.c: what goes out. */
 void swim_tell(struct swim *swim, struct swim_news news);
@@ -229,9 +236,7 @@ struct swim_to {
 /* To whom what was received says it is from, by the way it came. */
 struct swim_to swim_back(struct swim *swim, const struct swim_event *event);
 struct swim_to swim_to_slot(const struct swim *swim, uint32_t slot);
-/* Send a message with the updates that wait; what concerns the receiver first (Lifeguard's
- * buddy system, §IV.C).
- */
+/* Send a message with the updates that wait. */
 void swim_send(struct swim *swim, const struct swim_to *to, struct swim_message message);
 /* Send it with the updates from `first` on, and no others. */
 void swim_send_with(struct swim *swim, const struct swim_to *to, struct swim_message message,
@@ -244,7 +249,8 @@ void swim_outboxes_free(struct swim *swim);
 void swim_take_updates(struct swim *swim, const struct swim_message *message);
 void swim_leave(struct swim *swim, enum swim_reason reason);
 /* It is dead, or has left: set that, spread it, tell it here. */
-void swim_end(struct swim *swim, uint32_t slot, const struct swim_update *update, node_id source);
+void swim_end(struct swim *swim, uint32_t slot, const struct swim_update *update, node_id source,
+              uint32_t agreed);
 
 /* suspicion.c */
 void swim_suspect(struct swim *swim, uint32_t slot, uint64_t incarnation, node_id accuser);
@@ -264,6 +270,7 @@ void swim_on_nack(struct swim *swim, const struct swim_message *message);
 void swim_on_ping_req(struct swim *swim, const struct swim_event *event);
 bool swim_relay_ack(struct swim *swim, const struct swim_message *message);
 void swim_relays_tick(struct swim *swim);
+uint32_t swim_sequence_next(struct swim *swim);
 void swim_health_change(struct swim *swim, int by);
 /* A span of time, longer by how badly this node fares itself (Lifeguard §IV.A). */
 time_ns swim_patience(const struct swim *swim, time_ns span_ns);

@@ -32,7 +32,8 @@ static void spread(struct swim *swim, uint32_t slot)
     }
 }
 
-void swim_end(struct swim *swim, uint32_t slot, const struct swim_update *update, node_id source)
+void swim_end(struct swim *swim, uint32_t slot, const struct swim_update *update, node_id source,
+              uint32_t agreed)
 {
     struct swim_slot *member = swim_slot_of(swim, slot);
     if (member->is_hidden) {
@@ -44,7 +45,14 @@ void swim_end(struct swim *swim, uint32_t slot, const struct swim_update *update
     }
     swim_slot_set(swim, slot, update->state, update->incarnation, update->reason);
     spread(swim, slot);
-    swim_tell_of(swim, update->state == SWIM_DEAD ? SWIM_NEWS_DEAD : SWIM_NEWS_LEFT, slot, source);
+    swim_tell(swim, (struct swim_news){
+                        .type = update->state == SWIM_DEAD ? SWIM_NEWS_DEAD : SWIM_NEWS_LEFT,
+                        .reason = update->reason,
+                        .id = update->id,
+                        .source = source,
+                        .incarnation = update->incarnation,
+                        .agreed = agreed,
+                    });
     swim->reap_ns = min_u64(swim->reap_ns, swim->now_ns + swim->options.reap_ns);
     if (update->state == SWIM_DEAD) {
         swim_heal_soon(swim);
@@ -97,7 +105,7 @@ static bool may_have_name(struct swim *swim, node_id id, const struct swim_card 
         .id = holder->id,
         .incarnation = holder->incarnation,
     };
-    swim_end(swim, holder_slot, &update, swim->options.self);
+    swim_end(swim, holder_slot, &update, swim->options.self, 0);
     return true;
 }
 
@@ -167,7 +175,7 @@ static void remember(struct swim *swim, const struct swim_update *update)
     }
     uint32_t slot = swim_slot_take(swim, update->id);
     if (swim->failed == 0) {
-        swim_end(swim, slot, update, update->accuser);
+        swim_end(swim, slot, update, update->accuser, 0);
     }
 }
 
@@ -204,7 +212,9 @@ static void take_of_self(struct swim *swim, const struct swim_update *update)
     if (update->state == SWIM_ALIVE) {
         /* An earlier life of this node had a higher one: its clock has gone back since. */
         bool is_earlier = update->incarnation > incarnation && !MUTANT(SWIM_EARLIER_LIFE_IGNORED);
-        if (is_earlier || (update->incarnation == incarnation && !is_own_profile(swim, update))) {
+        bool is_other = update->incarnation == incarnation && update->profile.size_bytes > 0 &&
+                        !is_own_profile(swim, update);
+        if (is_earlier || is_other) {
             refute(swim, update->incarnation);
         }
         return;
@@ -248,6 +258,9 @@ static void take_of_known(struct swim *swim, uint32_t slot, const struct swim_up
     }
     if (!swim_overrides(update->state, update->incarnation, member->state, member->incarnation)) {
         swim->counters.stale++;
+        if (member->is_hidden && swim_state_is_live(update->state)) {
+            swim->outdated = slot;
+        }
         return;
     }
     switch ((enum swim_state)update->state) {
@@ -259,7 +272,7 @@ static void take_of_known(struct swim *swim, uint32_t slot, const struct swim_up
         break;
     case SWIM_DEAD:
     case SWIM_LEFT:
-        swim_end(swim, slot, update, update->accuser);
+        swim_end(swim, slot, update, update->accuser, 0);
         break;
     }
 }
@@ -282,9 +295,36 @@ static void take(struct swim *swim, const struct swim_update *update)
     }
 }
 
+/* Tell the sender that somebody is gone: all others have forgotten it or do not speak of it. It
+ * is one packet for one, and no longer.
+ */
+static void correct(struct swim *swim, node_id sender)
+{
+    uint32_t slot = swim_find(swim, sender);
+    if (slot == SWIM_NONE || !swim_state_is_live(swim_slot_of(swim, slot)->state)) {
+        return;
+    }
+    size_t first = swim->updates.count;
+    struct swim_to to = swim_to_slot(swim, slot);
+    if (swim_put_update(swim, swim->outdated, swim_slot_of(swim, swim->outdated)->state)) {
+        swim_send_with(swim, &to, (struct swim_message){.type = SWIM_GOSSIP}, first);
+    }
+}
+
 void swim_take_updates(struct swim *swim, const struct swim_message *message)
 {
+    swim->outdated = SWIM_NONE;
+    if (message->has_to) {
+        take_of_self(swim, &(struct swim_update){
+                               .state = message->held_state,
+                               .id = message->to,
+                               .incarnation = message->held_incarnation,
+                           });
+    }
     for (size_t i = 0; i < message->update_count && swim->failed == 0; i++) {
         take(swim, &message->updates[i]);
+    }
+    if (swim->outdated != SWIM_NONE && swim->failed == 0) {
+        correct(swim, message->from);
     }
 }

@@ -63,7 +63,11 @@ const char *swim_reason_text(enum swim_reason reason);
     F(CLUSTER, struct cluster_id, cluster) /* none: not in one yet */                              \
     F(ID, node_id, from)                                                                           \
     F(BOOL, bool, has_to)                                                                          \
-    F(ID, node_id, to)             /* 0 unless has_to: a seed, whose id is not known */            \
+    F(ID, node_id, to) /* 0 unless has_to: a seed, whose id is not known */                        \
+    /* How the sender holds the receiver, 0@0 when it does not know it: who is suspected is */     \
+    /* told first (Lifeguard §IV.C). */                                                           \
+    F(STATE, uint8_t, held_state)                                                                  \
+    F(U64, uint64_t, held_incarnation)                                                             \
     F(U64, uint64_t, incarnation)  /* of the sender */                                             \
     F(U64, uint64_t, digest)       /* of the members that it holds for live */                     \
     F(U64, raft_term, leader_term) /* the highest in which it knows a leader; 0: none */           \

@@ -116,6 +116,13 @@ static void envelope_fill(struct swim *swim, const struct swim_to *to, struct sw
     out->from = swim->options.self;
     out->has_to = to->has_id;
     out->to = to->has_id ? to->id : 0;
+    uint32_t slot = to->has_id ? swim_find(swim, to->id) : SWIM_NONE;
+    if (slot != SWIM_NONE) {
+        const struct swim_slot *member = swim_slot_of(swim, slot);
+        bool is_told = member->state != SWIM_SUSPECT || swim->options.has_lifeguard;
+        out->held_state = is_told ? member->state : SWIM_ALIVE;
+        out->held_incarnation = member->incarnation;
+    }
     out->incarnation = swim->slots[SWIM_SELF].incarnation;
     out->digest = swim->digest;
     out->leader_term = swim->leader_term;
@@ -173,18 +180,8 @@ void swim_send(struct swim *swim, const struct swim_to *to, struct swim_message 
     if (MUTANT(SWIM_PACKET_OVERFULL)) {
         room_bytes = SIZE_MAX;
     }
-    uint32_t count_max = swim->options.piggyback_max;
     uint32_t told = to->has_id ? swim_find(swim, to->id) : SWIM_NONE;
-    if (told != SWIM_NONE) {
-        uint8_t state = swim_slot_of(swim, told)->state;
-        bool is_told = state != SWIM_ALIVE && room_bytes >= SWIM_UPDATE_BYTES &&
-                       (swim->options.has_lifeguard || state != SWIM_SUSPECT);
-        if (is_told && swim_put_update(swim, told, state)) {
-            room_bytes -= SWIM_UPDATE_BYTES;
-            count_max--;
-        }
-    }
-    (void)swim_queue_fill(swim, room_bytes, told, count_max);
+    swim_queue_fill(swim, room_bytes, told);
     swim_send_with(swim, to, message, first);
 }
 

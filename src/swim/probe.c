@@ -11,6 +11,15 @@
 #include "quorate/error.h"
 #include "swim/internal.h"
 
+uint32_t swim_sequence_next(struct swim *swim)
+{
+    swim->sequence++;
+    if (swim->sequence <= SWIM_TO_DEAD) {
+        swim->sequence = SWIM_TO_DEAD + 1;
+    }
+    return swim->sequence;
+}
+
 void swim_health_change(struct swim *swim, int by)
 {
     if (!swim->options.has_lifeguard) {
@@ -63,7 +72,7 @@ static void begin(struct swim *swim, struct swim_probe *probe, enum swim_probe_k
     *probe = (struct swim_probe){
         .stage = is_hinted ? PROBE_HINT : PROBE_DIRECT,
         .kind = kind,
-        .sequence = ++swim->sequence,
+        .sequence = swim_sequence_next(swim),
         .incarnation = member->incarnation,
         .id = member->id,
         .began_ns = swim->now_ns,
@@ -226,6 +235,25 @@ static struct swim_probe *probe_asked(struct swim *swim, uint32_t sequence)
     return NULL;
 }
 
+/* One of the dead, or a seed, answers. If it is above what is known of it, it can be let in: it
+ * tells all. Else it does not know yet that it is held for gone.
+ */
+static void heard_again(struct swim *swim, const struct swim_event *event)
+{
+    const struct swim_message *message = event->received.message;
+    uint32_t slot = swim_find(swim, message->from);
+    if (slot != SWIM_NONE && swim_state_is_live(swim_slot_of(swim, slot)->state)) {
+        return;
+    }
+    if (slot == SWIM_NONE || message->incarnation > swim_slot_of(swim, slot)->incarnation) {
+        swim_sync_begin(swim, event->received.source);
+    } else if (message->ack.sequence == SWIM_TO_SEED) {
+        struct swim_to to = swim_back(swim, event);
+        swim_send(swim, &to,
+                  (struct swim_message){.type = SWIM_PING, .ping = {.sequence = SWIM_TO_DEAD}});
+    }
+}
+
 void swim_on_ack(struct swim *swim, const struct swim_event *event)
 {
     const struct swim_message *message = event->received.message;
@@ -238,9 +266,8 @@ void swim_on_ack(struct swim *swim, const struct swim_event *event)
         swim_health_change(swim, -1);
         return;
     }
-    uint32_t slot = swim_find(swim, message->from);
-    if (slot == SWIM_NONE && message->ack.sequence == 0) {
-        swim_sync_begin(swim, event->received.source); /* a seed, of which nothing is known */
+    if (message->ack.sequence <= SWIM_TO_DEAD) {
+        heard_again(swim, event);
     }
 }
 

@@ -81,34 +81,43 @@ static void advance(struct swim *swim, uint32_t slot, uint32_t limit)
     uint32_t transmits = swim_slot_of(swim, slot)->transmits + 1U;
     time_ns gossip_ns = swim->gossip_ns;
     swim_queue_remove(swim, slot);
-    if (transmits < limit) {
+    if (transmits < limit || MUTANT(SWIM_NEWS_FOR_EVER)) {
+        transmits = transmits < SWIM_TRANSMITS_MAX ? transmits : SWIM_TRANSMITS_MAX - 1;
         append(swim, slot, (uint8_t)transmits);
         swim->gossip_ns = gossip_ns;
     }
 }
 
-size_t swim_queue_fill(struct swim *swim, size_t room_bytes, uint32_t told, uint32_t count_max)
+/* Put the update behind the others, if there is room. If not, it goes first into the next. */
+static bool put_within(struct swim *swim, uint32_t slot, size_t *room_bytes)
+{
+    size_t first = swim->updates.count;
+    if (!swim_put_update(swim, slot, swim_slot_of(swim, slot)->state)) {
+        return false;
+    }
+    const struct swim_update *update = (const struct swim_update *)swim->updates.items + first;
+    if (swim_update_bytes(update) > *room_bytes) {
+        swim->updates.count = first;
+        return false;
+    }
+    *room_bytes -= swim_update_bytes(update);
+    return true;
+}
+
+void swim_queue_fill(struct swim *swim, size_t room_bytes, uint32_t told)
 {
     uint32_t taken[SWIM_PIGGYBACK_MAX];
     uint32_t count = 0;
+    uint32_t count_max = swim->options.piggyback_max;
     uint32_t looks = count_max * 2;
+    bool is_pair = swim->order_count == 1; /* there is nobody else to tell of it */
     uint32_t limit = swim_transmit_limit(&swim->options, swim_live_count(swim));
     uint64_t filled = swim->queue_filled;
     for (; filled != 0 && count < count_max && looks > 0; filled &= filled - 1) {
         uint32_t slot = swim->queue_head[__builtin_ctzll(filled)];
         for (; slot != SWIM_NONE && count < count_max && looks > 0; looks--) {
-            size_t first = swim->updates.count;
-            bool is_put =
-                slot != told && swim_put_update(swim, slot, swim_slot_of(swim, slot)->state);
-            if (is_put) {
-                const struct swim_update *update =
-                    (const struct swim_update *)swim->updates.items + first;
-                if (swim_update_bytes(update) > room_bytes) {
-                    swim->updates.count = first; /* it goes first into the next packet */
-                } else {
-                    room_bytes -= swim_update_bytes(update);
-                    taken[count++] = slot;
-                }
+            if (slot == told ? is_pair : put_within(swim, slot, &room_bytes)) {
+                taken[count++] = slot;
             }
             slot = swim_slot_of(swim, slot)->next;
         }
@@ -116,5 +125,4 @@ size_t swim_queue_fill(struct swim *swim, size_t room_bytes, uint32_t told, uint
     for (uint32_t i = 0; i < count; i++) {
         advance(swim, taken[i], limit);
     }
-    return count;
 }

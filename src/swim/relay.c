@@ -57,7 +57,7 @@ void swim_on_ping_req(struct swim *swim, const struct swim_event *event)
     /* In time for the end of the period of who asks. */
     time_ns rest_ns = swim->options.period_ns - swim->options.ping_timeout_ns;
     *relay = (struct swim_relay){
-        .sequence = ++swim->sequence,
+        .sequence = swim_sequence_next(swim),
         .origin_sequence = request->sequence,
         .origin = message->from,
         .subject = request->target,
@@ -85,7 +85,8 @@ static struct swim_to origin_of(const struct swim_relay *relay)
 bool swim_relay_ack(struct swim *swim, const struct swim_message *message)
 {
     uint32_t sequence = message->ack.sequence;
-    for (size_t i = 0; i < SWIM_RELAYS_MAX && swim->relays != NULL && sequence != 0; i++) {
+    for (size_t i = 0; i < SWIM_RELAYS_MAX && swim->relays != NULL && sequence > SWIM_TO_DEAD;
+         i++) {
         struct swim_relay *relay = &swim->relays[i];
         if (relay->sequence == sequence && relay->subject == message->from) {
             struct swim_to to = origin_of(relay);

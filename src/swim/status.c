@@ -87,10 +87,12 @@ void swim_news_text(const struct swim_news *news, struct text *text)
 
 bool swim_message_is_coherent(const struct swim_message *message)
 {
-    bool is_coherent = (message->has_to || message->to == 0) &&
-                       (message->leader_term > 0 || message->leader == 0) &&
-                       message->incarnation < SWIM_INCARNATION_MAX &&
-                       message->local_health <= SWIM_HEALTH_MAX;
+    bool is_to_somebody =
+        message->to != 0 || message->held_state != SWIM_ALIVE || message->held_incarnation != 0;
+    bool is_coherent =
+        (message->has_to || !is_to_somebody) && message->held_incarnation < SWIM_INCARNATION_MAX &&
+        (message->leader_term > 0 || message->leader == 0) &&
+        message->incarnation < SWIM_INCARNATION_MAX && message->local_health <= SWIM_HEALTH_MAX;
     for (size_t i = 0; i < message->update_count && is_coherent; i++) {
         const struct swim_update *update = &message->updates[i];
         bool is_alive = update->state == SWIM_ALIVE;

@@ -115,6 +115,9 @@ void swim_confirm(struct swim *swim, uint32_t slot, node_id accuser)
     }
     suspicion->accusers[suspicion->accuser_count++] = accuser;
     suspicion->told = suspicion->accuser_count - 1; /* the new one goes first */
+    if (MUTANT(SWIM_CONFIRMATION_RENEWS)) {
+        suspicion->began_ns = swim->now_ns;
+    }
     due_set(swim, suspicion);
     if (suspicion->accuser_count <= swim->options.confirmations_max + 1) {
         swim_queue_push(swim, slot);
@@ -140,8 +143,9 @@ static void declare_dead(struct swim *swim, uint32_t slot)
         .id = member->id,
         .incarnation = member->incarnation,
     };
+    uint32_t agreed = swim->suspicions[member->suspicion].accuser_count;
     swim->counters.deaths_declared++;
-    swim_end(swim, slot, &update, swim->options.self);
+    swim_end(swim, slot, &update, swim->options.self, agreed);
     /* If it lives after all it is the first to hear. */
     struct swim_to to = swim_to_slot(swim, slot);
     swim_send(swim, &to, (struct swim_message){.type = SWIM_GOSSIP});

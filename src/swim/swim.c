@@ -123,6 +123,11 @@ static void take_leader(struct swim *swim, raft_term term, node_id leader, node_
     if (!is_conflict) {
         swim->leader_term = term;
         swim->leader = leader;
+    } else if (term == swim->conflict_term && leader == swim->conflict_leader) {
+        return; /* it was told of */
+    } else {
+        swim->conflict_term = term;
+        swim->conflict_leader = leader;
     }
     swim_tell(swim, (struct swim_news){
                         .type = is_conflict ? SWIM_NEWS_CONFLICT : SWIM_NEWS_LEADER,
@@ -266,7 +271,7 @@ void swim_gossip_tick(struct swim *swim)
         message.gossip.queued = swim->queued_count;
         swim_send(swim, &to, message);
     }
-    bool is_over = swim->queued_count == 0 || swim->options.gossip_ns == 0;
+    bool is_over = swim->queued_count == 0 || swim->options.gossip_ns == 0 || count == 0;
     swim->gossip_ns = is_over ? TIME_NEVER : swim->now_ns + swim->options.gossip_ns;
 }
 

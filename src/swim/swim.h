@@ -151,7 +151,8 @@ struct swim_news {
     node_id id;
     node_id source;
     uint64_t incarnation;
-    raft_term term; /* leader_changed, leader_conflict; else 0 */
+    raft_term term;  /* leader_changed, leader_conflict; else 0 */
+    uint32_t agreed; /* dead: so many had found it so when this node declared it; 0: it was told */
 };
 
 struct swim_packet {

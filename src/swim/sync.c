@@ -73,7 +73,7 @@ void swim_sync_begin(struct swim *swim, const char *address)
     swim->sync_allowed_ns = swim->now_ns + prng_between(&swim->prng, gap_ns / 2, gap_ns * 3 / 2);
     swim->counters.syncs++;
     struct swim_to to = {.address = address, .is_stream = true};
-    send_table(swim, &to, SWIM_PUSH_PULL, ++swim->sequence);
+    send_table(swim, &to, SWIM_PUSH_PULL, swim_sequence_next(swim));
 }
 
 void swim_sync_compare(struct swim *swim, const struct swim_message *message)
