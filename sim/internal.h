@@ -139,6 +139,14 @@ struct sim_loss {
     bool had_entered; /* the cluster: it has been a member by its own word */
 };
 
+/* What is durable of a replica by itself, whatever becomes of its process. */
+struct sim_durable {
+    uint8_t *bytes; /* of a snapshot of the subject's */
+    size_t size_bytes;
+    size_t capacity;
+    uint64_t index; /* of the last entry in it; 0: nothing is kept */
+};
+
 struct sim_host {
     struct sim *sim;
     uint32_t number;
@@ -198,6 +206,7 @@ struct sim_host {
 
     const struct qr_state_machine *machine; /* NULL: none */
     struct qr_state_machine functions;      /* its, as this version sees them */
+    struct sim_durable durable;
     uint64_t applied_index;
     bool is_restoring;
     uint8_t restored[8]; /* what stands in front of a snapshot's bytes */
@@ -402,6 +411,12 @@ void sim_host_world_init(struct sim_host *host);
 bool sim_replica_open(struct sim_host *host);
 void sim_replica_apply(struct sim_host *host, const struct qr_entry *entries, size_t count);
 void sim_replica_close(struct sim_host *host);
+
+/* durable.c */
+bool sim_durable_is_on(const struct sim_host *host);
+void sim_durable_note(struct sim_host *host); /* something was applied, or taken over */
+int sim_durable_open(struct sim_host *host);  /* a new replica, from what is kept */
+void sim_durable_forget(struct sim_host *host);
 
 /* snapshots.c: as in quorate/state_machine.h, with what the checkers must know in front. */
 int sim_replica_snapshot_open(struct sim_host *host, void **snapshot);
