@@ -190,7 +190,8 @@ void node_log_upkeep(struct node *node)
         return;
     }
     node->prepare_due_ns = TIME_NEVER;
-    if (!node_has_room(node, node->options.message_bytes_max)) {
+    /* Also while the present segment has room: a leader's snapshot needs the next one. */
+    if (wal_is_full(node->wal) || !node_has_room(node, node->options.message_bytes_max)) {
         wal_prepare(node->wal);
         node->prepare_due_ns = node->time.now_ns + NODE_RETRY_NS;
     }

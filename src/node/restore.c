@@ -276,6 +276,14 @@ static void finish_install(struct node *node)
     node_install_restored(node);
 }
 
+/* The log begins anew in another segment: it waits for the disk to have room (persist.c). */
+static void finish_with_room(struct node *node)
+{
+    if (wal_has_room_for_reset(node->wal)) {
+        finish_install(node);
+    }
+}
+
 void node_restore_read(struct node *node, int status, struct chunk *chunk, const uint8_t *data,
                        size_t size_bytes)
 {
@@ -286,7 +294,8 @@ void node_restore_read(struct node *node, int status, struct chunk *chunk, const
     if (status != 0) {
         fail(node, status);
     } else if (size_bytes == 0) {
-        finish_install(node);
+        restore->is_read = true;
+        finish_with_room(node);
     } else {
         restore->piece = chunk_hold(chunk);
         restore->piece_at = data;
@@ -298,6 +307,10 @@ void node_restore_read(struct node *node, int status, struct chunk *chunk, const
 void node_restore_turn(struct node *node)
 {
     struct node_restore *restore = &node->restore;
+    if (restore->is_active && restore->is_read) {
+        finish_with_room(node);
+        return;
+    }
     if (!restore->is_active || restore->piece == NULL) {
         return;
     }

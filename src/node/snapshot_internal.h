@@ -111,6 +111,7 @@ struct node_restore {
     bool is_active;
     bool is_machine_ahead; /* it is durable by itself, and not behind: only the rest is taken */
     bool lacks_state;      /* it is behind, and a bare snapshot does not help it */
+    bool is_read;          /* all of it was taken */
     struct snapshot_reader *reader; /* NULL at a start */
     struct chunk *piece;            /* that was read, and is held; NULL: one is being read */
     const uint8_t *piece_at;        /* what of it is still to be taken */

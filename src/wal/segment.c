@@ -237,6 +237,19 @@ void wal_prepare(struct wal *wal)
     work(wal, true);
 }
 
+bool wal_is_full(const struct wal *wal)
+{
+    return wal->is_full;
+}
+
+bool wal_has_room_for_reset(const struct wal *wal)
+{
+    uint64_t next = wal->cursor.at.sequence + (wal->cursor.at.offset > 0 ? 1 : 0);
+    bool is_ready =
+        next <= wal_segment_last(wal) && wal_segment_at(wal, next)->state == WAL_SEGMENT_READY;
+    return is_ready || !wal->is_full;
+}
+
 uint64_t wal_room_bytes(const struct wal *wal)
 {
     if (wal->is_poisoned) {

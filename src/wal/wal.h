@@ -183,6 +183,14 @@ NODISCARD int wal_read(struct wal *wal, raft_index first, uint64_t bytes_max, ui
  */
 uint64_t wal_room_bytes(const struct wal *wal);
 
+/* Whether the disk had no room for a segment when one was last prepared: wal_prepare() tries again. */
+bool wal_is_full(const struct wal *wal);
+
+/* Whether a batch with a reset is taken now, for it begins a segment, whatever room the present
+ * one has.
+ */
+bool wal_has_room_for_reset(const struct wal *wal);
+
 /* Prepare segments ahead: once after opening, and again after QR_ERR_DISK_FULL; cheap when
  * nothing is to be done.
  */

@@ -42,6 +42,35 @@ static void a_newcomer_joins_a_cluster_whose_log_begins_late(void **state)
     end();
 }
 
+static bool is_restoring(int i)
+{
+    return status_of(i).is_restoring;
+}
+
+/* The log begins anew in a segment of its own, and the disk has no room for it. */
+static void a_snapshot_waits_for_room_for_the_log_behind_it(void **state)
+{
+    (void)state;
+    rig_init(&rig, 2, 11);
+    rig.log_entries_max = KEPT;
+    rig_start(&rig, 0);
+    assert_true(rig_settle(&rig, 1, SETTLE_MS));
+    write_many(300);
+    rig.nodes[1].disk.room_bytes = rig.segment_bytes + 65536;
+    rig_start(&rig, 1);
+    assert_true(wait_for(is_restoring, 1));
+    rig_run(&rig, 5000);
+    assert_false(status_of(1).is_stopped);
+    assert_true(is_restoring(1));
+    assert_int_equal(status_of(1).snapshots_installed, 0);
+    rig.nodes[1].disk.room_bytes = UINT64_MAX;
+    assert_true(rig_settle(&rig, 2, SETTLE_MS));
+    assert_int_equal(status_of(1).snapshots_installed, 1);
+    write_many(20);
+    assert_true(rig_settle(&rig, 2, SETTLE_MS));
+    end();
+}
+
 static bool has_some(int i)
 {
     return rig.nodes[i].disk.store_count > 40;
@@ -161,11 +190,6 @@ static void a_failed_install_does_not_stand_in_the_way_of_the_next(void **state)
     assert_int_equal(rig.nodes[away].restore_count, 1);
     assert_true(rig_settle(&rig, 3, SETTLE_MS));
     end();
-}
-
-static bool is_restoring(int i)
-{
-    return status_of(i).is_restoring;
 }
 
 /* A state machine that is half of one state and half of another answers nothing. */
@@ -353,6 +377,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_member_that_was_away_too_long_gets_a_snapshot),
         cmocka_unit_test(a_newcomer_joins_a_cluster_whose_log_begins_late),
+        cmocka_unit_test(a_snapshot_waits_for_room_for_the_log_behind_it),
         cmocka_unit_test(a_transfer_that_was_cut_goes_on_where_it_was),
         cmocka_unit_test(a_leader_change_in_the_middle_begins_anew),
         cmocka_unit_test(lost_and_late_pieces_are_sent_again),
