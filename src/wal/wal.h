@@ -183,7 +183,7 @@ NODISCARD int wal_read(struct wal *wal, raft_index first, uint64_t bytes_max, ui
  */
 uint64_t wal_room_bytes(const struct wal *wal);
 
-/* Whether the disk had no room for a segment when one was last prepared: wal_prepare() tries again. */
+/* Whether the disk had no room when a segment was last prepared; wal_prepare() tries again. */
 bool wal_is_full(const struct wal *wal);
 
 /* Whether a batch with a reset is taken now, for it begins a segment, whatever room the present
