@@ -150,9 +150,15 @@ bool sim_atlas_may_lose(const struct sim *sim, uint64_t id)
            sim_members_every(sim, is_safe, &question);
 }
 
+bool sim_atlas_is_whole(const struct sim *sim, uint64_t id)
+{
+    struct question question = {.id = NOBODY, .is_about_core = sim->phase != SIM_PHASE_SAFETY};
+    return is_whole(sim, &question, id);
+}
+
 bool sim_atlas_allows_wishes(const struct sim *sim)
 {
-    struct question question = {.id = NOBODY};
+    struct question question = {.id = NOBODY, .is_about_core = sim->phase != SIM_PHASE_SAFETY};
     return sim->open_count < SIM_OPEN_MAX && sim_members_every(sim, is_safe, &question);
 }
 

@@ -72,6 +72,13 @@ enum sim_end {
     SIM_END_POWER_LOST, /* what was not synced is lost in part */
 };
 
+/* When a process that is to end ends: after a call that leaves its node so. */
+enum sim_moment {
+    SIM_MOMENT_WORK,      /* with that many disk operations under way, the first time */
+    SIM_MOMENT_STORING,   /* a snapshot is being written */
+    SIM_MOMENT_RESTORING, /* its state machine takes one over */
+};
+
 enum sim_host_state {
     SIM_HOST_DOWN,
     SIM_HOST_UP,
@@ -82,6 +89,7 @@ enum sim_host_state {
 #define SIM_ACTED_MAX 8 /* configurations that a host has acted by, the newest */
 #define SIM_OPEN_MAX 32 /* that may yet be committed */
 #define SIM_MEMBERS_TEXT_BYTES (64 + BUILD_MEMBERS_MAX * (BUILD_NAME_BYTES_MAX + 32))
+#define SIM_ASKED_MAX 64  /* changes that one node deals with at a time, and more */
 #define SIM_WISHES_MAX 16 /* changes that were asked for and may yet happen */
 
 /* What a change may do to a member. */
@@ -97,6 +105,31 @@ struct sim_wish {
     size_t count;
     uint64_t ids[BUILD_MEMBERS_MAX];
     enum sim_wish_kind kinds[BUILD_MEMBERS_MAX];
+};
+
+/* A change of members, by their names. */
+struct sim_request {
+    bool has_stranger; /* it promotes somebody who does not know yet that it is a member */
+    char promoted[BUILD_NAMES_BYTES_MAX];
+    char demoted[BUILD_NAMES_BYTES_MAX];
+    char removed[BUILD_NAMES_BYTES_MAX];
+};
+
+/* What the administrator wants in phase two. */
+enum sim_last_stage {
+    SIM_LAST_ANSWERS, /* to all that was asked before */
+    SIM_LAST_TRANSFER,
+    SIM_LAST_CHANGE,
+    SIM_LAST_DONE,
+};
+
+struct sim_last {
+    enum sim_last_stage stage;
+    bool is_chosen; /* the change */
+    struct sim_request request;
+    uint64_t token; /* of the question that is to be answered; 0: none */
+    bool is_answered;
+    int status;
 };
 
 /* A configuration that a node began to act by at that time. */
@@ -142,15 +175,18 @@ struct sim_host {
     struct sim_event turn;
     struct sim_event disk_event;
     struct sim_event restart;
-    struct sim_event *doom; /* it goes down with so many disk operations under way; or NULL */
-    size_t doom_pending;
+    struct sim_event *doom; /* it goes down at such a moment, when there were so many; or NULL */
+    enum sim_moment doom_moment;
+    uint64_t doom_count;
 
     /* The configurations that its log holds, newest first, as of the last call, also while it
      * is down.
      */
     struct build_configuration held[SIM_HELD_MAX];
     size_t held_count;
-    uint64_t held_log_count; /* also those that are not looked at */
+    uint64_t held_log_count;       /* also those that are not looked at */
+    uint64_t asked[SIM_ASKED_MAX]; /* changes that it has not answered yet */
+    size_t asked_count;
     /* Those that it has acted by, on any of its disks; the newest at acted_count - 1, in a ring. */
     struct sim_acted acted[SIM_ACTED_MAX];
     uint64_t acted_count;
@@ -211,6 +247,7 @@ struct sim_client {
 /* Of the second phase. */
 enum sim_step {
     SIM_STEP_SERVING,
+    SIM_STEP_CHANGING,
     SIM_STEP_COMMITS,
     SIM_STEP_SETTLING,
 };
@@ -230,9 +267,10 @@ struct sim_heal {
     uint32_t number;
     uint32_t host;
     bool cuts[SIM_HOSTS_MAX][SIM_HOSTS_MAX];
-    /* It ends so, with so much pending, and is away for so long; and so many times again. */
+    /* It ends so, at the count-th such moment, and is away for so long; and so many times again. */
     enum sim_end how;
-    size_t pending;
+    enum sim_moment moment;
+    uint64_t count;
     time_ns away_ns;
     uint64_t again;
 };
@@ -276,7 +314,7 @@ struct sim {
     struct sim_wish wishes[SIM_WISHES_MAX];
     struct sim_event administrator_event;
     uint64_t change_count;
-    uint64_t changes_done;
+    struct sim_last last;
 
     struct sim_client clients[QR_SIM_CLIENTS_MAX];
     uint32_t client_count;
@@ -469,12 +507,21 @@ void sim_check_kept(const struct sim_host *host, const struct build_status *now)
 void sim_administrator_init(struct sim *sim);
 void sim_administrator_stop(struct sim *sim);
 void sim_administrator_done(struct sim_host *host, uint64_t token, int status, const char *reason);
+void sim_administrator_host_down(struct sim_host *host);
+
+/* administrator_last.c: phase two, looked at now and then. What the administrator asked for before
+ * is answered; then it asks for one transfer and one change until they are done, if the plan has
+ * any. NULL: all is; else what it waits for, in words that stay for as long as it is the same.
+ */
+const char *sim_administrator_last(struct sim *sim);
 
 /* atlas.c: what may be broken without breaking a promise. */
 bool sim_atlas_may_lose(const struct sim *sim, uint64_t id);
 void sim_atlas_lose(struct sim *sim, const struct sim_host *host);
 bool sim_atlas_is_lost(const struct sim *sim, uint64_t id);
-/* Whether all that sim->wishes may do leaves a quorum. */
+/* Its disk is; and in phase two its host is of the core. */
+bool sim_atlas_is_whole(const struct sim *sim, uint64_t id);
+/* Whether all that sim->wishes may do leaves a quorum; in phase two, of the core. */
 bool sim_atlas_allows_wishes(const struct sim *sim);
 /* Choose the hosts of phase two: healthy, and a quorum of every configuration in force. */
 void sim_atlas_choose_core(struct sim *sim);

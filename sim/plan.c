@@ -147,7 +147,7 @@ static void draw_faults(struct prng *prng, struct sim_plan *plan)
 {
     uint64_t kinds_percent = prng_between(prng, 10, 70);
     uint64_t rate_most = UINT64_C(40) << prng_between(prng, 0, 5);
-    for (size_t i = 0; i < SIM_FAULT_COUNT; i++) {
+    for (size_t i = 0; i < SIM_FAULT_SNAPSHOT_CRASH; i++) {
         bool is_on = chance(prng, kinds_percent);
         uint64_t rate = prng_between(prng, rate_most / 8, rate_most);
         plan->faults[i] = is_on ? min_u64(rate, fault_most[i]) : 0;
@@ -197,6 +197,13 @@ static void draw_members(struct prng *prng, struct sim_plan *plan)
     bool is_able = plan->past_percent == 0 && plan->nodes > 1;
     plan->changes = is_able ? changes : 0;
     plan->priorities = is_able ? priorities : 0;
+}
+
+/* With past releases there are no snapshots. */
+static void draw_snapshot_crashes(struct prng *prng, struct sim_plan *plan)
+{
+    uint64_t rate = chance(prng, 35) ? draw_log(prng, 50, 800) : 0;
+    plan->faults[SIM_FAULT_SNAPSHOT_CRASH] = plan->past_percent == 0 ? rate : 0;
 }
 
 /* What leases rest on is hardly ever short of its bounds: clocks that drift as far as they may,
@@ -313,10 +320,10 @@ int sim_plan_draw(uint64_t seed, const char *settings, struct sim_plan *out, cha
     draw_snapshots(&prng, out);
     draw_once(&prng, out);
     draw_administrator(&prng, out);
-    struct prng members_prng = sim_stream_of(seed, SIM_STREAM_MEMBERS);
-    draw_members(&members_prng, out);
-    struct prng leases_prng = sim_stream_of(seed, SIM_STREAM_LEASES);
-    draw_leases(&leases_prng, out);
+    struct prng later_prng = sim_stream_of(seed, SIM_STREAM_LATER);
+    draw_members(&later_prng, out);
+    draw_snapshot_crashes(&later_prng, out);
+    draw_leases(&later_prng, out);
     const char *at = settings == NULL ? "" : settings;
     while (*at != '\0') {
         size_t length = strcspn(at, " ");

@@ -83,7 +83,10 @@
     X(WALL_JUMP,   wall_jump,   2000, "a wall clock is set forward or back")                       \
     X(DRIFT,       drift,       2000, "a monotonic clock runs faster or slower")                   \
     X(UPGRADE,     upgrade,     2000, "a node is started again as another version")                \
-    X(STORM,       storm,       2000, "any frame is lost, or late by up to some election timeouts")
+    X(STORM,       storm,       2000, \
+      "any frame is lost, or late by up to some election timeouts")                               \
+    X(SNAPSHOT_CRASH, snapshot_crash, 2000, \
+      "a machine goes down while it writes a snapshot, or takes one over")
 /* clang-format on */
 
 enum sim_fault {
@@ -130,8 +133,7 @@ enum sim_stream {
     SIM_STREAM_NODES,
     SIM_STREAM_AUDIT,
     SIM_STREAM_ADMINISTRATOR,
-    SIM_STREAM_MEMBERS, /* of the plan, too */
-    SIM_STREAM_LEASES,  /* of the plan */
+    SIM_STREAM_LATER, /* what the plan has more than it had first */
 };
 
 struct prng sim_stream_of(uint64_t seed, enum sim_stream stream);

@@ -199,16 +199,55 @@ int qr_end_session(struct qr_engine *engine, uint64_t session, qr_propose_done *
  */
 int qr_settle(struct qr_engine *engine, struct qr_id id, qr_propose_done *done, void *argument);
 
+/* What a read promises, and what it costs: docs/reads.md. */
+enum qr_read_kind {
+    QR_READ_CONFIGURED,   /* by a lease where options.has_leases, else by a round */
+    QR_READ_LINEARIZABLE, /* by a round to a majority, whatever has_leases says */
+    QR_READ_LEASE,        /* as configured: there is no lease where has_leases is false */
+    QR_READ_STALE,        /* what is applied here, asking nobody, if it is young enough */
+};
+
+/* "configured", "linearizable", "lease" or "stale"; "?" for what is none. Static. */
+const char *qr_read_kind_name(enum qr_read_kind kind);
+
+#define QR_AGE_ANY UINT64_MAX     /* as a bound */
+#define QR_AGE_UNKNOWN UINT64_MAX /* as an age */
+
+struct qr_read_options {
+    enum qr_read_kind kind;
+    uint64_t age_ms_max; /* stale; QR_AGE_ANY: also what is of unknown age */
+};
+
 /* status 0: whatever was acknowledged anywhere before the call is applied here, at `index`
- * or above; else QR_ERR_NO_LEADER, QR_ERR_BUSY, QR_ERR_TIMEOUT, QR_ERR_STOPPED.
+ * or above; of a stale read, before a moment that is at most age_ms_max ago (`index` is 0).
+ * Else QR_ERR_NO_LEADER, QR_ERR_BUSY, QR_ERR_TIMEOUT, QR_ERR_STOPPED, or QR_ERR_STALE: what is
+ * applied here may be older.
  */
 typedef void qr_read_done(void *argument, int status, uint64_t index);
 
-/* Wait until a local read is linearizable (ReadIndex; Ongaro's dissertation, §6.4).
- * Returns and calls as qr_propose(). Cost: one round to a majority, shared by all barriers
- * of the same moment.
+/* Wait until a local read is linearizable (ReadIndex; Ongaro's dissertation, §6.4), or as the
+ * options have it: NULL is QR_READ_CONFIGURED. Returns and calls as qr_propose(), and
+ * QR_ERR_INVALID for an unknown kind. Cost: one round to a majority, shared by all reads of the
+ * same moment; none with a lease, or of a stale one.
  */
+int qr_read(struct qr_engine *engine, const struct qr_read_options *options, qr_read_done *done,
+            void *argument);
+
+/* qr_read() as configured. */
 int qr_read_barrier(struct qr_engine *engine, qr_read_done *done, void *argument);
+
+/* A stale read at once: whether what is applied here may be read as it is, and its age.
+ *
+ * age_ms   on success: everything that had been acknowledged anywhere so many milliseconds ago
+ *          is applied here, by this node's clock, which is trusted alone (and by leases', where
+ *          there are any); QR_AGE_UNKNOWN: that was not found out since the engine was opened.
+ *
+ * Returns 0, or QR_ERR_STALE (older than age_ms_max, or of unknown age; ask again, soon it is
+ * known anew if a leader answers), QR_ERR_BUSY (the state machine is taking over a snapshot),
+ * QR_ERR_NO_LEADER (in no cluster yet) or QR_ERR_STOPPED. From another thread it waits for the
+ * engine's turn.
+ */
+int qr_read_age(struct qr_engine *engine, uint64_t age_ms_max, uint64_t *age_ms);
 
 /* status 0: a snapshot that stands at `index` is durable here, and the log may be compacted; else
  * why not: QR_ERR_IO, QR_ERR_DISK_FULL, QR_ERR_NO_MEMORY, QR_ERR_STOPPED.
@@ -331,6 +370,7 @@ struct qr_status {
     uint64_t digest;         /* of the state machine and the sessions at applied_index */
     uint64_t session_count;  /* open sessions */
     uint64_t outcome_count;  /* sequences and tokens that are remembered */
+    uint64_t age_ms;         /* of what is applied here, see qr_read_age() */
     bool is_disk_full;
     bool is_stopped;
     size_t member_count;

@@ -76,8 +76,15 @@ struct qr_state_machine {
     int (*restore_end)(void *context);
 
     /* For a state machine that is durable by itself: the index of the last entry that it will
-     * still have after any crash. It is asked at a start, and is then given neither those
-     * entries again nor a snapshot of an earlier state. NULL: it lives in memory.
+     * still have after any crash, which never becomes less. It is asked at a start, which gives
+     * it neither those entries again nor a snapshot of an earlier state, and again from time to
+     * time: the log is compacted up to no later entry than this, so one that seldom makes its
+     * data durable has a longer log. One that stands before what it said once has lost data: its
+     * node does not start if the log went by then. NULL: it lives in memory.
+     *
+     * With it snapshots on this node leave the state out: snapshot_open is called only on a
+     * leader, for a member that is too late for its log. Without snapshot_open the log is never
+     * compacted all the same, as no such member could be helped.
      */
     uint64_t (*applied_index)(void *context);
 };

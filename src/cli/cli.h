@@ -47,6 +47,8 @@ int cli_set(int argc, char **argv);
 int cli_del(int argc, char **argv);
 int cli_propose(int argc, char **argv);
 int cli_snapshot(int argc, char **argv);
+int cli_backup(int argc, char **argv);
+int cli_restore(int argc, char **argv);
 int cli_tail(int argc, char **argv);
 int cli_wal(int argc, char **argv);
 int cli_doctor(int argc, char **argv);

@@ -94,6 +94,8 @@ const struct cli_command *cli_commands(size_t *count)
         {"propose", "make a log entry of each line of standard input", cli_propose},
         {"tail", "print every entry as it is applied", cli_tail},
         {"snapshot", "take a snapshot of a node now, and compact its log", cli_snapshot},
+        {"backup", "write the state of a running cluster into a file", cli_backup},
+        {"restore", "make a new cluster of a backup, or check one", cli_restore},
         {"wal", "check or print the log of a node that does not run", cli_wal},
         {"doctor", "a majority is lost: what is left, and the way back", cli_doctor},
         {"sim", "run simulated clusters with every fault, each by its seed", cli_sim},

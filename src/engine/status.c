@@ -122,6 +122,7 @@ void engine_status_fill(struct qr_engine *engine, struct qr_status *out)
         .digest = status.is_restoring ? 0 : status.sessions_digest + machine_digest(engine),
         .session_count = status.session_count,
         .outcome_count = status.outcome_count,
+        .age_ms = engine_age_ms(node_age(engine->node, runtime_now_ns())),
         .is_disk_full = status.is_disk_full,
         .is_stopped = status.is_stopped || engine->is_stopping,
     };

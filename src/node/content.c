@@ -12,6 +12,7 @@
 #define HEAD_BYTES 48 /* before the configuration */
 #define END_BYTES 24
 #define CHECKSUM_OFFSET 12 /* in a block's head; the bytes before it are covered too */
+#define FLAG_BARE UINT32_C(1)
 
 _Static_assert(HEAD_BYTES + RAFT_CONFIGURATION_BYTES_MAX <= CONTENT_BLOCK_BYTES_MAX,
                "a head is one block");
@@ -87,7 +88,7 @@ size_t content_write_head(struct content_writer *writer, const struct content_he
     write_u64(&into, head->timestamp_ns);
     write_u64(&into, head->configuration_index);
     write_u32(&into, (uint32_t)head->configuration_bytes);
-    write_u32(&into, 0);
+    write_u32(&into, head->is_bare ? FLAG_BARE : 0);
     if (head->configuration_bytes > 0) {
         write_bytes(&into, head->configuration, head->configuration_bytes);
     }
@@ -144,11 +145,16 @@ static int take_head(struct content_reader *reader, const uint8_t *data, size_t 
     head.timestamp_ns = read_u64(&from);
     head.configuration_index = read_u64(&from);
     head.configuration_bytes = read_u32(&from);
-    uint32_t zero = read_u32(&from);
+    uint32_t flags = read_u32(&from);
     head.configuration = read_bytes(&from, head.configuration_bytes);
-    if (from.failed || reader_left(&from) > 0 || zero != 0) {
+    if (from.failed || reader_left(&from) > 0) {
         return QR_ERR_CORRUPT;
     }
+    if ((flags & ~FLAG_BARE) != 0) {
+        return QR_ERR_VERSION;
+    }
+    head.is_bare = (flags & FLAG_BARE) != 0;
+    reader->is_bare = head.is_bare;
     return reader->sink.head == NULL ? 0 : reader->sink.head(reader->sink.context, &head);
 }
 
@@ -173,6 +179,9 @@ static int hand_on(struct content_reader *reader, enum content_section section, 
     case CONTENT_SESSIONS:
         return sink->sessions == NULL ? 0 : sink->sessions(sink->context, data, size_bytes);
     case CONTENT_MACHINE:
+        if (reader->is_bare) {
+            return QR_ERR_CORRUPT;
+        }
         return sink->machine == NULL ? 0 : sink->machine(sink->context, data, size_bytes);
     case CONTENT_END:
         return take_end(reader, data, size_bytes);

@@ -51,6 +51,7 @@ struct content_head {
     raft_index configuration_index; /* of the configuration in force there; 0: none was */
     const void *configuration;      /* its payload; borrowed */
     size_t configuration_bytes;     /* at most RAFT_CONFIGURATION_BYTES_MAX */
+    bool is_bare; /* without the state: the state machine is durable by itself, and stood there */
 };
 
 struct content_writer {
@@ -90,7 +91,8 @@ struct content_reader {
     size_t stored_bytes;
     uint8_t *raw; /* CONTENT_BLOCK_BYTES_MAX */
     struct content_writer seen;
-    int status; /* of the first failure */
+    bool is_bare; /* as the head said */
+    int status;   /* of the first failure */
 };
 
 /* Begin to read. Returns 0 or QR_ERR_NO_MEMORY: then there is nothing to deinit. */
@@ -100,9 +102,9 @@ void content_reader_deinit(struct content_reader *reader);
 
 /* Take the next bytes, however many.
  *
- * Returns 0, QR_ERR_CORRUPT (damaged, out of order, or too much), QR_ERR_VERSION (of a later
- * version, or of a codec that is not there), or what the sink returned; and the same again for
- * all that follows.
+ * Returns 0, QR_ERR_CORRUPT (damaged, out of order, too much, or a state in a bare one),
+ * QR_ERR_VERSION (of a later version, or of a codec that is not there), or what the sink returned;
+ * and the same again for all that follows.
  */
 NODISCARD int content_read(struct content_reader *reader, const void *data, size_t size_bytes);
 

@@ -66,18 +66,25 @@ static bool is_same(const struct node_install *install, const struct raft_piece 
            install->size_bytes == piece->size_bytes;
 }
 
+/* A bare snapshot is of use to nobody but who took it. */
+static int refuse_bare(void *context, const struct content_head *head)
+{
+    (void)context;
+    return head->is_bare ? QR_ERR_CORRUPT : 0;
+}
+
 /* Begin with the first piece of a snapshot. False: not now. */
 static bool begin_install(struct node *node, const struct raft_piece *piece)
 {
     struct node_install *install = &node->install;
     struct wal_base position = {piece->snapshot.term, piece->snapshot.index};
     node_taking_abandon(node); /* what is here will be dropped */
-    int status = snapshot_writer_begin(node->snapshots.store, &position, 0);
+    int status = snapshot_writer_begin(node->snapshots.store, &position, 0, false);
     if (status != 0) {
         return false; /* what was abandoned is still being removed */
     }
     status = content_reader_init(&install->check, node->options.allocator, node->options.codec,
-                                 (struct content_sink){.context = NULL});
+                                 (struct content_sink){.head = refuse_bare});
     if (status != 0) {
         snapshot_writer_abandon(node->snapshots.store);
         return false;

@@ -212,6 +212,7 @@ static void running_turn(struct node *node)
     if (node_is_running(node)) {
         node_propose_tick(node);
         node_flush_held(node);
+        node_stale_turn(node);
         node_flush_reads(node);
     }
     if (node_is_running(node)) {
@@ -228,6 +229,9 @@ static void running_turn(struct node *node)
     }
     if (node_is_running(node)) {
         node_sendings_turn(node);
+    }
+    if (node_is_running(node)) {
+        node_backups_turn(node);
     }
     if (node_is_running(node)) {
         note_changes(node);
@@ -285,10 +289,12 @@ time_ns node_deadline(const struct node *node)
         deadline = min_u64(deadline, raft_deadline(node->raft));
         deadline = min_u64(deadline, node_members_deadline(node));
         deadline = min_u64(deadline, node_watch_deadline(node));
+        deadline = min_u64(deadline, node_stale_deadline(node));
         deadline = min_u64(deadline, node_tick_deadline(node));
         deadline = min_u64(deadline, min_u64(node->mark_due_ns, node->prepare_due_ns));
         deadline = min_u64(deadline, node_snapshots_deadline(node));
         deadline = min_u64(deadline, node_sendings_deadline(node));
+        deadline = min_u64(deadline, node_backups_deadline(node));
         deadline = min_u64(deadline, node_install_deadline(node));
     }
     return deadline;
@@ -425,6 +431,7 @@ void node_status(const struct node *node, struct node_status *out)
         .snapshot_index = node->snapshots.has_newest ? node->snapshots.newest.position.index : 0,
         .snapshot_size_bytes = node->snapshots.has_newest ? node->snapshots.newest.size_bytes : 0,
         .is_restoring = node_is_restoring(node),
+        .is_snapshot_bare = node->snapshots.has_newest && node->snapshots.is_newest_bare,
         .snapshots_taken = node->snapshots.taken_count,
         .snapshots_installed = node->install.installed_count,
         .snapshots_sent = node->sendings.sent_count,

@@ -15,14 +15,21 @@
 #define STEP_BYTES 128 /* as they are stored, between two looks at what they became */
 #define UNUSABLE "the state machine does not take the snapshot over"
 
+/* The state machine drops what it holds only when it is known that something comes instead. */
 static int take_head(void *context, const struct content_head *head)
 {
     struct node *node = context;
     struct node_restore *restore = &node->restore;
+    const struct qr_state_machine *machine = &node->options.io.machine;
     const struct wal_base *position = &node->snapshots.newest.position;
     if (head->position.index != position->index || head->position.term != position->term) {
         return QR_ERR_CORRUPT;
     }
+    if (head->is_bare && !restore->is_machine_ahead) {
+        restore->lacks_state = true;
+        return QR_ERR_CORRUPT;
+    }
+    node->snapshots.is_newest_bare = head->is_bare;
     restore->head = *head;
     restore->configuration->index = head->configuration_index;
     restore->configuration->size_bytes = head->configuration_bytes;
@@ -31,7 +38,7 @@ static int take_head(void *context, const struct content_head *head)
     }
     memcpy(restore->configuration->payload, head->configuration, head->configuration_bytes);
     restore->head.configuration = restore->configuration->payload;
-    return 0;
+    return restore->is_machine_ahead ? 0 : machine->restore_begin(machine->context);
 }
 
 /* The table is read when it is whole. */
@@ -71,7 +78,6 @@ static void end(struct node *node)
 static int begin(struct node *node)
 {
     struct node_restore *restore = &node->restore;
-    const struct qr_state_machine *machine = &node->options.io.machine;
     const struct allocator *allocator = node->options.allocator;
     struct content_sink sink = {
         .context = node,
@@ -85,8 +91,7 @@ static int begin(struct node *node)
     if (status == 0) {
         status = content_reader_init(&restore->content, allocator, node->options.codec, sink);
     }
-    return status != 0 || restore->is_machine_ahead ? status
-                                                    : machine->restore_begin(machine->context);
+    return status;
 }
 
 /* All of it was given: it stands where the snapshot does. */
@@ -145,6 +150,21 @@ static int feed(void *context, const uint8_t *data, size_t size_bytes)
     return content_read(&node->restore.content, data, size_bytes);
 }
 
+static int refuse_without_state(const struct node *node, char *detail)
+{
+    struct text text = text_of(detail, NODE_DETAIL_BYTES);
+    text_string(&text, "the state machine stands at ");
+    text_u64(&text, node->machine_index);
+    text_string(&text, ", the newest snapshot at ");
+    text_u64(&text, node->snapshots.newest.position.index);
+    text_string(&text, node->options.io.machine.applied_index == NULL
+                           ? " and without its state, taken for one that is durable by itself; "
+                           : ", where it once stood durably: it lost data, or is an older copy; ");
+    text_string(&text, "restore it from a backup, or empty it and the directory and let the node "
+                       "join again as a new one");
+    return QR_ERR_CORRUPT;
+}
+
 static int load(struct node *node, char *detail)
 {
     char why[SNAPSHOT_ERROR_DETAIL_BYTES] = UNUSABLE;
@@ -155,7 +175,11 @@ static int load(struct node *node, char *detail)
     if (status == 0) {
         status = finish(node);
     }
+    bool lacks_state = node->restore.lacks_state;
     end(node);
+    if (lacks_state) {
+        return refuse_without_state(node, detail);
+    }
     if (status == QR_ERR_NO_MEMORY) {
         return refuse(status, "memory ran out", "", detail);
     }

@@ -84,6 +84,11 @@ static void begin_sending(struct node *node, const struct raft_sending *wanted)
         tell_ended(node, wanted->peer, QR_ERR_BUSY);
         return;
     }
+    if (node->snapshots.is_newest_bare) {
+        node_snapshots_want_state(node); /* it asks again until it is there */
+        tell_ended(node, wanted->peer, QR_ERR_BUSY);
+        return;
+    }
     ASSERT(node->snapshots.newest.position.index >= wanted->base.index);
     *sending = (struct node_sending){
         .is_used = true,

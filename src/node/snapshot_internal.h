@@ -13,8 +13,9 @@
 #define NODE_SENDINGS_MAX 4 /* snapshots being sent at a time */
 #define NODE_SENDING_WINDOW_BYTES_MAX (UINT64_C(4) << 20)
 #define NODE_RESTORE_TOKEN UINT64_MAX
-#define NODE_INSTALL_PIECES_MAX 128                   /* that came and are not written yet */
-#define NODE_SESSIONS_BYTES_MAX (UINT64_C(256) << 20) /* of the table in a snapshot */
+#define NODE_BACKUP_TOKEN (UINT64_MAX - NODE_BACKUPS_MAX) /* of the first backup */
+#define NODE_INSTALL_PIECES_MAX 128                       /* that came and are not written yet */
+#define NODE_SESSIONS_BYTES_MAX (UINT64_C(256) << 20)     /* of the table in a snapshot */
 
 /* A configuration as its entry has it, and where that stands. */
 struct node_configuration {
@@ -26,8 +27,10 @@ struct node_configuration {
 /* The snapshot that this node takes of its own state. */
 struct node_taking {
     bool is_active;
-    bool is_given; /* all of it, to the store */
-    void *view;    /* of the state machine; NULL: it was read to its end */
+    bool is_waiting; /* bare, and the state machine does not stand there durably yet */
+    bool is_ended;   /* the last block is made */
+    bool is_given;   /* all of it, to the store */
+    void *view;      /* of the state machine; NULL: bare, or it was read to its end */
     struct content_writer writer;
     struct content_head head;
     uint8_t *sessions; /* the table as it was then */
@@ -44,9 +47,12 @@ struct node_taking {
 struct node_snapshots {
     struct snapshot_store *store;
     bool has_newest;
+    bool is_newest_bare; /* nothing to send to a member */
     struct snapshot_info newest;
     struct node_taking taking;
     bool is_asked;
+    bool is_state_asked;  /* a member is to be sent the state, and the newest has nothing of it */
+    time_ns state_due_ns; /* the next one that holds the state not before */
     uint64_t waiters[NODE_SNAPSHOT_WAITERS_MAX]; /* tokens */
     size_t waiter_count;
     time_ns due_ns;         /* the next one not before; when one failed, or by the interval */
@@ -82,6 +88,16 @@ struct node_sendings {
     uint64_t sent_bytes;
 };
 
+/* A backup that somebody takes. */
+struct node_backup {
+    struct snapshot_reader *reader; /* NULL: none */
+    bool is_wanted;                 /* the next piece; when the rate lets it go */
+    bool is_reading;
+};
+
+_Static_assert(NODE_SENDINGS_MAX + 1 + NODE_BACKUPS_MAX + 1 <= SNAPSHOT_READERS_MAX,
+               "each has a reader, and one that seeks two");
+
 enum node_install_state {
     NODE_INSTALL_NONE,
     NODE_INSTALL_RECEIVING,
@@ -94,6 +110,7 @@ enum node_install_state {
 struct node_restore {
     bool is_active;
     bool is_machine_ahead; /* it is durable by itself, and not behind: only the rest is taken */
+    bool lacks_state;      /* it is behind, and a bare snapshot does not help it */
     struct snapshot_reader *reader; /* NULL at a start */
     struct chunk *piece;            /* that was read, and is held; NULL: one is being read */
     const uint8_t *piece_at;        /* what of it is still to be taken */
@@ -132,6 +149,14 @@ void node_snapshots_deinit(struct node *node);
 bool node_snapshots_are_idle(const struct node *node);
 void node_note_applied(struct node *node, const struct entry *entry);
 void node_taking_abandon(struct node *node);
+void node_snapshots_want_state(struct node *node);
+
+/* backup.c */
+void node_backups_turn(struct node *node);
+time_ns node_backups_deadline(const struct node *node);
+void node_backups_read(struct node *node, uint64_t token, int status, const uint8_t *data,
+                       size_t size_bytes);
+void node_backups_stop(struct node *node);
 
 /* compact.c */
 void node_compact(struct node *node);

@@ -168,6 +168,7 @@ void client_sweep(struct client *client, uint64_t now_ms)
 {
     size_t left = client->handle.write_queue_size;
 
+    backup_sweep(client, now_ms);
     if (client->is_lingering && now_ms - client->active_ms > SERVER_LINGER_MS) {
         client_close(client);
         return;

@@ -77,6 +77,12 @@ static void json_log(struct text *text, const struct qr_status *status)
     text_json_u64(text, status->snapshot_index);
     text_json_key(text, "digest");
     text_json_hex(text, status->digest, 16);
+    text_json_key(text, "age_ms");
+    if (status->age_ms == QR_AGE_UNKNOWN) {
+        text_json_null(text);
+    } else {
+        text_json_u64(text, status->age_ms);
+    }
     text_json_key(text, "disk_full");
     text_json_bool(text, status->is_disk_full);
 }

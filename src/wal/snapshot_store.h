@@ -128,13 +128,16 @@ void snapshot_store_invariants(const struct snapshot_store *store);
 
 /* Begin to write a snapshot, aside.
  *
+ * may_replace   it may take the place of a whole one at the same index, for it holds more.
+ *
  * Returns 0, or with nothing changed
- *   QR_ERR_BUSY        one is being written, or what was abandoned is still being removed.
+ *   QR_ERR_BUSY        one is being written, what was abandoned is still being removed, or the one
+ *                      that would be replaced is being read.
  *   QR_ERR_SUPERSEDED  the newest whole snapshot is not older: it covers all that this one would.
  *   QR_ERR_NO_MEMORY
  */
 NODISCARD int snapshot_writer_begin(struct snapshot_store *store, const struct wal_base *position,
-                                    time_ns timestamp_ns);
+                                    time_ns timestamp_ns, bool may_replace);
 
 bool snapshot_writer_is_active(const struct snapshot_store *store);
 

@@ -196,13 +196,13 @@ static int reserve(struct snapshot_store *store)
     return 0;
 }
 
-/* Whether the table has a place for it, and nothing of its name is just being removed. */
+/* Whether the table has a place for it, and what has its name is neither removed nor read. */
 static bool has_place(const struct snapshot_store *store, raft_index index)
 {
     bool is_known = false;
     for (size_t i = 0; i < store->file_count; i++) {
         const struct snapshot_file *file = &store->files[i];
-        if (file->index == index && file->is_unwanted) {
+        if (file->index == index && (file->is_unwanted || file->reader_count > 0)) {
             return false;
         }
         is_known = is_known || (file->index == index && file->state != SNAPSHOT_ASIDE);
@@ -210,17 +210,28 @@ static bool has_place(const struct snapshot_store *store, raft_index index)
     return is_known || store->file_count < SNAPSHOT_FILES_MAX;
 }
 
+/* Whether the newest whole snapshot covers all that one here would. */
+static bool is_superseded(const struct snapshot_store *store, raft_index index, bool may_replace)
+{
+    struct snapshot_info newest;
+    return snapshot_store_newest(store, &newest) &&
+           (may_replace ? newest.position.index > index : newest.position.index >= index);
+}
+
 int snapshot_writer_begin(struct snapshot_store *store, const struct wal_base *position,
-                          time_ns timestamp_ns)
+                          time_ns timestamp_ns, bool may_replace)
 {
     struct snapshot_writer *writer = &store->writer;
-    struct snapshot_info newest;
-    if (writer->stage != SNAPSHOT_IDLE || !has_place(store, position->index)) {
+    if (writer->stage != SNAPSHOT_IDLE) {
         snapshot_store_work(store);
         return QR_ERR_BUSY;
     }
-    if (snapshot_store_newest(store, &newest) && newest.position.index >= position->index) {
+    if (is_superseded(store, position->index, may_replace)) {
         return QR_ERR_SUPERSEDED;
+    }
+    if (!has_place(store, position->index)) {
+        snapshot_store_work(store);
+        return QR_ERR_BUSY;
     }
     int status = reserve(store);
     if (status != 0) {

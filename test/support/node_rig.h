@@ -38,6 +38,15 @@ enum rig_outcome {
     RIG_UNKNOWN,
 };
 
+#define RIG_BACKUP_BYTES_MAX 65536
+
+/* What a replica came to. */
+struct rig_state {
+    uint64_t index;
+    uint64_t count;
+    uint64_t sum;
+};
+
 struct rig_node {
     struct rig *rig;
     int number;
@@ -61,9 +70,17 @@ struct rig_node {
     uint64_t restored_bytes;
     uint64_t restore_count; /* in this life */
     unsigned open_views;
-    unsigned told_count; /* of node_snapshot() */
+    unsigned view_count;      /* that were ever opened */
+    struct rig_state durable; /* where is_durable: what a crash leaves of the replica */
+    bool is_sync_held;        /* it stays behind */
+    unsigned told_count;      /* of node_snapshot() */
     int told_status;
     raft_index told_index;
+    unsigned piece_count; /* told of node_backup_read() */
+    int piece_status;
+    size_t piece_bytes;
+    size_t backup_bytes; /* of all pieces since the test set it to 0 */
+    uint8_t backup[RIG_BACKUP_BYTES_MAX];
     time_ns stall_timeout_ns; /* for the next rig_open() */
     time_ns lease_ns;
     bool is_apply_held;    /* the state machine does not come back from its next batch */
@@ -111,6 +128,7 @@ struct rig {
 };
 
 /* node_rig_machine.c: a replica applies a value; its functions for snapshots. */
+void rig_machine_begin(struct rig_node *self); /* a life: with nothing, or what is durable */
 void rig_machine_note(struct rig_node *self, uint64_t index, uint64_t value);
 struct qr_state_machine rig_machine(struct rig_node *self);
 

@@ -22,6 +22,24 @@ static uint8_t padding_at(uint64_t offset)
     return (uint8_t)(offset * 7 + offset / 251);
 }
 
+static void sync_state(struct rig_node *self)
+{
+    if (!self->is_sync_held) {
+        self->durable = (struct rig_state){self->applied_index, self->applied_count, self->sum};
+    }
+}
+
+void rig_machine_begin(struct rig_node *self)
+{
+    struct rig_state nothing = {0};
+    const struct rig_state *from = self->rig->is_durable ? &self->durable : &nothing;
+    self->applied_index = from->index;
+    self->applied_count = from->count;
+    self->sum = from->sum;
+    self->is_restoring = false;
+    self->restore_count = 0;
+}
+
 void rig_machine_note(struct rig_node *self, uint64_t index, uint64_t value)
 {
     struct rig *rig = self->rig;
@@ -35,6 +53,7 @@ void rig_machine_note(struct rig_node *self, uint64_t index, uint64_t value)
     self->sum = (self->sum + value) * 31 + index;
     assert_true(rig->sum_at[index] == 0 || rig->sum_at[index] == self->sum);
     rig->sum_at[index] = self->sum;
+    sync_state(self);
 }
 
 static int snapshot_open(void *context, void **snapshot)
@@ -50,6 +69,7 @@ static int snapshot_open(void *context, void **snapshot)
     store_u64(view->state + 16, self->sum);
     view->size_bytes = STATE_BYTES + self->rig->snapshot_bytes;
     self->open_views++;
+    self->view_count++;
     *snapshot = view;
     return 0;
 }
@@ -117,13 +137,17 @@ static int restore_end(void *context)
     assert_true(index == 0 || rig->sum_at[index] == self->sum);
     self->is_restoring = false;
     self->restore_count++;
+    sync_state(self);
     return 0;
 }
 
 static uint64_t applied_index(void *context)
 {
-    const struct rig_node *self = context;
-    return self->applied_index;
+    struct rig_node *self = context;
+    if (!self->is_restoring) {
+        sync_state(self);
+    }
+    return self->durable.index;
 }
 
 struct qr_state_machine rig_machine(struct rig_node *self)

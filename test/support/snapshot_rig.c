@@ -142,7 +142,7 @@ int snapshot_rig_begin(struct snapshot_rig *rig, raft_index index, size_t size_b
 {
     ASSERT(size_bytes <= SNAPSHOT_RIG_BYTES_MAX);
     struct wal_base position = {TERM_OF(index), index};
-    int status = snapshot_writer_begin(rig->store, &position, TIME_OF(index));
+    int status = snapshot_writer_begin(rig->store, &position, TIME_OF(index), false);
     if (status == 0) {
         rig->writing = index;
         rig->size_bytes = size_bytes;

@@ -96,15 +96,21 @@ static void add_block(struct content_writer *writer, enum content_section sectio
     add(&content, block, content_write(writer, section, data, size_bytes, block));
 }
 
-static void add_head(struct content_writer *writer)
+static void add_head_of(struct content_writer *writer, bool is_bare)
 {
     static uint8_t block[CONTENT_STORED_BYTES_MAX];
     struct content_head head = {.position = {3, 77},
                                 .timestamp_ns = 5000,
                                 .configuration_index = 70,
                                 .configuration = "members",
-                                .configuration_bytes = 7};
+                                .configuration_bytes = 7,
+                                .is_bare = is_bare};
     add(&content, block, content_write_head(writer, &head, block));
+}
+
+static void add_head(struct content_writer *writer)
+{
+    add_head_of(writer, false);
 }
 
 static void add_end(struct content_writer *writer)
@@ -257,6 +263,29 @@ static void a_codec_that_is_not_there_is_told_from_damage(void **state)
     assert_int_equal(read_with(&other, 1000, &is_whole), QR_ERR_VERSION);
 }
 
+static void a_bare_one_says_so_and_has_no_state(void **state)
+{
+    bool is_whole;
+    (void)state;
+    for (int has_state = 0; has_state < 2; has_state++) {
+        struct content_writer writer = {.codec = NULL};
+        content.size_bytes = 0;
+        add_head_of(&writer, true);
+        add_block(&writer, CONTENT_SESSIONS, "session 1", 9);
+        if (has_state == 1) {
+            add_block(&writer, CONTENT_MACHINE, "state", 5);
+        }
+        add_end(&writer);
+        int expected = has_state == 1 ? QR_ERR_CORRUPT : 0;
+        assert_int_equal(read_with(NULL, 7, &is_whole), expected);
+        assert_int_equal(is_whole, has_state == 0);
+        assert_true(taken.head.is_bare);
+    }
+    make(NULL);
+    assert_int_equal(read_with(NULL, 7, &is_whole), 0);
+    assert_false(taken.head.is_bare);
+}
+
 static void what_the_sink_refuses_ends_it(void **state)
 {
     bool is_whole;
@@ -289,6 +318,7 @@ int main(void)
                                         begin, end),
         cmocka_unit_test_setup_teardown(blocks_that_are_left_out_are_missed, begin, end),
         cmocka_unit_test_setup_teardown(a_codec_that_is_not_there_is_told_from_damage, begin, end),
+        cmocka_unit_test_setup_teardown(a_bare_one_says_so_and_has_no_state, begin, end),
         cmocka_unit_test_setup_teardown(what_the_sink_refuses_ends_it, begin, end),
         cmocka_unit_test_setup_teardown(without_memory_nothing_is_begun, begin, end),
     };

@@ -284,7 +284,7 @@ static void one_that_is_ahead_of_its_log_is_refused(void **state)
     write_many(10);
     rig_run(&rig, 100);
     rig_stop(&rig, 0);
-    rig.nodes[0].applied_index += 100;
+    rig.nodes[0].durable.index += 100;
     assert_int_equal(rig_open(&rig, 0), QR_ERR_CORRUPT);
     assert_non_null(strstr(rig.nodes[0].detail, "has applied more"));
     rig_deinit(&rig);

@@ -175,7 +175,7 @@ static void status_is_the_promised_json(void **state)
         "\"cluster\":{\"id\":\"00000000000000c100000000000000c2\",\"name\":\"\"},"
         "\"term\":7,\"leader\":\"n1\",\"first_index\":1,\"last_index\":120,\"commit_index\":119,"
         "\"applied_index\":118,\"snapshot_index\":17,\"digest\":\"0000000000000000\","
-        "\"disk_full\":true,\"members\":["
+        "\"age_ms\":0,\"disk_full\":true,\"members\":["
         "{\"name\":\"n1\",\"id\":\"0000000000000001\",\"address\":\"127.0.0.1:7700\","
         "\"kind\":\"voter\",\"health\":\"alive\",\"match_index\":0},"
         "{\"name\":\"n\\\"2\",\"id\":\"ffffffffffffffff\",\"address\":\"127.0.0.1:7700\","

@@ -123,15 +123,43 @@ static void one_snapshot_is_written_at_a_time_and_only_a_newer_one(void **state)
     open_store(rig);
     assert_int_equal(snapshot_rig_begin(rig, 5, 100), 0);
     assert_true(snapshot_writer_is_active(rig->store));
-    assert_int_equal(snapshot_writer_begin(rig->store, &position, 1), QR_ERR_BUSY);
+    assert_int_equal(snapshot_writer_begin(rig->store, &position, 1, false), QR_ERR_BUSY);
     while (snapshot_rig_step(rig)) {
     }
     assert_false(snapshot_writer_is_active(rig->store));
     position.index = 5;
-    assert_int_equal(snapshot_writer_begin(rig->store, &position, 1), QR_ERR_SUPERSEDED);
+    assert_int_equal(snapshot_writer_begin(rig->store, &position, 1, false), QR_ERR_SUPERSEDED);
     position.index = 4;
-    assert_int_equal(snapshot_writer_begin(rig->store, &position, 1), QR_ERR_SUPERSEDED);
+    assert_int_equal(snapshot_writer_begin(rig->store, &position, 1, false), QR_ERR_SUPERSEDED);
     snapshot_rig_write(rig, 6, 100);
+}
+
+static void one_that_holds_more_takes_the_place_of_another_at_its_index(void **state)
+{
+    struct snapshot_rig *rig = *state;
+    struct wal_base position = {1, 5};
+    struct snapshot_reader *reader;
+    struct snapshot_info info;
+    size_t taken;
+    open_store(rig);
+    snapshot_rig_write(rig, 5, 100);
+    assert_int_equal(snapshot_reader_open(rig->store, 5, 0, &reader, &info), 0);
+    assert_int_equal(snapshot_writer_begin(rig->store, &position, 1, true), QR_ERR_BUSY);
+    snapshot_reader_close(reader);
+    position.index = 4;
+    assert_int_equal(snapshot_writer_begin(rig->store, &position, 1, true), QR_ERR_SUPERSEDED);
+    position.index = 5;
+    assert_int_equal(snapshot_writer_begin(rig->store, &position, 1, true), 0);
+    snapshot_writer_append(rig->store, "a longer one", 12, &taken);
+    snapshot_writer_finish(rig->store);
+    while (rig->disk.pending_count > 0) {
+        assert_true(snapshot_store_newest(rig->store, &info));
+        assert_int_equal(info.size_bytes, 100);
+        assert_true(snapshot_rig_step(rig));
+    }
+    assert_true(snapshot_store_newest(rig->store, &info));
+    assert_int_equal(info.size_bytes, 12);
+    assert_int_equal(rig->disk.file_count, 1);
 }
 
 static void a_snapshot_counts_only_when_its_name_is_durable(void **state)
@@ -164,7 +192,7 @@ static void an_abandoned_snapshot_leaves_nothing(void **state)
         assert_true(is_there(rig, 9, true) || steps == 0);
         snapshot_writer_abandon(rig->store);
         assert_false(snapshot_writer_is_active(rig->store));
-        assert_int_equal(snapshot_writer_begin(rig->store, &(struct wal_base){1, 20}, 1),
+        assert_int_equal(snapshot_writer_begin(rig->store, &(struct wal_base){1, 20}, 1, false),
                          QR_ERR_BUSY);
         while (snapshot_rig_step(rig)) {
         }
@@ -487,7 +515,7 @@ static void a_long_snapshot_is_synced_now_and_then(void **state)
     rig->options.chunk_bytes = SNAPSHOT_CHUNK_BYTES_MAX;
     rig->options.listener.writer_ready = not_minded;
     open_store(rig);
-    assert_int_equal(snapshot_writer_begin(rig->store, &(struct wal_base){1, 5}, 1), 0);
+    assert_int_equal(snapshot_writer_begin(rig->store, &(struct wal_base){1, 5}, 1, false), 0);
     size_t unsynced_max = 0;
     for (size_t i = 0; i < 18; i++) {
         size_t taken = 0;
@@ -515,6 +543,7 @@ int main(void)
         CASE(chunks_of_any_size_are_read_with_any_other_configured),
         CASE(more_is_taken_when_there_is_room),
         CASE(one_snapshot_is_written_at_a_time_and_only_a_newer_one),
+        CASE(one_that_holds_more_takes_the_place_of_another_at_its_index),
         CASE(a_snapshot_counts_only_when_its_name_is_durable),
         CASE(an_abandoned_snapshot_leaves_nothing),
         CASE(a_snapshot_abandoned_while_it_gets_its_name_is_there),
