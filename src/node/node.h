@@ -342,6 +342,30 @@ struct node_status {
 
 void node_status(const struct node *node, struct node_status *out);
 
+/* What a node waits for, for who asks why something is slow or does not happen. */
+struct node_waits {
+    time_ns saving_ns;   /* entries wait for the disk, without progress, so long; 0: none do */
+    time_ns applying_ns; /* likewise for the state machine */
+    bool is_installing;  /* a snapshot comes from the leader, or is being taken over */
+    uint64_t install_offset;
+    uint64_t install_size_bytes;
+    bool is_change_pending; /* the configuration in force is not known to be committed */
+    size_t joins_count;     /* leader: nodes that want to be taken in, or told another address */
+    size_t changes_count;   /* changes that were asked for here, or of this leader */
+    uint64_t uncommitted_bytes_max;
+    int join_status;         /* in no cluster yet: what came of the last attempt; 0: nothing yet */
+    const char *join_reason; /* in words; of the node, until its next call */
+};
+
+void node_waits(const struct node *node, struct node_waits *out);
+
+/* See raft_vote_answers(). */
+size_t node_vote_answers(const struct node *node, struct raft_vote_answer *out);
+
+/* How far a snapshot is that is being sent to a member. Returns false when none is. */
+bool node_sending_progress(const struct node *node, node_id peer, uint64_t *offset,
+                           uint64_t *size_bytes);
+
 /* Borrowed until the next call. */
 const struct raft_configuration *node_configuration(const struct node *node);
 
