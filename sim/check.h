@@ -123,12 +123,12 @@ void check_commits_deinit(struct check_commits *check);
  * election timeout from when it heard of it, whatever happens meanwhile (diss. §6.4.1).
  */
 struct check_promises {
-    struct sim_pairs asked; /* by leader and voter: its latest rounds */
+    struct sim_pairs heard; /* by leader and voter: its latest rounds */
     struct sim_pairs given; /* by voter: the latest */
 };
 
-/* A leader sends this append_entries to a voter, whose own clock says `local_ns` now. */
-void check_promises_asked(struct check_promises *check, const struct raft_message *message,
+/* This append_entries comes to a voter, whose own clock says `local_ns` now. */
+void check_promises_heard(struct check_promises *check, const struct raft_message *message,
                           time_ns local_ns);
 
 /* A voter sends this answer to it. */

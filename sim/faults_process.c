@@ -106,15 +106,34 @@ static void end(struct sim_blow *blow, struct sim_host *host, enum sim_end how)
     }
 }
 
+static uint64_t leaders_of(const struct sim *sim)
+{
+    uint64_t leaders = 0;
+    for (uint32_t i = 0; i < sim->host_count; i++) {
+        bool is_leading = sim->hosts[i].progress.seen.role == BUILD_LEADER;
+        leaders |= (uint64_t)is_leading << i;
+    }
+    return leaders;
+}
+
+/* All machines at once, or those of some racks, mostly the leader's: then who is left misses its
+ * leader just when others come back and have forgotten it.
+ */
 static bool black_out(struct sim_blow *blow)
 {
-    sim_blow_tell(blow, SIM_NOBODY, "of all");
-    for (uint32_t i = 0; i < blow->sim->host_count; i++) {
-        if (sim_host_is_up(&blow->sim->hosts[i])) {
-            end(blow, &blow->sim->hosts[i], SIM_END_POWER_LOST);
+    struct sim *sim = blow->sim;
+    bool is_of_all = prng_between(&blow->prng, 0, 1) == 0;
+    uint64_t struck = is_of_all ? UINT64_MAX : prng_next(&blow->prng);
+    struck |= prng_between(&blow->prng, 0, 3) > 0 ? leaders_of(sim) : 0;
+    bool is_any = false;
+    sim_blow_tell(blow, SIM_NOBODY, is_of_all ? "of all" : "of some");
+    for (uint32_t i = 0; i < sim->host_count; i++) {
+        if ((struck >> i & 1) != 0 && sim_host_is_up(&sim->hosts[i])) {
+            end(blow, &sim->hosts[i], SIM_END_POWER_LOST);
+            is_any = true;
         }
     }
-    return true;
+    return is_any;
 }
 
 static enum sim_end how_of(enum sim_fault fault)
@@ -169,6 +188,8 @@ bool sim_blow_clock(struct sim_blow *blow)
             return false;
         }
         int64_t ppm = (int64_t)prng_between(&blow->prng, 0, (uint64_t)(2 * most)) - most;
+        bool is_extreme = prng_between(&blow->prng, 0, 1) == 0;
+        ppm = !is_extreme ? ppm : ppm < 0 ? -most : most;
         sim_clock_set_drift(&host->clock, sim_now(sim), ppm);
         if (sim_host_is_up(host)) {
             sim_host_mark(host);

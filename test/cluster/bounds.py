@@ -1,8 +1,11 @@
-# bounds.py: what a node keeps has limits, however long it runs: its log, snapshots and memory.
+# bounds.py: what a node keeps has limits, however long it runs: its log, snapshots and memory; and
+# there are things that it never says.
 # SPDX-License-Identifier: Apache-2.0
 import os
 import pathlib
+import re
 
+NEVER_SAID = re.compile(r".*(node_failed|assertion failed|Sanitizer|runtime error).*")
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 
@@ -15,6 +18,12 @@ def data_bytes(node):
         except FileNotFoundError:
             pass  # compaction goes on meanwhile
     return sums[True], sums[False]
+
+
+def complaint(node):
+    """A line of its log that says that something is wrong with it, or None."""
+    found = NEVER_SAID.search(node.log_text())
+    return found and found.group()
 
 
 def memory_bytes(node):

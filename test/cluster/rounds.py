@@ -45,7 +45,7 @@ class Rounds:
         raise NotImplementedError
 
     def inspect(self, number):
-        """What else is to hold while the clients are held and all members stand at one index."""
+        """What else is to hold while the clients are held."""
 
     def run(self):
         with self.cluster.client(self.cluster.wait_leader()) as client:
@@ -63,8 +63,9 @@ class Rounds:
     def round(self, number):
         begin = time.monotonic()
         what = self.torment(number)
-        self.compare(number)
+        self.hold()
         self.inspect(number)
+        self.compare(number)
         self.workload.gate.release()
         tap.comment(f"round {number + 1}: {what}, {time.monotonic() - begin:.1f} s")
 
@@ -72,9 +73,11 @@ class Rounds:
         goal = self.workload.acknowledged() + count
         wait_for(lambda: self.workload.acknowledged() >= goal, f"{count} writes {what}", limit)
 
-    def compare(self, number):
-        """Hold the clients, and compare the digests at one applied index."""
+    def hold(self):
         tap.check(self.workload.gate.hold(60), "a command was not answered within 60 s")
+
+    def compare(self, number):
+        """Compare the digests at one applied index."""
         index, digests = self.cluster.wait_same_index()
         if len(set(digests)) != 1:
             self.differences.append(f"round {number + 1}, index {index}: {digests}")

@@ -279,8 +279,11 @@ class ChangeRounds(faults.FaultRounds):
             lambda _: [Asked(self.cluster.nodes[i], command) for i in self.cluster.present],
             [], changes.voters(self.members()))
         for i in self.cluster.present:
-            answer = self.answer(Asked(self.cluster.nodes[i], command))
-            tap.check_equal(answer.outcome, DONE, f"`{answer.command}` ({answer.text})")
+            def taken(i=i):
+                answer = self.answer(Asked(self.cluster.nodes[i], command))
+                return answer if answer.outcome == DONE else None
+
+            answer = wait_for(taken, f"{self.name(i)} takes a snapshot", SETTLE_S_MAX)
             tap.check(self.cluster.status(i)["snapshot_index"] >= int(answer.text),
                       f"{answer.command}: {answer.text} was told")
         return f"({what})"
@@ -294,7 +297,10 @@ class ChangeRounds(faults.FaultRounds):
         tap.check_equal(len(members), len(wanted), "the number of members")
         tap.check(not self.retired & set(members), f"who was removed is back: {members}")
         for i in self.cluster.present + self.leaving:
-            tap.check(self.cluster.nodes[i].is_running(), f"{self.name(i)} ended by itself")
+            node = self.cluster.nodes[i]
+            tap.check(node.is_running(), f"{node.name} ended by itself")
+            complaint = bounds.complaint(node)
+            tap.check(complaint is None, f"{node.name}: {complaint}")
         for i in self.cluster.present:
             wait_for(lambda i=i: changes.members_of(self.cluster.status(i)) == members,
                      f"{self.name(i)} knows the members")

@@ -313,6 +313,22 @@ static void a_stopped_engine_gives_none(void **state)
     qr_backup_close(bench->backup);
 }
 
+static uint64_t stand_at_none(void *context)
+{
+    (void)context;
+    return 0;
+}
+
+/* Its snapshots leave its state out: a backup made of one would lack it. */
+static void a_state_machine_that_is_durable_by_itself_has_none(void **state)
+{
+    struct bench *bench = *state;
+    bench->tally.machine.applied_index = stand_at_none;
+    open_engine(bench, bench->directory, true);
+    assert_int_equal(qr_backup_open(bench->engine, on_piece, bench, &bench->backup),
+                     QR_ERR_INVALID);
+}
+
 static void a_state_machine_without_snapshots_has_none(void **state)
 {
     struct bench *bench = *state;
@@ -496,6 +512,7 @@ int main(void)
         BACKUP_TEST(one_piece_is_asked_for_at_a_time),
         BACKUP_TEST(without_a_leader_there_is_none),
         BACKUP_TEST(a_stopped_engine_gives_none),
+        BACKUP_TEST(a_state_machine_that_is_durable_by_itself_has_none),
         BACKUP_TEST(a_state_machine_without_snapshots_has_none),
         BACKUP_TEST(the_reader_has_a_state_machine_take_it_over),
         BACKUP_TEST(what_the_state_machine_refuses_is_refused),
