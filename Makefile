@@ -6,11 +6,12 @@ CLANG_FORMAT = $(shell command -v clang-format-14 || echo clang-format)
 C_FILES = $(shell find src include sim test bench examples -name '*.[ch]' 2>/dev/null)
 PREFIX ?= /usr/local
 FUZZ_SECONDS ?= 600
+QUORATE_ROUNDS ?= 40
 
 .DEFAULT_GOAL := all
 .PHONY: all asan bench check check-docs check-format check-includes check-style clean debug \
-	demo deps deps-build deps-ci deps-test dev format fuzz help install model mutants scenarios \
-	sim sweeps symbols test tsan
+	demo deps deps-build deps-ci deps-test dev format fuzz help install model mutants rounds \
+	scenarios sim sweeps symbols test tsan
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | sort | expand -t 16
@@ -62,6 +63,10 @@ test: deps-test ## build and run all tests
 sweeps: deps-test ## run every case of the sweeps, of which `make test` takes a sample
 	@SWEEP=full tools/test.sh release --verbose --timeout-multiplier 0 \
 		sweep_cluster sweep_damage sweep_subsets
+
+rounds: deps-test ## change members, kill and pause real nodes for QUORATE_ROUNDS (40) rounds
+	@QUORATE_ROUNDS=$(QUORATE_ROUNDS) tools/test.sh release --verbose --timeout-multiplier 0 \
+		change_rounds kill_rounds_3 kill_rounds_5
 
 check: ## run all checks of the source; all of them, also when one fails
 	@$(MAKE) --keep-going check-format check-includes check-style check-docs symbols

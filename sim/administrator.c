@@ -4,29 +4,18 @@
  *          question may come late, or twice.
  * Does not know what comes of it but by the configurations that logs hold.
  *
- * It asks for nothing that would take the cluster what the atlas promises to leave.
+ * It asks for nothing that would take the cluster what the atlas promises to leave; nor does it
+ * insist on the vote of somebody who has not entered the cluster yet.
  */
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "sim/administrator.h"
 #include "base/assert.h"
 #include "quorate/error.h"
-#include "sim/internal.h"
 #include "sim/observe.h"
 
 #define RATE_SPAN_NS (1000 * NS_PER_S) /* rates are told for so long */
 #define LATE_ELECTIONS 6               /* a copy of a question comes so much later at most */
 #define PAUSE_NS_MAX (13 * NS_PER_S)   /* and waits so long for whom it is for */
-
-/* One question, in the making. */
-struct request {
-    struct sim *sim;
-    struct sim_wish *wish;
-    struct text promoted;
-    struct text demoted;
-    struct text removed;
-    char promoted_bytes[BUILD_NAMES_BYTES_MAX];
-    char demoted_bytes[BUILD_NAMES_BYTES_MAX];
-    char removed_bytes[BUILD_NAMES_BYTES_MAX];
-};
 
 static struct prng *chance_of(struct sim *sim)
 {
@@ -38,8 +27,12 @@ static bool is_likely(struct sim *sim, uint64_t percent)
     return prng_between(chance_of(sim), 0, 99) < percent;
 }
 
+/* A past release knows nothing of it, and does not understand a member that does. */
 static uint64_t total_rate(const struct sim *sim)
 {
+    if (sim->plan.past_percent > 0) {
+        return 0;
+    }
     return sim->plan.changes + sim->plan.transfers + sim->plan.priorities;
 }
 
@@ -63,7 +56,7 @@ static const struct build_configured *choose_member(struct sim *sim)
     return now->count == 0 ? NULL : &now->members[prng_between(chance_of(sim), 0, now->count - 1)];
 }
 
-static struct sim_wish *free_wish(struct sim *sim)
+struct sim_wish *sim_wish_take(struct sim *sim)
 {
     for (size_t i = 0; i < SIM_WISHES_MAX; i++) {
         if (sim->wishes[i].until_ns <= sim_now(sim)) {
@@ -82,98 +75,171 @@ static time_ns late_ns(const struct sim *sim)
            LATE_ELECTIONS * plan->election_max_ms * NS_PER_MS;
 }
 
-static void ask(struct sim_host *host, const struct build_change *change, const char *what,
-                const char *names)
+static uint64_t ask(struct sim_host *host, const struct build_change *change, const char *words)
 {
     struct sim *sim = host->sim;
     uint64_t token = ++sim->change_count;
-    sim_observe_words(sim, SIM_TRACE_CHANGE, host->number, token, change->priority, "%s %s%s", what,
-                      names, change->is_forced ? ", forced" : "");
+    sim_observe_words(sim, SIM_TRACE_CHANGE, host->number, token, change->priority, "%s%s", words,
+                      change->is_forced ? ", forced" : "");
+    ASSERT(host->asked_count < SIM_ASKED_MAX);
+    host->asked[host->asked_count++] = token;
     struct build_time time = sim_host_enter(host);
     int status = host->build->change(host->node, change, token, time);
+    if (status != 0) {
+        host->asked_count--;
+    }
     sim_host_leave(host);
     if (status != 0 && status != QR_ERR_BUSY && status != QR_ERR_STOPPED) {
         sim_violate(sim, "change_taken", "n%u does not take a change: %s", host->number + 1,
                     qr_error_name(status));
     }
+    return status == 0 ? token : 0;
+}
+
+uint64_t sim_request_members(struct sim_host *host, const struct sim_request *request,
+                             bool is_forced)
+{
+    struct build_change change = {
+        .promoted = request->promoted,
+        .demoted = request->demoted,
+        .removed = request->removed,
+        .is_forced = is_forced,
+    };
+    char words[sizeof(*request) + 64];
+    struct text text = text_of(words, sizeof(words));
+    text_string(&text, "members +");
+    text_string(&text, request->promoted);
+    text_string(&text, " -");
+    text_string(&text, request->demoted);
+    text_string(&text, " x");
+    text_string(&text, request->removed);
+    return ask(host, &change, words);
+}
+
+uint64_t sim_request_transfer(struct sim_host *host, const char *name)
+{
+    struct build_change change = {.transferee = name};
+    char words[BUILD_NAME_BYTES_MAX + 64];
+    struct text text = text_of(words, sizeof(words));
+    text_string(&text, "leadership to ");
+    text_string(&text, name);
+    return ask(host, &change, words);
+}
+
+uint64_t sim_request_priority(struct sim_host *host, const char *name, uint64_t priority)
+{
+    struct build_change change = {.prioritized = name, .priority = priority};
+    char words[BUILD_NAME_BYTES_MAX + 64];
+    struct text text = text_of(words, sizeof(words));
+    text_string(&text, "priority of ");
+    text_string(&text, name);
+    text_string(&text, " ");
+    text_u64(&text, priority);
+    return ask(host, &change, words);
+}
+
+/* Whether this host was asked that, and has not answered yet; from now on it has. */
+static bool take_question(struct sim_host *host, uint64_t token)
+{
+    for (size_t i = 0; i < host->asked_count; i++) {
+        if (host->asked[i] == token) {
+            host->asked[i] = host->asked[--host->asked_count];
+            return true;
+        }
+    }
+    return false;
 }
 
 void sim_administrator_done(struct sim_host *host, uint64_t token, int status, const char *reason)
 {
     struct sim *sim = host->sim;
-    sim->changes_done += status == 0;
+    if (!take_question(host, token)) {
+        sim_violate(sim, "change_answered", "n%u answers question %llu, which nobody waits for",
+                    host->number + 1, (unsigned long long)token);
+    }
+    sim->report->changes += status == 0;
+    if (token == sim->last.token) {
+        sim->last.token = 0;
+        sim->last.is_answered = true;
+        sim->last.status = status;
+    }
     sim_observe_words(sim, SIM_TRACE_CHANGED, host->number, token, (uint64_t)(int64_t)status,
                       "%s: %s", qr_error_name(status), reason);
 }
 
-static void name(struct text *text, const struct build_configured *member)
+void sim_administrator_host_down(struct sim_host *host)
 {
-    text_string(text, text->length > 0 ? "," : "");
-    text_string(text, member->name);
+    if (host->asked_count > 0) {
+        sim_violate(host->sim, "change_answered", "n%u stopped, and left %zu questions open",
+                    host->number + 1, host->asked_count);
+    }
+    host->asked_count = 0;
 }
 
-static void take_away(struct request *request, struct text *text,
-                      const struct build_configured *member)
+static bool has_entered(const struct sim *sim, uint64_t id)
 {
-    name(text, member);
-    request->wish->away[request->wish->away_count++] = member->id;
+    for (uint32_t i = 0; i < sim->host_count; i++) {
+        if (sim->hosts[i].id == id) {
+            return sim->hosts[i].has_entered;
+        }
+    }
+    return false;
 }
 
-/* One member, or with is_many about a third of them. */
-static void choose(struct request *request, bool is_many)
+static void choose(struct sim_wish *wish, const struct build_configured *member,
+                   enum sim_wish_kind kind, struct text *names)
 {
-    struct sim *sim = request->sim;
+    text_string(names, names->length > 0 ? "," : "");
+    text_string(names, member->name);
+    ASSERT(!names->truncated && wish->count < BUILD_MEMBERS_MAX);
+    wish->ids[wish->count] = member->id;
+    wish->kinds[wish->count++] = kind;
+}
+
+bool sim_request_choose(struct sim *sim, struct sim_wish *wish, struct sim_request *out)
+{
     const struct build_configuration *now = &sim->committed;
+    bool is_many = is_likely(sim, 40);
     uint64_t at = prng_between(chance_of(sim), 0, now->count - 1);
     bool is_demotion = is_likely(sim, 30);
+    *out = (struct sim_request){0};
+    wish->count = 0;
+    struct text promoted = text_of(out->promoted, sizeof(out->promoted));
+    struct text demoted = text_of(out->demoted, sizeof(out->demoted));
+    struct text removed = text_of(out->removed, sizeof(out->removed));
     for (size_t i = 0; i < now->count; i++) {
         const struct build_configured *member = &now->members[i];
-        bool is_dead = sim_atlas_is_lost(sim, member->id);
+        bool is_dead = !sim_atlas_is_whole(sim, member->id);
         bool is_chosen = is_many ? is_likely(sim, is_dead ? 70 : 34) : i == at;
         if (!is_chosen) {
             continue;
         }
         if (!member->is_voter && !is_dead && is_likely(sim, 80)) {
-            name(&request->promoted, member);
+            choose(wish, member, SIM_WISH_PROMOTED, &promoted);
+            out->has_stranger = out->has_stranger || !has_entered(sim, member->id);
         } else if (member->is_voter && is_demotion && !is_dead) {
-            take_away(request, &request->demoted, member);
+            choose(wish, member, SIM_WISH_AWAY, &demoted);
         } else {
-            take_away(request, &request->removed, member);
+            choose(wish, member, SIM_WISH_AWAY, &removed);
         }
     }
+    return wish->count > 0;
 }
 
 static void change_members(struct sim *sim, struct sim_host *host)
 {
-    struct request request = {.sim = sim, .wish = free_wish(sim)};
-    request.promoted = text_of(request.promoted_bytes, sizeof(request.promoted_bytes));
-    request.demoted = text_of(request.demoted_bytes, sizeof(request.demoted_bytes));
-    request.removed = text_of(request.removed_bytes, sizeof(request.removed_bytes));
-    if (request.wish == NULL) {
+    struct sim_request request;
+    struct sim_wish *wish = sim_wish_take(sim);
+    if (wish == NULL) {
         return;
     }
-    choose(&request, is_likely(sim, 40));
-    bool is_any = request.promoted.length + request.demoted.length + request.removed.length > 0;
-    if (!is_any || !sim_atlas_allows_wishes(sim)) {
-        request.wish->until_ns = 0;
+    if (!sim_request_choose(sim, wish, &request) || !sim_atlas_allows_wishes(sim)) {
+        wish->until_ns = 0;
         return;
     }
-    request.wish->until_ns = sim_now(sim) + late_ns(sim);
-    struct build_change change = {
-        .promoted = request.promoted_bytes,
-        .demoted = request.demoted_bytes,
-        .removed = request.removed_bytes,
-        .is_forced = is_likely(sim, 15),
-    };
-    char words[3 * BUILD_NAMES_BYTES_MAX + 64];
-    struct text text = text_of(words, sizeof(words));
-    text_string(&text, "+");
-    text_string(&text, request.promoted_bytes);
-    text_string(&text, " -");
-    text_string(&text, request.demoted_bytes);
-    text_string(&text, " x");
-    text_string(&text, request.removed_bytes);
-    ask(host, &change, "members", words);
+    wish->until_ns = sim_now(sim) + late_ns(sim);
+    bool is_forced = is_likely(sim, 15) && !request.has_stranger;
+    (void)sim_request_members(host, &request, is_forced);
 }
 
 /* A host whose node was removed comes back as a node that nobody knows. */
@@ -196,8 +262,7 @@ static bool bring_back(struct sim *sim)
 static void transfer(struct sim *sim, struct sim_host *host)
 {
     const struct build_configured *to = choose_member(sim);
-    struct build_change change = {.transferee = to->name};
-    ask(host, &change, "leadership to", to->name);
+    (void)sim_request_transfer(host, to->name);
 }
 
 static void prioritize(struct sim *sim, struct sim_host *host)
@@ -205,19 +270,18 @@ static void prioritize(struct sim *sim, struct sim_host *host)
     static const uint8_t priorities[] = {0, 1, 1, 2, 5, 255};
     const struct build_configured *member = choose_member(sim);
     uint64_t priority = priorities[prng_between(chance_of(sim), 0, sizeof(priorities) - 1)];
-    struct sim_wish *wish = free_wish(sim);
-    if (wish == NULL) {
+    struct sim_wish *asked = sim_wish_take(sim);
+    if (asked == NULL) {
         return;
     }
     if (priority == 0) {
-        wish->is_barred = true;
-        wish->away[wish->away_count++] = member->id;
+        asked->ids[asked->count] = member->id;
+        asked->kinds[asked->count++] = SIM_WISH_BARRED;
     }
     bool is_allowed = sim_atlas_allows_wishes(sim);
-    wish->until_ns = is_allowed && priority == 0 ? sim_now(sim) + late_ns(sim) : 0;
+    asked->until_ns = is_allowed && priority == 0 ? sim_now(sim) + late_ns(sim) : 0;
     if (is_allowed) {
-        struct build_change change = {.prioritized = member->name, .priority = priority};
-        ask(host, &change, "priority of", member->name);
+        (void)sim_request_priority(host, member->name, priority);
     }
 }
 

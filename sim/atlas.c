@@ -3,12 +3,8 @@
  * A disk counts as lost from the moment it is damaged, whether anybody has noticed or not.
  * What was written and not synced may always be lost; that is no damage.
  *
- * The rule, for each set of voters of every configuration that any node may still act by (the
- * latest committed one, and every later one that was in any log, both halves of a joint one):
- * there are more voters that are whole, may lead, and are not to be removed by a change that
- * was asked for and may yet happen, than there are others, together with those that are lost
- * and may yet become voters. Then, in whatever order things happen, a majority is left of which
- * each may lead, and one of them has all that is committed.
+ * The rule (atlas_rule.h) must hold for every configuration that any node may still act by: the
+ * latest committed one, and every later one that was in any log, both halves of a joint one.
  */
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/assert.h"
@@ -18,31 +14,33 @@
 
 /* What is to be judged. */
 struct question {
+    const struct sim *sim;
     uint64_t id;        /* is lost, too; or NOBODY */
     bool is_about_core; /* only hosts of the core count as whole */
 };
 
-static bool is_lost(const struct sim *sim, uint64_t id)
+static const struct sim_loss *loss_of(const struct sim *sim, uint64_t id)
 {
     for (size_t i = 0; i < sim->lost_count; i++) {
-        if (sim->lost_ids[i] == id) {
-            return true;
+        if (sim->lost[i].id == id) {
+            return &sim->lost[i];
         }
     }
-    return false;
-}
-
-void sim_atlas_lose(struct sim *sim, uint64_t id)
-{
-    if (!is_lost(sim, id)) {
-        ASSERT(sim->lost_count < sizeof(sim->lost_ids) / sizeof(sim->lost_ids[0]));
-        sim->lost_ids[sim->lost_count++] = id;
-    }
+    return NULL;
 }
 
 bool sim_atlas_is_lost(const struct sim *sim, uint64_t id)
 {
-    return is_lost(sim, id);
+    return loss_of(sim, id) != NULL;
+}
+
+void sim_atlas_lose(struct sim *sim, const struct sim_host *host)
+{
+    if (!sim_atlas_is_lost(sim, host->id)) {
+        ASSERT(sim->lost_count < SIM_LOSSES_MAX);
+        sim->lost[sim->lost_count++] =
+            (struct sim_loss){.id = host->id, .had_entered = host->has_entered};
+    }
 }
 
 /* The host that is this node now; its number, or SIM_NOBODY. */
@@ -56,21 +54,23 @@ static uint32_t host_of(const struct sim *sim, uint64_t id)
     return SIM_NOBODY;
 }
 
-static bool is_whole(const struct sim *sim, const struct question *question, uint64_t id)
+static bool is_whole(const void *context, uint64_t id)
 {
+    const struct question *question = context;
+    const struct sim *sim = question->sim;
     uint32_t host = host_of(sim, id);
-    return !is_lost(sim, id) && id != question->id &&
+    return !sim_atlas_is_lost(sim, id) && id != question->id &&
            (!question->is_about_core || (host != SIM_NOBODY && sim->is_core[host]));
 }
 
-/* Whether a change that was asked for may yet take this voter's vote, or its right to lead. */
-static bool is_wished(const struct sim *sim, uint64_t id, bool is_barred)
+static bool is_wished(const void *context, uint64_t id, enum sim_wish_kind kind)
 {
+    const struct question *question = context;
+    const struct sim *sim = question->sim;
     for (size_t i = 0; i < SIM_WISHES_MAX; i++) {
         const struct sim_wish *wish = &sim->wishes[i];
-        bool may_happen = sim_now(sim) < wish->until_ns && wish->is_barred == is_barred;
-        for (size_t j = 0; j < wish->away_count && may_happen; j++) {
-            if (wish->away[j] == id) {
+        for (size_t j = 0; j < wish->count && sim_now(sim) < wish->until_ns; j++) {
+            if (wish->ids[j] == id && wish->kinds[j] == kind) {
                 return true;
             }
         }
@@ -78,71 +78,67 @@ static bool is_wished(const struct sim *sim, uint64_t id, bool is_barred)
     return false;
 }
 
-/* Those that are lost, have no vote in this set, and may get one: by a leader that has heard
- * them, or takes them in, before anybody notices what befell their disks.
- */
-static size_t lost_to_come(const struct sim *sim, const struct build_configuration *configuration,
-                           bool is_outgoing, const struct question *question)
+/* It was let in, and has lost its disk before it heard of that. */
+static bool is_nobody(const void *context, uint64_t id)
 {
-    size_t count = 0;
-    for (size_t i = 0; i <= sim->lost_count && !is_outgoing; i++) {
-        uint64_t id = i < sim->lost_count ? sim->lost_ids[i] : question->id;
-        const struct build_configured *member = sim_members_find(configuration, id);
-        bool has_vote = member != NULL && member->is_voter;
-        bool may_come = member != NULL || host_of(sim, id) != SIM_NOBODY;
-        count += id != NOBODY && !has_vote && may_come;
-    }
-    return count;
+    const struct question *question = context;
+    const struct sim_loss *loss = loss_of(question->sim, id);
+    return loss != NULL && !loss->had_entered && host_of(question->sim, id) == SIM_NOBODY;
 }
 
-static bool is_set_safe(const struct sim *sim, const struct build_configuration *configuration,
-                        bool is_outgoing, const struct question *question)
+/* Hosts with a damaged disk, which nobody has noticed. Whoever was removed asks no more. */
+static size_t strangers(const void *context, const struct build_configuration *configuration)
 {
-    size_t safe = 0;
-    size_t unsafe = lost_to_come(sim, configuration, is_outgoing, question);
-    size_t voters = 0;
-    for (size_t i = 0; i < configuration->count; i++) {
-        const struct build_configured *member = &configuration->members[i];
-        if (!(is_outgoing ? member->is_outgoing : member->is_voter)) {
-            continue;
-        }
-        voters++;
-        if (!is_whole(sim, question, member->id) || member->priority == 0 ||
-            is_wished(sim, member->id, true)) {
-            unsafe++;
-        } else if (!is_wished(sim, member->id, false)) {
-            safe++;
-        }
+    const struct question *question = context;
+    const struct sim *sim = question->sim;
+    size_t count = 0;
+    for (uint32_t i = 0; i < sim->host_count; i++) {
+        const struct sim_host *host = &sim->hosts[i];
+        bool is_bad = sim_atlas_is_lost(sim, host->id) || host->id == question->id;
+        count += is_bad && !host->has_entered && sim_members_find(configuration, host->id) == NULL;
     }
-    return voters == 0 || safe > unsafe;
+    return count;
 }
 
 static bool is_safe(const struct sim *sim, const struct build_configuration *configuration,
                     const void *argument)
 {
-    const struct question *question = argument;
-    return is_set_safe(sim, configuration, false, question) &&
-           is_set_safe(sim, configuration, true, question);
+    (void)sim;
+    struct atlas_facts facts = {
+        .context = argument,
+        .is_whole = is_whole,
+        .is_wished = is_wished,
+        .is_nobody = is_nobody,
+        .strangers = strangers,
+    };
+    return atlas_rule_holds(configuration, &facts);
 }
 
 bool sim_atlas_may_lose(const struct sim *sim, uint64_t id)
 {
-    struct question question = {.id = id};
+    struct question question = {.sim = sim, .id = id};
     return sim->host_count > 1 && sim->committed.index > 0 && sim->open_count < SIM_OPEN_MAX &&
-           !is_lost(sim, id) &&
-           sim->lost_count + 1 < sizeof(sim->lost_ids) / sizeof(sim->lost_ids[0]) &&
+           !sim_atlas_is_lost(sim, id) && sim->lost_count + 1 < SIM_LOSSES_MAX &&
            sim_members_every(sim, is_safe, &question);
+}
+
+bool sim_atlas_is_whole(const struct sim *sim, uint64_t id)
+{
+    struct question question = {
+        .sim = sim, .id = NOBODY, .is_about_core = sim->phase != SIM_PHASE_SAFETY};
+    return is_whole(&question, id);
 }
 
 bool sim_atlas_allows_wishes(const struct sim *sim)
 {
-    struct question question = {.id = NOBODY};
+    struct question question = {
+        .sim = sim, .id = NOBODY, .is_about_core = sim->phase != SIM_PHASE_SAFETY};
     return sim->open_count < SIM_OPEN_MAX && sim_members_every(sim, is_safe, &question);
 }
 
 static bool is_core_enough(const struct sim *sim)
 {
-    struct question question = {.id = NOBODY, .is_about_core = true};
+    struct question question = {.sim = sim, .id = NOBODY, .is_about_core = true};
     bool is_any = sim->committed.index > 0 || sim->open_count > 0;
     return is_any ? sim_members_every(sim, is_safe, &question) : sim->is_core[0];
 }
@@ -153,7 +149,11 @@ void sim_atlas_choose_core(struct sim *sim)
         sim->is_core[i] = !sim->hosts[i].is_disk_marred;
     }
     if (!is_core_enough(sim)) {
-        sim_violate(sim, "atlas", "more disks were damaged than the cluster can do without");
+        char states[QR_SIM_TEXT_BYTES_MAX / 2];
+        struct text text = text_of(states, sizeof(states));
+        sim_members_describe(sim, &text);
+        sim_violate(sim, "atlas", "more disks were damaged than the cluster can do without%s",
+                    states);
         return;
     }
     uint64_t wanted = prng_between(&sim->fault_prng, 0, sim->host_count / 2);

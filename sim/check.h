@@ -15,6 +15,7 @@
 #include "quorate/sim.h"
 #include "raft/message.h"
 #include "sim/build.h"
+#include "sim/pairs.h"
 #include "wire/message.h"
 
 #define SIM_TERMS_MAX 65536
@@ -55,6 +56,7 @@ struct check_votes {
         uint64_t candidate;
         struct raft_position last; /* of its log, as the candidate said */
         bool is_heard;             /* by the candidate */
+        bool is_transfer;          /* of a candidate's own: its leader told it to campaign */
     } * votes;                     /* open addressing; voter and term are the key; term 0: free */
     size_t capacity;
     size_t count;
@@ -69,6 +71,9 @@ void check_votes_message(struct check_votes *check, const struct raft_message *m
 void check_votes_log(const struct check_votes *check, const struct raft_message *message,
                      struct raft_position last, time_ns now_ns, struct sim_failure *failure);
 
+/* Whether this candidate said that its leader told it to campaign. */
+bool check_votes_is_transfer(const struct check_votes *check, uint64_t candidate, uint64_t term);
+
 /* A vote arrives: what its candidate may count. */
 void check_votes_heard(struct check_votes *check, const struct raft_message *message);
 
@@ -80,25 +85,83 @@ void check_votes_elected(const struct check_votes *check, uint64_t id, uint64_t 
                          struct sim_failure *failure);
 void check_votes_deinit(struct check_votes *check);
 
-/* Reads: when a node last answered another one's append_entries. */
-struct check_reads {
-    struct check_heard {
-        bool is_used;
-        uint64_t from;
-        uint64_t to;
-        time_ns said_ns;
-    } * heard; /* open addressing; from and to are the key */
-    size_t capacity;
-    size_t count;
+/* Handovers: who was told by the leader of which term to campaign (diss. §3.10). */
+struct check_handovers {
+    struct sim_pairs said;  /* by leader and term: when it first told somebody */
+    struct sim_pairs heard; /* by who was told, and the term of the leader */
 };
 
-void check_reads_said(struct check_reads *check, uint64_t from, uint64_t to, time_ns now_ns);
+void check_handovers_said(struct check_handovers *check, const struct raft_message *message,
+                          time_ns now_ns);
+void check_handovers_heard(struct check_handovers *check, const struct raft_message *message);
+
+/* A node campaigns because it was told to: by the leader of the very last term. */
+void check_handovers_campaign(const struct check_handovers *check,
+                              const struct raft_message *message, time_ns now_ns,
+                              struct sim_failure *failure);
+
+/* When the leader of this term first told somebody to campaign; TIME_NEVER: not yet. */
+time_ns check_handovers_since(const struct check_handovers *check, uint64_t leader, uint64_t term);
+void check_handovers_deinit(struct check_handovers *check);
+
+/* Commits: how far each member has told the leader of a term that its log is durable. */
+struct check_commits {
+    struct sim_pairs told; /* by member and leader */
+};
+
+void check_commits_said(struct check_commits *check, const struct raft_message *message);
+
+/* Whether a majority of these voters holds the log up to `index`, as far as its leader can know:
+ * the others have told it so in its term; itself, where it is a voter, up to `durable_index`.
+ */
+bool check_commits_is_agreed(const struct check_commits *check, uint64_t leader, uint64_t term,
+                             uint64_t durable_index, uint64_t index, const uint64_t *voters,
+                             size_t voter_count);
+void check_commits_deinit(struct check_commits *check);
+
+/* Promises, where leaders hold leases: who answered a leader's round votes for nobody else for an
+ * election timeout from when it heard of it, whatever happens meanwhile (diss. §6.4.1).
+ */
+struct check_promises {
+    struct sim_pairs heard; /* by leader and voter: its latest rounds */
+    struct sim_pairs given; /* by voter: the latest */
+};
+
+/* This append_entries comes to a voter, whose own clock says `local_ns` now. */
+void check_promises_heard(struct check_promises *check, const struct raft_message *message,
+                          time_ns local_ns);
+
+/* A voter sends this answer to it. */
+void check_promises_given(struct check_promises *check, const struct raft_message *message);
+
+/* A voter, whose own clock says `local_ns` now, sends its vote to whom nobody told to campaign. */
+void check_promises_vote(const struct check_promises *check, const struct raft_message *message,
+                         time_ns local_ns, time_ns patience_ns, time_ns now_ns,
+                         struct sim_failure *failure);
+void check_promises_deinit(struct check_promises *check);
+
+/* Reads: when a node last confirmed to another one that it leads, and when each question of a
+ * member was first asked.
+ */
+struct check_reads {
+    struct sim_pairs heard; /* by member and leader */
+    struct sim_pairs asked; /* by member and its number of the question */
+};
+
+/* A node answers an append_entries. What echoes no round confirms none. */
+void check_reads_said(struct check_reads *check, const struct raft_message *message,
+                      time_ns now_ns);
 
 /* Whether a majority of the voters, this leader included where it is one, has answered it at
  * `since_ns` or later.
  */
 bool check_reads_is_confirmed(const struct check_reads *check, uint64_t leader,
                               const uint64_t *voters, size_t voter_count, time_ns since_ns);
+
+void check_reads_asked(struct check_reads *check, const struct wire_read *question, time_ns now_ns);
+
+/* When this member first asked that; 0: never. */
+time_ns check_reads_asked_ns(const struct check_reads *check, uint64_t member, uint64_t request);
 void check_reads_deinit(struct check_reads *check);
 
 /* Forwards: where a member's proposal may be, as far as anybody can know (node/propose.c). */
@@ -155,6 +218,7 @@ struct check_log {
         uint64_t term;
         uint64_t prev_term;
         uint32_t checksum;
+        bool is_configuration;
     } * entries; /* open addressing */
     size_t capacity;
     size_t count;
@@ -162,6 +226,9 @@ struct check_log {
 
 void check_log_message(struct check_log *check, const struct wire_message *message, time_ns now_ns,
                        struct sim_failure *failure);
+
+/* Whether a leader sent an entry with this index and term that is no configuration. */
+bool check_log_is_other(const struct check_log *check, uint64_t index, uint64_t term);
 void check_log_deinit(struct check_log *check);
 
 /* State machine safety: what one replica applies at an index, every replica applies (Raft,

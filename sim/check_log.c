@@ -42,7 +42,8 @@ void check_log_message(struct check_log *check, const struct wire_message *messa
     uint64_t prev_term = message->raft.append_entries.prev.term;
     for (size_t i = 0; i < message->entry_count; i++) {
         const struct entry *entry = &message->entries[i];
-        struct check_log_entry seen = {entry->index, entry->term, prev_term, entry_checksum(entry)};
+        struct check_log_entry seen = {entry->index, entry->term, prev_term, entry_checksum(entry),
+                                       entry->type == ENTRY_CONFIGURATION};
         make_room(check);
         struct check_log_entry *slot = slot_of(check, seen.index, seen.term);
         if (slot->index == 0) {
@@ -58,6 +59,12 @@ void check_log_message(struct check_log *check, const struct wire_message *messa
         }
         prev_term = seen.term;
     }
+}
+
+bool check_log_is_other(const struct check_log *check, uint64_t index, uint64_t term)
+{
+    const struct check_log_entry *slot = check->capacity == 0 ? NULL : slot_of(check, index, term);
+    return slot != NULL && slot->index != 0 && !slot->is_configuration;
 }
 
 void check_log_deinit(struct check_log *check)

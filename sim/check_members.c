@@ -73,5 +73,12 @@ void sim_check_kept(const struct sim_host *host, const struct build_status *now)
                     "n%u acts by a configuration at index %" PRIu64
                     ", and its log ends at %" PRIu64,
                     host->number + 1, now->configuration_index, now->last_index);
+    } else if (now->configuration_term > 0 &&
+               check_log_is_other(&host->sim->log, now->configuration_index,
+                                  now->configuration_term)) {
+        sim_violate(host->sim, "configuration_of_its_log",
+                    "n%u acts by a configuration at index %" PRIu64
+                    ", where its log has another entry, of term %" PRIu64,
+                    host->number + 1, now->configuration_index, now->configuration_term);
     }
 }

@@ -1,48 +1,24 @@
 /* check_reads.c: a read is answered only after a majority confirmed, since it was asked, that
  * its leader still leads (diss. §6.4).
  *
- * Answers to append_entries are what confirms. Whose round they end is not looked at, nor their
- * term: an answer of a later moment than the question is the least that there must be.
+ * Answers to append_entries that echo a round are what confirms. Which round they end is not
+ * looked at, nor their term: an answer of a later moment than the question is the least that
+ * there must be.
  */
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "sim/check.h"
-#include "sim/memory.h"
-#include "sim/trace.h"
 
-static struct check_heard *slot_of(const struct check_reads *check, uint64_t from, uint64_t to)
-{
-    size_t at = sim_hash_u64(from, to) & (check->capacity - 1);
-    while (check->heard[at].is_used &&
-           (check->heard[at].from != from || check->heard[at].to != to)) {
-        at = (at + 1) & (check->capacity - 1);
-    }
-    return &check->heard[at];
-}
+struct moment {
+    time_ns at_ns;
+};
 
-static void make_room(struct check_reads *check)
+void check_reads_said(struct check_reads *check, const struct raft_message *message, time_ns now_ns)
 {
-    if (2 * check->count < check->capacity) {
-        return;
+    if (message->append_entries_response.round > 0) {
+        struct moment *said =
+            sim_pairs_take(&check->heard, message->from, message->to, sizeof(*said));
+        said->at_ns = now_ns;
     }
-    struct check_reads larger = {.capacity = check->capacity == 0 ? 64 : 2 * check->capacity};
-    larger.heard = sim_allocate(larger.capacity, sizeof(*larger.heard));
-    larger.count = check->count;
-    for (size_t i = 0; i < check->capacity; i++) {
-        const struct check_heard *heard = &check->heard[i];
-        if (heard->is_used) {
-            *slot_of(&larger, heard->from, heard->to) = *heard;
-        }
-    }
-    sim_release(check->heard);
-    *check = larger;
-}
-
-void check_reads_said(struct check_reads *check, uint64_t from, uint64_t to, time_ns now_ns)
-{
-    make_room(check);
-    struct check_heard *heard = slot_of(check, from, to);
-    check->count += heard->is_used ? 0 : 1;
-    *heard = (struct check_heard){true, from, to, now_ns};
 }
 
 bool check_reads_is_confirmed(const struct check_reads *check, uint64_t leader,
@@ -50,15 +26,29 @@ bool check_reads_is_confirmed(const struct check_reads *check, uint64_t leader,
 {
     size_t confirmed = 0;
     for (size_t i = 0; i < voter_count; i++) {
-        const struct check_heard *heard =
-            check->capacity == 0 ? NULL : slot_of(check, voters[i], leader);
-        bool has_answered = heard != NULL && heard->is_used && heard->said_ns >= since_ns;
+        const struct moment *said = sim_pairs_find(&check->heard, voters[i], leader);
+        bool has_answered = said != NULL && said->at_ns >= since_ns;
         confirmed += voters[i] == leader || has_answered ? 1 : 0;
     }
     return 2 * confirmed > voter_count;
 }
 
+/* A number that comes again may be a question of an earlier life that is still under way. */
+void check_reads_asked(struct check_reads *check, const struct wire_read *question, time_ns now_ns)
+{
+    struct moment *asked =
+        sim_pairs_take(&check->asked, question->from, question->request, sizeof(*asked));
+    asked->at_ns = asked->at_ns == 0 ? now_ns : asked->at_ns;
+}
+
+time_ns check_reads_asked_ns(const struct check_reads *check, uint64_t member, uint64_t request)
+{
+    const struct moment *asked = sim_pairs_find(&check->asked, member, request);
+    return asked == NULL ? 0 : asked->at_ns;
+}
+
 void check_reads_deinit(struct check_reads *check)
 {
-    sim_release(check->heard);
+    sim_pairs_deinit(&check->heard);
+    sim_pairs_deinit(&check->asked);
 }

@@ -56,6 +56,7 @@ void check_votes_message(struct check_votes *check, const struct raft_message *m
     if (message->type == RAFT_REQUEST_VOTE) {
         vote.candidate = message->from;
         vote.last = message->request_vote.last;
+        vote.is_transfer = message->request_vote.is_transfer;
     } else if (message->type == RAFT_REQUEST_VOTE_RESPONSE &&
                message->request_vote_response.is_granted) {
         vote.candidate = message->to;
@@ -83,6 +84,12 @@ void check_votes_log(const struct check_votes *check, const struct raft_message 
                         message->from, last.term, last.index, message->term, message->to,
                         own->last.term, own->last.index);
     }
+}
+
+bool check_votes_is_transfer(const struct check_votes *check, uint64_t candidate, uint64_t term)
+{
+    const struct check_vote *own = check->capacity == 0 ? NULL : slot_of(check, candidate, term);
+    return own != NULL && own->term != 0 && own->candidate == candidate && own->is_transfer;
 }
 
 void check_votes_heard(struct check_votes *check, const struct raft_message *message)

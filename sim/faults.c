@@ -120,6 +120,7 @@ static bool strike(struct sim_blow *blow)
     case SIM_FAULT_BLACKOUT:
     case SIM_FAULT_PAUSE:
     case SIM_FAULT_UPGRADE:
+    case SIM_FAULT_SNAPSHOT_CRASH:
         return sim_blow_process(blow);
     case SIM_FAULT_PARTITION:
     case SIM_FAULT_ONE_WAY:

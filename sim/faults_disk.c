@@ -66,7 +66,7 @@ static bool damage(struct sim_blow *blow, struct sim_host *host)
         return false;
     }
     host->is_disk_marred = true;
-    sim_atlas_lose(blow->sim, host->id);
+    sim_atlas_lose(blow->sim, host);
     blow->sim->report->disk_faults++;
     sim_blow_tell(blow, host->number, "%s", what);
     return true;

@@ -11,6 +11,8 @@
 #define AGAIN_MAX 3
 #define AGAIN_NS (100 * UINT64_C(1000)) /* after its start */
 #define DOOM_NS_MAX NS_PER_S            /* a disk without work is waited for no longer */
+#define SNAPSHOT_NS_MAX (5 * NS_PER_S)  /* nor is a snapshot */
+#define SNAPSHOT_STEPS_MAX 24           /* of one, until it ends */
 
 /* Mostly a process is back within a second, often at once: before anybody has missed it.
  * Sometimes it is away for long.
@@ -59,9 +61,12 @@ static void begin_doom(struct sim_event *event)
         return;
     }
     host->doom = event;
-    host->doom_pending = heal->pending;
+    host->doom_moment = heal->moment;
+    host->doom_count = heal->count;
     event->happen = end_now;
-    sim_schedule_add(&sim->schedule, event, sim_now(sim) + DOOM_NS_MAX);
+    sim_schedule_add(&sim->schedule, event,
+                     sim_now(sim) +
+                         (heal->moment == SIM_MOMENT_WORK ? DOOM_NS_MAX : SNAPSHOT_NS_MAX));
 }
 
 /* It ends when its disk has work, as machines under load do: then there is something to lose.
@@ -72,7 +77,20 @@ static void end_at_work(struct sim_blow *blow, struct sim_host *host, enum sim_e
 {
     struct sim_heal *heal = sim_blow_heal_later(blow, host->number, after_ns, begin_doom);
     heal->how = how;
-    heal->pending = prng_between(&blow->prng, 1, DOOM_PENDING_MAX);
+    heal->count = prng_between(&blow->prng, 1, DOOM_PENDING_MAX);
+    heal->away_ns = draw_away_ns(blow);
+    heal->again = prng_between(&blow->prng, 0, AGAIN_MAX);
+}
+
+/* It ends while its store of snapshots has work, or its state machine takes one over, as far
+ * into that as chance has it: then, mostly, it begins anew with that, and ends again.
+ */
+static void end_at_snapshot(struct sim_blow *blow, struct sim_host *host)
+{
+    struct sim_heal *heal = sim_blow_heal_later(blow, host->number, 0, begin_doom);
+    heal->how = prng_between(&blow->prng, 0, 2) == 0 ? SIM_END_KILLED : SIM_END_POWER_LOST;
+    heal->moment = prng_between(&blow->prng, 0, 2) == 0 ? SIM_MOMENT_RESTORING : SIM_MOMENT_STORING;
+    heal->count = prng_between(&blow->prng, 1, SNAPSHOT_STEPS_MAX);
     heal->away_ns = draw_away_ns(blow);
     heal->again = prng_between(&blow->prng, 0, AGAIN_MAX);
 }
@@ -88,15 +106,34 @@ static void end(struct sim_blow *blow, struct sim_host *host, enum sim_end how)
     }
 }
 
+static uint64_t leaders_of(const struct sim *sim)
+{
+    uint64_t leaders = 0;
+    for (uint32_t i = 0; i < sim->host_count; i++) {
+        bool is_leading = sim->hosts[i].progress.seen.role == BUILD_LEADER;
+        leaders |= (uint64_t)is_leading << i;
+    }
+    return leaders;
+}
+
+/* All machines at once, or those of some racks, mostly the leader's: then who is left misses its
+ * leader just when others come back and have forgotten it.
+ */
 static bool black_out(struct sim_blow *blow)
 {
-    sim_blow_tell(blow, SIM_NOBODY, "of all");
-    for (uint32_t i = 0; i < blow->sim->host_count; i++) {
-        if (sim_host_is_up(&blow->sim->hosts[i])) {
-            end(blow, &blow->sim->hosts[i], SIM_END_POWER_LOST);
+    struct sim *sim = blow->sim;
+    bool is_of_all = prng_between(&blow->prng, 0, 1) == 0;
+    uint64_t struck = is_of_all ? UINT64_MAX : prng_next(&blow->prng);
+    struck |= prng_between(&blow->prng, 0, 3) > 0 ? leaders_of(sim) : 0;
+    bool is_any = false;
+    sim_blow_tell(blow, SIM_NOBODY, is_of_all ? "of all" : "of some");
+    for (uint32_t i = 0; i < sim->host_count; i++) {
+        if ((struck >> i & 1) != 0 && sim_host_is_up(&sim->hosts[i])) {
+            end(blow, &sim->hosts[i], SIM_END_POWER_LOST);
+            is_any = true;
         }
     }
-    return true;
+    return is_any;
 }
 
 static enum sim_end how_of(enum sim_fault fault)
@@ -128,6 +165,10 @@ bool sim_blow_process(struct sim_blow *blow)
         host->next_build = sim_draw_build(sim);
     }
     sim_blow_tell(blow, host->number, "%s", host->next_build->version);
+    if (blow->fault == SIM_FAULT_SNAPSHOT_CRASH) {
+        end_at_snapshot(blow, host);
+        return true;
+    }
     enum sim_end how = how_of(blow->fault);
     if (how != SIM_END_STOPPED && prng_between(&blow->prng, 0, 3) > 0) {
         end_at_work(blow, host, how, 0);
@@ -147,6 +188,8 @@ bool sim_blow_clock(struct sim_blow *blow)
             return false;
         }
         int64_t ppm = (int64_t)prng_between(&blow->prng, 0, (uint64_t)(2 * most)) - most;
+        bool is_extreme = prng_between(&blow->prng, 0, 1) == 0;
+        ppm = !is_extreme ? ppm : ppm < 0 ? -most : most;
         sim_clock_set_drift(&host->clock, sim_now(sim), ppm);
         if (sim_host_is_up(host)) {
             sim_host_mark(host);

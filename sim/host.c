@@ -49,11 +49,27 @@ static size_t pending_count(const struct sim_host *host)
     return count;
 }
 
+/* Whether the moment has come at which this host is to go down. */
+static bool is_doomed_now(struct sim_host *host)
+{
+    switch (host->doom_moment) {
+    case SIM_MOMENT_WORK:
+        return pending_count(host) >= host->doom_count;
+    case SIM_MOMENT_STORING:
+        host->doom_count -= sim_disk_pending_count(&host->disk, BUILD_STORE) > 0;
+        break;
+    case SIM_MOMENT_RESTORING:
+        host->doom_count -= host->is_restoring;
+        break;
+    }
+    return host->doom_count == 0;
+}
+
 /* Let the disk work on what it was given, after a while. */
 static void wake_disk(struct sim_host *host)
 {
     struct sim *sim = host->sim;
-    if (host->doom != NULL && pending_count(host) >= host->doom_pending) {
+    if (host->doom != NULL && host->doom_count > 0 && is_doomed_now(host)) {
         sim_schedule_advance(&sim->schedule, host->doom, sim_now(sim));
     }
     if (sim_event_is_waiting(&host->disk_event) || pending_count(host) == 0) {
@@ -431,6 +447,7 @@ void sim_host_end(struct sim_host *host, enum sim_end how)
     sim_schedule_remove(&sim->schedule, &host->disk_event);
     sim_network_host_down(host);
     sim_clients_host_down(host);
+    sim_administrator_host_down(host);
     if (host->memory_blocks != 0) {
         sim_violate(sim, "no_leaks", "n%u left %zu blocks of memory behind", host->number + 1,
                     host->memory_blocks);
@@ -443,10 +460,11 @@ void sim_host_wipe(struct sim_host *host)
 {
     struct sim *sim = host->sim;
     ASSERT(host->state == SIM_HOST_DOWN);
-    sim_atlas_lose(sim, host->id);
+    sim_atlas_lose(sim, host);
     sim->report->disks_lost++;
     host->disk_life++;
     host->is_disk_marred = false;
+    host->has_entered = false;
     host->held_count = 0;
     host->member_count = 0;
     draw_identity(host);

@@ -5,6 +5,7 @@
 
 #include "base/prng.h"
 #include "quorate/sim.h"
+#include "sim/atlas_rule.h"
 #include "sim/build.h"
 #include "sim/check.h"
 #include "sim/check_durable.h"
@@ -17,6 +18,7 @@
 
 #define SIM_HOSTS_MAX QR_SIM_NODES_MAX
 #define SIM_LIVES_MAX 64 /* disks that one host may have had, one after the other */
+#define SIM_LOSSES_MAX (SIM_HOSTS_MAX * SIM_LIVES_MAX)
 #define SIM_ADDRESS_BYTES_MAX 32
 #define SIM_APPLY_ENTRIES_MAX 1024
 
@@ -71,22 +73,70 @@ enum sim_end {
     SIM_END_POWER_LOST, /* what was not synced is lost in part */
 };
 
+/* When a process that is to end ends: after a call that leaves its node so. */
+enum sim_moment {
+    SIM_MOMENT_WORK,      /* with that many disk operations under way, the first time */
+    SIM_MOMENT_STORING,   /* a snapshot is being written */
+    SIM_MOMENT_RESTORING, /* its state machine takes one over */
+};
+
 enum sim_host_state {
     SIM_HOST_DOWN,
     SIM_HOST_UP,
     SIM_HOST_GONE, /* stays down: the end of the run, or nothing can start it */
 };
 
-#define SIM_HELD_MAX 8    /* configurations of one log that are looked at, the newest */
-#define SIM_OPEN_MAX 32   /* that may yet be committed */
+#define SIM_HELD_MAX 8  /* configurations of one log that are looked at, the newest */
+#define SIM_ACTED_MAX 8 /* configurations that a host has acted by, the newest */
+#define SIM_OPEN_MAX 32 /* that may yet be committed */
+#define SIM_MEMBERS_TEXT_BYTES (64 + BUILD_MEMBERS_MAX * (BUILD_NAME_BYTES_MAX + 32))
+#define SIM_ASKED_MAX 64  /* changes that one node deals with at a time, and more */
 #define SIM_WISHES_MAX 16 /* changes that were asked for and may yet happen */
 
-/* Whom a change may take the vote, or the right to lead, until then. */
+/* A change that was asked for, and may yet happen until then. */
 struct sim_wish {
     time_ns until_ns;
-    bool is_barred; /* they may not lead, but still vote */
-    uint64_t away[BUILD_MEMBERS_MAX];
-    size_t away_count;
+    size_t count;
+    uint64_t ids[BUILD_MEMBERS_MAX];
+    enum sim_wish_kind kinds[BUILD_MEMBERS_MAX];
+};
+
+/* A change of members, by their names. */
+struct sim_request {
+    bool has_stranger; /* it promotes somebody who does not know yet that it is a member */
+    char promoted[BUILD_NAMES_BYTES_MAX];
+    char demoted[BUILD_NAMES_BYTES_MAX];
+    char removed[BUILD_NAMES_BYTES_MAX];
+};
+
+/* What the administrator wants in phase two. */
+enum sim_last_stage {
+    SIM_LAST_ANSWERS, /* to all that was asked before */
+    SIM_LAST_TRANSFER,
+    SIM_LAST_CHANGE,
+    SIM_LAST_DONE,
+};
+
+struct sim_last {
+    enum sim_last_stage stage;
+    bool is_chosen; /* the change */
+    struct sim_request request;
+    uint64_t token; /* of the question that is to be answered; 0: none */
+    bool is_answered;
+    int status;
+};
+
+/* A configuration that a node began to act by at that time. */
+struct sim_acted {
+    time_ns from_ns;
+    uint64_t id;
+    struct build_configuration configuration;
+};
+
+/* A node whose disk is lost or marred. */
+struct sim_loss {
+    uint64_t id;
+    bool had_entered; /* the cluster: it has been a member by its own word */
 };
 
 /* What is durable of a replica by itself, whatever becomes of its process. */
@@ -105,6 +155,7 @@ struct sim_host {
     char address[SIM_ADDRESS_BYTES_MAX];
     uint32_t disk_life;  /* how many disks it had before */
     bool is_disk_marred; /* damaged, or given up: its data counts as lost */
+    bool has_entered;    /* a cluster, with this disk */
     uint64_t life;       /* how many processes it had, this one included */
     uint64_t id;         /* of its node, on this disk */
     struct sim_clock clock;
@@ -126,16 +177,21 @@ struct sim_host {
     struct sim_event turn;
     struct sim_event disk_event;
     struct sim_event restart;
-    struct sim_event *doom; /* it goes down with so many disk operations under way; or NULL */
-    size_t doom_pending;
+    struct sim_event *doom; /* it goes down at such a moment, when there were so many; or NULL */
+    enum sim_moment doom_moment;
+    uint64_t doom_count;
 
     /* The configurations that its log holds, newest first, as of the last call, also while it
      * is down.
      */
     struct build_configuration held[SIM_HELD_MAX];
     size_t held_count;
-    uint64_t held_log_count; /* also those that are not looked at */
-    time_ns voters_ns;       /* when the one in force came */
+    uint64_t held_log_count;       /* also those that are not looked at */
+    uint64_t asked[SIM_ASKED_MAX]; /* changes that it has not answered yet */
+    size_t asked_count;
+    /* Those that it has acted by, on any of its disks; the newest at acted_count - 1, in a ring. */
+    struct sim_acted acted[SIM_ACTED_MAX];
+    uint64_t acted_count;
     uint64_t members[BUILD_MEMBERS_MAX];
     uint32_t member_hosts[BUILD_MEMBERS_MAX];
     time_ns member_retry_ns[BUILD_MEMBERS_MAX]; /* a refused hello is not said again before */
@@ -156,6 +212,7 @@ struct sim_host {
     uint8_t restored[8]; /* what stands in front of a snapshot's bytes */
     size_t restored_bytes;
     struct check_progress progress;
+    time_ns leads_since_ns;   /* its term, if it leads */
     struct build_status told; /* in the trace */
 };
 
@@ -193,6 +250,7 @@ struct sim_client {
 /* Of the second phase. */
 enum sim_step {
     SIM_STEP_SERVING,
+    SIM_STEP_CHANGING,
     SIM_STEP_COMMITS,
     SIM_STEP_SETTLING,
 };
@@ -212,9 +270,10 @@ struct sim_heal {
     uint32_t number;
     uint32_t host;
     bool cuts[SIM_HOSTS_MAX][SIM_HOSTS_MAX];
-    /* It ends so, with so much pending, and is away for so long; and so many times again. */
+    /* It ends so, at the count-th such moment, and is away for so long; and so many times again. */
     enum sim_end how;
-    size_t pending;
+    enum sim_moment moment;
+    uint64_t count;
     time_ns away_ns;
     uint64_t again;
 };
@@ -249,7 +308,7 @@ struct sim {
     uint64_t storm_ms;
     struct sim_packet *packets;
     uint64_t connection_count;
-    uint64_t lost_ids[SIM_HOSTS_MAX * SIM_LIVES_MAX]; /* of nodes whose disk is lost or marred */
+    struct sim_loss lost[SIM_LOSSES_MAX];
     size_t lost_count;
     struct build_configuration committed; /* the latest that anybody knew to be */
     struct build_configuration open[SIM_OPEN_MAX];
@@ -258,7 +317,7 @@ struct sim {
     struct sim_wish wishes[SIM_WISHES_MAX];
     struct sim_event administrator_event;
     uint64_t change_count;
-    uint64_t changes_done;
+    struct sim_last last;
 
     struct sim_client clients[QR_SIM_CLIENTS_MAX];
     uint32_t client_count;
@@ -278,6 +337,9 @@ struct sim {
     struct check_election election;
     struct check_votes votes;
     struct check_reads reads;
+    struct check_handovers handovers;
+    struct check_promises promises;
+    struct check_commits commits;
     struct check_forwards forwards;
     struct check_log log;
     struct check_apply apply;
@@ -421,6 +483,26 @@ typedef bool sim_members_rule(const struct sim *sim,
 /* Whether the rule holds for every configuration that a node may still act by. */
 bool sim_members_every(const struct sim *sim, sim_members_rule *holds, const void *argument);
 
+typedef bool sim_members_judge(const struct sim *sim, uint64_t id,
+                               const struct build_configuration *configuration,
+                               const void *argument);
+
+/* Whether it is so for a configuration that this host, as the node `id`, has acted by since then;
+ * also for one that it came to within the call that is under way. True as well when there were
+ * more than are remembered.
+ */
+bool sim_members_any_since(const struct sim_host *host, time_ns since_ns, sim_members_judge *is_so,
+                           const void *argument);
+
+/* As people read it: `TERM/INDEX` and the members by name, with `:PRIORITY` unless it is 1, and
+ * `!` where the disk is lost. SIM_MEMBERS_TEXT_BYTES are enough.
+ */
+void sim_members_text(const struct sim *sim, const struct build_configuration *configuration,
+                      struct text *text);
+
+/* All that may be in force, and which of them each host acts by. */
+void sim_members_describe(const struct sim *sim, struct text *text);
+
 /* It runs, and no configuration names it any more. */
 bool sim_members_is_removed(const struct sim_host *host);
 
@@ -434,12 +516,21 @@ void sim_check_kept(const struct sim_host *host, const struct build_status *now)
 void sim_administrator_init(struct sim *sim);
 void sim_administrator_stop(struct sim *sim);
 void sim_administrator_done(struct sim_host *host, uint64_t token, int status, const char *reason);
+void sim_administrator_host_down(struct sim_host *host);
+
+/* administrator_last.c: phase two, looked at now and then. What the administrator asked for before
+ * is answered; then it asks for one transfer and one change until they are done, if the plan has
+ * any. NULL: all is; else what it waits for, in words that stay for as long as it is the same.
+ */
+const char *sim_administrator_last(struct sim *sim);
 
 /* atlas.c: what may be broken without breaking a promise. */
 bool sim_atlas_may_lose(const struct sim *sim, uint64_t id);
-void sim_atlas_lose(struct sim *sim, uint64_t id);
+void sim_atlas_lose(struct sim *sim, const struct sim_host *host);
 bool sim_atlas_is_lost(const struct sim *sim, uint64_t id);
-/* Whether all that sim->wishes may do leaves a quorum. */
+/* Its disk is; and in phase two its host is of the core. */
+bool sim_atlas_is_whole(const struct sim *sim, uint64_t id);
+/* Whether all that sim->wishes may do leaves a quorum; in phase two, of the core. */
 bool sim_atlas_allows_wishes(const struct sim *sim);
 /* Choose the hosts of phase two: healthy, and a quorum of every configuration in force. */
 void sim_atlas_choose_core(struct sim *sim);

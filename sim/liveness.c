@@ -2,8 +2,10 @@
  * must elect, commit, answer everywhere and come to one state, in bounded time.
  *
  * Steps    1 every node of the core answers writes and reads
- *          2 there are enough commits
- *          3 clients fall silent, and all of the core stand at the same index and state
+ *          2 what the administrator asked for is answered; one transfer, and one change of the
+ *            members, is done
+ *          3 there are enough commits
+ *          4 clients fall silent, and all of the core stand at the same index and state
  */
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <string.h>
@@ -162,6 +164,14 @@ static bool is_serving(const struct sim *sim)
     return true;
 }
 
+/* A change, or a transfer, is under way. */
+static bool is_changing(const struct sim_host *host, const struct build_status *now)
+{
+    const struct build_configuration *held = sim_members_in_force(host);
+    return now->is_transferring || host->asked_count > 0 || held == NULL || held->is_joint ||
+           held->index > now->commit_index;
+}
+
 /* All of the core have applied all there is, and stand at one index with one digest. */
 static bool is_settled(const struct sim *sim)
 {
@@ -174,8 +184,8 @@ static bool is_settled(const struct sim *sim)
             continue;
         }
         status_of(host, &now);
-        if (!now.is_running || now.is_restoring || now.applied_index != now.last_index ||
-            now.commit_index != now.last_index) {
+        if (!now.is_running || is_changing(host, &now) || now.is_restoring ||
+            now.applied_index != now.last_index || now.commit_index != now.last_index) {
             return false;
         }
         const struct qr_state_machine *machine = &host->functions;
@@ -218,11 +228,32 @@ static void describe(const struct sim *sim, struct text *text)
 
 static void too_late(struct sim *sim, const char *what)
 {
-    char states[QR_SIM_TEXT_BYTES_MAX / 2];
+    char states[QR_SIM_TEXT_BYTES_MAX / 4 * 3];
     struct text text = text_of(states, sizeof(states));
     describe(sim, &text);
+    sim_members_describe(sim, &text);
     sim_violate(sim, "liveness", "%s within %llu ms%s", what,
                 (unsigned long long)((sim_now(sim) - sim->step_began_ns) / NS_PER_MS), states);
+}
+
+static void begin_step(struct sim *sim, enum sim_step step)
+{
+    sim->step = step;
+    sim->step_began_ns = sim_now(sim);
+}
+
+/* Each thing that it waits for has its time. */
+static void look_at_changes(struct sim *sim)
+{
+    enum sim_last_stage before = sim->last.stage;
+    const char *late = sim_administrator_last(sim);
+    if (late == NULL) {
+        begin_step(sim, SIM_STEP_COMMITS);
+    } else if (sim->last.stage != before) {
+        begin_step(sim, SIM_STEP_CHANGING);
+    } else if (sim_now(sim) - sim->step_began_ns > bound_ns(sim)) {
+        too_late(sim, late);
+    }
 }
 
 bool sim_liveness_is_reached(struct sim *sim)
@@ -231,16 +262,17 @@ bool sim_liveness_is_reached(struct sim *sim)
     switch (sim->step) {
     case SIM_STEP_SERVING:
         if (is_serving(sim)) {
-            sim->step = SIM_STEP_COMMITS;
-            sim->step_began_ns = sim_now(sim);
+            begin_step(sim, SIM_STEP_CHANGING);
         } else if (passed_ns > bound_ns(sim)) {
             too_late(sim, "the core does not answer everywhere");
         }
         return false;
+    case SIM_STEP_CHANGING:
+        look_at_changes(sim);
+        return false;
     case SIM_STEP_COMMITS:
         if (sim->apply.commit_count >= sim->plan.commits) {
-            sim->step = SIM_STEP_SETTLING;
-            sim->step_began_ns = sim_now(sim);
+            begin_step(sim, SIM_STEP_SETTLING);
         } else if (passed_ns > COMMITS_NS_MAX) {
             too_late(sim, "there are not enough commits");
         }

@@ -41,6 +41,52 @@ static void note_open(struct sim *sim, const struct build_configuration *configu
     }
 }
 
+void sim_members_text(const struct sim *sim, const struct build_configuration *configuration,
+                      struct text *text)
+{
+    text_u64(text, configuration->term);
+    text_char(text, '/');
+    text_u64(text, configuration->index);
+    for (size_t i = 0; i < configuration->count; i++) {
+        const struct build_configured *member = &configuration->members[i];
+        text_char(text, ' ');
+        text_string(text, member->name);
+        if (!member->is_voter) {
+            text_string(text, member->is_promotable ? " (newcomer" : " (learner");
+            text_string(text, member->is_outgoing ? ", outgoing)" : ")");
+        } else if (configuration->is_joint && !member->is_outgoing) {
+            text_string(text, " (incoming)");
+        }
+        if (member->priority != 1) {
+            text_char(text, ':');
+            text_u64(text, member->priority);
+        }
+        text_string(text, sim_atlas_is_lost(sim, member->id) ? "!" : "");
+    }
+}
+
+void sim_members_describe(const struct sim *sim, struct text *text)
+{
+    text_string(text, "; committed ");
+    sim_members_text(sim, &sim->committed, text);
+    for (size_t i = 0; i < sim->open_count; i++) {
+        text_string(text, "; open ");
+        sim_members_text(sim, &sim->open[i], text);
+    }
+    for (uint32_t i = 0; i < sim->host_count; i++) {
+        const struct sim_host *host = &sim->hosts[i];
+        text_string(text, "; ");
+        text_string(text, host->name);
+        text_string(text, host->is_disk_marred ? " (marred) " : " ");
+        if (host->held_count > 0) {
+            text_string(text, "acts by ");
+            text_u64(text, host->held[0].term);
+            text_char(text, '/');
+            text_u64(text, host->held[0].index);
+        }
+    }
+}
+
 /* What the log holds now; the checkers want to know what it held before. */
 static void look(struct sim_host *host, const struct build_status *now)
 {
@@ -72,8 +118,26 @@ static void note_committed(struct sim *sim, const struct sim_host *host, uint64_
     }
 }
 
+static void note_acted(struct sim_host *host)
+{
+    host->acted[host->acted_count++ % SIM_ACTED_MAX] = (struct sim_acted){
+        .from_ns = sim_now(host->sim), .id = host->id, .configuration = host->held[0]};
+}
+
+static void trace(struct sim_host *host)
+{
+    const struct build_configuration *held = &host->held[0];
+    char words[SIM_MEMBERS_TEXT_BYTES] = "";
+    if (sim_trace_is_wanted(&host->sim->trace)) {
+        struct text text = text_of(words, sizeof(words));
+        sim_members_text(host->sim, held, &text);
+    }
+    sim_observe(host->sim, SIM_TRACE_MEMBERS, host->number, held->index, held->term, words);
+}
+
 void sim_members_note(struct sim_host *host, const struct build_status *now)
 {
+    host->has_entered = host->has_entered || now->is_running;
     if (!now->is_running || now->configuration_count == 0) {
         return;
     }
@@ -85,11 +149,14 @@ void sim_members_note(struct sim_host *host, const struct build_status *now)
     bool is_same = host->held_count > 0 && held->index == now->configuration_index &&
                    held->term == now->configuration_term;
     if (!is_same) {
-        host->voters_ns = sim_now(host->sim);
         host->sim->members_ns = sim_now(host->sim);
     }
     if (!is_same || host->held_log_count != now->configuration_count) {
         look(host, now);
+    }
+    if (!is_same) {
+        note_acted(host);
+        trace(host);
     }
     if (is_appended) {
         sim_check_appended(host, now);
@@ -101,6 +168,33 @@ void sim_members_note(struct sim_host *host, const struct build_status *now)
 const struct build_configuration *sim_members_in_force(const struct sim_host *host)
 {
     return host->held_count == 0 ? NULL : &host->held[0];
+}
+
+/* What it came to in the call that is under way is not noted yet. */
+static bool is_so_now(const struct sim_host *host, sim_members_judge *is_so, const void *argument)
+{
+    struct build_configuration now;
+    return host->node != NULL && host->build->configuration != NULL &&
+           host->build->configuration(host->node, 0, &now) &&
+           is_so(host->sim, host->id, &now, argument);
+}
+
+bool sim_members_any_since(const struct sim_host *host, time_ns since_ns, sim_members_judge *is_so,
+                           const void *argument)
+{
+    if (is_so_now(host, is_so, argument)) {
+        return true;
+    }
+    for (uint64_t back = 1; back <= host->acted_count; back++) {
+        const struct sim_acted *acted = &host->acted[(host->acted_count - back) % SIM_ACTED_MAX];
+        if (back > SIM_ACTED_MAX || is_so(host->sim, acted->id, &acted->configuration, argument)) {
+            return true;
+        }
+        if (acted->from_ns < since_ns) {
+            break; /* before it others, that it had left by then */
+        }
+    }
+    return false;
 }
 
 const struct build_configured *sim_members_find(const struct build_configuration *configuration,

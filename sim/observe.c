@@ -147,6 +147,7 @@ static void check_said(struct sim_host *host, uint32_t peer, const struct wire_m
         check_forwards_answered(&sim->forwards, sim->hosts[peer].id, &message->forward_response,
                                 sim_now(sim), &sim->failure);
     }
+    sim_observe_read_said(host, peer, message);
     if (!wire_is_raft(message->type)) {
         return;
     }
@@ -156,16 +157,17 @@ static void check_said(struct sim_host *host, uint32_t peer, const struct wire_m
     }
     if (message->type == RAFT_TIMEOUT_NOW) {
         check_handover(host, &message->raft);
+        check_handovers_said(&sim->handovers, &message->raft, sim_now(sim));
     }
+    check_handovers_campaign(&sim->handovers, &message->raft, sim_now(sim), &sim->failure);
     check_votes_message(&sim->votes, &message->raft, sim_now(sim), &sim->failure);
     if (message->type == RAFT_REQUEST_VOTE_RESPONSE &&
         message->raft.request_vote_response.is_granted) {
         check_vote_log(host, &message->raft);
+        sim_observe_vote_said(host, &message->raft);
     }
     check_log_message(&sim->log, message, sim_now(sim), &sim->failure);
-    if (message->type == RAFT_APPEND_ENTRIES_RESPONSE) {
-        check_reads_said(&sim->reads, message->raft.from, message->raft.to, sim_now(sim));
-    }
+    check_commits_said(&sim->commits, &message->raft);
     check_durable_said(sim->durable, host->number, message);
     if (is_promise(message) && is_audit_due(host)) {
         sim_observe_durable(host);
@@ -184,6 +186,10 @@ static void check_heard(struct sim_host *host, const struct wire_message *messag
 {
     if (message->type == RAFT_REQUEST_VOTE_RESPONSE) {
         check_votes_heard(&host->sim->votes, &message->raft);
+    } else if (message->type == RAFT_TIMEOUT_NOW) {
+        check_handovers_heard(&host->sim->handovers, &message->raft);
+    } else if (message->type == RAFT_APPEND_ENTRIES) {
+        check_promises_heard(&host->sim->promises, &message->raft, sim_host_time(host).now_ns);
     } else if (message->type == WIRE_FORWARD_RESPONSE) {
         host->is_holding_less =
             !check_forwards_heard(&host->sim->forwards, host->id, &message->forward_response);
@@ -192,10 +198,21 @@ static void check_heard(struct sim_host *host, const struct wire_message *messag
 }
 
 /* Whether check_heard() wants to see it; most frames are not worth decoding twice. */
-static bool is_heard_of(const uint8_t *frame, size_t frame_bytes)
+static bool is_heard_of(const struct sim *sim, const uint8_t *frame, size_t frame_bytes)
 {
-    return frame_bytes > FRAME_TYPE_AT && (frame[FRAME_TYPE_AT] == RAFT_REQUEST_VOTE_RESPONSE ||
-                                           frame[FRAME_TYPE_AT] == WIRE_FORWARD_RESPONSE);
+    if (frame_bytes <= FRAME_TYPE_AT) {
+        return false;
+    }
+    switch (frame[FRAME_TYPE_AT]) {
+    case RAFT_REQUEST_VOTE_RESPONSE:
+    case RAFT_TIMEOUT_NOW:
+    case WIRE_FORWARD_RESPONSE:
+        return true;
+    case RAFT_APPEND_ENTRIES:
+        return sim_observe_has_leases(sim);
+    default:
+        return false;
+    }
 }
 
 void sim_observe_frame(struct sim *sim, enum sim_trace_kind kind, uint32_t host, uint32_t peer,
@@ -205,7 +222,7 @@ void sim_observe_frame(struct sim *sim, enum sim_trace_kind kind, uint32_t host,
         .kind = kind, .at_ns = sim_now(sim), .host = host, .peer = peer, .a = frame_bytes};
     char words[WORDS_BYTES_MAX] = "";
     bool is_said = kind != SIM_TRACE_RECEIVE;
-    if (is_said || is_heard_of(frame, frame_bytes) || sim_trace_is_wanted(&sim->trace)) {
+    if (is_said || is_heard_of(sim, frame, frame_bytes) || sim_trace_is_wanted(&sim->trace)) {
         struct wire_message message;
         struct chunk *chunk = chunk_new(&sim->allocator, (uint32_t)frame_bytes);
         ASSERT(chunk != NULL);
@@ -244,6 +261,50 @@ static void check_elected(const struct sim_host *host, const struct build_status
     }
 }
 
+static bool is_agreed(const struct sim *sim, uint64_t id,
+                      const struct build_configuration *configuration, const void *argument)
+{
+    const struct build_status *now = argument;
+    uint64_t ids[BUILD_MEMBERS_MAX];
+    for (int set = 0; set < 2; set++) {
+        size_t count = sim_members_voters(configuration, set == 1, ids);
+        if (count > 0 && !check_commits_is_agreed(&sim->commits, id, now->term, now->durable_index,
+                                                  now->commit_index, ids, count)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Who leads, or has led until just now in this term, has committed more: an entry of its own
+ * term (Raft §5.4.2), which a majority holds, of the voters that it acts by or, in a call that
+ * changed them, has acted by.
+ */
+static void check_committed(const struct sim_host *host, const struct build_status *now)
+{
+    const struct build_status *before = &host->progress.seen;
+    bool has_led =
+        host->progress.has_seen && before->role == BUILD_LEADER && before->term == now->term;
+    if (!has_led || now->commit_index <= before->commit_index) {
+        return;
+    }
+    struct sim *sim = host->sim;
+    uint64_t term = 0;
+    if (host->build->term_at(host->node, now->commit_index, &term) && term != now->term) {
+        sim_violate(sim, "commit_of_own_term",
+                    "n%u, leader of term %llu, commits up to entry %llu, which is of term %llu",
+                    host->number + 1, (unsigned long long)now->term,
+                    (unsigned long long)now->commit_index, (unsigned long long)term);
+    }
+    if (!sim_members_any_since(host, sim_now(sim), is_agreed, now)) {
+        sim_violate(sim, "commit_by_majority",
+                    "n%u, leader of term %llu, commits entry %llu, and no majority of its voters "
+                    "has told it that they hold that",
+                    host->number + 1, (unsigned long long)now->term,
+                    (unsigned long long)now->commit_index);
+    }
+}
+
 static void trace_status(struct sim_host *host, const struct build_status *now)
 {
     struct build_status *told = &host->told;
@@ -275,8 +336,10 @@ void sim_observe_status(struct sim_host *host, const struct build_status *now)
     bool is_new_leader = now->role == BUILD_LEADER &&
                          !(host->progress.has_seen && host->progress.seen.role == BUILD_LEADER &&
                            host->progress.seen.term == now->term);
+    check_committed(host, now);
     check_progress_status(&host->progress, now, sim_now(sim), &sim->failure);
     if (is_new_leader) {
+        host->leads_since_ns = sim_now(sim);
         check_election_leads(&sim->election, now->id, now->term, sim_now(sim), &sim->failure);
         check_elected(host, now);
         check_leader_has(&sim->apply, host->build, host->node, now, sim_now(sim), &sim->failure);
@@ -352,39 +415,4 @@ void sim_observe_refused(struct sim_host *host, uint64_t number)
     struct sim *sim = host->sim;
     check_forwards_refused(&sim->forwards, host->id, number, applied_term(host), sim_now(sim),
                            &sim->failure);
-}
-
-/* Whether this host may have been the leader; where the voters it knows are new, nobody can say
- * whose majority it heard.
- */
-static bool may_have_confirmed(const struct sim *sim, const struct sim_host *host, time_ns began_ns)
-{
-    uint64_t ids[BUILD_MEMBERS_MAX];
-    const struct build_configuration *configuration = sim_members_in_force(host);
-    if (configuration == NULL || host->voters_ns >= began_ns) {
-        return true;
-    }
-    for (int set = 0; set < 2; set++) {
-        size_t count = sim_members_voters(configuration, set == 1, ids);
-        if (count > 0 && !check_reads_is_confirmed(&sim->reads, host->id, ids, count, began_ns)) {
-            return false;
-        }
-    }
-    return true;
-}
-
-void sim_observe_read(struct sim_host *host, time_ns began_ns)
-{
-    struct sim *sim = host->sim;
-    if (sim->plan.lease_percent > 0) {
-        return; /* the round may be older: answers of the right index are what is left */
-    }
-    for (uint32_t i = 0; i < sim->host_count; i++) {
-        if (may_have_confirmed(sim, &sim->hosts[i], began_ns)) {
-            return;
-        }
-    }
-    sim_violate(sim, "read_confirmed",
-                "n%u answers a read that was asked at %llu ns, and no leader was confirmed since",
-                host->number + 1, (unsigned long long)began_ns);
 }

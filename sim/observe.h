@@ -35,7 +35,23 @@ void sim_observe_acknowledged(struct sim *sim, uint64_t index, time_ns began_ns)
 /* A node tells a client that this operation is nowhere. */
 void sim_observe_refused(struct sim_host *host, uint64_t number);
 
-/* A node answers a read that was asked at this moment: some leader was confirmed since. */
+/* observe_reads.c: */
+
+/* A node answers a read that was asked at this moment: a leader was confirmed since, or has a
+ * lease.
+ */
 void sim_observe_read(struct sim_host *host, time_ns began_ns);
+
+/* A node says something to another one: what confirms a leader, or promises it something, is
+ * noted, and what a leader confirms is checked.
+ */
+void sim_observe_read_said(struct sim_host *host, uint32_t peer,
+                           const struct wire_message *message);
+
+/* A node sends its vote: it breaks no promise to a leader. */
+void sim_observe_vote_said(struct sim_host *host, const struct raft_message *vote);
+
+/* Whether leaders may hold leases, so that voters promise to stick to them. */
+bool sim_observe_has_leases(const struct sim *sim);
 
 #endif

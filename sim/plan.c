@@ -6,6 +6,7 @@
 
 #include "base/assert.h"
 #include "quorate/error.h"
+#include "raft/raft.h"
 
 static const uint64_t fault_most[SIM_FAULT_COUNT] = {
 #define X(upper, name, most, meaning) most,
@@ -146,7 +147,7 @@ static void draw_faults(struct prng *prng, struct sim_plan *plan)
 {
     uint64_t kinds_percent = prng_between(prng, 10, 70);
     uint64_t rate_most = UINT64_C(40) << prng_between(prng, 0, 5);
-    for (size_t i = 0; i < SIM_FAULT_COUNT; i++) {
+    for (size_t i = 0; i < SIM_FAULT_SNAPSHOT_CRASH; i++) {
         bool is_on = chance(prng, kinds_percent);
         uint64_t rate = prng_between(prng, rate_most / 8, rate_most);
         plan->faults[i] = is_on ? min_u64(rate, fault_most[i]) : 0;
@@ -174,9 +175,7 @@ static void draw_once(struct prng *prng, struct sim_plan *plan)
     plan->once_percent = plan->past_percent == 0 ? percent : 0;
 }
 
-/* Changes of the leader, stalls and leases, which past releases do not know. Changes of members and
- * priorities are for --set: the atlas cannot yet tell, in each seed, what may be lost meanwhile.
- */
+/* Changes of the leader, stalls and leases, which past releases do not know. */
 static void draw_administrator(struct prng *prng, struct sim_plan *plan)
 {
     uint64_t transfers = chance(prng, 40) ? prng_between(prng, 20, 400) : 0;
@@ -193,6 +192,51 @@ static void draw_durable(struct prng *prng, struct sim_plan *plan)
 {
     uint64_t percent = chance(prng, 25) ? draw_log(prng, 2, 100) : 0;
     plan->durable_percent = plan->past_percent == 0 ? percent : 0;
+}
+
+/* Changes of the members and of their priorities, which past releases do not know either. At the
+ * greatest rates a change follows on the other within a second; mostly there is time between them.
+ */
+static void draw_members(struct prng *prng, struct sim_plan *plan)
+{
+    uint64_t changes = chance(prng, 60) ? draw_log(prng, 50, 1000) : 0;
+    uint64_t priorities = chance(prng, 35) ? draw_log(prng, 20, 400) : 0;
+    bool is_able = plan->past_percent == 0 && plan->nodes > 1;
+    plan->changes = is_able ? changes : 0;
+    plan->priorities = is_able ? priorities : 0;
+}
+
+/* With past releases there are no snapshots. */
+static void draw_snapshot_crashes(struct prng *prng, struct sim_plan *plan)
+{
+    uint64_t rate = chance(prng, 35) ? draw_log(prng, 50, 800) : 0;
+    plan->faults[SIM_FAULT_SNAPSHOT_CRASH] = plan->past_percent == 0 ? rate : 0;
+}
+
+/* What leases rest on is hardly ever short of its bounds: clocks that drift as far as they may,
+ * leases as long as they may be, heartbeats that are seldom, and machines that forget together.
+ */
+static void draw_leases(struct prng *prng, struct sim_plan *plan)
+{
+    bool is_more = chance(prng, 20);
+    bool is_hard = chance(prng, 75);
+    uint64_t lease_percent = prng_between(prng, 80, 100);
+    uint64_t drift = prng_between(prng, 100, 400);
+    uint64_t blackout = prng_between(prng, 40, 500);
+    uint64_t loss = prng_between(prng, 50000, 250000);
+    uint64_t election_tenths = prng_between(prng, 12, 20);
+    if (is_more && plan->past_percent == 0) {
+        plan->lease_percent = lease_percent;
+    }
+    if (is_hard && plan->lease_percent > 0) {
+        plan->lease_percent = lease_percent;
+        plan->heartbeat_ms = plan->election_min_ms / 2;
+        plan->election_max_ms = plan->election_min_ms * election_tenths / 10;
+        plan->loss = max_u64(plan->loss, loss);
+        plan->drift_ppm = RAFT_CLOCK_DRIFT_PERCENT * UINT64_C(10000);
+        plan->faults[SIM_FAULT_DRIFT] = max_u64(plan->faults[SIM_FAULT_DRIFT], drift);
+        plan->faults[SIM_FAULT_BLACKOUT] = max_u64(plan->faults[SIM_FAULT_BLACKOUT], blackout);
+    }
 }
 
 static const struct setting *find(const char *name, size_t length)
@@ -284,6 +328,11 @@ int sim_plan_draw(uint64_t seed, const char *settings, struct sim_plan *out, cha
     draw_once(&prng, out);
     draw_administrator(&prng, out);
     draw_durable(&prng, out);
+    struct prng later_prng = sim_stream_of(seed, SIM_STREAM_LATER);
+    draw_members(&later_prng, out);
+    draw_snapshot_crashes(&later_prng, out);
+    struct prng leases_prng = sim_stream_of(seed, SIM_STREAM_LEASES);
+    draw_leases(&leases_prng, out);
     const char *at = settings == NULL ? "" : settings;
     while (*at != '\0') {
         size_t length = strcspn(at, " ");

@@ -64,7 +64,7 @@
     X(STOP,        stop,        2000, "a process is stopped in order")                             \
     X(CRASH,       crash,       2000, "a process is killed")                                       \
     X(POWER_LOSS,  power_loss,  2000, "a machine goes down: what was not synced is lost in part")  \
-    X(BLACKOUT,    blackout,     500, "all machines go down at once")                              \
+    X(BLACKOUT,    blackout,     500, "all machines go down at once, or some")                     \
     X(PAUSE,       pause,       2000, "a process stands still")                                    \
     X(PARTITION,   partition,   2000, "the network is cut both ways, in some shape")               \
     X(ONE_WAY,     one_way,     2000, "the network is cut one way")                                \
@@ -84,7 +84,10 @@
     X(WALL_JUMP,   wall_jump,   2000, "a wall clock is set forward or back")                       \
     X(DRIFT,       drift,       2000, "a monotonic clock runs faster or slower")                   \
     X(UPGRADE,     upgrade,     2000, "a node is started again as another version")                \
-    X(STORM,       storm,       2000, "any frame is lost, or late by up to some election timeouts")
+    X(STORM,       storm,       2000, \
+      "any frame is lost, or late by up to some election timeouts")                               \
+    X(SNAPSHOT_CRASH, snapshot_crash, 2000, \
+      "a machine goes down while it writes a snapshot, or takes one over")
 /* clang-format on */
 
 enum sim_fault {
@@ -131,6 +134,8 @@ enum sim_stream {
     SIM_STREAM_NODES,
     SIM_STREAM_AUDIT,
     SIM_STREAM_ADMINISTRATOR,
+    SIM_STREAM_LATER,  /* what the plan has more than it had first */
+    SIM_STREAM_LEASES, /* of the plan, too */
 };
 
 struct prng sim_stream_of(uint64_t seed, enum sim_stream stream);

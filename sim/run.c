@@ -100,6 +100,9 @@ static void end(struct sim *sim)
     check_election_deinit(&sim->election);
     check_votes_deinit(&sim->votes);
     check_reads_deinit(&sim->reads);
+    check_handovers_deinit(&sim->handovers);
+    check_promises_deinit(&sim->promises);
+    check_commits_deinit(&sim->commits);
     check_forwards_deinit(&sim->forwards);
     check_log_deinit(&sim->log);
     check_apply_deinit(&sim->apply);

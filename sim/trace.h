@@ -35,7 +35,8 @@
     X(SNAPSHOT,  "snapshot")   /* a node begins to take one */                                     \
     X(RESTORE,   "restore")    /* its state machine has taken one over */                          \
     X(CHANGE,    "change")     /* the administrator asks for a change */                           \
-    X(CHANGED,   "changed")    /* and what came of it */
+    X(CHANGED,   "changed")    /* and what came of it */                                           \
+    X(MEMBERS,   "members")    /* a node acts by another configuration */
 /* clang-format on */
 
 enum sim_trace_kind {

@@ -3,7 +3,7 @@
 #
 # usage: build.sh KIND [NINJA_TARGET...]
 #
-# KIND is release, debug, asan, tsan, clang, mutants or fuzz, and names the folder under build/. A folder
+# KIND is release, debug, asan, tsan, clang or mutants, and names the folder under build/. A folder
 # that was configured otherwise is made anew.
 # SPDX-License-Identifier: Apache-2.0
 set -euo pipefail
@@ -16,12 +16,16 @@ case $kind in
 # whole at its link.
 release) options=(--buildtype=release) ;;
 debug) options=(--buildtype=debug -Dchecks=true) ;;
+# By clang, whose warnings under sanitizers can be trusted, and with libFuzzer, so that the unit
+# tests and the fuzzers need one build of the library.
+asan)
+    options=(--buildtype=debug -Doptimization=1 -Dchecks=true -Dfuzz=true)
+    options+=(-Db_sanitize=address,undefined -Db_lundef=false)
+    CC=$(command -v clang-14 || command -v clang)
+    export CC
+    ;;
 # GCC warns of what is not there when it sees the code that a sanitizer added: warnings are errors
 # in the other builds.
-asan)
-    options=(--buildtype=debug -Doptimization=1 -Dwerror=false -Dchecks=true)
-    options+=(-Db_sanitize=address,undefined)
-    ;;
 tsan) options=(--buildtype=debug -Doptimization=1 -Dwerror=false -Db_sanitize=thread) ;;
 clang)
     options=(--buildtype=release)
@@ -30,12 +34,6 @@ clang)
     ;;
 # Seeded bugs, one of which can be let loose: src/base/mutant.h.
 mutants) options=(--buildtype=release -Dmutants=true) ;;
-fuzz)
-    options=(--buildtype=debug -Doptimization=1 -Dchecks=true -Dfuzz=true)
-    options+=(-Db_sanitize=address,undefined -Db_lundef=false)
-    CC=$(command -v clang-14 || command -v clang)
-    export CC
-    ;;
 *)
     echo "build.sh: unknown kind '$kind'" >&2
     exit 2

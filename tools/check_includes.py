@@ -20,7 +20,7 @@ MAY_INCLUDE = {
     "raft": [],
     "swim": [],
     "wal": [],
-    "wire": ["raft/message.h", "raft/configuration.h", "swim/message.h"],
+    "wire": ["raft/message.h", "raft/configuration.h", "swim/message.h", "swim/profile.h"],
     "node": ["raft/*.h", "swim/*.h", "wire/*.h", "wal/*.h"],
     "runtime": ["wire/*.h", "wal/disk.h"],
     "engine": ["node/*.h", "runtime/*.h", "wal/*.h", "wire/*.h", "raft/*.h", "swim/*.h"],

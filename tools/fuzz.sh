@@ -28,7 +28,7 @@ names=("$@")
 if [ $# = 0 ]; then
     mapfile -t names < <(cd test/fuzz/corpus && ls)
 fi
-bin=build/fuzz/test/fuzz
+bin=build/asan/test/fuzz
 corpus=test/fuzz/corpus
 checksum='.*/[0-9a-f]*' # libFuzzer's name for an input that it made
 # What was freed is kept long enough for one input; more of it costs half of the speed.
@@ -79,7 +79,7 @@ merge() {
 
 targets=("${names[@]/#/test/fuzz/}")
 if [ "$mode" = merge ]; then
-    tools/build.sh fuzz "${targets[@]}" test/fuzz/fuzz_seeds >/dev/null
+    tools/build.sh asan "${targets[@]}" test/fuzz/fuzz_seeds >/dev/null
     "$bin/fuzz_seeds" "$corpus"
     for name in "${names[@]}"; do
         merge "$name"
@@ -88,7 +88,7 @@ if [ "$mode" = merge ]; then
 fi
 echo "fuzz: kept in $folder"
 rm -f "$folder"/*/status
-if tools/build.sh fuzz "${targets[@]}" >"$folder/build.log" 2>&1; then
+if tools/build.sh asan "${targets[@]}" >"$folder/build.log" 2>&1; then
     export mode folder bin corpus
     export -f fuzz
     printf '%s\n' "${names[@]}" | xargs -P "$(nproc)" -I NAME bash -c 'fuzz NAME'

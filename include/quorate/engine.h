@@ -17,6 +17,7 @@
 #include "quorate/types.h"
 
 #define QR_ERROR_DETAIL_BYTES 512
+#define QR_REASON_BYTES_MAX 512
 
 #define QR_VERSION_TEXT "0.1.0"
 
@@ -199,16 +200,55 @@ int qr_end_session(struct qr_engine *engine, uint64_t session, qr_propose_done *
  */
 int qr_settle(struct qr_engine *engine, struct qr_id id, qr_propose_done *done, void *argument);
 
+/* What a read promises, and what it costs: docs/reads.md. */
+enum qr_read_kind {
+    QR_READ_CONFIGURED,   /* by a lease where options.has_leases, else by a round */
+    QR_READ_LINEARIZABLE, /* by a round to a majority, whatever has_leases says */
+    QR_READ_LEASE,        /* as configured: there is no lease where has_leases is false */
+    QR_READ_STALE,        /* what is applied here, asking nobody, if it is young enough */
+};
+
+/* "configured", "linearizable", "lease" or "stale"; "?" for what is none. Static. */
+const char *qr_read_kind_name(enum qr_read_kind kind);
+
+#define QR_AGE_ANY UINT64_MAX     /* as a bound */
+#define QR_AGE_UNKNOWN UINT64_MAX /* as an age */
+
+struct qr_read_options {
+    enum qr_read_kind kind;
+    uint64_t age_ms_max; /* stale; QR_AGE_ANY: also what is of unknown age */
+};
+
 /* status 0: whatever was acknowledged anywhere before the call is applied here, at `index`
- * or above; else QR_ERR_NO_LEADER, QR_ERR_BUSY, QR_ERR_TIMEOUT, QR_ERR_STOPPED.
+ * or above; of a stale read, before a moment that is at most age_ms_max ago (`index` is 0).
+ * Else QR_ERR_NO_LEADER, QR_ERR_BUSY, QR_ERR_TIMEOUT, QR_ERR_STOPPED, or QR_ERR_STALE: what is
+ * applied here may be older.
  */
 typedef void qr_read_done(void *argument, int status, uint64_t index);
 
-/* Wait until a local read is linearizable (ReadIndex; Ongaro's dissertation, §6.4).
- * Returns and calls as qr_propose(). Cost: one round to a majority, shared by all barriers
- * of the same moment.
+/* Wait until a local read is linearizable (ReadIndex; Ongaro's dissertation, §6.4), or as the
+ * options have it: NULL is QR_READ_CONFIGURED. Returns and calls as qr_propose(), and
+ * QR_ERR_INVALID for an unknown kind. Cost: one round to a majority, shared by all reads of the
+ * same moment; none with a lease, or of a stale one.
  */
+int qr_read(struct qr_engine *engine, const struct qr_read_options *options, qr_read_done *done,
+            void *argument);
+
+/* qr_read() as configured. */
 int qr_read_barrier(struct qr_engine *engine, qr_read_done *done, void *argument);
+
+/* A stale read at once: whether what is applied here may be read as it is, and its age.
+ *
+ * age_ms   on success: everything that had been acknowledged anywhere so many milliseconds ago
+ *          is applied here, by this node's clock, which is trusted alone (and by leases', where
+ *          there are any); QR_AGE_UNKNOWN: that was not found out since the engine was opened.
+ *
+ * Returns 0, or QR_ERR_STALE (older than age_ms_max, or of unknown age; ask again, soon it is
+ * known anew if a leader answers), QR_ERR_BUSY (the state machine is taking over a snapshot),
+ * QR_ERR_NO_LEADER (in no cluster yet) or QR_ERR_STOPPED. From another thread it waits for the
+ * engine's turn.
+ */
+int qr_read_age(struct qr_engine *engine, uint64_t age_ms_max, uint64_t *age_ms);
 
 /* status 0: a snapshot that stands at `index` is durable here, and the log may be compacted; else
  * why not: QR_ERR_IO, QR_ERR_DISK_FULL, QR_ERR_NO_MEMORY, QR_ERR_STOPPED.
@@ -301,6 +341,17 @@ enum qr_health {
 /* "alive", "suspect", "dead" or "left"; "?" for what is none. Static. */
 const char *qr_health_name(enum qr_health health);
 
+/* How a leader feeds a member. */
+enum qr_progress {
+    QR_PROGRESS_UNKNOWN,   /* this node does not lead, or it is this very node */
+    QR_PROGRESS_PROBE,     /* looks where the logs meet, or waits for an answer */
+    QR_PROGRESS_REPLICATE, /* entries as they come */
+    QR_PROGRESS_SNAPSHOT,  /* needs what the log does not hold any more */
+};
+
+/* "", "probe", "replicate" or "snapshot"; "?" for what is none. Static. */
+const char *qr_progress_name(enum qr_progress progress);
+
 struct qr_member {
     uint64_t id;
     char name[QR_NAME_BYTES_MAX];
@@ -309,6 +360,18 @@ struct qr_member {
     bool is_voter; /* else a learner */
     enum qr_health health;
     uint64_t match_index; /* leader: durable there, as far as known; elsewhere 0 */
+    bool wants_vote;      /* a learner that is promoted by itself once it has caught up */
+    bool is_outgoing;     /* a voter that the change under way takes the vote from */
+    uint8_t priority;
+    enum qr_progress progress;
+    uint64_t heard_ms;       /* leader: since its last answer in this term; QR_AGE_UNKNOWN: none */
+    uint64_t inflight_bytes; /* leader: sent and not answered */
+    uint64_t snapshot_sent_bytes; /* leader: of the one on its way there */
+    uint64_t snapshot_size_bytes; /* 0: none is */
+    int snapshot_error;           /* how the last one ended; 0: well, or there was none */
+    const char *vote; /* what it answered when this node wanted to lead, in words; NULL: nothing */
+    bool has_granted; /* that was yes */
+    uint64_t vote_ms; /* how long ago */
 };
 
 /* One consistent picture: everything belongs to the same moment. */
@@ -331,6 +394,35 @@ struct qr_status {
     uint64_t digest;         /* of the state machine and the sessions at applied_index */
     uint64_t session_count;  /* open sessions */
     uint64_t outcome_count;  /* sequences and tokens that are remembered */
+    uint64_t durable_index;  /* of the log, on this disk */
+    uint64_t age_ms;         /* of what is applied here, see qr_read_age() */
+
+    uint64_t leader_heard_ms; /* since it heard a leader, or was opened; QR_AGE_UNKNOWN: it leads */
+    uint64_t quorum_lost_ms; /* since it stepped down, hearing no majority; QR_AGE_UNKNOWN: never */
+    bool is_stalled;         /* its disk or state machine does not advance: it does not lead */
+    uint64_t saving_ms;      /* entries wait for the disk so long without progress; 0: none */
+    uint64_t applying_ms;    /* likewise for the state machine */
+    uint64_t sync_median_us; /* how long the last writes with their syncs took */
+    uint64_t sync_99_us;
+    uint64_t pending_count; /* proposals that wait here, of max_pending_proposals */
+    uint64_t pending_count_max;
+    uint64_t uncommitted_bytes; /* leader: of its log's end */
+    uint64_t uncommitted_bytes_max;
+    uint64_t log_size_bytes;
+    uint64_t log_entries_max;
+    uint64_t election_timeout_max_ms;
+    bool is_receiving; /* a snapshot comes from the leader, or is being taken over */
+    uint64_t received_bytes;
+    uint64_t receive_bytes;
+    bool is_change_pending; /* the configuration in force is not known to be committed */
+    bool is_joint;          /* it leads from one set of voters to another */
+    uint64_t joins_count;   /* leader: who wants to be a member, or to change its addresses */
+    uint64_t changes_count; /* changes that wait here, or are under way */
+    char transferee_name[QR_NAME_BYTES_MAX]; /* leader: hands over to it; "": to nobody */
+    bool is_joining;                         /* in no cluster yet, and looks for one */
+    int join_error;                          /* what came of the last attempt; 0: none yet */
+    char join_reason[QR_REASON_BYTES_MAX];   /* in words */
+
     bool is_disk_full;
     bool is_stopped;
     size_t member_count;

@@ -36,7 +36,8 @@
     X(QR_ERR_SETTLED,     -23, CALLER,  "it was settled as not applied, and never will be")   \
     X(QR_ERR_MISMATCH,    -24, CALLER,  "its id was used for another command; not applied")        \
     X(QR_ERR_BEHIND,      -25, RETRY,   "that member is behind, or not heard")                \
-    X(QR_ERR_QUORUM,      -26, CALLER,  "too few live voters would be left to agree")
+    X(QR_ERR_QUORUM,      -26, CALLER,  "too few live voters would be left to agree")         \
+    X(QR_ERR_STALE,       -27, RETRY,   "what is applied here may be older than was asked for")
 /* clang-format on */
 
 enum qr_error {

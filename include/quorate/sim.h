@@ -130,6 +130,7 @@ struct qr_sim_options {
     X(faults,           "discrete faults: each has a number")                                      \
     X(snapshots,        "snapshots that nodes took")                                               \
     X(installs,         "snapshots of leaders that nodes took over")                               \
+    X(changes,          "changes of members, priorities and leader that were done")                \
     X(crashes,          "processes and machines that went down")                                   \
     X(partitions,       "times the network was cut")                                               \
     X(disk_faults,      "disk calls that failed, and places on a disk that were damaged")          \

@@ -37,6 +37,7 @@ int cli_dev(int argc, char **argv);
 int cli_demo(int argc, char **argv);
 int cli_status(int argc, char **argv);
 int cli_members(int argc, char **argv);
+int cli_explain(int argc, char **argv);
 int cli_promote(int argc, char **argv); /* change.c, with the next four */
 int cli_demote(int argc, char **argv);
 int cli_remove(int argc, char **argv);
@@ -47,6 +48,8 @@ int cli_set(int argc, char **argv);
 int cli_del(int argc, char **argv);
 int cli_propose(int argc, char **argv);
 int cli_snapshot(int argc, char **argv);
+int cli_backup(int argc, char **argv);
+int cli_restore(int argc, char **argv);
 int cli_tail(int argc, char **argv);
 int cli_wal(int argc, char **argv);
 int cli_doctor(int argc, char **argv);

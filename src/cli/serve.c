@@ -173,7 +173,7 @@ static int engine_open(struct serving *serving, char *detail)
         .join = options->join[0] == '\0' ? NULL : options->join,
         .is_bootstrap = options->is_bootstrap,
         .is_learner = options->is_learner,
-        .has_leases = options->has_leases,
+        .has_leases = options->read_mode == QR_READ_LEASE,
         .limits = options->limits,
         .logger = serving->logger,
         .loop = &serving->loop,
@@ -212,6 +212,9 @@ static int listen_open(struct serving *serving, char *detail)
     server.engine = serving->engine;
     server.kv = serving->kv;
     server.logger = serving->logger;
+    if (serving->options->read_mode == QR_READ_STALE) {
+        server.read = (struct qr_read_options){QR_READ_STALE, QR_AGE_ANY};
+    }
     server.client_address = serving->options->client;
     server.http_address = serving->options->http;
     server.max_message_bytes = serving->options->limits.max_message_bytes;

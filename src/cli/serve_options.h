@@ -27,7 +27,7 @@ struct serve_options {
     char join[SERVE_JOIN_BYTES_MAX];      /* "": nobody */
     bool is_bootstrap;
     bool is_learner;
-    bool has_leases;
+    enum qr_read_kind read_mode; /* linearizable, lease or stale */
     enum qr_log_format log_format;
     enum qr_log_level log_level;
     struct qr_limits limits;

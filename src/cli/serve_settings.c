@@ -53,7 +53,8 @@ static const struct setting_row rows[] = {
      SETTING_ADDRESSES, AT(join)},
     {"learner", NULL, "join without ever asking for a vote",
      SETTING_FLAG, AT(is_learner)},
-    {"read-mode", "linearizable|lease", "lease trusts clocks to within 10 %; default linearizable",
+    {"read-mode", "linearizable|lease|stale",
+     "lease trusts clocks to within 10 %; stale reads what is here; default linearizable",
      SETTING_READ_MODE, 0, 0},
     {"disk", "threads", "how the disk is driven: plain writes and syncs, on threads",
      SETTING_DISK, 0, 0},
@@ -146,6 +147,7 @@ void serve_options_init(struct serve_options *options)
         .peer = "127.0.0.1:7700",
         .client = "127.0.0.1:7701",
         .http = "127.0.0.1:7702",
+        .read_mode = QR_READ_LINEARIZABLE,
         .log_format = QR_LOG_TEXT,
         .log_level = QR_LOG_INFO,
         .limits = qr_limits_default(),
@@ -226,14 +228,15 @@ static int word_set(struct serve_options *options, const struct setting_row *row
 {
     static const char *const levels[] = {"debug", "info", "warn", "error"};
     static const char *const formats[] = {"text", "json"};
-    static const char *const read_modes[] = {"linearizable", "lease"};
+    static const char *const read_modes[] = {"linearizable", "lease", "stale"};
     int word;
     if (row->kind == SETTING_LOG_LEVEL) {
         word = word_find(levels, COUNT_OF(levels), value);
         options->log_level = word < 0 ? options->log_level : (enum qr_log_level)word;
     } else if (row->kind == SETTING_READ_MODE) {
         word = word_find(read_modes, COUNT_OF(read_modes), value);
-        options->has_leases = word < 0 ? options->has_leases : word == 1;
+        options->read_mode =
+            word < 0 ? options->read_mode : (enum qr_read_kind)(QR_READ_LINEARIZABLE + word);
     } else {
         ASSERT(row->kind == SETTING_LOG_FORMAT);
         word = word_find(formats, COUNT_OF(formats), value);
@@ -278,7 +281,7 @@ static int limit_set(struct qr_limits *out, const struct limit_row *limit, const
 {
     struct serve_setting described;
     uint64_t number;
-    bool is_bytes = strstr(limit->name, "_bytes") != NULL;
+    bool is_bytes = strncmp(limit->unit, "bytes", 5) == 0;
     if (!cli_number_parse(value, is_bytes, &number) || number < limit->least ||
         number > limit->most) {
         limit_describe(limit, &described);

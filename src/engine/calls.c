@@ -1,4 +1,4 @@
-/* calls.c: proposals, reads, snapshots: the public calls, and how they end. */
+/* calls.c: proposals and snapshots: the public calls, and how they end. */
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <string.h>
 
@@ -21,8 +21,7 @@ static int check_proposal(const struct qr_engine *engine, const struct qr_propos
                : 0;
 }
 
-/* The loop's thread may ask the node at once, unless it would overtake, or is inside it. */
-static bool is_direct(struct qr_engine *engine)
+bool engine_is_direct(struct qr_engine *engine)
 {
     return !engine->has_thread && engine->in_node == 0 && engine_queue_is_empty(engine);
 }
@@ -56,30 +55,6 @@ int engine_propose(struct qr_engine *engine, const struct qr_proposal *proposal,
         return status;
     }
     engine->counters.proposals++;
-    engine_mark(engine);
-    return 0;
-}
-
-int engine_read(struct qr_engine *engine, qr_read_done *done, void *argument)
-{
-    if (engine->node == NULL || engine->is_stopping) {
-        return QR_ERR_STOPPED;
-    }
-    uint64_t token = 0;
-    int status = waiters_add(&engine->reads, (void (*)(void))done, argument, &token);
-    if (status != 0) {
-        return status;
-    }
-    engine->in_node++;
-    status = node_read(engine->node, token, engine_time());
-    engine->in_node--;
-    if (status != 0) {
-        struct waiter unused;
-        bool was_there = waiters_take(&engine->reads, token, &unused);
-        ASSERT(was_there);
-        return status;
-    }
-    engine->counters.reads++;
     engine_mark(engine);
     return 0;
 }
@@ -118,15 +93,6 @@ void engine_proposal_done(void *context, uint64_t token, int status, raft_index 
         engine->counters.proposals_failed++;
     }
     ((qr_propose_done *)waiter.done)(waiter.argument, status, index, status == 0 ? result : NULL);
-}
-
-void engine_read_done(void *context, uint64_t token, int status, raft_index index)
-{
-    struct qr_engine *engine = context;
-    struct waiter waiter;
-    bool was_there = waiters_take(&engine->reads, token, &waiter);
-    ASSERT(was_there);
-    ((qr_read_done *)waiter.done)(waiter.argument, status, index);
 }
 
 void engine_snapshot_done(void *context, uint64_t token, int status, raft_index index)
@@ -178,7 +144,7 @@ int engine_submit(struct qr_engine *engine, const struct qr_proposal *proposal,
     if (status != 0) {
         return status;
     }
-    if (is_direct(engine)) {
+    if (engine_is_direct(engine)) {
         return engine_refusal(engine_propose(engine, proposal, done, argument));
     }
     return queue_proposal(engine, proposal, done, argument);
@@ -198,8 +164,7 @@ int qr_propose(struct qr_engine *engine, const struct qr_proposal *proposal, qr_
                                      : engine_submit(engine, proposal, done, argument);
 }
 
-/* Queue a request that has no data of its own. */
-static int queue_small(struct qr_engine *engine, const struct request *filled)
+int engine_queue_small(struct qr_engine *engine, const struct request *filled)
 {
     struct request *request = allocate(&runtime_allocator, sizeof(*request));
     if (request == NULL) {
@@ -214,23 +179,14 @@ static int queue_small(struct qr_engine *engine, const struct request *filled)
     return status;
 }
 
-int qr_read_barrier(struct qr_engine *engine, qr_read_done *done, void *argument)
-{
-    if (is_direct(engine)) {
-        return engine_refusal(engine_read(engine, done, argument));
-    }
-    struct request request = {.kind = REQUEST_READ, .read = {done, argument}};
-    return queue_small(engine, &request);
-}
-
 int qr_snapshot(struct qr_engine *engine, qr_snapshot_done *done, void *argument)
 {
     if (engine->state_machine.snapshot_open == NULL) {
         return QR_ERR_INVALID;
     }
-    if (is_direct(engine)) {
+    if (engine_is_direct(engine)) {
         return engine_refusal(engine_snapshot(engine, done, argument));
     }
     struct request request = {.kind = REQUEST_SNAPSHOT, .snapshot = {done, argument}};
-    return queue_small(engine, &request);
+    return engine_queue_small(engine, &request);
 }

@@ -17,13 +17,16 @@
 
 #include "base/log.h"
 #include "engine/waiters.h"
+#include "node/backup_file.h"
 #include "node/node.h"
+#include "quorate/backup.h"
 #include "quorate/engine.h"
 #include "runtime/disk_posix.h"
 #include "runtime/transport.h"
 
 #define ENGINE_QUEUE_BYTES_MAX (UINT64_C(64) << 20) /* of requests; one message may pass it */
 #define ENGINE_SUSPECT_NS (5 * NS_PER_S)            /* without a connection; then dead */
+#define ENGINE_FRESH_NS NS_PER_S /* how often the age of what is applied is asked */
 
 enum request_kind {
     REQUEST_PROPOSE,
@@ -49,6 +52,7 @@ struct request {
         struct {
             qr_read_done *done;
             void *argument;
+            struct qr_read_options options;
         } read;
         struct {
             qr_snapshot_done *done;
@@ -79,6 +83,26 @@ struct engine_codec {
     struct content_codec codec;
     struct ZSTD_CCtx_s *compressor; /* NULL: not yet needed */
     struct ZSTD_DCtx_s *expander;
+};
+
+/* A backup that is being taken. */
+struct qr_backup {
+    struct qr_engine *engine;
+    bool is_used;
+    bool is_closing;
+    bool is_called; /* a barrier or a snapshot will be answered */
+    bool is_due;    /* one was: look for the snapshot */
+    bool is_open;   /* the node has a reader for it: `at` and `head` are set */
+    bool is_head_given;
+    bool is_wanted; /* the next piece */
+    bool is_reading;
+    unsigned tries;
+    int status; /* of the first failure */
+    raft_index least;
+    size_t at;
+    qr_backup_done *done;
+    void *argument;
+    uint8_t head[BACKUP_HEAD_BYTES];
 };
 
 struct qr_engine {
@@ -113,6 +137,7 @@ struct qr_engine {
     struct waiters snapshots;
     struct engine_codec codec;
     struct waiters changes;
+    struct qr_backup backups[NODE_BACKUPS_MAX];
     struct qr_result results[NODE_APPLY_ENTRIES_MAX];
     raft_index applied_index; /* the last entry that the state machine has */
     raft_index told_index;    /* the last entry that the handlers have, or are being told of */
@@ -140,6 +165,8 @@ struct qr_engine {
 
 /* options.c */
 NODISCARD int engine_options_check(const struct qr_engine_options *options, char *detail);
+NODISCARD int engine_name_check(const char *name, char *detail);
+NODISCARD int engine_advertised_check(const char *text, char *detail);
 
 /* turn.c: when the node gets its turn. */
 struct node_time engine_time(void);
@@ -171,12 +198,23 @@ NODISCARD int engine_propose(struct qr_engine *engine, const struct qr_proposal 
 /* As qr_propose(), whatever the id says. */
 NODISCARD int engine_submit(struct qr_engine *engine, const struct qr_proposal *proposal,
                             qr_propose_done *done, void *argument);
-NODISCARD int engine_read(struct qr_engine *engine, qr_read_done *done, void *argument);
 NODISCARD int engine_snapshot(struct qr_engine *engine, qr_snapshot_done *done, void *argument);
 void engine_snapshot_done(void *context, uint64_t token, int status, raft_index index);
 void engine_proposal_done(void *context, uint64_t token, int status, raft_index index,
                           const struct qr_result *result);
 void engine_read_done(void *context, uint64_t token, int status, raft_index index);
+
+/* read.c */
+void engine_take_read(struct qr_engine *engine, const struct request *request);
+
+/* Queue a request that has no data of its own; a copy is made. */
+NODISCARD int engine_queue_small(struct qr_engine *engine, const struct request *filled);
+
+/* The loop's thread may ask the node at once, unless it would overtake, or is inside it. */
+bool engine_is_direct(struct qr_engine *engine);
+
+/* In milliseconds, not less than it is. */
+uint64_t engine_age_ms(time_ns age_ns);
 
 /* codec.c */
 const struct content_codec *engine_codec_init(struct engine_codec *self);
@@ -188,6 +226,12 @@ NODISCARD int engine_change(struct qr_engine *engine, const struct wire_change *
 void engine_take_change(struct qr_engine *engine, const struct request *request);
 void engine_change_done(void *context, uint64_t token, int status,
                         const struct node_change_result *result);
+
+/* backup.c */
+void engine_backups_turn(struct qr_engine *engine);
+void engine_backups_stop(struct qr_engine *engine); /* answer who waits: nothing comes any more */
+void engine_backup_read(void *context, size_t at, int status, const uint8_t *data,
+                        size_t size_bytes);
 
 /* apply.c */
 void engine_apply(void *context, const struct qr_entry *entries, size_t count);

@@ -17,7 +17,7 @@ __attribute__((format(printf, 2, 3))) static int refuse(char *detail, const char
     return QR_ERR_INVALID;
 }
 
-static int check_name(const char *name, char *detail)
+int engine_name_check(const char *name, char *detail)
 {
     if (name == NULL) {
         return refuse(detail, "name: missing");
@@ -46,7 +46,7 @@ static int check_address(const char *option, const char *text, char *detail)
 }
 
 /* What others dial must mean this machine to them as well. */
-static int check_advertised(const char *text, char *detail)
+int engine_advertised_check(const char *text, char *detail)
 {
     struct address address;
     if (check_address("advertise_address", text, detail) != 0) {
@@ -96,7 +96,7 @@ int engine_options_check(const struct qr_engine_options *options, char *detail)
     }
     int status = check_state_machine(options->state_machine, detail);
     if (status == 0) {
-        status = check_name(options->name, detail);
+        status = engine_name_check(options->name, detail);
     }
     if (status == 0 && (options->data_directory == NULL || options->data_directory[0] == '\0')) {
         status = refuse(detail, "data_directory: missing");
@@ -112,7 +112,8 @@ int engine_options_check(const struct qr_engine_options *options, char *detail)
     }
     if (status == 0) {
         const char *advertised = options->advertise_address;
-        status = check_advertised(advertised == NULL ? options->peer_address : advertised, detail);
+        status = engine_advertised_check(advertised == NULL ? options->peer_address : advertised,
+                                         detail);
     }
     if (status == 0 && options->join != NULL) {
         status = check_join(options->join, detail);

@@ -111,10 +111,7 @@ static void take_one(struct qr_engine *engine, struct request *request)
     } else if (request->kind == REQUEST_CHANGE) {
         engine_take_change(engine, request);
     } else {
-        int status = engine_read(engine, request->read.done, request->read.argument);
-        if (status != 0) {
-            request->read.done(request->read.argument, engine_refusal(status), 0);
-        }
+        engine_take_read(engine, request);
     }
     engine_request_free(request);
 }

@@ -65,6 +65,7 @@ static void turn(struct qr_engine *engine)
     if (engine->node == NULL) {
         return;
     }
+    engine_backups_turn(engine);
     engine->in_node++;
     node_turn(engine->node, engine_time());
     engine->in_node--;

@@ -74,6 +74,7 @@ struct node_io engine_node_io(struct qr_engine *engine)
         .wake_at = engine_wake_at,
         .machine = engine->state_machine,
         .snapshot_done = engine_snapshot_done,
+        .backup_read = engine_backup_read,
         .proposal_done = engine_proposal_done,
         .read_done = engine_read_done,
         .change_done = engine_change_done,

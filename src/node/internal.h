@@ -40,6 +40,7 @@ enum node_read_state {
 struct node_read_group {
     enum node_read_state state;
     uint64_t request;   /* the present question's number */
+    bool is_by_round;   /* not to be answered by a lease */
     bool is_asked_here; /* it went to our own machine, which answers also when it is deposed */
     raft_term asked_term;
     size_t count; /* of tokens: the next ones of the token ring */
@@ -58,6 +59,14 @@ struct node_reads {
     size_t group_head;
     size_t group_count;
     bool is_open; /* the last group still takes reads of this turn */
+};
+
+/* Of when what is applied here is known to be whole: see stale.c. */
+struct node_fresh {
+    bool is_known;
+    time_ns since_ns;      /* all that was acknowledged anywhere before this is applied here */
+    time_ns asked_ns;      /* when that was last asked for by itself */
+    time_ns used_until_ns; /* stale reads are expected until then */
 };
 
 /* A member's question to us as leader, while its round is under way. */
@@ -167,6 +176,7 @@ struct node {
     struct node_forward_seen seen[NODE_FORWARD_LIVES_MAX];
     uint64_t seen_clock;
     struct node_reads reads;
+    struct node_fresh fresh;
     uint64_t next_request;
     struct node_remote_read remote_reads[NODE_REMOTE_READS_MAX];
     struct raft_read answers[NODE_REMOTE_READS_MAX]; /* to members, of this turn */
@@ -200,6 +210,8 @@ struct node {
     char seed_address[RAFT_ADDRESS_BYTES_MAX]; /* dialed last */
     char seed_hint[RAFT_ADDRESS_BYTES_MAX];    /* where the leader is said to be */
     time_ns seed_due_ns;
+    int join_status; /* of the last attempt to join, and */
+    char join_reason[WIRE_REASON_BYTES_MAX + RAFT_ADDRESS_BYTES_MAX]; /* who said what */
     raft_index told_configuration; /* index and term of that which io.members() knows */
     raft_term told_configuration_term;
     bool has_told_configuration;
@@ -225,6 +237,7 @@ struct node {
 
     struct node_snapshots snapshots;
     struct node_sendings sendings;
+    struct node_backup backups[NODE_BACKUPS_MAX];
     struct node_install install;
     struct node_restore restore;
 
@@ -326,6 +339,16 @@ void node_reads_deinit(struct node *node);
 time_ns node_reads_deadline(const struct node *node);
 void node_on_read_request(struct node *node, node_id from, const struct wire_read *request);
 void node_on_read_response(struct node *node, const struct wire_read_response *response);
+
+/* Ask as for a read, for the sake of the answer alone. */
+void node_read_for_nobody(struct node *node);
+
+/* stale.c */
+
+/* All that was acknowledged anywhere before this moment is applied here. */
+void node_stale_proved(struct node *node, time_ns asked_ns);
+void node_stale_turn(struct node *node);
+time_ns node_stale_deadline(const struct node *node);
 
 /* apply.c */
 void node_start_apply(struct node *node);

@@ -33,6 +33,16 @@ static void try_again_later(struct node *node)
     node->seed_due_ns = node->time.now_ns + prng_between(&node->prng, RETRY_NS_MIN, RETRY_NS_MAX);
 }
 
+/* "10.0.0.1:7700: another member has this name …" */
+static void note_failure(struct node *node, int status, const char *reason)
+{
+    struct text text = text_of(node->join_reason, sizeof(node->join_reason));
+    node->join_status = status;
+    text_string(&text, node->seed_address);
+    text_string(&text, ": ");
+    text_string(&text, reason);
+}
+
 /* It tries several times a second, and tells once. */
 static bool may_log(struct node *node)
 {
@@ -105,6 +115,7 @@ void node_seed_receive(struct node *node, const struct wire_message *message, st
         return;
     }
     bool is_redirected = response->status == QR_ERR_NOT_LEADER;
+    note_failure(node, response->status, response->reason);
     if (is_redirected || may_log(node)) {
         LOG(node->options.log, is_redirected ? LOG_DEBUG : LOG_WARN, "join_refused",
             log_string("address", node->seed_address),
@@ -125,6 +136,7 @@ void node_seed_closed(struct node *node, const char *reason, struct node_time ti
     if (node->phase != NODE_JOINING || node->seed_state == NODE_SEED_IDLE) {
         return;
     }
+    note_failure(node, QR_ERR_ADDRESS, reason);
     if (may_log(node)) {
         LOG(node->options.log, LOG_WARN, "join_failed", log_string("address", node->seed_address),
             log_string("reason", reason));

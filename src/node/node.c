@@ -212,6 +212,7 @@ static void running_turn(struct node *node)
     if (node_is_running(node)) {
         node_propose_tick(node);
         node_flush_held(node);
+        node_stale_turn(node);
         node_flush_reads(node);
     }
     if (node_is_running(node)) {
@@ -228,6 +229,9 @@ static void running_turn(struct node *node)
     }
     if (node_is_running(node)) {
         node_sendings_turn(node);
+    }
+    if (node_is_running(node)) {
+        node_backups_turn(node);
     }
     if (node_is_running(node)) {
         note_changes(node);
@@ -285,10 +289,12 @@ time_ns node_deadline(const struct node *node)
         deadline = min_u64(deadline, raft_deadline(node->raft));
         deadline = min_u64(deadline, node_members_deadline(node));
         deadline = min_u64(deadline, node_watch_deadline(node));
+        deadline = min_u64(deadline, node_stale_deadline(node));
         deadline = min_u64(deadline, node_tick_deadline(node));
         deadline = min_u64(deadline, min_u64(node->mark_due_ns, node->prepare_due_ns));
         deadline = min_u64(deadline, node_snapshots_deadline(node));
         deadline = min_u64(deadline, node_sendings_deadline(node));
+        deadline = min_u64(deadline, node_backups_deadline(node));
         deadline = min_u64(deadline, node_install_deadline(node));
     }
     return deadline;
@@ -397,64 +403,4 @@ void node_receive(struct node *node, node_id from, uint64_t connection,
     case WIRE_JOIN_RESPONSE:
         break; /* not at this point of a conversation; harmless */
     }
-}
-
-void node_status(const struct node *node, struct node_status *out)
-{
-    struct wal_stats log;
-    wal_stats(node->wal, &log);
-    *out = (struct node_status){
-        .raft = node_raft_status(node),
-        .id = node->identity.id,
-        .cluster = node->identity.is_log_used ? node->identity.cluster : (struct cluster_id){0},
-        .is_disk_full = !node_has_room(node, NODE_ROOM_SLACK_BYTES),
-        .is_stopped = node->phase == NODE_STOPPED,
-        .is_joining = node->phase == NODE_JOINING,
-        .pending_count = node->pending.count,
-        .sessions_digest = sessions_digest(&node->sessions),
-        .session_count = node->sessions.session_count,
-        .outcome_count = node->sessions.outcome_count,
-        .elections_started = node->elections_started,
-        .leader_changes = node->leader_changes,
-        .held_count = node->held_count,
-        .proposals_forwarded = node->proposals_forwarded,
-        .log_writes = log.append_count,
-        .log_syncs = log.sync_count,
-        .log_written_bytes = log.written_bytes,
-        .log_size_bytes = log.size_bytes,
-        .snapshot_index = node->snapshots.has_newest ? node->snapshots.newest.position.index : 0,
-        .snapshot_size_bytes = node->snapshots.has_newest ? node->snapshots.newest.size_bytes : 0,
-        .is_restoring = node_is_restoring(node),
-        .is_snapshot_bare = node->snapshots.has_newest && node->snapshots.is_newest_bare,
-        .snapshots_taken = node->snapshots.taken_count,
-        .snapshots_installed = node->install.installed_count,
-        .snapshots_sent = node->sendings.sent_count,
-        .snapshot_sent_bytes = node->sendings.sent_bytes,
-    };
-}
-
-const struct raft_configuration *node_configuration(const struct node *node)
-{
-    static const struct raft_configuration none;
-    return node->raft == NULL ? &none : raft_configuration(node->raft);
-}
-
-const struct raft_configuration *node_configuration_back(const struct node *node, size_t back)
-{
-    return node->raft == NULL ? NULL : raft_configuration_back(node->raft, back);
-}
-
-bool node_peer_status(const struct node *node, node_id id, struct raft_peer_status *out)
-{
-    return node->raft != NULL && raft_peer_status(node->raft, id, out);
-}
-
-bool node_term_at(const struct node *node, raft_index index, raft_term *term)
-{
-    return node->raft != NULL && raft_term_at(node->raft, index, term);
-}
-
-time_ns node_log_time(const struct node *node, struct node_time time)
-{
-    return node->raft == NULL ? time.wall_ns : raft_log_time(node->raft, time.now_ns);
 }

@@ -28,6 +28,7 @@
 #define NODE_DETAIL_BYTES 512
 #define NODE_APPLY_ENTRIES_MAX 1024 /* of one batch */
 #define NODE_SNAPSHOT_WAITERS_MAX 16
+#define NODE_BACKUPS_MAX 2 /* at a time */
 
 /* Both clocks at one moment. */
 struct node_time {
@@ -78,6 +79,12 @@ struct node_io {
 
     /* node_snapshot() ended: 0, and there is one that stands at `index`. */
     void (*snapshot_done)(void *context, uint64_t token, int status, raft_index index);
+
+    /* node_backup_read() ended: the next bytes of the snapshot, borrowed until return; none at its
+     * end. NULL: backups are not asked for.
+     */
+    void (*backup_read)(void *context, size_t backup, int status, const uint8_t *data,
+                        size_t size_bytes);
 
     /* A proposal ended, see qr_propose_done; `result` is NULL unless status is 0. */
     void (*proposal_done)(void *context, uint64_t token, int status, raft_index index,
@@ -133,6 +140,10 @@ struct node_options {
      */
     time_ns stall_timeout_ns;
     time_ns lease_ns; /* of lease reads, see raft_options; 0: none */
+    /* How often a node asks by itself how old what is applied here is, when no stale read was made
+     * lately; 0: only behind one.
+     */
+    time_ns fresh_interval_ns;
 };
 
 struct node;
@@ -186,14 +197,59 @@ struct node_proposal {
 NODISCARD int node_propose(struct node *node, const struct node_proposal *proposal, uint64_t token,
                            struct node_time time);
 
-/* Take a read; io.read_done(token) follows in some later turn. Returns as node_propose(). */
+/* Take a read; io.read_done(token) follows in some later turn. Where there are leases it is
+ * answered by one. Returns as node_propose().
+ */
 NODISCARD int node_read(struct node *node, uint64_t token, struct node_time time);
+
+/* The same by a round, whatever leases there are: no clock is trusted. A leader of version 0.1.0
+ * knows no leases.
+ */
+NODISCARD int node_read_by_round(struct node *node, uint64_t token, struct node_time time);
+
+/* Whether what is applied here may be read as it is, now, by who takes it however old it is, up to
+ * `age_ns_max`; TIME_NEVER: also when its age is not known.
+ *
+ * age_ns   at most so long ago everything that had been acknowledged anywhere was applied here, by
+ *          this node's clock; TIME_NEVER: it is not known, since no question was answered in this
+ *          life.
+ *
+ * Allowed from within callbacks. Returns 0, or, with nothing done but that the age is found out
+ * again soon, QR_ERR_STALE (older, or of unknown age), QR_ERR_BUSY (the state machine is taking
+ * over a snapshot), QR_ERR_NO_LEADER (in no cluster yet) or QR_ERR_STOPPED.
+ */
+NODISCARD int node_read_stale(struct node *node, time_ns age_ns_max, struct node_time time,
+                              time_ns *age_ns);
+
+/* That age, for who looks at the node. */
+time_ns node_age(const struct node *node, time_ns now_ns);
 
 /* Take a snapshot now, whatever the limits say; io.snapshot_done(token) follows in some later
  * turn. Returns 0, or, then nothing follows, QR_ERR_INVALID (the state machine makes none),
  * QR_ERR_BUSY (NODE_SNAPSHOT_WAITERS_MAX wait) or QR_ERR_STOPPED.
  */
 NODISCARD int node_snapshot(struct node *node, uint64_t token, struct node_time time);
+
+/* Begin to read the newest snapshot as a backup. Its file stays until node_backup_close().
+ *
+ * least    index at which the snapshot must stand, or above.
+ * backup   set: 0..NODE_BACKUPS_MAX - 1.
+ * head     BACKUP_HEAD_BYTES of room: the beginning of the backup.
+ *
+ * Returns 0, QR_ERR_NOT_FOUND (there is none such: ask for one by node_snapshot()), QR_ERR_BUSY
+ * (too many are read) or QR_ERR_STOPPED.
+ */
+NODISCARD int node_backup_open(struct node *node, raft_index least, struct node_time time,
+                               size_t *backup, uint8_t *head);
+
+/* Read on; io.backup_read() follows in some later turn, no faster than snapshots are sent. One at a
+ * time.
+ */
+void node_backup_read(struct node *node, size_t backup, struct node_time time);
+
+/* End it. What is under way is not told any more. */
+void node_backup_close(struct node *node, size_t backup);
+
 /* Change the members, or who leads: the fields of a wire_change but from and request, which are
  * the node's. All of it is one change: done as a whole or not at all. The leader is asked,
  * wherever that is; io.change_done(token) follows in some later turn, with status
@@ -285,6 +341,30 @@ struct node_status {
 };
 
 void node_status(const struct node *node, struct node_status *out);
+
+/* What a node waits for, for who asks why something is slow or does not happen. */
+struct node_waits {
+    time_ns saving_ns;   /* entries wait for the disk, without progress, so long; 0: none do */
+    time_ns applying_ns; /* likewise for the state machine */
+    bool is_installing;  /* a snapshot comes from the leader, or is being taken over */
+    uint64_t install_offset;
+    uint64_t install_size_bytes;
+    bool is_change_pending; /* the configuration in force is not known to be committed */
+    size_t joins_count;     /* leader: nodes that want to be taken in, or told another address */
+    size_t changes_count;   /* changes that were asked for here, or of this leader */
+    uint64_t uncommitted_bytes_max;
+    int join_status;         /* in no cluster yet: what came of the last attempt; 0: nothing yet */
+    const char *join_reason; /* in words; of the node, until its next call */
+};
+
+void node_waits(const struct node *node, struct node_waits *out);
+
+/* See raft_vote_answers(). */
+size_t node_vote_answers(const struct node *node, struct raft_vote_answer *out);
+
+/* How far a snapshot is that is being sent to a member. Returns false when none is. */
+bool node_sending_progress(const struct node *node, node_id peer, uint64_t *offset,
+                           uint64_t *size_bytes);
 
 /* Borrowed until the next call. */
 const struct raft_configuration *node_configuration(const struct node *node);

@@ -152,9 +152,14 @@ void node_on_read(void *context, uint64_t token, int status, const struct entry 
         node->needs_turn = true;
         return;
     }
-    /* Another leader's entries may have taken their place meanwhile; never what is applied, or
-     * what a leader sends.
+    /* Another leader's entries may have taken their place meanwhile; never that of what is
+     * committed, or of what a leader sends. More than that is not kept to be applied.
      */
+    if (fetch.is_apply) {
+        raft_index committed = node_raft_status(node).commit_index;
+        ASSERT(fetch.first <= committed);
+        count = min_u64(count, committed - fetch.first + 1);
+    }
     if (status == 0 && !is_as_known(node, entries, count)) {
         bool is_leader = raft_is_leader(node->raft);
         status = fetch.is_apply || is_leader ? QR_ERR_CORRUPT : QR_ERR_NOT_FOUND;

@@ -12,14 +12,19 @@
 #include "node/internal.h"
 #include "quorate/error.h"
 
-/* By a lease where this node may hold one: see raft_options.lease_ns. */
-static enum raft_event_type read_event(const struct node *node)
-{
-    return node->options.lease_ns > 0 ? RAFT_EVENT_READ_LEASE : RAFT_EVENT_READ;
-}
-
 /* Requests of members carry this bit as tokens of the machine; our own do not. */
 #define REMOTE_TOKEN (UINT64_C(1) << 63)
+
+/* The number of a question that is to be answered by a round carries this one: docs/wire-format.md.
+ */
+#define BY_ROUND (UINT64_C(1) << 62)
+
+/* By a lease where this node may hold one: see raft_options.lease_ns. */
+static enum raft_event_type read_event(const struct node *node, bool is_by_round)
+{
+    bool is_leased = node->options.lease_ns > 0 && !is_by_round;
+    return is_leased ? RAFT_EVENT_READ_LEASE : RAFT_EVENT_READ;
+}
 
 static struct node_read_group *group_at(struct node *node, size_t i)
 {
@@ -72,7 +77,7 @@ static int make_room(struct node *node)
     return 0;
 }
 
-int node_read(struct node *node, uint64_t token, struct node_time time)
+static int take(struct node *node, uint64_t token, bool is_by_round, struct node_time time)
 {
     if (node->phase == NODE_STOPPED) {
         return QR_ERR_STOPPED;
@@ -89,16 +94,36 @@ int node_read(struct node *node, uint64_t token, struct node_time time)
     }
     reads->tokens[(reads->head + reads->count++) % reads->capacity] = token;
     group->count++;
+    group->is_by_round = group->is_by_round || is_by_round; /* for all of them, then */
     return 0;
+}
+
+int node_read(struct node *node, uint64_t token, struct node_time time)
+{
+    return take(node, token, false, time);
+}
+
+int node_read_by_round(struct node *node, uint64_t token, struct node_time time)
+{
+    return take(node, token, true, time);
+}
+
+void node_read_for_nobody(struct node *node)
+{
+    if (make_room(node) == 0) { /* groups stand in the ring of tokens, also without any */
+        (void)open_group(node);
+    }
 }
 
 static bool ask(struct node *node, const struct raft_status *now, struct node_read_group *group)
 {
-    group->request = node->next_request++ & ~REMOTE_TOKEN;
+    group->request =
+        (node->next_request++ & ~(REMOTE_TOKEN | BY_ROUND)) | (group->is_by_round ? BY_ROUND : 0);
     group->is_asked_here = now->role == RAFT_LEADER;
     if (group->is_asked_here) {
-        int status = node_step(
-            node, (struct raft_event){.type = read_event(node), .read_token = group->request});
+        int status =
+            node_step(node, (struct raft_event){.type = read_event(node, group->is_by_round),
+                                                .read_token = group->request});
         return status == 0;
     }
     struct wire_message message = {
@@ -227,7 +252,8 @@ void node_on_read_request(struct node *node, node_id from, const struct wire_rea
             continue;
         }
         status = node_step(
-            node, (struct raft_event){.type = read_event(node), .read_token = i | REMOTE_TOKEN});
+            node, (struct raft_event){.type = read_event(node, (request->request & BY_ROUND) != 0),
+                                      .read_token = i | REMOTE_TOKEN});
         if (status == 0) {
             *remote = (struct node_remote_read){true, from, request->request};
             return;
@@ -298,6 +324,9 @@ void node_finish_reads(struct node *node)
         struct node_read_group *group = group_at(node, i);
         int status =
             group->state == NODE_READ_DONE ? QR_ERR_PENDING : verdict(node, group, applied);
+        if (status == 0) {
+            node_stale_proved(node, group->asked_ns);
+        }
         if (status != QR_ERR_PENDING) {
             finish_group(node, group, token_offset, status);
         }

@@ -149,6 +149,8 @@ static void on_read_done(void *context, uint64_t token, int status, struct chunk
     }
     if (token == NODE_RESTORE_TOKEN) {
         node_restore_read(node, status, chunk, data, size_bytes);
+    } else if (token >= NODE_BACKUP_TOKEN) {
+        node_backups_read(node, token, status, data, size_bytes);
     } else {
         node_sendings_read(node, token, status, chunk, data, size_bytes);
     }
@@ -474,6 +476,7 @@ void node_snapshots_stop(struct node *node)
     node_taking_abandon(node);
     node_install_stop(node);
     node_sendings_stop(node);
+    node_backups_stop(node);
     tell_waiters(node, QR_ERR_STOPPED, 0);
 }
 

@@ -13,6 +13,7 @@
 #define NODE_SENDINGS_MAX 4 /* snapshots being sent at a time */
 #define NODE_SENDING_WINDOW_BYTES_MAX (UINT64_C(4) << 20)
 #define NODE_RESTORE_TOKEN UINT64_MAX
+#define NODE_BACKUP_TOKEN (UINT64_MAX - NODE_BACKUPS_MAX) /* of the first backup */
 /* That came and are not written yet: two windows of whole pieces. */
 #define NODE_INSTALL_PIECES_MAX 128
 #define NODE_SESSIONS_BYTES_MAX (UINT64_C(256) << 20) /* of the table in a snapshot */
@@ -88,6 +89,16 @@ struct node_sendings {
     uint64_t sent_bytes;
 };
 
+/* A backup that somebody takes. */
+struct node_backup {
+    struct snapshot_reader *reader; /* NULL: none */
+    bool is_wanted;                 /* the next piece; when the rate lets it go */
+    bool is_reading;
+};
+
+_Static_assert(NODE_SENDINGS_MAX + 1 + NODE_BACKUPS_MAX + 1 <= SNAPSHOT_READERS_MAX,
+               "each has a reader, and one that seeks two");
+
 enum node_install_state {
     NODE_INSTALL_NONE,
     NODE_INSTALL_RECEIVING,
@@ -145,6 +156,13 @@ bool node_snapshots_are_idle(const struct node *node);
 void node_note_applied(struct node *node, const struct entry *entry);
 void node_taking_abandon(struct node *node);
 void node_snapshots_want_state(struct node *node);
+
+/* backup.c */
+void node_backups_turn(struct node *node);
+time_ns node_backups_deadline(const struct node *node);
+void node_backups_read(struct node *node, uint64_t token, int status, const uint8_t *data,
+                       size_t size_bytes);
+void node_backups_stop(struct node *node);
 
 /* compact.c */
 void node_compact(struct node *node);

@@ -42,6 +42,7 @@ void client_close(struct client *client)
     tail_stop(client);
     turn_unmark(client);
     client->is_closing = true;
+    backup_stop(client);
     pipeline_drop(client);
 
     ASSERT(server->clients[client->position] == client);
@@ -302,6 +303,7 @@ void client_on_connection(uv_stream_t *listener, int status)
         return;
     }
     client->server = server;
+    client->read = server->options.read;
     uv_tcp_init(server->options.loop, &client->handle);
     client->handle.data = client;
     server->handle_count++;

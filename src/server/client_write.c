@@ -72,6 +72,7 @@ static void on_shut(uv_shutdown_t *shutdown, int status)
 static void linger(struct client *client)
 {
     ASSERT(!client->is_writing);
+    backup_stop(client); /* whoever takes it takes no more of it */
     client->is_lingering = true;
     client->active_ms = server_now_ms(client->server);
     client->out.shutdown.data = client;
@@ -168,6 +169,7 @@ void client_sweep(struct client *client, uint64_t now_ms)
 {
     size_t left = client->handle.write_queue_size;
 
+    backup_sweep(client, now_ms);
     if (client->is_lingering && now_ms - client->active_ms > SERVER_LINGER_MS) {
         client_close(client);
         return;

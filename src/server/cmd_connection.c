@@ -176,6 +176,7 @@ enum dispatch_outcome cmd_reset(struct client *client, const struct kv_argument 
     client->protocol = 2;
     client->uses_cluster = false;
     client->is_readonly = false;
+    client->read = client->server->options.read;
     struct reply reply = pipeline_reply(client);
     reply_status(&reply, "RESET");
     return DISPATCH_DONE;

@@ -128,6 +128,7 @@ enum dispatch_outcome cmd_scan(struct client *client, const struct kv_argument *
     if (client->pipeline.pending_write_count > 0) {
         return DISPATCH_HOLD;
     }
-    pipeline_read(client, arguments, count, serve_scan);
+    const struct read_order order = {.read = client->read, .serve = serve_scan};
+    pipeline_read_as(client, arguments, count, &order);
     return DISPATCH_DONE;
 }

@@ -24,10 +24,14 @@ static const struct server_command commands[] = {
     {"OUTCOME",         2,  "write",                   cmd_outcome},
     {"PING",            -1, "fast",                    cmd_ping},
     {"QUIT",            -1, "noscript loading fast",   cmd_quit},
+    {"QUORATE.AGE",     1,  "loading stale fast",      cmd_quorate_age},
+    {"QUORATE.BACKUP",  -1, "admin noscript blocking", cmd_quorate_backup},
     {"QUORATE.CHANGE",  -2, "admin noscript",          cmd_quorate_change},
     {"QUORATE.PROPOSE", -2, "write denyoom",           cmd_quorate_propose},
+    {"QUORATE.READ",    -1, "loading stale fast",      cmd_quorate_read},
     {"QUORATE.SESSION", -1, "write",                   cmd_quorate_session},
     {"QUORATE.SNAPSHOT", 1, "admin noscript blocking", cmd_quorate_snapshot},
+    {"QUORATE.STALE",   -3, "readonly stale",          cmd_quorate_stale},
     {"QUORATE.TAIL",    1,  "pubsub noscript",         cmd_quorate_tail},
     {"READONLY",        1,  "loading stale fast",      cmd_readonly},
     {"READWRITE",       1,  "loading stale fast",      cmd_readwrite},
@@ -190,8 +194,8 @@ static void propose(struct client *client, const struct kv_argument *arguments, 
     }
 }
 
-static void serve_kv_read(struct client *client, const struct kv_argument *arguments, size_t count,
-                          struct reply *reply)
+void dispatch_serve_kv(struct client *client, const struct kv_argument *arguments, size_t count,
+                       struct reply *reply)
 {
     struct server *server = client->server;
     struct bounded_reply bounded = reply_bounded(reply, server_reply_bytes_max(server));
@@ -219,10 +223,12 @@ static enum dispatch_outcome dispatch_kv(struct client *client, const struct kv_
     if (is_write && client->pipeline.read_count > 0) {
         return DISPATCH_HOLD;
     }
-    if (is_write || client->pipeline.pending_write_count > 0) {
+    bool is_stale = client->read.kind == QR_READ_STALE; /* in its turn: behind those writes */
+    if (is_write || (client->pipeline.pending_write_count > 0 && !is_stale)) {
         propose(client, arguments, count);
     } else {
-        pipeline_read(client, arguments, count, serve_kv_read);
+        const struct read_order order = {.read = client->read, .serve = dispatch_serve_kv};
+        pipeline_read_as(client, arguments, count, &order);
     }
     return DISPATCH_DONE;
 }

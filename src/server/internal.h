@@ -10,6 +10,7 @@
 #define SERVER_INTERNAL_H
 
 #include "base/text.h"
+#include "quorate/backup.h"
 #include "server/buffer.h"
 #include "server/reply.h"
 #include "server/resp.h"
@@ -48,11 +49,13 @@ struct request {
     struct buffer reply;       /* REQUEST_READY */
     uint64_t size_bytes;       /* counted in the pipeline's bytes */
     enum request_state state;
-    uint8_t protocol;      /* of the reply: HELLO may change the client's meanwhile */
-    bool is_write;         /* went through the log */
-    bool wants_index;      /* QUORATE.PROPOSE */
-    bool wants_session;    /* QUORATE.SESSION */
-    bool is_question;      /* OUTCOME */
+    uint8_t protocol;   /* of the reply: HELLO may change the client's meanwhile */
+    bool is_write;      /* went through the log */
+    bool wants_index;   /* QUORATE.PROPOSE */
+    bool wants_session; /* QUORATE.SESSION */
+    bool is_question;   /* OUTCOME */
+    bool wants_age;     /* QUORATE.STALE: the answer is told with its age */
+    struct qr_read_options read;
     size_t argument_count; /* a read's arguments; their bytes follow them */
     struct kv_argument arguments[];
 };
@@ -89,7 +92,10 @@ struct client {
     struct buffer writing; /* what a uv_write has */
     struct pipeline pipeline;
     struct transaction transaction;
-    char *texts[CLIENT_TEXTS]; /* NULL: none */
+    char *texts[CLIENT_TEXTS];      /* NULL: none */
+    struct qr_backup *backup;       /* NULL: none is being taken */
+    struct request *backup_request; /* which its next piece answers; NULL: none is awaited */
+    uint64_t backup_ms;             /* when it gave its last piece */
     uint64_t opened_ms;
     uint64_t active_ms;    /* when bytes last came */
     uint64_t progress_ms;  /* while writing: when the socket last took bytes */
@@ -103,8 +109,9 @@ struct client {
     bool is_ending;       /* no command is taken any more; closed when all is written */
     bool is_lingering;    /* our end is closed; what still comes is dropped */
     bool is_closing;
-    bool uses_cluster; /* answered MOVED */
-    bool is_readonly;  /* reads are served here */
+    bool uses_cluster;           /* answered MOVED */
+    bool is_readonly;            /* reads are served here */
+    struct qr_read_options read; /* QUORATE.READ */
     bool is_tail;
 };
 
@@ -157,8 +164,10 @@ struct server {
     struct http_connection *http_connections;
     uint32_t http_count;
 
-    struct request *reads_first; /* to go behind this turn's barrier */
-    struct request *reads_last;
+    struct read_queue {
+        struct request *first;
+        struct request *last;
+    } reads[QR_READ_STALE]; /* of each kind: to go behind this turn's barrier */
     uint32_t tail_count;
     uint64_t tail_token;
     struct scan_table scans;
@@ -223,7 +232,7 @@ void turn_mark(struct client *client);
 /* Forget it, before it is closed. */
 void turn_unmark(struct client *client);
 
-/* Put a request behind the barrier that is asked for at the end of this turn. */
+/* Put a request behind the barrier of its kind that is asked for at the end of this turn. */
 void turn_gather_read(struct server *server, struct request *request);
 
 /* client.c */
@@ -298,9 +307,21 @@ void pipeline_change(struct client *client, const struct qr_change *change);
 /* WATCH behind its barrier. Where that fails, the client's transaction fails, too. */
 read_serve cmd_watch_serve;
 
-/* Serve the present command after a read barrier. Arguments are copied. */
+/* Serve the present command after a read barrier as configured. Arguments are copied. */
 void pipeline_read(struct client *client, const struct kv_argument *arguments, size_t count,
                    read_serve *serve);
+
+/* A command that reads: how, and what of it is told beside. */
+struct read_order {
+    struct qr_read_options read; /* stale: without a barrier, in its turn */
+    bool wants_age;
+    read_serve *serve;
+};
+void pipeline_read_as(struct client *client, const struct kv_argument *arguments, size_t count,
+                      const struct read_order *order);
+
+/* cmd_read.c: write the reply of a read whose turn has come. */
+void read_answer(struct request *request, struct reply *reply);
 
 /* The barrier of a request has ended. Frees it when its client is gone. */
 void pipeline_read_done(struct request *request, int status);
@@ -341,6 +362,9 @@ void dispatch_refuse_unknown(struct client *client, const struct kv_argument *ar
 /* Whether a command may have so many arguments, its name included. */
 bool dispatch_has_arity(int arity, size_t count);
 
+/* Serve a command of the store that only reads. */
+read_serve dispatch_serve_kv;
+
 /* The server's own commands, sorted by name. */
 const struct server_command *dispatch_commands(size_t *count);
 
@@ -373,6 +397,14 @@ enum dispatch_outcome transaction_execute(struct client *client, struct qr_id id
 /* The name of a session, which tokens under it begin with. */
 #define ONCE_SESSION_PREFIX "qs:"
 void once_session_name(struct text *text, uint64_t session);
+
+/* cmd_backup.c */
+
+/* The client is closed: end its backup. */
+void backup_stop(struct client *client);
+
+/* Give up a backup that nobody goes on with. */
+void backup_sweep(struct client *client, uint64_t now_ms);
 
 /* words.c: arguments as words and numbers. */
 
@@ -415,12 +447,13 @@ void status_json(struct server *server, struct buffer *out);
 void metrics_text(struct server *server, struct buffer *out);
 
 /* Handlers: cmd_connection.c, cmd_client.c, cmd_command.c, cmd_info.c, cmd_config.c,
- * cmd_transaction.c, cmd_once.c, cluster.c, scan.c, tail.c.
+ * cmd_transaction.c, cmd_once.c, cmd_read.c, cluster.c, scan.c, tail.c.
  */
 command_handler cmd_asking, cmd_auth, cmd_client, cmd_cluster, cmd_command, cmd_config, cmd_echo,
     cmd_discard, cmd_exec, cmd_hello, cmd_idempotent, cmd_info, cmd_module, cmd_multi, cmd_outcome,
     cmd_ping, cmd_quit, cmd_readonly, cmd_readwrite, cmd_reset, cmd_scan, cmd_select, cmd_unwatch,
-    cmd_wait, cmd_watch, cmd_quorate_change, cmd_quorate_propose, cmd_quorate_session,
-    cmd_quorate_snapshot, cmd_quorate_tail;
+    cmd_wait, cmd_watch, cmd_quorate_age, cmd_quorate_backup, cmd_quorate_change,
+    cmd_quorate_propose, cmd_quorate_read, cmd_quorate_session, cmd_quorate_snapshot,
+    cmd_quorate_stale, cmd_quorate_tail;
 
 #endif

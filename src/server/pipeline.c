@@ -3,8 +3,9 @@
  * Owns     every request from its command to its reply. A request that the engine has when
  *          its client is closed is freed by the callback.
  * Order    writes are proposed at once, all in flight together. A read behind unfinished
- *          writes goes through the log too (dispatch.c); other reads wait for a barrier. A
- *          write never passes a read: dispatch.c holds it until the pipeline is empty.
+ *          writes goes through the log too (dispatch.c); other reads wait for a barrier, and
+ *          stale ones for their turn alone. A write never passes a read: dispatch.c holds it
+ *          until the pipeline is empty.
  */
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <stdlib.h>
@@ -331,6 +332,14 @@ void pipeline_replied(struct client *client, const struct request *request)
 void pipeline_read(struct client *client, const struct kv_argument *arguments, size_t count,
                    read_serve *serve)
 {
+    const struct read_order order = {.serve = serve};
+
+    pipeline_read_as(client, arguments, count, &order);
+}
+
+void pipeline_read_as(struct client *client, const struct kv_argument *arguments, size_t count,
+                      const struct read_order *order)
+{
     size_t extra_bytes = 0;
 
     for (size_t i = 0; i < count; i++) {
@@ -352,9 +361,19 @@ void pipeline_read(struct client *client, const struct kv_argument *arguments, s
         bytes += size_bytes;
     }
     request->argument_count = count;
-    request->serve = serve;
+    request->serve = order->serve;
+    request->read = order->read;
+    request->wants_age = order->wants_age;
     client->pipeline.read_count++;
-    turn_gather_read(client->server, request);
+    if (order->read.kind != QR_READ_STALE) {
+        turn_gather_read(client->server, request);
+        return;
+    }
+    request->state = REQUEST_PASSED;
+    if (client->pipeline.first == request) {
+        pipeline_advance(client);
+    }
+    turn_mark(client);
 }
 
 void pipeline_read_done(struct request *request, int status)
@@ -406,7 +425,7 @@ void pipeline_advance(struct client *client)
                 break;
             }
             struct reply reply = {&client->output, request->protocol};
-            request->serve(client, request->arguments, request->argument_count, &reply);
+            read_answer(request, &reply);
             pipeline->read_count--;
         } else if (buffer_bytes(&request->reply) > 0 || request->reply.failed) {
             emit(client, request);

@@ -17,6 +17,7 @@ struct server_options server_options_default(void)
         .output_bytes_max = UINT64_C(64) << 20,
         .pipeline_commands_max = 10000,
         .pipeline_bytes_max = UINT64_C(64) << 20,
+        .backup_idle_ms = 60000,
         .stall_timeout_ms = 60000,
         .http_idle_timeout_ms = 60000,
     };

@@ -27,6 +27,8 @@ struct server_options {
     const char *client_address; /* HOST:PORT for the Redis protocol; port 0: any free one */
     const char *http_address;   /* HOST:PORT for HTTP, or NULL for none */
 
+    struct qr_read_options read; /* how connections read that did not ask for another kind */
+
     uint64_t max_message_bytes;     /* of one command, with all its arguments */
     uint32_t clients_max;           /* connections at a time; further ones are refused */
     uint32_t http_clients_max;      /* the same for HTTP */
@@ -35,6 +37,7 @@ struct server_options {
     uint32_t pipeline_commands_max; /* unfinished commands of a client; past it its
                                          socket is not read */
     uint64_t pipeline_bytes_max;    /* the same in bytes of those commands */
+    uint32_t backup_idle_ms;        /* a backup of which nothing is asked for so long ends */
     uint32_t stall_timeout_ms;      /* a client that takes no byte of its replies for so
                                          long is closed */
     uint32_t http_idle_timeout_ms;  /* an HTTP connection without a request for so long

@@ -1,4 +1,4 @@
-/* turn.c: the end of a turn of the loop: one barrier for all reads that came in it, and one
+/* turn.c: the end of a turn of the loop: one barrier for all reads of a kind in it, and one
  * write for each client that has something to send.
  *
  * Runs after the poll and again before the next one, because the engine's answers may come
@@ -32,23 +32,23 @@ static void on_barrier(void *argument, int status, uint64_t index)
     free(batch);
 }
 
-/* Everything gathered so far goes behind one barrier. */
-static void send_barrier(struct server *server)
+/* Everything of a kind that was gathered so far goes behind one barrier. */
+static void send_barrier(struct server *server, enum qr_read_kind kind)
 {
-    struct request *first = server->reads_first;
+    const struct qr_read_options read = {.kind = kind};
+    struct request *first = server->reads[kind].first;
 
     if (first == NULL) {
         return;
     }
-    server->reads_first = NULL;
-    server->reads_last = NULL;
+    server->reads[kind] = (struct read_queue){NULL, NULL};
     struct batch *batch = malloc(sizeof(*batch));
     if (batch == NULL) {
         end_reads(first, QR_ERR_NO_MEMORY);
         return;
     }
     batch->first = first;
-    int error = qr_read_barrier(server->options.engine, on_barrier, batch);
+    int error = qr_read(server->options.engine, &read, on_barrier, batch);
     if (error != 0) {
         free(batch);
         end_reads(first, error);
@@ -84,11 +84,23 @@ static void look_at_dirty(struct server *server)
     server->is_turning = false;
 }
 
+static bool has_reads(const struct server *server)
+{
+    for (size_t i = 0; i < QR_READ_STALE; i++) {
+        if (server->reads[i].first != NULL) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void end_turn(struct server *server)
 {
     look_at_dirty(server);
-    send_barrier(server);
-    if (server->dirty_count == 0 && server->reads_first == NULL) {
+    for (unsigned i = 0; i < QR_READ_STALE; i++) {
+        send_barrier(server, (enum qr_read_kind)i);
+    }
+    if (server->dirty_count == 0 && !has_reads(server)) {
         uv_idle_stop(&server->idle);
     }
 }
@@ -149,13 +161,16 @@ void turn_unmark(struct client *client)
 
 void turn_gather_read(struct server *server, struct request *request)
 {
+    struct read_queue *reads = &server->reads[request->read.kind];
+
+    ASSERT(request->read.kind < QR_READ_STALE);
     ASSERT(request->next_read == NULL);
-    if (server->reads_last == NULL) {
-        server->reads_first = request;
+    if (reads->last == NULL) {
+        reads->first = request;
     } else {
-        server->reads_last->next_read = request;
+        reads->last->next_read = request;
     }
-    server->reads_last = request;
+    reads->last = request;
     keep_awake(server);
 }
 
@@ -181,9 +196,11 @@ static void on_handle_closed(uv_handle_t *handle)
 
 void turn_close(struct server *server)
 {
-    end_reads(server->reads_first, QR_ERR_STOPPED);
-    server->reads_first = NULL;
-    server->reads_last = NULL;
+    for (size_t i = 0; i < QR_READ_STALE; i++) {
+        struct request *first = server->reads[i].first;
+        server->reads[i] = (struct read_queue){NULL, NULL};
+        end_reads(first, QR_ERR_STOPPED);
+    }
     uv_close((uv_handle_t *)&server->check, on_handle_closed);
     uv_close((uv_handle_t *)&server->prepare, on_handle_closed);
     uv_close((uv_handle_t *)&server->idle, on_handle_closed);

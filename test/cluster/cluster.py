@@ -110,19 +110,31 @@ class Node:
         self.log = folder / f"{self.name}.log"
         self.peer_port, self.client_port, self.http_port = port, port + 1, port + 2
         self.process = None
+        self.is_paused = False
+        self.is_founder = number == 0
+        self.flags = []  # of this node alone
 
     def is_running(self):
         return self.process is not None and self.process.poll() is None
+
+    def can_answer(self):
+        return self.is_running() and not self.is_paused
 
     def log_text(self):
         return self.log.read_text(errors="replace") if self.log.exists() else ""
 
 
 class Cluster:
-    """`size` nodes, the first of which makes the cluster; `flags` go to every one."""
+    """`size` nodes, the first of which makes the cluster; `flags` go to every one.
 
-    def __init__(self, size=3, flags=()):
+    `spare` more have folders and ports, and are started by the test. `present` are the positions
+    of the nodes that belong to the cluster: a test that changes that keeps it right.
+    """
+
+    def __init__(self, size=3, flags=(), spare=0):
         self.size = size
+        self.spare = spare
+        self.present = list(range(size))
         self.flags = list(flags)
         self.folder = None
         self.nodes = []
@@ -147,8 +159,9 @@ class Cluster:
         """Start all nodes and wait until every one is a voter and all know the leader."""
         for _ in range(START_TRIES):
             self.folder = pathlib.Path(tempfile.mkdtemp(prefix="quorate-test-"))
-            base = free_base_port(self.size)
-            self.nodes = [Node(self.folder, i, base + 10 * i) for i in range(self.size)]
+            count = self.size + self.spare
+            base = free_base_port(count)
+            self.nodes = [Node(self.folder, i, base + 10 * i) for i in range(count)]
             for i in range(self.size):
                 self.start_node(i)
             if self.wait_all_voters():
@@ -161,7 +174,7 @@ class Cluster:
         """Returns False when a port was lost to somebody else in the meantime."""
 
         def is_decided():
-            for node in self.nodes:
+            for node in self.nodes[:self.size]:
                 if not node.is_running():
                     if "in use" in node.log_text():
                         return "lost a port"
@@ -185,7 +198,7 @@ class Cluster:
     def arguments(self, i):
         node = self.nodes[i]
         others = [f"127.0.0.1:{other.peer_port}" for other in self.nodes if other is not node]
-        founding = ["--bootstrap"] if i == 0 else ["--join", ",".join(others)]
+        founding = ["--bootstrap"] if node.is_founder else ["--join", ",".join(others)]
         return [
             *("serve", "--name", node.name, "--data", str(node.data)),
             *("--peer", f"127.0.0.1:{node.peer_port}"),
@@ -193,6 +206,7 @@ class Cluster:
             *("--http", f"127.0.0.1:{node.http_port}"),
             *founding,
             *self.flags,
+            *node.flags,
         ]
 
     def start_node(self, i):
@@ -213,6 +227,13 @@ class Cluster:
             self.nodes[i].process.kill()
         for i in positions:
             self.nodes[i].process.wait()
+            self.nodes[i].is_paused = False
+
+    def wipe(self, i):
+        """Take from a node that does not run all it knew; it will join as somebody new."""
+        assert not self.nodes[i].is_running()
+        shutil.rmtree(self.nodes[i].data, ignore_errors=True)
+        self.nodes[i].is_founder = False
 
     def terminate(self, i, limit=LIMIT_S):
         """SIGTERM. Returns the exit code."""
@@ -221,9 +242,11 @@ class Cluster:
 
     def pause(self, i):
         self.nodes[i].process.send_signal(signal.SIGSTOP)
+        self.nodes[i].is_paused = True
 
     def resume(self, i):
         self.nodes[i].process.send_signal(signal.SIGCONT)
+        self.nodes[i].is_paused = False
 
     def stop_all(self):
         for node in self.nodes:
@@ -238,7 +261,7 @@ class Cluster:
 
     def leader(self):
         """The position of the node that leads in the highest term, or None."""
-        found = [(self.status(i), i) for i in range(self.size) if self.nodes[i].is_running()]
+        found = [(self.status(i), i) for i, node in enumerate(self.nodes) if node.can_answer()]
         leading = [(s["term"], i) for s, i in found if s and s["node"]["role"] == "leader"]
         return max(leading)[1] if leading else None
 
@@ -252,10 +275,10 @@ class Cluster:
         return next(i for i, n in enumerate(self.nodes) if i != leader and n.is_running())
 
     def wait_same_index(self, limit=LIMIT_S):
-        """Wait until all nodes stand at one applied index; return (index, [digest, ...])."""
+        """Wait until all members stand at one applied index; return (index, [digest, ...])."""
 
         def same():
-            found = [self.status(i) for i in range(self.size)]
+            found = [self.status(i) for i in self.present]
             if None in found or len({s["applied_index"] for s in found}) != 1:
                 return None
             return found[0]["applied_index"], [s["digest"] for s in found]

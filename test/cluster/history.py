@@ -76,11 +76,15 @@ def counter_order_verdict(records, key):
 
 
 def ballot_read_verdict(records, key):
-    """A read finds at least the highest ballot that was known to be won before it began."""
+    """A read finds at least the highest ballot that was known to be won before it began; each
+    ballot was set before all records."""
     placed = []
     for r in of_key(records, key, READ, ADVANCE):
-        if r.outcome == OK and r.answer is not None:
-            placed.append((r.called, r.returned, int(r.value)))
+        if r.outcome != OK or r.kind == ADVANCE and r.answer is None:
+            continue
+        if r.value is None:
+            return f"{key}: nothing was read: {r}"
+        placed.append((r.called, r.returned, int(r.value)))
     return order_verdict(key, placed)
 
 

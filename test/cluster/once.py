@@ -12,6 +12,7 @@ import resp
 LIMIT_S = 40.0       # a client must not be held up for longer than a round
 SENDINGS = 12        # then its outcome is asked
 PAUSE_S = 0.02
+PATIENCE_S = 1.0     # with one node, which may stand still: then the next is asked
 AGAIN = 0.3          # of the commands that were answered are sent once more
 
 
@@ -32,7 +33,7 @@ class Sender:
     def ask(self, at, commands):
         """The answer to the last of these commands, through node `at`; raises as resp does."""
         if at not in self.connections:
-            self.connections[at] = resp.Client(self.ports[at])
+            self.connections[at] = resp.Client(self.ports[at], timeout=PATIENCE_S)
         try:
             answer = self.connections[at].call_many(commands)[-1]
         except Exception:

@@ -5,7 +5,8 @@
 # SPDX-License-Identifier: Apache-2.0
 import socket
 
-CERTAIN_WORDS = ("CLUSTERDOWN", "TRYAGAIN", "READONLY", "NOAUTH", "WRONGTYPE", "MOVED", "ERR")
+CERTAIN_WORDS = ("CLUSTERDOWN", "TRYAGAIN", "READONLY", "NOAUTH", "WRONGTYPE", "MOVED", "STALE",
+                 "ERR")
 
 
 class Refused(Exception):

@@ -31,7 +31,7 @@ WRONG_FLAGS = [
     (["--http", "h" * 200 + ":1"], ["http:", "HOST:PORT"]),
     (["--join", "127.0.0.1:1,"], ['join: "127.0.0.1:1,"', "HOST:PORT with commas"]),
     (["--log-level", "loud"], ['log-level: "loud"', "debug|info|warn|error"]),
-    (["--read-mode", "stale"], ['read-mode: "stale"', "linearizable|lease"]),
+    (["--read-mode", "dirty"], ['read-mode: "dirty"', "linearizable|lease|stale"]),
     (["--log-format", "xml"], ['log-format: "xml"', "text|json"]),
     (["--disk", "floppy"], ['disk: "floppy"', "threads"]),
 ]

@@ -188,7 +188,7 @@ class Worker(threading.Thread):
     def ballot_advance(self):
         key = self.chance.choice(BALLOTS)
         found = self.call(READ, key, None, "GET")
-        if found.outcome == OK and self.connection is not None:
+        if found.outcome == OK and found.value is not None and self.connection is not None:
             now = int(found.value)
             self.call(ADVANCE, key, now + 1, "SET", now + 1, "IFEQ", now)
 

@@ -97,6 +97,9 @@ static void on_timer(uv_timer_t *timer)
     while (engine->is_automatic && engine->first != NULL) {
         end_first(engine);
     }
+    if (engine->is_automatic && engine->backup.is_wanted) {
+        fake_engine_give(engine, 0, "", 0);
+    }
 }
 
 void fake_engine_init(struct qr_engine *engine, uv_loop_t *loop,
@@ -128,6 +131,9 @@ void fake_engine_stop(struct qr_engine *engine)
 {
     while (engine->first != NULL) {
         fake_engine_end(engine, 0, QR_ERR_STOPPED);
+    }
+    if (engine->backup.is_wanted) {
+        fake_engine_give(engine, QR_ERR_STOPPED, NULL, 0);
     }
     engine->refusal = QR_ERR_STOPPED;
     sessions_deinit(&engine->sessions);
@@ -392,8 +398,35 @@ int qr_change_cluster(struct qr_engine *engine, const struct qr_change *change,
     return 0;
 }
 
-int qr_read_barrier(struct qr_engine *engine, qr_read_done *done, void *argument)
+const char *qr_read_kind_name(enum qr_read_kind kind)
 {
+    static const char *const names[] = {"configured", "linearizable", "lease", "stale"};
+    return names[kind];
+}
+
+const char *qr_progress_name(enum qr_progress progress)
+{
+    static const char *const names[] = {"", "probe", "replicate", "snapshot"};
+    return names[progress];
+}
+
+int qr_read_age(struct qr_engine *engine, uint64_t age_ms_max, uint64_t *age_ms)
+{
+    if (engine->age_status != 0) {
+        return engine->age_status;
+    }
+    engine->stale_count++;
+    if (engine->status.age_ms > age_ms_max) {
+        return QR_ERR_STALE;
+    }
+    *age_ms = engine->status.age_ms;
+    return 0;
+}
+
+int qr_read(struct qr_engine *engine, const struct qr_read_options *options, qr_read_done *done,
+            void *argument)
+{
+    engine->read_kind = options->kind;
     if (engine->refusal != 0) {
         return engine->refusal;
     }
@@ -415,6 +448,42 @@ int qr_snapshot(struct qr_engine *engine, qr_snapshot_done *done, void *argument
     request->read_done = done;
     request->argument = argument;
     return 0;
+}
+
+int qr_backup_open(struct qr_engine *engine, qr_backup_done *done, void *argument,
+                   struct qr_backup **out)
+{
+    if (engine->refusal != 0 || engine->backup.engine != NULL) {
+        return engine->refusal != 0 ? engine->refusal : QR_ERR_BUSY;
+    }
+    engine->backup = (struct qr_backup){.engine = engine, .done = done, .argument = argument};
+    *out = &engine->backup;
+    return 0;
+}
+
+int qr_backup_next(struct qr_backup *backup)
+{
+    if (backup->engine->refusal != 0 || backup->is_wanted) {
+        return backup->is_wanted ? QR_ERR_BUSY : backup->engine->refusal;
+    }
+    backup->is_wanted = true;
+    uv_timer_start(&backup->engine->timer, on_timer, 0, 0);
+    return 0;
+}
+
+void qr_backup_close(struct qr_backup *backup)
+{
+    if (backup != NULL) {
+        ASSERT(backup->engine != NULL);
+        *backup = (struct qr_backup){.engine = NULL};
+    }
+}
+
+void fake_engine_give(struct qr_engine *engine, int status, const void *data, size_t size_bytes)
+{
+    ASSERT(engine->backup.engine == engine && engine->backup.is_wanted);
+    engine->backup.is_wanted = false;
+    engine->backup.done(engine->backup.argument, status, data, size_bytes);
 }
 
 bool qr_is_leader(struct qr_engine *engine)

@@ -14,6 +14,7 @@
 #include <uv.h>
 
 #include "node/sessions.h"
+#include "quorate/backup.h"
 #include "quorate/engine.h"
 
 struct fake_request {
@@ -31,6 +32,14 @@ struct fake_request {
     uint8_t payload[];
 };
 
+/* The one backup that can be taken. */
+struct qr_backup {
+    struct qr_engine *engine; /* NULL: none is */
+    bool is_wanted;           /* its next piece */
+    qr_backup_done *done;
+    void *argument;
+};
+
 struct qr_engine {
     const struct qr_state_machine *state_machine;
     struct fake_request *first; /* what waits, in the order it came */
@@ -42,7 +51,10 @@ struct qr_engine {
     size_t waiting_count; /* of both, now */
     bool is_automatic;    /* a timer ends everything that waits, in order, with success */
     uv_timer_t timer;
-    int refusal; /* what qr_propose() and qr_read_barrier() return, when not 0 */
+    int refusal;                 /* what qr_propose() and qr_read() return, when not 0 */
+    enum qr_read_kind read_kind; /* of the last qr_read() */
+    int age_status;              /* what qr_read_age() returns, when not 0 */
+    size_t stale_count;          /* else: how often it was asked */
     uint64_t index;
     uint64_t time_ns; /* log time */
     struct qr_status status;
@@ -51,6 +63,7 @@ struct qr_engine {
     void *handler_arguments[QR_COMMIT_HANDLERS_MAX];
     size_t handler_count;
     struct sessions sessions;
+    struct qr_backup backup;
     bool is_last_guarded; /* the last proposal was; so is one under a token */
 };
 
@@ -65,6 +78,9 @@ void fake_engine_stop(struct qr_engine *engine);
  * succeeds is applied now.
  */
 void fake_engine_end(struct qr_engine *engine, size_t position, int status);
+
+/* Give the piece of a backup that is waited for. */
+void fake_engine_give(struct qr_engine *engine, int status, const void *data, size_t size_bytes);
 
 /* Apply an entry that came from elsewhere. */
 void fake_engine_apply(struct qr_engine *engine, const char *command, const void *payload,

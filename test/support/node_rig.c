@@ -166,6 +166,21 @@ static void on_snapshot_done(void *context, uint64_t token, int status, raft_ind
     self->told_index = index;
 }
 
+static void on_backup_read(void *context, size_t backup, int status, const uint8_t *data,
+                           size_t size_bytes)
+{
+    struct rig_node *self = context;
+    assert_true(backup < NODE_BACKUPS_MAX);
+    assert_true(self->backup_bytes + size_bytes <= sizeof(self->backup));
+    self->piece_count++;
+    self->piece_status = status;
+    self->piece_bytes = size_bytes;
+    if (size_bytes > 0) {
+        memcpy(self->backup + self->backup_bytes, data, size_bytes);
+        self->backup_bytes += size_bytes;
+    }
+}
+
 static void on_changed(void *context)
 {
     (void)context;
@@ -244,7 +259,8 @@ int rig_open(struct rig *rig, int i)
                .failed = on_failed,
                .machine = rig->is_without_machine ? (struct qr_state_machine){.context = NULL}
                                                   : rig_machine(self),
-               .snapshot_done = on_snapshot_done},
+               .snapshot_done = on_snapshot_done,
+               .backup_read = on_backup_read},
         .name = name,
         .address = name,
         .meta = "",

@@ -38,6 +38,8 @@ enum rig_outcome {
     RIG_UNKNOWN,
 };
 
+#define RIG_BACKUP_BYTES_MAX 65536
+
 /* What a replica came to. */
 struct rig_state {
     uint64_t index;
@@ -74,6 +76,11 @@ struct rig_node {
     unsigned told_count;      /* of node_snapshot() */
     int told_status;
     raft_index told_index;
+    unsigned piece_count; /* told of node_backup_read() */
+    int piece_status;
+    size_t piece_bytes;
+    size_t backup_bytes; /* of all pieces since the test set it to 0 */
+    uint8_t backup[RIG_BACKUP_BYTES_MAX];
     time_ns stall_timeout_ns; /* for the next rig_open() */
     time_ns lease_ns;
     bool is_apply_held;    /* the state machine does not come back from its next batch */

@@ -43,15 +43,21 @@ static void a_value_in_bounds_is_taken(void **state)
     assert_false(options.is_bootstrap);
     assert_int_equal(serve_options_set(&options, "log-format", "json", detail), 0);
     assert_int_equal(serve_options_set(&options, "read-mode", "lease", detail), 0);
-    assert_true(options.has_leases);
-    assert_int_equal(serve_options_set(&options, "read-mode", "stale", detail), QR_ERR_INVALID);
-    assert_true(options.has_leases);
+    assert_int_equal(options.read_mode, QR_READ_LEASE);
+    assert_int_equal(serve_options_set(&options, "read-mode", "stale", detail), 0);
+    assert_int_equal(options.read_mode, QR_READ_STALE);
+    assert_int_equal(serve_options_set(&options, "read-mode", "dirty", detail), QR_ERR_INVALID);
+    assert_int_equal(options.read_mode, QR_READ_STALE);
+    assert_int_equal(serve_options_set(&options, "read-mode", "linearizable", detail), 0);
+    assert_int_equal(options.read_mode, QR_READ_LINEARIZABLE);
     assert_int_equal(options.log_format, QR_LOG_JSON);
     assert_int_equal(serve_options_set(&options, "log-level", "error", detail), 0);
     assert_int_equal(options.log_level, QR_LOG_ERROR);
     assert_int_equal(serve_options_set(&options, "disk", "threads", detail), 0);
     assert_int_equal(serve_options_set(&options, "max-log-bytes", "64MiB", detail), 0);
     assert_int_equal(options.limits.max_log_bytes, 64 << 20);
+    assert_int_equal(serve_options_set(&options, "max-snapshot-rate", "4MiB", detail), 0);
+    assert_int_equal(options.limits.max_snapshot_rate, 4 << 20);
     assert_int_equal(serve_options_set(&options, "heartbeat-interval-ms", "20", detail), 0);
     assert_int_equal(options.limits.heartbeat_interval_ms, 20);
 }

@@ -170,6 +170,36 @@ static void a_read_barrier_comes_after_what_was_answered(void **state)
     assert_true(bench->read_index >= bench->answer_index);
 }
 
+static void read_as(struct bench *bench, enum qr_read_kind kind, uint64_t age_ms_max, int status)
+{
+    const struct qr_read_options options = {kind, age_ms_max};
+    bench->read_count = 0;
+    assert_int_equal(qr_read(bench->engine, &options, on_read, bench), 0);
+    assert_int_equal(bench->read_count, 0);
+    while (bench->read_count == 0) {
+        uv_run(&bench->loop, UV_RUN_ONCE);
+    }
+    assert_int_equal(bench->read_status, status);
+}
+
+static void each_kind_of_read_is_answered(void **state)
+{
+    struct bench *bench = *state;
+    uint64_t age_ms = 0;
+    open_engine(bench);
+    read_as(bench, QR_READ_STALE, QR_AGE_ANY, QR_ERR_NO_LEADER); /* its log is being begun */
+    read_as(bench, QR_READ_CONFIGURED, 0, 0);
+    read_as(bench, QR_READ_LINEARIZABLE, 0, 0);
+    read_as(bench, QR_READ_LEASE, 0, 0);
+    read_as(bench, QR_READ_STALE, 60000, 0);
+    assert_int_equal(qr_read_age(bench->engine, 60000, &age_ms), 0);
+    assert_true(age_ms < 60000);
+    qr_status(bench->engine, &bench->status);
+    assert_true(bench->status.age_ms < 60000);
+    const struct qr_read_options wrong = {(enum qr_read_kind)4, 0};
+    assert_int_equal(qr_read(bench->engine, &wrong, on_read, bench), QR_ERR_INVALID);
+}
+
 static void the_status_is_one_picture(void **state)
 {
     struct bench *bench = *state;
@@ -317,6 +347,9 @@ static void stopping_answers_who_waits_and_then_everybody(void **state)
     assert_int_equal(bench->read_count, 1);
     assert_int_equal(propose(bench, "\x01", on_answer), QR_ERR_STOPPED);
     assert_int_equal(qr_read_barrier(bench->engine, on_read, bench), QR_ERR_STOPPED);
+    uint64_t age_ms = 7;
+    assert_int_equal(qr_read_age(bench->engine, QR_AGE_ANY, &age_ms), QR_ERR_STOPPED);
+    assert_int_equal(age_ms, 7);
     assert_int_equal(qr_on_commit(bench->engine, on_commit_once, bench, &bench->token),
                      QR_ERR_STOPPED);
     qr_status(bench->engine, &bench->status);
@@ -474,6 +507,7 @@ int main(void)
         ENGINE_TEST(options_out_of_bounds_are_named),
         ENGINE_TEST(a_proposal_is_applied_and_answered_with_its_result),
         ENGINE_TEST(a_read_barrier_comes_after_what_was_answered),
+        ENGINE_TEST(each_kind_of_read_is_answered),
         ENGINE_TEST(the_status_is_one_picture),
         ENGINE_TEST(a_restart_keeps_what_was_answered),
         ENGINE_TEST(a_callback_may_propose_again),

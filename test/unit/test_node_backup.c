@@ -1,0 +1,223 @@
+/* test_node_backup.c: a backup is read off a node that runs, and holds it up in nothing. */
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "unit/backup_sample.h"
+
+static char detail[BACKUP_DETAIL_BYTES];
+
+static int open_backup(int i, raft_index least, size_t *backup)
+{
+    return node_backup_open(rig.nodes[i].node, least, rig.time, backup, sample);
+}
+
+static void any_node_gives_a_whole_one(void **state)
+{
+    (void)state;
+    begin(3);
+    write_many(200);
+    assert_true(rig_settle(&rig, 3, SETTLE_MS));
+    for (int i = 0; i < 3; i++) {
+        raft_index least = status_of(i).raft.applied_index;
+        take_snapshot(i);
+        take_backup(i, least);
+        assert_int_equal(check_bytes(sample, sample_bytes, 512, detail), 0);
+        struct backup_head head;
+        assert_int_equal(backup_head_decode(sample, &head), 0);
+        assert_true(head.position.index >= least);
+        assert_int_equal(head.node, i + 1);
+    }
+    end();
+}
+
+static void a_snapshot_that_stands_too_low_is_none(void **state)
+{
+    (void)state;
+    size_t backup = 0;
+    begin(1);
+    assert_int_equal(open_backup(0, 0, &backup), QR_ERR_NOT_FOUND);
+    take_snapshot(0);
+    raft_index newest = status_of(0).snapshot_index;
+    assert_int_equal(open_backup(0, newest + 1, &backup), QR_ERR_NOT_FOUND);
+    assert_int_equal(open_backup(0, newest, &backup), 0);
+    node_backup_close(rig.nodes[0].node, backup);
+    end();
+}
+
+static void more_than_the_limit_at_a_time_are_refused(void **state)
+{
+    (void)state;
+    size_t backups[NODE_BACKUPS_MAX];
+    size_t other = 99;
+    begin(1);
+    take_snapshot(0);
+    for (size_t i = 0; i < NODE_BACKUPS_MAX; i++) {
+        assert_int_equal(open_backup(0, 0, &backups[i]), 0);
+    }
+    assert_int_equal(open_backup(0, 0, &other), QR_ERR_BUSY);
+    assert_int_equal(other, 99);
+    node_backup_close(rig.nodes[0].node, backups[0]);
+    assert_int_equal(open_backup(0, 0, &other), 0);
+    assert_int_equal(other, backups[0]);
+    node_backup_close(rig.nodes[0].node, backups[1]);
+    node_backup_close(rig.nodes[0].node, other);
+    end();
+}
+
+/* Who reads slowly gets all of the snapshot that was there when it began. */
+static void newer_snapshots_do_not_disturb_it(void **state)
+{
+    (void)state;
+    begin(3);
+    write_many(200);
+    int i = rig_leader(&rig);
+    struct rig_node *self = &rig.nodes[i];
+    take_snapshot(i);
+    rig.snapshot_bytes = 3000;
+    raft_index first = status_of(i).snapshot_index;
+    size_t backup = 0;
+    assert_int_equal(open_backup(i, 0, &backup), 0);
+    self->backup_bytes = 0;
+    do {
+        write_many(100);
+        unsigned count = self->piece_count;
+        node_backup_read(self->node, backup, rig.time);
+        wait_piece(self, count + 1);
+        assert_int_equal(self->piece_status, 0);
+    } while (self->piece_bytes > 0);
+    assert_true(status_of(i).snapshot_index > first);
+    memcpy(sample + BACKUP_HEAD_BYTES, self->backup, self->backup_bytes);
+    assert_int_equal(check_bytes(sample, BACKUP_HEAD_BYTES + self->backup_bytes, 512, detail), 0);
+    node_backup_close(self->node, backup);
+    assert_true(rig_settle(&rig, 3, SETTLE_MS));
+    end();
+}
+
+static void a_closed_one_tells_nothing_any_more(void **state)
+{
+    (void)state;
+    size_t backup = 0;
+    begin(1);
+    take_snapshot(0);
+    assert_int_equal(open_backup(0, 0, &backup), 0);
+    unsigned count = rig.nodes[0].piece_count;
+    node_backup_read(rig.nodes[0].node, backup, rig.time);
+    node_turn(rig.nodes[0].node, rig.time); /* the disk has it now */
+    node_backup_close(rig.nodes[0].node, backup);
+    rig_run(&rig, 100);
+    assert_int_equal(rig.nodes[0].piece_count, count);
+    end();
+}
+
+static void who_waits_is_told_when_the_node_stops(void **state)
+{
+    (void)state;
+    size_t backups[2];
+    for (unsigned turns = 0; turns < 2; turns++) {
+        begin(1);
+        take_snapshot(0);
+        assert_int_equal(open_backup(0, 0, &backups[0]), 0);
+        assert_int_equal(open_backup(0, 0, &backups[1]), 0);
+        unsigned count = rig.nodes[0].piece_count;
+        node_backup_read(rig.nodes[0].node, backups[1], rig.time);
+        if (turns > 0) {
+            node_turn(rig.nodes[0].node, rig.time);
+        }
+        rig_stop(&rig, 0);
+        assert_int_equal(rig.nodes[0].piece_count, count + 1);
+        assert_int_equal(rig.nodes[0].piece_status, QR_ERR_STOPPED);
+        rig_start(&rig, 0);
+        end();
+    }
+}
+
+static void a_node_that_does_not_run_gives_none(void **state)
+{
+    (void)state;
+    size_t backup = 0;
+    begin(1);
+    take_snapshot(0);
+    node_stop(rig.nodes[0].node);
+    assert_int_equal(open_backup(0, 0, &backup), QR_ERR_STOPPED);
+    rig_stop(&rig, 0);
+    rig_start(&rig, 0);
+    end();
+}
+
+/* The file rots behind the node's back: it is said, and the node goes on. */
+static void damage_on_the_disk_is_told(void **state)
+{
+    (void)state;
+    size_t backup = 0;
+    begin(1);
+    take_snapshot(0);
+    const char *name = NULL;
+    for (size_t i = 0; i < rig.nodes[0].disk.file_count; i++) {
+        const char *one = rig.nodes[0].disk.files[i].name;
+        name = strncmp(one, "snapshot-", 9) == 0 ? one : name;
+    }
+    assert_non_null(name);
+    disk_memory_flip(&rig.nodes[0].disk, name, 600, 1);
+    assert_int_equal(open_backup(0, 0, &backup), 0);
+    unsigned count = rig.nodes[0].piece_count;
+    node_backup_read(rig.nodes[0].node, backup, rig.time);
+    wait_piece(&rig.nodes[0], count + 1);
+    assert_int_equal(rig.nodes[0].piece_status, QR_ERR_CORRUPT);
+    node_backup_close(rig.nodes[0].node, backup);
+    write_many(10);
+    assert_true(rig_settle(&rig, 1, SETTLE_MS));
+    end();
+}
+
+static void memory_that_ran_out_is_told(void **state)
+{
+    (void)state;
+    size_t backup = 0;
+    begin(1);
+    take_snapshot(0);
+    assert_int_equal(open_backup(0, 0, &backup), 0);
+    unsigned count = rig.nodes[0].piece_count;
+    node_backup_read(rig.nodes[0].node, backup, rig.time);
+    rig.nodes[0].heap.fail_at = rig.nodes[0].heap.allocate_count + 1;
+    node_turn(rig.nodes[0].node, rig.time);
+    assert_int_equal(rig.nodes[0].piece_count, count + 1);
+    assert_int_equal(rig.nodes[0].piece_status, QR_ERR_NO_MEMORY);
+    node_backup_close(rig.nodes[0].node, backup);
+    end();
+}
+
+/* The rate of snapshots to members holds for backups too, and is used up to it. */
+static void it_is_read_no_faster_than_the_rate(void **state)
+{
+    (void)state;
+    rig_init(&rig, 1, 7);
+    rig.log_entries_max = KEPT;
+    rig.snapshot_bytes = 40000;
+    rig.sending_rate = 20000; /* two seconds */
+    rig.disk_percent = 100;
+    rig_start(&rig, 0);
+    assert_true(rig_settle(&rig, 1, SETTLE_MS));
+    write_many(10);
+    take_snapshot(0);
+    time_ns before_ns = rig.time.now_ns;
+    take_backup(0, 0);
+    time_ns took_ns = rig.time.now_ns - before_ns;
+    assert_true(took_ns > 3 * NS_PER_S / 2);
+    assert_true(took_ns < 4 * NS_PER_S);
+    end();
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(any_node_gives_a_whole_one),
+        cmocka_unit_test(a_snapshot_that_stands_too_low_is_none),
+        cmocka_unit_test(more_than_the_limit_at_a_time_are_refused),
+        cmocka_unit_test(newer_snapshots_do_not_disturb_it),
+        cmocka_unit_test(a_closed_one_tells_nothing_any_more),
+        cmocka_unit_test(who_waits_is_told_when_the_node_stops),
+        cmocka_unit_test(a_node_that_does_not_run_gives_none),
+        cmocka_unit_test(damage_on_the_disk_is_told),
+        cmocka_unit_test(memory_that_ran_out_is_told),
+        cmocka_unit_test(it_is_read_no_faster_than_the_rate),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
