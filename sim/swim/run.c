@@ -138,14 +138,15 @@ static node_id new_id(struct run *run)
     return (run->world.node_count + 1) * ID_STEP;
 }
 
-/* Another disk in the same machine: another id, the same name and address. */
+/* Another disk in the same machine: another id, the same address, perhaps the same name. */
 static void fault_wipe(struct run *run)
 {
     uint32_t node = pick(run, false);
     if (node == WORLD_NOBODY || node == 0 || !has_room(run)) {
         return;
     }
-    uint32_t next = world_succeed(&run->world, node, new_id(run), run->world.nodes[node].name);
+    uint32_t name = draw(run, 0, 1) == 0 ? run->world.nodes[node].name : run->names++;
+    uint32_t next = world_succeed(&run->world, node, new_id(run), name);
     start(run, next);
 }
 
@@ -384,6 +385,7 @@ static void judge(struct run *run)
         return;
     }
     checks_at_rest(&run->checks);
+    run->world.network.replay = 0;
     checks_load_begin(&run->checks);
     pass(run, LOAD_PERIODS * period_ns);
     checks_load_end(&run->checks);
@@ -400,6 +402,8 @@ void run_seed(uint64_t seed, bool is_traced, struct run_report *out)
         draw(run, 0, 1) == 0 ? swim_options_default() : swim_options_fast();
     options.members_max = CHECK_NODES_MAX;
     options.reap_ns = REAP_PERIODS * options.period_ns;
+    options.piggyback_max = (uint32_t)draw(run, 5, SWIM_PIGGYBACK_MAX);
+    options.packet_bytes_max = (uint32_t)draw(run, SWIM_PACKET_BYTES_MIN, SWIM_PACKET_BYTES_MAX);
     world_init(&run->world, &options, draw(run, 0, UINT64_MAX), CHECK_NODES_MAX);
     run->world.watch = checks_watch(&run->checks, &run->world);
     run->world.is_checked = true;
