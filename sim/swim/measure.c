@@ -188,8 +188,8 @@ static struct measure_row measure_size(uint32_t members)
 {
     struct measure_row row = {.members = members};
     /* Small clusters: one crash each, in many; large ones: many in one. */
-    uint32_t clusters = members <= 10 ? 400 : members <= 100 ? 40 : members <= 1000 ? 4 : 1;
-    uint32_t crashes = members <= 10 ? 1 : members <= 100 ? 5 : members <= 1000 ? 25 : 6;
+    uint32_t clusters = members <= 10 ? 300 : members <= 100 ? 20 : members <= 1000 ? 2 : 1;
+    uint32_t crashes = members <= 10 ? 1 : members <= 100 ? 5 : members <= 1000 ? 15 : 4;
     for (uint32_t i = 0; i < clusters; i++) {
         measure_cluster(SEED + i, members, crashes, &row);
     }

@@ -10,12 +10,13 @@
 #include "base/assert.h"
 #include "sim/swim/check.h"
 
-#define FIRST_MAX 16     /* members at the beginning */
-#define FAULTS_MAX 24    /* in one run */
-#define QUIET_PERIODS 60 /* within which all must know the same */
-#define REAP_PERIODS 25  /* so that some are reaped within a run */
-#define LOAD_PERIODS 20  /* over which packets are counted */
-#define WALL_MS 1000000  /* what the clocks say at the beginning */
+#define FIRST_MAX 16      /* members at the beginning */
+#define FAULTS_MAX 24     /* in one run */
+#define QUIET_PERIODS 60  /* within which all must know the same */
+#define REPLAY_PERIODS 20 /* of these, in which old packets still come */
+#define REAP_PERIODS 25   /* so that some are reaped within a run */
+#define LOAD_PERIODS 20   /* over which packets are counted */
+#define WALL_MS 1000000   /* what the clocks say at the beginning */
 #define MILLIONTHS 1000000
 #define ID_STEP UINT64_C(0x9e3779b97f4a7c15)
 
@@ -229,6 +230,8 @@ static void fault_recover(struct run *run)
 
 static void fault_mass_restart(struct run *run)
 {
+    /* Nobody remembers who left. */
+    memset(run->checks.has_left_in_peace, 0, sizeof(run->checks.has_left_in_peace));
     for (uint32_t node = 0; node < run->world.node_count; node++) {
         if (world_is_up(&run->world, node)) {
             stop(run, node);
@@ -380,12 +383,13 @@ static void judge(struct run *run)
     if (run->world.nodes[0].swim == NULL && run->world.owner[0] == 0) {
         start(run, 0); /* the seed of all */
     }
-    pass(run, QUIET_PERIODS * period_ns);
+    pass(run, REPLAY_PERIODS * period_ns);
+    run->world.network.replay = 0;
+    pass(run, (QUIET_PERIODS - REPLAY_PERIODS) * period_ns);
     if (is_over(run)) {
         return;
     }
     checks_at_rest(&run->checks);
-    run->world.network.replay = 0;
     checks_load_begin(&run->checks);
     pass(run, LOAD_PERIODS * period_ns);
     checks_load_end(&run->checks);
