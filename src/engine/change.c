@@ -116,7 +116,7 @@ struct join_call {
 static void take_join(struct qr_engine *engine, void *argument)
 {
     struct join_call *call = argument;
-    if (engine->node == NULL || engine->is_stopping) {
+    if (engine->node == NULL || engine->is_stopping || atomic_load(&engine->is_stop_asked)) {
         call->status = QR_ERR_STOPPED;
     } else if (engine->in_node > 0) {
         call->status = QR_ERR_BUSY;
