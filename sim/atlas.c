@@ -3,15 +3,8 @@
  * A disk counts as lost from the moment it is damaged, whether anybody has noticed or not.
  * What was written and not synced may always be lost; that is no damage.
  *
- * The rule, for each set of voters of every configuration that any node may still act by (the
- * latest committed one, and every later one that was in any log, both halves of a joint one):
- * there are more voters that are whole, may lead, and are not to lose their vote by a change
- * that was asked for and may yet happen, than there are others, together with those who may yet
- * get a vote and are not whole, or may not lead. Then, in whatever order things happen, a
- * majority is left of which each may lead, and one of them has all that is committed.
- *
- * What happens by itself, or was asked for, keeps the rule once it holds: that is why those
- * count who have no vote yet.
+ * The rule (atlas_rule.h) must hold for every configuration that any node may still act by: the
+ * latest committed one, and every later one that was in any log, both halves of a joint one.
  */
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/assert.h"
@@ -21,6 +14,7 @@
 
 /* What is to be judged. */
 struct question {
+    const struct sim *sim;
     uint64_t id;        /* is lost, too; or NOBODY */
     bool is_about_core; /* only hosts of the core count as whole */
 };
@@ -60,16 +54,19 @@ static uint32_t host_of(const struct sim *sim, uint64_t id)
     return SIM_NOBODY;
 }
 
-static bool is_whole(const struct sim *sim, const struct question *question, uint64_t id)
+static bool is_whole(const void *context, uint64_t id)
 {
+    const struct question *question = context;
+    const struct sim *sim = question->sim;
     uint32_t host = host_of(sim, id);
     return !sim_atlas_is_lost(sim, id) && id != question->id &&
            (!question->is_about_core || (host != SIM_NOBODY && sim->is_core[host]));
 }
 
-/* Whether a change that was asked for may yet do this to a member. */
-static bool is_wished(const struct sim *sim, uint64_t id, enum sim_wish_kind kind)
+static bool is_wished(const void *context, uint64_t id, enum sim_wish_kind kind)
 {
+    const struct question *question = context;
+    const struct sim *sim = question->sim;
     for (size_t i = 0; i < SIM_WISHES_MAX; i++) {
         const struct sim_wish *wish = &sim->wishes[i];
         for (size_t j = 0; j < wish->count && sim_now(sim) < wish->until_ns; j++) {
@@ -81,30 +78,19 @@ static bool is_wished(const struct sim *sim, uint64_t id, enum sim_wish_kind kin
     return false;
 }
 
-/* It may vote, and lead when nobody else can. */
-static bool is_good(const struct sim *sim, const struct question *question,
-                    const struct build_configured *member)
+/* It was let in, and has lost its disk before it heard of that. */
+static bool is_nobody(const void *context, uint64_t id)
 {
-    return is_whole(sim, question, member->id) && member->priority != 0 &&
-           !is_wished(sim, member->id, SIM_WISH_BARRED);
+    const struct question *question = context;
+    const struct sim_loss *loss = loss_of(question->sim, id);
+    return loss != NULL && !loss->had_entered && host_of(question->sim, id) == SIM_NOBODY;
 }
 
-/* A learner whom its leader may make a voter. Not one that was never there: it was let in, and
- * has lost its disk before it heard of that.
- */
-static bool may_be_promoted(const struct sim *sim, const struct build_configured *member)
+/* Hosts with a damaged disk, which nobody has noticed. Whoever was removed asks no more. */
+static size_t strangers(const void *context, const struct build_configuration *configuration)
 {
-    const struct sim_loss *loss = loss_of(sim, member->id);
-    bool is_nobody = loss != NULL && !loss->had_entered && host_of(sim, member->id) == SIM_NOBODY;
-    return !is_nobody && (member->is_promotable || is_wished(sim, member->id, SIM_WISH_PROMOTED));
-}
-
-/* Hosts with a damaged disk, which nobody has noticed, that are still to be let in, and may become
- * voters then. Whoever was removed asks no more.
- */
-static size_t strangers(const struct sim *sim, const struct build_configuration *configuration,
-                        const struct question *question)
-{
+    const struct question *question = context;
+    const struct sim *sim = question->sim;
     size_t count = 0;
     for (uint32_t i = 0; i < sim->host_count; i++) {
         const struct sim_host *host = &sim->hosts[i];
@@ -114,37 +100,23 @@ static size_t strangers(const struct sim *sim, const struct build_configuration 
     return count;
 }
 
-static bool is_set_safe(const struct sim *sim, const struct build_configuration *configuration,
-                        bool is_outgoing, const struct question *question)
-{
-    size_t safe = 0;
-    size_t unsafe = is_outgoing ? 0 : strangers(sim, configuration, question);
-    size_t voters = 0;
-    for (size_t i = 0; i < configuration->count; i++) {
-        const struct build_configured *member = &configuration->members[i];
-        bool is_of_set = is_outgoing ? member->is_outgoing : member->is_voter;
-        bool is_to_come = !is_outgoing && !is_of_set && may_be_promoted(sim, member);
-        voters += is_of_set;
-        if (!is_good(sim, question, member)) {
-            unsafe += is_of_set || is_to_come;
-        } else if (!is_wished(sim, member->id, SIM_WISH_AWAY)) {
-            safe += is_of_set;
-        }
-    }
-    return voters == 0 || safe > unsafe;
-}
-
 static bool is_safe(const struct sim *sim, const struct build_configuration *configuration,
                     const void *argument)
 {
-    const struct question *question = argument;
-    return is_set_safe(sim, configuration, false, question) &&
-           is_set_safe(sim, configuration, true, question);
+    (void)sim;
+    struct atlas_facts facts = {
+        .context = argument,
+        .is_whole = is_whole,
+        .is_wished = is_wished,
+        .is_nobody = is_nobody,
+        .strangers = strangers,
+    };
+    return atlas_rule_holds(configuration, &facts);
 }
 
 bool sim_atlas_may_lose(const struct sim *sim, uint64_t id)
 {
-    struct question question = {.id = id};
+    struct question question = {.sim = sim, .id = id};
     return sim->host_count > 1 && sim->committed.index > 0 && sim->open_count < SIM_OPEN_MAX &&
            !sim_atlas_is_lost(sim, id) && sim->lost_count + 1 < SIM_LOSSES_MAX &&
            sim_members_every(sim, is_safe, &question);
@@ -152,19 +124,21 @@ bool sim_atlas_may_lose(const struct sim *sim, uint64_t id)
 
 bool sim_atlas_is_whole(const struct sim *sim, uint64_t id)
 {
-    struct question question = {.id = NOBODY, .is_about_core = sim->phase != SIM_PHASE_SAFETY};
-    return is_whole(sim, &question, id);
+    struct question question = {
+        .sim = sim, .id = NOBODY, .is_about_core = sim->phase != SIM_PHASE_SAFETY};
+    return is_whole(&question, id);
 }
 
 bool sim_atlas_allows_wishes(const struct sim *sim)
 {
-    struct question question = {.id = NOBODY, .is_about_core = sim->phase != SIM_PHASE_SAFETY};
+    struct question question = {
+        .sim = sim, .id = NOBODY, .is_about_core = sim->phase != SIM_PHASE_SAFETY};
     return sim->open_count < SIM_OPEN_MAX && sim_members_every(sim, is_safe, &question);
 }
 
 static bool is_core_enough(const struct sim *sim)
 {
-    struct question question = {.id = NOBODY, .is_about_core = true};
+    struct question question = {.sim = sim, .id = NOBODY, .is_about_core = true};
     bool is_any = sim->committed.index > 0 || sim->open_count > 0;
     return is_any ? sim_members_every(sim, is_safe, &question) : sim->is_core[0];
 }

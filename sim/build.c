@@ -173,6 +173,12 @@ static void on_snapshot_done(void *context, uint64_t token, int status, raft_ind
     (void)index;
 }
 
+static uint64_t on_applied_index(void *context)
+{
+    const struct build_node *self = context;
+    return self->world->applied_index(self->world->context);
+}
+
 static struct qr_state_machine machine_of(struct build_node *self)
 {
     if (self->world->snapshot_open == NULL) {
@@ -187,6 +193,7 @@ static struct qr_state_machine machine_of(struct build_node *self)
         .restore_begin = on_restore_begin,
         .restore_write = on_restore_write,
         .restore_end = on_restore_end,
+        .applied_index = self->world->applied_index == NULL ? NULL : on_applied_index,
     };
 }
 

@@ -109,6 +109,8 @@ struct build_world {
     int (*restore_end)(void *context);
     /* A change ended; `reason` is borrowed until return. */
     void (*change_done)(void *context, uint64_t token, int status, const char *reason);
+    /* As in quorate/state_machine.h; NULL: the state machine lives in memory. */
+    uint64_t (*applied_index)(void *context);
 };
 
 struct build_options {

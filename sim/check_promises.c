@@ -1,9 +1,9 @@
 /* check_promises.c: who answered a leader's round sticks to it for an election timeout.
  *
- * When a voter heard of a round nobody sees, but not before the round was first sent to it; and
- * when it decided on its vote, not after that was sent. So what is too early by these moments,
- * both by the voter's own clock, is too early. A vote of the term of the round, or of an earlier
- * one, may have been decided on before.
+ * Its patience begins when it hears of the round, at the first frame that tells of it; when it
+ * decided on its vote nobody sees, but not after that was sent. What is too early by these two
+ * moments, by the voter's own clock, is too early. A vote of the term of the round, or of an
+ * earlier one, may have been decided on before.
  */
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <inttypes.h>
@@ -13,43 +13,43 @@
 #define ROUNDS_MAX 64 /* that are remembered: an answer to an older one promises nothing here */
 #define BY_VOTER 0
 
-struct asked {
+struct heard {
     uint64_t term;
-    struct asked_round {
+    struct heard_round {
         uint64_t round;
-        time_ns local_ns; /* of the voter, when it was first sent to it */
+        time_ns local_ns; /* of the voter, when the first frame came */
     } rounds[ROUNDS_MAX];
 };
 
 struct given {
     uint64_t leader;
     uint64_t term;
-    time_ns since_ns; /* by the voter's clock, at the earliest */
+    time_ns since_ns; /* by the voter's clock */
 };
 
-void check_promises_asked(struct check_promises *check, const struct raft_message *message,
+void check_promises_heard(struct check_promises *check, const struct raft_message *message,
                           time_ns local_ns)
 {
     uint64_t round = message->append_entries.round;
-    struct asked *asked = sim_pairs_take(&check->asked, message->from, message->to, sizeof(*asked));
-    if (asked->term < message->term) {
-        *asked = (struct asked){.term = message->term};
+    struct heard *heard = sim_pairs_take(&check->heard, message->from, message->to, sizeof(*heard));
+    if (heard->term < message->term) {
+        *heard = (struct heard){.term = message->term};
     }
-    struct asked_round *slot = &asked->rounds[round % ROUNDS_MAX];
-    if (asked->term == message->term && slot->round < round) {
-        *slot = (struct asked_round){round, local_ns};
+    struct heard_round *slot = &heard->rounds[round % ROUNDS_MAX];
+    if (heard->term == message->term && slot->round < round) {
+        *slot = (struct heard_round){round, local_ns};
     }
 }
 
 void check_promises_given(struct check_promises *check, const struct raft_message *message)
 {
     uint64_t round = message->append_entries_response.round;
-    const struct asked *asked = sim_pairs_find(&check->asked, message->to, message->from);
-    if (round == 0 || asked == NULL || asked->term != message->term ||
-        asked->rounds[round % ROUNDS_MAX].round != round) {
+    const struct heard *heard = sim_pairs_find(&check->heard, message->to, message->from);
+    if (round == 0 || heard == NULL || heard->term != message->term ||
+        heard->rounds[round % ROUNDS_MAX].round != round) {
         return;
     }
-    time_ns since_ns = asked->rounds[round % ROUNDS_MAX].local_ns;
+    time_ns since_ns = heard->rounds[round % ROUNDS_MAX].local_ns;
     struct given *given = sim_pairs_take(&check->given, message->from, BY_VOTER, sizeof(*given));
     if (since_ns >= given->since_ns) {
         *given = (struct given){message->to, message->term, since_ns};
@@ -74,6 +74,6 @@ void check_promises_vote(const struct check_promises *check, const struct raft_m
 
 void check_promises_deinit(struct check_promises *check)
 {
-    sim_pairs_deinit(&check->asked);
+    sim_pairs_deinit(&check->heard);
     sim_pairs_deinit(&check->given);
 }

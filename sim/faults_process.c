@@ -11,8 +11,11 @@
 #define AGAIN_MAX 3
 #define AGAIN_NS (100 * UINT64_C(1000)) /* after its start */
 #define DOOM_NS_MAX NS_PER_S            /* a disk without work is waited for no longer */
-#define SNAPSHOT_NS_MAX (5 * NS_PER_S)  /* nor is a snapshot */
-#define SNAPSHOT_STEPS_MAX 24           /* of one, until it ends */
+#define SNAPSHOT_NS_MAX (15 * NS_PER_S) /* nor is a snapshot */
+#define STORE_STEPS_MAX 24              /* of one, until it ends */
+#define RESTORE_STEPS_MAX 4
+#define BEHIND_NS_MIN (2 * NS_PER_S) /* away, until the others have compacted their logs */
+#define BEHIND_NS_MAX (15 * NS_PER_S)
 
 /* Mostly a process is back within a second, often at once: before anybody has missed it.
  * Sometimes it is away for long.
@@ -83,14 +86,25 @@ static void end_at_work(struct sim_blow *blow, struct sim_host *host, enum sim_e
 }
 
 /* It ends while its store of snapshots has work, or its state machine takes one over, as far
- * into that as chance has it: then, mostly, it begins anew with that, and ends again.
+ * into that as chance has it: then, mostly, it begins anew with that, and ends again. Half of
+ * them were away before, for so long that they need their leader's snapshot.
  */
 static void end_at_snapshot(struct sim_blow *blow, struct sim_host *host)
 {
-    struct sim_heal *heal = sim_blow_heal_later(blow, host->number, 0, begin_doom);
-    heal->how = prng_between(&blow->prng, 0, 2) == 0 ? SIM_END_KILLED : SIM_END_POWER_LOST;
-    heal->moment = prng_between(&blow->prng, 0, 2) == 0 ? SIM_MOMENT_RESTORING : SIM_MOMENT_STORING;
-    heal->count = prng_between(&blow->prng, 1, SNAPSHOT_STEPS_MAX);
+    bool is_restoring = prng_between(&blow->prng, 0, 1) == 0;
+    bool is_power = prng_between(&blow->prng, 0, 2) > 0;
+    time_ns after_ns = 0;
+    if (prng_between(&blow->prng, 0, 1) == 0) {
+        time_ns away_ns = prng_between(&blow->prng, BEHIND_NS_MIN, BEHIND_NS_MAX);
+        sim_host_end(host, is_power ? SIM_END_POWER_LOST : SIM_END_KILLED);
+        blow->sim->report->crashes++;
+        sim_host_restart_at(host, sim_now(blow->sim) + away_ns);
+        after_ns = away_ns + AGAIN_NS;
+    }
+    struct sim_heal *heal = sim_blow_heal_later(blow, host->number, after_ns, begin_doom);
+    heal->how = is_power ? SIM_END_POWER_LOST : SIM_END_KILLED;
+    heal->moment = is_restoring ? SIM_MOMENT_RESTORING : SIM_MOMENT_STORING;
+    heal->count = prng_between(&blow->prng, 1, is_restoring ? RESTORE_STEPS_MAX : STORE_STEPS_MAX);
     heal->away_ns = draw_away_ns(blow);
     heal->again = prng_between(&blow->prng, 0, AGAIN_MAX);
 }
@@ -106,15 +120,34 @@ static void end(struct sim_blow *blow, struct sim_host *host, enum sim_end how)
     }
 }
 
+static uint64_t leaders_of(const struct sim *sim)
+{
+    uint64_t leaders = 0;
+    for (uint32_t i = 0; i < sim->host_count; i++) {
+        bool is_leading = sim->hosts[i].progress.seen.role == BUILD_LEADER;
+        leaders |= (uint64_t)is_leading << i;
+    }
+    return leaders;
+}
+
+/* All machines at once, or those of some racks, mostly the leader's: then who is left misses its
+ * leader just when others come back and have forgotten it.
+ */
 static bool black_out(struct sim_blow *blow)
 {
-    sim_blow_tell(blow, SIM_NOBODY, "of all");
-    for (uint32_t i = 0; i < blow->sim->host_count; i++) {
-        if (sim_host_is_up(&blow->sim->hosts[i])) {
-            end(blow, &blow->sim->hosts[i], SIM_END_POWER_LOST);
+    struct sim *sim = blow->sim;
+    bool is_of_all = prng_between(&blow->prng, 0, 1) == 0;
+    uint64_t struck = is_of_all ? UINT64_MAX : prng_next(&blow->prng);
+    struck |= prng_between(&blow->prng, 0, 3) > 0 ? leaders_of(sim) : 0;
+    bool is_any = false;
+    sim_blow_tell(blow, SIM_NOBODY, is_of_all ? "of all" : "of some");
+    for (uint32_t i = 0; i < sim->host_count; i++) {
+        if ((struck >> i & 1) != 0 && sim_host_is_up(&sim->hosts[i])) {
+            end(blow, &sim->hosts[i], SIM_END_POWER_LOST);
+            is_any = true;
         }
     }
-    return true;
+    return is_any;
 }
 
 static enum sim_end how_of(enum sim_fault fault)
@@ -169,6 +202,8 @@ bool sim_blow_clock(struct sim_blow *blow)
             return false;
         }
         int64_t ppm = (int64_t)prng_between(&blow->prng, 0, (uint64_t)(2 * most)) - most;
+        bool is_extreme = prng_between(&blow->prng, 0, 1) == 0;
+        ppm = !is_extreme ? ppm : ppm < 0 ? -most : most;
         sim_clock_set_drift(&host->clock, sim_now(sim), ppm);
         if (sim_host_is_up(host)) {
             sim_host_mark(host);

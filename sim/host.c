@@ -469,11 +469,13 @@ void sim_host_wipe(struct sim_host *host)
     host->member_count = 0;
     draw_identity(host);
     sim_disk_wipe(&host->disk);
+    sim_durable_forget(host);
     check_durable_forget(sim->durable, host->number);
 }
 
 void sim_host_deinit(struct sim_host *host)
 {
     ASSERT(host->node == NULL);
+    sim_durable_forget(host);
     sim_disk_deinit(&host->disk);
 }

@@ -109,6 +109,12 @@ static int restore_end(void *context)
     return sim_replica_restore_end(context);
 }
 
+static uint64_t applied_index(void *context)
+{
+    const struct sim_host *host = context;
+    return host->durable.index;
+}
+
 static void proposal_done(void *context, uint64_t token, int status, uint64_t index,
                           const struct qr_result *result)
 {
@@ -171,5 +177,6 @@ void sim_host_world_init(struct sim_host *host)
         .restore_begin = restore_begin,
         .restore_write = restore_write,
         .restore_end = restore_end,
+        .applied_index = sim_durable_is_on(host) ? applied_index : NULL,
     };
 }

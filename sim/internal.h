@@ -5,6 +5,7 @@
 
 #include "base/prng.h"
 #include "quorate/sim.h"
+#include "sim/atlas_rule.h"
 #include "sim/build.h"
 #include "sim/check.h"
 #include "sim/check_durable.h"
@@ -92,14 +93,7 @@ enum sim_host_state {
 #define SIM_ASKED_MAX 64  /* changes that one node deals with at a time, and more */
 #define SIM_WISHES_MAX 16 /* changes that were asked for and may yet happen */
 
-/* What a change may do to a member. */
-enum sim_wish_kind {
-    SIM_WISH_AWAY, /* take its vote */
-    SIM_WISH_PROMOTED,
-    SIM_WISH_BARRED, /* let it never lead */
-};
-
-/* One that was asked for, and may yet happen until then. */
+/* A change that was asked for, and may yet happen until then. */
 struct sim_wish {
     time_ns until_ns;
     size_t count;
@@ -143,6 +137,14 @@ struct sim_acted {
 struct sim_loss {
     uint64_t id;
     bool had_entered; /* the cluster: it has been a member by its own word */
+};
+
+/* What is durable of a replica by itself, whatever becomes of its process. */
+struct sim_durable {
+    uint8_t *bytes; /* of a snapshot of the subject's */
+    size_t size_bytes;
+    size_t capacity;
+    uint64_t index; /* of the last entry in it; 0: nothing is kept */
 };
 
 struct sim_host {
@@ -204,6 +206,7 @@ struct sim_host {
 
     const struct qr_state_machine *machine; /* NULL: none */
     struct qr_state_machine functions;      /* its, as this version sees them */
+    struct sim_durable durable;
     uint64_t applied_index;
     bool is_restoring;
     uint8_t restored[8]; /* what stands in front of a snapshot's bytes */
@@ -408,6 +411,12 @@ void sim_host_world_init(struct sim_host *host);
 bool sim_replica_open(struct sim_host *host);
 void sim_replica_apply(struct sim_host *host, const struct qr_entry *entries, size_t count);
 void sim_replica_close(struct sim_host *host);
+
+/* durable.c */
+bool sim_durable_is_on(const struct sim_host *host);
+void sim_durable_note(struct sim_host *host); /* something was applied, or taken over */
+int sim_durable_open(struct sim_host *host);  /* a new replica, from what is kept */
+void sim_durable_forget(struct sim_host *host);
 
 /* snapshots.c: as in quorate/state_machine.h, with what the checkers must know in front. */
 int sim_replica_snapshot_open(struct sim_host *host, void **snapshot);

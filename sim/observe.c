@@ -90,6 +90,16 @@ static void check_vote_log(struct sim_host *host, const struct raft_message *vot
     check_votes_log(&sim->votes, vote, last, sim_now(sim), &sim->failure);
 }
 
+static void check_asked(struct sim_host *host, const struct raft_message *pre_vote)
+{
+    struct build_status now;
+    host->build->status(host->node, &now);
+    struct raft_position last = {.index = now.last_index};
+    if (now.is_running && host->build->term_at(host->node, last.index, &last.term)) {
+        check_votes_asked(&host->sim->votes, pre_vote, last);
+    }
+}
+
 /* What a member forwarded is appended by the leader that it meant, and by no later one. */
 static void check_forward(struct sim_host *host, const struct wire_forward_response *response)
 {
@@ -164,6 +174,10 @@ static void check_said(struct sim_host *host, uint32_t peer, const struct wire_m
     if (message->type == RAFT_REQUEST_VOTE_RESPONSE &&
         message->raft.request_vote_response.is_granted) {
         check_vote_log(host, &message->raft);
+        sim_observe_vote_said(host, &message->raft);
+    }
+    if (message->type == RAFT_PRE_VOTE_RESPONSE) {
+        check_votes_answered(&sim->votes, &message->raft, sim_now(sim), &sim->failure);
     }
     check_log_message(&sim->log, message, sim_now(sim), &sim->failure);
     check_commits_said(&sim->commits, &message->raft);
@@ -185,8 +199,12 @@ static void check_heard(struct sim_host *host, const struct wire_message *messag
 {
     if (message->type == RAFT_REQUEST_VOTE_RESPONSE) {
         check_votes_heard(&host->sim->votes, &message->raft);
+    } else if (message->type == RAFT_PRE_VOTE) {
+        check_asked(host, &message->raft);
     } else if (message->type == RAFT_TIMEOUT_NOW) {
         check_handovers_heard(&host->sim->handovers, &message->raft);
+    } else if (message->type == RAFT_APPEND_ENTRIES) {
+        check_promises_heard(&host->sim->promises, &message->raft, sim_host_time(host).now_ns);
     } else if (message->type == WIRE_FORWARD_RESPONSE) {
         host->is_holding_less =
             !check_forwards_heard(&host->sim->forwards, host->id, &message->forward_response);
@@ -195,11 +213,22 @@ static void check_heard(struct sim_host *host, const struct wire_message *messag
 }
 
 /* Whether check_heard() wants to see it; most frames are not worth decoding twice. */
-static bool is_heard_of(const uint8_t *frame, size_t frame_bytes)
+static bool is_heard_of(const struct sim *sim, const uint8_t *frame, size_t frame_bytes)
 {
-    return frame_bytes > FRAME_TYPE_AT && (frame[FRAME_TYPE_AT] == RAFT_REQUEST_VOTE_RESPONSE ||
-                                           frame[FRAME_TYPE_AT] == RAFT_TIMEOUT_NOW ||
-                                           frame[FRAME_TYPE_AT] == WIRE_FORWARD_RESPONSE);
+    if (frame_bytes <= FRAME_TYPE_AT) {
+        return false;
+    }
+    switch (frame[FRAME_TYPE_AT]) {
+    case RAFT_PRE_VOTE:
+    case RAFT_REQUEST_VOTE_RESPONSE:
+    case RAFT_TIMEOUT_NOW:
+    case WIRE_FORWARD_RESPONSE:
+        return true;
+    case RAFT_APPEND_ENTRIES:
+        return sim_observe_has_leases(sim);
+    default:
+        return false;
+    }
 }
 
 void sim_observe_frame(struct sim *sim, enum sim_trace_kind kind, uint32_t host, uint32_t peer,
@@ -209,7 +238,7 @@ void sim_observe_frame(struct sim *sim, enum sim_trace_kind kind, uint32_t host,
         .kind = kind, .at_ns = sim_now(sim), .host = host, .peer = peer, .a = frame_bytes};
     char words[WORDS_BYTES_MAX] = "";
     bool is_said = kind != SIM_TRACE_RECEIVE;
-    if (is_said || is_heard_of(frame, frame_bytes) || sim_trace_is_wanted(&sim->trace)) {
+    if (is_said || is_heard_of(sim, frame, frame_bytes) || sim_trace_is_wanted(&sim->trace)) {
         struct wire_message message;
         struct chunk *chunk = chunk_new(&sim->allocator, (uint32_t)frame_bytes);
         ASSERT(chunk != NULL);

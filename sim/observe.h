@@ -42,8 +42,16 @@ void sim_observe_refused(struct sim_host *host, uint64_t number);
  */
 void sim_observe_read(struct sim_host *host, time_ns began_ns);
 
-/* A node says something to another one: of what leaders confirm or promise, all is noted. */
+/* A node says something to another one: what confirms a leader, or promises it something, is
+ * noted, and what a leader confirms is checked.
+ */
 void sim_observe_read_said(struct sim_host *host, uint32_t peer,
                            const struct wire_message *message);
+
+/* A node sends its vote: it breaks no promise to a leader. */
+void sim_observe_vote_said(struct sim_host *host, const struct raft_message *vote);
+
+/* Whether leaders may hold leases, so that voters promise to stick to them. */
+bool sim_observe_has_leases(const struct sim *sim);
 
 #endif

@@ -109,24 +109,9 @@ static void check_response(struct sim_host *host, uint32_t peer,
     }
 }
 
-/* Only the clocks of today's code are bound to a promise, and only where leases are held. */
-static void note_promises(struct sim_host *host, uint32_t peer, const struct raft_message *message)
+bool sim_observe_has_leases(const struct sim *sim)
 {
-    struct sim *sim = host->sim;
-    time_ns now_ns = sim_now(sim);
-    if (sim->plan.lease_percent == 0 || sim->plan.past_percent > 0) {
-        return;
-    }
-    if (message->type == RAFT_APPEND_ENTRIES) {
-        check_promises_asked(&sim->promises, message, sim_host_time(&sim->hosts[peer]).now_ns);
-    } else if (message->type == RAFT_APPEND_ENTRIES_RESPONSE) {
-        check_promises_given(&sim->promises, message);
-    } else if (message->type == RAFT_REQUEST_VOTE_RESPONSE &&
-               message->request_vote_response.is_granted &&
-               !check_votes_is_transfer(&sim->votes, message->to, message->term)) {
-        check_promises_vote(&sim->promises, message, sim_host_time(host).now_ns,
-                            sim->plan.election_min_ms * NS_PER_MS, now_ns, &sim->failure);
-    }
+    return sim->plan.lease_percent > 0 && sim->plan.past_percent == 0;
 }
 
 void sim_observe_read_said(struct sim_host *host, uint32_t peer, const struct wire_message *message)
@@ -138,8 +123,16 @@ void sim_observe_read_said(struct sim_host *host, uint32_t peer, const struct wi
         check_response(host, peer, &message->read_response);
     } else if (message->type == RAFT_APPEND_ENTRIES_RESPONSE) {
         check_reads_said(&sim->reads, &message->raft, sim_now(sim));
+        check_promises_given(&sim->promises, &message->raft);
     }
-    if (wire_is_raft(message->type)) {
-        note_promises(host, peer, &message->raft);
+}
+
+/* Who campaigns because its leader told it to, may be voted for. */
+void sim_observe_vote_said(struct sim_host *host, const struct raft_message *vote)
+{
+    struct sim *sim = host->sim;
+    if (!check_votes_is_transfer(&sim->votes, vote->to, vote->term)) {
+        check_promises_vote(&sim->promises, vote, sim_host_time(host).now_ns,
+                            sim->plan.election_min_ms * NS_PER_MS, sim_now(sim), &sim->failure);
     }
 }

@@ -6,6 +6,7 @@
 
 #include "base/assert.h"
 #include "quorate/error.h"
+#include "raft/raft.h"
 
 static const uint64_t fault_most[SIM_FAULT_COUNT] = {
 #define X(upper, name, most, meaning) most,
@@ -186,6 +187,13 @@ static void draw_administrator(struct prng *prng, struct sim_plan *plan)
     plan->lease_percent = is_able ? lease_percent : 0;
 }
 
+/* State machines that outlive their processes; the log of a past release begins with nothing. */
+static void draw_durable(struct prng *prng, struct sim_plan *plan)
+{
+    uint64_t percent = chance(prng, 25) ? draw_log(prng, 2, 100) : 0;
+    plan->durable_percent = plan->past_percent == 0 ? percent : 0;
+}
+
 /* Changes of the members and of their priorities, which past releases do not know either. At the
  * greatest rates a change follows on the other within a second; mostly there is time between them.
  */
@@ -203,6 +211,32 @@ static void draw_snapshot_crashes(struct prng *prng, struct sim_plan *plan)
 {
     uint64_t rate = chance(prng, 35) ? draw_log(prng, 50, 800) : 0;
     plan->faults[SIM_FAULT_SNAPSHOT_CRASH] = plan->past_percent == 0 ? rate : 0;
+}
+
+/* What leases rest on is hardly ever short of its bounds: clocks that drift as far as they may,
+ * leases as long as they may be, heartbeats that are seldom, and machines that forget together.
+ */
+static void draw_leases(struct prng *prng, struct sim_plan *plan)
+{
+    bool is_more = chance(prng, 20);
+    bool is_hard = chance(prng, 75);
+    uint64_t lease_percent = prng_between(prng, 80, 100);
+    uint64_t drift = prng_between(prng, 100, 400);
+    uint64_t blackout = prng_between(prng, 40, 500);
+    uint64_t loss = prng_between(prng, 50000, 250000);
+    uint64_t election_tenths = prng_between(prng, 12, 20);
+    if (is_more && plan->past_percent == 0) {
+        plan->lease_percent = lease_percent;
+    }
+    if (is_hard && plan->lease_percent > 0) {
+        plan->lease_percent = lease_percent;
+        plan->heartbeat_ms = plan->election_min_ms / 2;
+        plan->election_max_ms = plan->election_min_ms * election_tenths / 10;
+        plan->loss = max_u64(plan->loss, loss);
+        plan->drift_ppm = RAFT_CLOCK_DRIFT_PERCENT * UINT64_C(10000);
+        plan->faults[SIM_FAULT_DRIFT] = max_u64(plan->faults[SIM_FAULT_DRIFT], drift);
+        plan->faults[SIM_FAULT_BLACKOUT] = max_u64(plan->faults[SIM_FAULT_BLACKOUT], blackout);
+    }
 }
 
 static const struct setting *find(const char *name, size_t length)
@@ -293,9 +327,11 @@ int sim_plan_draw(uint64_t seed, const char *settings, struct sim_plan *out, cha
     draw_snapshots(&prng, out);
     draw_once(&prng, out);
     draw_administrator(&prng, out);
+    draw_durable(&prng, out);
     struct prng later_prng = sim_stream_of(seed, SIM_STREAM_LATER);
     draw_members(&later_prng, out);
     draw_snapshot_crashes(&later_prng, out);
+    draw_leases(&later_prng, out);
     const char *at = settings == NULL ? "" : settings;
     while (*at != '\0') {
         size_t length = strcspn(at, " ");

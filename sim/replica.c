@@ -24,6 +24,11 @@ bool sim_replica_open(struct sim_host *host)
         sim_refuse(sim, QR_ERR_INVALID, "the subject's state machine: %s", wrong);
         return false;
     }
+    int status = sim_durable_open(host);
+    if (status != 0) {
+        sim_refuse(sim, status, "the subject's state machine took no snapshot of its own over");
+        return false;
+    }
     return true;
 }
 
@@ -83,6 +88,7 @@ void sim_replica_apply(struct sim_host *host, const struct qr_entry *entries, si
     int status = host->functions.apply(host->functions.context, sim->asked, count, sim->results);
     if (status == 0) {
         check_replica(host, entries, count);
+        sim_durable_note(host);
     }
     host->build->applied(host->node, status, sim->results, sim_host_time(host));
 }

@@ -105,5 +105,6 @@ int sim_replica_restore_end(struct sim_host *host)
     uint64_t digest = machine->digest == NULL ? 0 : machine->digest(machine->context);
     check_apply_digest(&sim->apply, host->number, index, digest, sim_now(sim), &sim->failure);
     sim_observe(sim, SIM_TRACE_RESTORE, host->number, index, digest, NULL);
+    sim_durable_note(host);
     return 0;
 }

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # mutants.py: runs what tools/mutants.sh built, once for each seeded bug, and prints a table.
 #
-# What runs one is the simulator's own command line (`quorate sim --mutant NAME --json`), or with
+# What runs one is the simulator's own command line (`quorate sim --mutant NAME --json`), for those
+# of SWIM the program of sim/swim, or with
 # --tests each unit and scenario test of the pure rooms, with the bug named in QUORATE_MUTANT.
 # SPDX-License-Identifier: Apache-2.0
 import argparse
@@ -9,15 +10,18 @@ import concurrent.futures
 import json
 import os
 import pathlib
+import re
 import subprocess
 import sys
 import time
 
 BUILD = pathlib.Path("build/mutants")
 PROGRAM = BUILD / "quorate"
-ROOMS = ("base_", "raft_", "wire_", "wal_", "node_", "kv_", "engine_")
+SWIM_PROGRAM = BUILD / "sim/swim/quorate_swim"  # for those whose names begin with swim-
+SWIM_FAILED = re.compile(r"^seed (\d+) failed: (\w+):", re.M)
+ROOMS = ("base_", "raft_", "swim_", "wire_", "wal_", "node_", "kv_", "engine_")
 TEST_SECONDS_MAX = 120
-COLUMNS = (24, 44, 8, 8)
+COLUMNS = (31, 44, 8, 8)
 
 
 def run(command, **more):
@@ -30,10 +34,22 @@ def listed():
     return [line.split()[0] for line in lines]
 
 
+def simulate_swim(name, options):
+    done = run([str(SWIM_PROGRAM), "--seeds", str(options.seeds), "--mutant", name])
+    failed = SWIM_FAILED.search(done.stdout)
+    if failed:
+        return failed[2], int(failed[1]), None
+    if done.returncode != 0:
+        return None, 0, f"exit code {done.returncode}: {done.stderr.strip()}"
+    return None, options.seeds, None
+
+
 def simulate(name, options):
     """Return (what caught it or None, seeds, complaint)."""
+    if name and name.startswith("swim-"):
+        return simulate_swim(name, options)
     command = [str(PROGRAM), "sim", "--first-seed", "1", "--seeds", str(options.seeds),
-               "--until-failure", "--json"]
+               "--jobs", "1", "--until-failure", "--json"]
     done = run(command + (["--mutant", name] if name else []))
     try:
         report = json.loads(done.stdout)
@@ -80,6 +96,20 @@ def print_row(*cells):
           flush=True)
 
 
+def try_all(names, options):
+    """Yield for each (name, what try_one() returns, its seconds), in order; simulations run beside
+    one another, each on one processor: most end soon, and a few take long."""
+    try_one = test if options.tests else simulate
+
+    def timed(name):
+        began = time.monotonic()
+        result = try_one(name, options)
+        return name, result, time.monotonic() - began
+
+    with concurrent.futures.ThreadPoolExecutor(1 if options.tests else os.cpu_count()) as pool:
+        yield from pool.map(timed, names)
+
+
 def parse():
     parser = argparse.ArgumentParser(prog="mutants.sh")
     parser.add_argument("--tests", action="store_true")
@@ -94,15 +124,12 @@ def main():
     for name in options.names:
         if name not in known:
             sys.exit(f"mutants.sh: there is no mutant {name}; there are: {' '.join(known)}")
-    try_one = test if options.tests else simulate
     print_row("mutant", "caught by", "tests" if options.tests else "seeds", "seconds")
     passed = failed = 0
     # Without any: what failed then would prove nothing.
-    for name in [None, *(options.names or known)]:
-        began = time.monotonic()
-        caught, count, complaint = try_one(name, options)
-        seconds = f"{time.monotonic() - began:.1f}"
-        print_row(name or "(none)", caught or "-", count, seconds)
+    for name, (caught, count, complaint), seconds in try_all([None, *(options.names or known)],
+                                                             options):
+        print_row(name or "(none)", caught or "-", count, f"{seconds:.1f}")
         is_right = complaint is None and (caught is not None) == (name is not None)
         if not is_right:
             reason = complaint or ("not caught" if name else "fails without any mutant")

@@ -40,7 +40,8 @@ typedef void qr_backup_done(void *argument, int status, const void *data, size_t
  * out    the backup, to be closed by qr_backup_close() before the engine is freed.
  *
  * Returns 0, or with nothing done
- *   QR_ERR_INVALID   the state machine makes no snapshots.
+ *   QR_ERR_INVALID   the state machine makes no snapshots, or is durable by itself: its own files
+ *                    have its state.
  *   QR_ERR_BUSY      QR_BACKUPS_MAX are being taken, or too many reads wait.
  *   QR_ERR_STOPPED   the engine has stopped.
  */

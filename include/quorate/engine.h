@@ -17,6 +17,7 @@
 #include "quorate/types.h"
 
 #define QR_ERROR_DETAIL_BYTES 512
+#define QR_REASON_BYTES_MAX 512
 
 #define QR_VERSION_TEXT "0.1.0"
 
@@ -70,6 +71,7 @@ struct qr_engine_options {
     const char *meta;         /* told to every member, not looked into; NULL: "" */
     const char *join;         /* HOST:PORT,… of members to join through, or NULL */
     bool is_bootstrap;        /* a directory without a cluster begins one, alone */
+    bool is_waiting;          /* a directory without a cluster waits for qr_join() */
     bool is_learner;          /* joins without ever asking for a vote */
     struct qr_limits limits;  /* from qr_limits_default() */
     struct qr_logger *logger; /* borrowed; NULL: silent */
@@ -105,6 +107,18 @@ struct qr_engine_options {
  * Cost: reads the whole log once.
  */
 int qr_engine_open(const struct qr_engine_options *options, struct qr_engine **out, char *detail);
+
+/* Of an engine in no cluster yet: join the cluster of these, whatever it was told before.
+ *
+ * join         HOST:PORT,… of members; copied.
+ * is_learner   without ever asking for a vote.
+ *
+ * Returns 0, and it goes on trying until it is let in, see qr_status.join_reason; or, with nothing
+ * changed, QR_ERR_INVALID or QR_ERR_ADDRESS (the list), QR_ERR_FOREIGN (it belongs to a cluster, or
+ * is just being taken in), QR_ERR_BUSY (called from a callback, or memory ran out) or
+ * QR_ERR_STOPPED.
+ */
+int qr_join(struct qr_engine *engine, const char *join, bool is_learner);
 
 /* Stop: what waits is answered QR_ERR_STOPPED, what is durable stays; on_stopped follows. */
 void qr_engine_stop(struct qr_engine *engine);
@@ -340,6 +354,17 @@ enum qr_health {
 /* "alive", "suspect", "dead" or "left"; "?" for what is none. Static. */
 const char *qr_health_name(enum qr_health health);
 
+/* How a leader feeds a member. */
+enum qr_progress {
+    QR_PROGRESS_UNKNOWN,   /* this node does not lead, or it is this very node */
+    QR_PROGRESS_PROBE,     /* looks where the logs meet, or waits for an answer */
+    QR_PROGRESS_REPLICATE, /* entries as they come */
+    QR_PROGRESS_SNAPSHOT,  /* needs what the log does not hold any more */
+};
+
+/* "", "probe", "replicate" or "snapshot"; "?" for what is none. Static. */
+const char *qr_progress_name(enum qr_progress progress);
+
 struct qr_member {
     uint64_t id;
     char name[QR_NAME_BYTES_MAX];
@@ -348,6 +373,18 @@ struct qr_member {
     bool is_voter; /* else a learner */
     enum qr_health health;
     uint64_t match_index; /* leader: durable there, as far as known; elsewhere 0 */
+    bool wants_vote;      /* a learner that is promoted by itself once it has caught up */
+    bool is_outgoing;     /* a voter that the change under way takes the vote from */
+    uint8_t priority;
+    enum qr_progress progress;
+    uint64_t heard_ms;       /* leader: since its last answer in this term; QR_AGE_UNKNOWN: none */
+    uint64_t inflight_bytes; /* leader: sent and not answered */
+    uint64_t snapshot_sent_bytes; /* leader: of the one on its way there */
+    uint64_t snapshot_size_bytes; /* 0: none is */
+    int snapshot_error;           /* how the last one ended; 0: well, or there was none */
+    const char *vote; /* what it answered when this node wanted to lead, in words; NULL: nothing */
+    bool has_granted; /* that was yes */
+    uint64_t vote_ms; /* how long ago */
 };
 
 /* One consistent picture: everything belongs to the same moment. */
@@ -370,7 +407,35 @@ struct qr_status {
     uint64_t digest;         /* of the state machine and the sessions at applied_index */
     uint64_t session_count;  /* open sessions */
     uint64_t outcome_count;  /* sequences and tokens that are remembered */
+    uint64_t durable_index;  /* of the log, on this disk */
     uint64_t age_ms;         /* of what is applied here, see qr_read_age() */
+
+    uint64_t leader_heard_ms; /* since it heard a leader, or was opened; QR_AGE_UNKNOWN: it leads */
+    uint64_t quorum_lost_ms; /* since it stepped down, hearing no majority; QR_AGE_UNKNOWN: never */
+    bool is_stalled;         /* its disk or state machine does not advance: it does not lead */
+    uint64_t saving_ms;      /* entries wait for the disk so long without progress; 0: none */
+    uint64_t applying_ms;    /* likewise for the state machine */
+    uint64_t sync_median_us; /* how long the last writes with their syncs took */
+    uint64_t sync_99_us;
+    uint64_t pending_count; /* proposals that wait here, of max_pending_proposals */
+    uint64_t pending_count_max;
+    uint64_t uncommitted_bytes; /* leader: of its log's end */
+    uint64_t uncommitted_bytes_max;
+    uint64_t log_size_bytes;
+    uint64_t log_entries_max;
+    uint64_t election_timeout_max_ms;
+    bool is_receiving; /* a snapshot comes from the leader, or is being taken over */
+    uint64_t received_bytes;
+    uint64_t receive_bytes;
+    bool is_change_pending; /* the configuration in force is not known to be committed */
+    bool is_joint;          /* it leads from one set of voters to another */
+    uint64_t joins_count;   /* leader: who wants to be a member, or to change its addresses */
+    uint64_t changes_count; /* changes that wait here, or are under way */
+    char transferee_name[QR_NAME_BYTES_MAX]; /* leader: hands over to it; "": to nobody */
+    bool is_joining;                         /* in no cluster yet, and looks for one */
+    int join_error;                          /* what came of the last attempt; 0: none yet */
+    char join_reason[QR_REASON_BYTES_MAX];   /* in words */
+
     bool is_disk_full;
     bool is_stopped;
     size_t member_count;

@@ -157,6 +157,10 @@
       "a snapshot does not say who the members are", "Raft §7")                                    \
     X(SNAPSHOT_WITHOUT_SESSIONS, "snapshot-without-sessions",                                      \
       "a snapshot does not hold what was applied under sessions", "docs/exactly-once.md")          \
+    X(BARE_BEFORE_DURABLE, "bare-before-durable",                                                  \
+      "the log is compacted though the state machine does not durably stand there", "snapshot.c")  \
+    X(BARE_SENT, "bare-sent",                                                                      \
+      "a member is sent a snapshot without the state", "sending.c")                                \
     X(INSTALLED_SENT_AGAIN, "installed-sent-again",                                                \
       "a proposal that may be in an installed snapshot is sent to the next leader", "propose.c")   \
     X(EXPIRY_WHERE_ASKED, "expiry-where-asked",                                                    \
@@ -174,7 +178,35 @@
     X(RESULT_WHERE_ASKED, "result-where-asked",                                                    \
       "a result is kept only where somebody waited for it", "exactly-once.md")                     \
     X(EXPIRED_IS_APPLIED, "expired-is-applied",                                                    \
-      "what comes under a session that is over is applied as if it were new", "exactly-once.md")
+      "what comes under a session that is over is applied as if it were new", "exactly-once.md")   \
+    X(SWIM_REFUTE_UNRAISED, "swim-refute-unraised",                                                \
+      "who is suspected says so at the same incarnation", "SWIM §4.2")                             \
+    X(SWIM_ALIVE_AT_EQUAL, "swim-alive-at-equal",                                                  \
+      "alive overrides suspect and dead at the same incarnation", "SWIM §4.2")                     \
+    X(SWIM_EARLIER_LIFE_IGNORED, "swim-earlier-life-ignored",                                      \
+      "a node does not go above the incarnation of its earlier life", "swim.md")                   \
+    X(SWIM_LEAVER_REFUTES, "swim-leaver-refutes",                                                  \
+      "who leaves refutes that it has left", "swim.md")                                            \
+    X(SWIM_DEAD_UNTRIED, "swim-dead-untried",                                                      \
+      "who is dead is never tried again", "swim.md")                                               \
+    X(SWIM_REAPED_FORGOTTEN, "swim-reaped-forgotten",                                              \
+      "who is no longer listed is forgotten, and an old rumour brings it back", "swim.md")         \
+    X(SWIM_ONE_WITNESS_KILLS, "swim-one-witness-kills",                                            \
+      "one member alone declares another dead", "swim.md")                                         \
+    X(SWIM_ANSWERS_FOR_OTHERS, "swim-answers-for-others",                                          \
+      "a ping for whoever had the address before is answered", "swim.md")                          \
+    X(SWIM_PACKET_OVERFULL, "swim-packet-overfull",                                                \
+      "updates are packed without asking for room", "swim.md")                                     \
+    X(SWIM_OLD_TERM_LEADS, "swim-old-term-leads",                                                  \
+      "a leader of a lower term is believed", "swim.md")                                           \
+    X(SWIM_SECOND_LEADER_BELIEVED, "swim-second-leader-believed",                                  \
+      "another leader of the same term is believed", "swim.md")                                    \
+    X(SWIM_NEWCOMER_UNPROBED, "swim-newcomer-unprobed",                                            \
+      "who joins after the first round is never probed", "SWIM §4.3")                              \
+    X(SWIM_NEWS_FOR_EVER, "swim-news-for-ever",                                                    \
+      "an update is spread for ever", "SWIM §4.1")                                                 \
+    X(SWIM_CONFIRMATION_RENEWS, "swim-confirmation-renews",                                        \
+      "each that agrees begins a suspicion anew", "Lifeguard §IV.B")
 /* clang-format on */
 
 enum mutant {

@@ -22,6 +22,16 @@ static uint64_t number_read(const json_t *object, const char *key)
     return value < 0 ? 0 : (uint64_t)value;
 }
 
+static uint64_t since_read(const json_t *object, const char *key)
+{
+    return json_is_integer(json_object_get(object, key)) ? number_read(object, key) : NODE_NEVER;
+}
+
+static bool bool_read(const json_t *object, const char *key)
+{
+    return json_is_true(json_object_get(object, key));
+}
+
 static void member_read(const json_t *object, struct node_status_member *out)
 {
     string_read(object, "name", out->name, sizeof(out->name));
@@ -30,6 +40,51 @@ static void member_read(const json_t *object, struct node_status_member *out)
     string_read(object, "kind", out->kind, sizeof(out->kind));
     string_read(object, "health", out->health, sizeof(out->health));
     out->match_index = number_read(object, "match_index");
+    string_read(object, "http", out->http, sizeof(out->http));
+    string_read(object, "client", out->client, sizeof(out->client));
+    string_read(object, "progress", out->progress, sizeof(out->progress));
+    string_read(object, "snapshot_error", out->snapshot_error, sizeof(out->snapshot_error));
+    string_read(object, "vote", out->vote, sizeof(out->vote));
+    /* A member of version 0.1.0 tells none: then it has the ordinary one. */
+    out->priority =
+        json_object_get(object, "priority") == NULL ? 1 : number_read(object, "priority");
+    out->heard_ms = since_read(object, "heard_ms");
+    out->snapshot_sent_bytes = number_read(object, "snapshot_sent_bytes");
+    out->snapshot_size_bytes = number_read(object, "snapshot_size_bytes");
+    out->vote_ms = since_read(object, "vote_ms");
+    out->is_vote_granted = bool_read(object, "vote_granted");
+    out->wants_vote = bool_read(object, "wants_vote");
+    out->is_outgoing = bool_read(object, "outgoing");
+}
+
+/* What it waits for; what is not told, as by version 0.1.0, is 0, "" or never. */
+static void waits_read(const json_t *root, struct node_status *out)
+{
+    string_read(root, "transfer_to", out->transfer_to, sizeof(out->transfer_to));
+    string_read(root, "join_error", out->join_error, sizeof(out->join_error));
+    out->age_ms = since_read(root, "age_ms");
+    out->leader_heard_ms = since_read(root, "leader_heard_ms");
+    out->quorum_lost_ms = since_read(root, "quorum_lost_ms");
+    out->saving_ms = number_read(root, "saving_ms");
+    out->applying_ms = number_read(root, "applying_ms");
+    out->sync_median_us = number_read(root, "sync_median_us");
+    out->sync_99_us = number_read(root, "sync_99_us");
+    out->proposals = number_read(root, "proposals");
+    out->proposals_max = number_read(root, "proposals_max");
+    out->uncommitted_bytes = number_read(root, "uncommitted_bytes");
+    out->uncommitted_bytes_max = number_read(root, "uncommitted_bytes_max");
+    out->max_log_entries = number_read(root, "max_log_entries");
+    out->election_timeout_max_ms = number_read(root, "election_timeout_max_ms");
+    out->received_bytes = number_read(root, "received_bytes");
+    out->receive_bytes = number_read(root, "receive_bytes");
+    out->joins = number_read(root, "joins");
+    out->changes = number_read(root, "changes");
+    out->is_disk_full = bool_read(root, "disk_full");
+    out->is_stalled = bool_read(root, "stalled");
+    out->is_receiving = bool_read(root, "receiving");
+    out->is_change_pending = bool_read(root, "change_pending");
+    out->is_joint = bool_read(root, "joint");
+    out->is_joining = bool_read(root, "joining");
 }
 
 static void status_read(const json_t *root, struct node_status *out)
@@ -49,6 +104,7 @@ static void status_read(const json_t *root, struct node_status *out)
     out->commit_index = number_read(root, "commit_index");
     out->applied_index = number_read(root, "applied_index");
     out->snapshot_index = number_read(root, "snapshot_index");
+    waits_read(root, out);
     out->member_count = 0;
     for (size_t i = 0; i < json_array_size(members) && i < QR_MEMBERS_MAX; i++) {
         member_read(json_array_get(members, i), &out->members[out->member_count++]);

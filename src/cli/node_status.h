@@ -5,8 +5,11 @@
 
 #include "cli/address.h"
 #include "cli/http_get.h"
+#include "quorate/engine.h"
 
 #define NODE_WORD_BYTES_MAX 48 /* ids, roles, kinds, with the NUL */
+#define NODE_REASON_BYTES_MAX 128
+#define NODE_NEVER UINT64_MAX /* null in JSON, or not told */
 
 struct node_status_member {
     char name[QR_NAME_BYTES_MAX];
@@ -15,6 +18,19 @@ struct node_status_member {
     char kind[NODE_WORD_BYTES_MAX];
     char health[NODE_WORD_BYTES_MAX];
     uint64_t match_index;
+    char http[QR_ADDRESS_BYTES_MAX]; /* "" when it is not told, as by version 0.1.0 */
+    char client[QR_ADDRESS_BYTES_MAX];
+    char progress[NODE_WORD_BYTES_MAX];
+    char snapshot_error[NODE_REASON_BYTES_MAX];
+    char vote[NODE_REASON_BYTES_MAX];
+    uint64_t priority;
+    uint64_t heard_ms; /* NODE_NEVER, as with all that ends in ms */
+    uint64_t snapshot_sent_bytes;
+    uint64_t snapshot_size_bytes;
+    uint64_t vote_ms;
+    bool is_vote_granted;
+    bool wants_vote;
+    bool is_outgoing;
 };
 
 struct node_status {
@@ -31,6 +47,31 @@ struct node_status {
     uint64_t commit_index;
     uint64_t applied_index;
     uint64_t snapshot_index;
+    char transfer_to[QR_NAME_BYTES_MAX];
+    char join_error[QR_REASON_BYTES_MAX];
+    uint64_t age_ms;
+    uint64_t leader_heard_ms;
+    uint64_t quorum_lost_ms;
+    uint64_t saving_ms;
+    uint64_t applying_ms;
+    uint64_t sync_median_us;
+    uint64_t sync_99_us;
+    uint64_t proposals;
+    uint64_t proposals_max;
+    uint64_t uncommitted_bytes;
+    uint64_t uncommitted_bytes_max;
+    uint64_t max_log_entries;
+    uint64_t election_timeout_max_ms; /* 0: not told, as by version 0.1.0 */
+    uint64_t received_bytes;
+    uint64_t receive_bytes;
+    uint64_t joins;
+    uint64_t changes;
+    bool is_disk_full;
+    bool is_stalled;
+    bool is_receiving;
+    bool is_change_pending;
+    bool is_joint;
+    bool is_joining;
     size_t member_count;
     struct node_status_member members[QR_MEMBERS_MAX];
 };

@@ -44,7 +44,7 @@ int sim_mutant_list(bool is_json)
             putchar(i == 0 ? '[' : ',');
             row_json(line);
         } else {
-            printf("%-24s%s (%s)\n", line->name, line->breaks, line->rule);
+            printf("%-31s %s (%s)\n", line->name, line->breaks, line->rule);
         }
     }
     fputs(is_json ? "]\n" : "", stdout);

@@ -67,7 +67,9 @@ static void open_now(struct qr_engine *engine, void *argument)
         .done = opening->done,
         .argument = opening->argument,
     };
-    opening->status = qr_read_barrier(engine, on_barrier, backup);
+    /* Whatever kind of reads the node was told to give: a backup is not taken on a clock's word. */
+    const struct qr_read_options linearizable = {.kind = QR_READ_LINEARIZABLE};
+    opening->status = qr_read(engine, &linearizable, on_barrier, backup);
     if (opening->status != 0) {
         free_place(backup);
         return;
@@ -79,7 +81,9 @@ int qr_backup_open(struct qr_engine *engine, qr_backup_done *done, void *argumen
                    struct qr_backup **out)
 {
     struct opening opening = {.done = done, .argument = argument};
-    if (engine->state_machine.snapshot_open == NULL) {
+    /* The snapshots of a state machine that is durable by itself leave its state out. */
+    if (engine->state_machine.snapshot_open == NULL ||
+        engine->state_machine.applied_index != NULL) {
         return QR_ERR_INVALID;
     }
     engine_call(engine, open_now, &opening);

@@ -33,6 +33,21 @@ const char *qr_health_name(enum qr_health health)
     return "?";
 }
 
+const char *qr_progress_name(enum qr_progress progress)
+{
+    switch (progress) {
+    case QR_PROGRESS_UNKNOWN:
+        return "";
+    case QR_PROGRESS_PROBE:
+        return "probe";
+    case QR_PROGRESS_REPLICATE:
+        return "replicate";
+    case QR_PROGRESS_SNAPSHOT:
+        return "snapshot";
+    }
+    return "?";
+}
+
 static void copy(char *out, size_t out_bytes, const char *string)
 {
     struct text text = text_of(out, out_bytes);
@@ -69,6 +84,95 @@ static uint64_t match_of(const struct qr_engine *engine, const struct node_statu
     return node_peer_status(engine->node, id, &peer) ? peer.match_index : 0;
 }
 
+/* How long ago; QR_AGE_UNKNOWN: never. */
+static uint64_t since_ms(time_ns then_ns)
+{
+    time_ns now_ns = runtime_now_ns();
+    return then_ns == 0 ? QR_AGE_UNKNOWN : (now_ns > then_ns ? now_ns - then_ns : 0) / NS_PER_MS;
+}
+
+static enum qr_progress progress_of(enum raft_progress_state state)
+{
+    return state == RAFT_PROBE       ? QR_PROGRESS_PROBE
+           : state == RAFT_REPLICATE ? QR_PROGRESS_REPLICATE
+                                     : QR_PROGRESS_SNAPSHOT;
+}
+
+/* What a leader knows of a member. */
+static void fill_progress(const struct qr_engine *engine, struct qr_member *told)
+{
+    struct raft_peer_status peer;
+    told->heard_ms = QR_AGE_UNKNOWN;
+    if (!node_peer_status(engine->node, told->id, &peer)) {
+        return;
+    }
+    told->progress = progress_of(peer.state);
+    told->heard_ms = since_ms(peer.heard_ns);
+    told->inflight_bytes = peer.inflight_bytes;
+    told->snapshot_error = peer.sending_status;
+    (void)node_sending_progress(engine->node, told->id, &told->snapshot_sent_bytes,
+                                &told->snapshot_size_bytes);
+}
+
+/* What the members answered when this node wanted to lead. */
+static void fill_votes(const struct qr_engine *engine, struct qr_status *out)
+{
+    struct raft_vote_answer answers[RAFT_MEMBERS_MAX];
+    size_t count = node_vote_answers(engine->node, answers);
+    for (size_t i = 0; i < out->member_count; i++) {
+        struct qr_member *told = &out->members[i];
+        told->vote_ms = QR_AGE_UNKNOWN;
+        for (size_t k = 0; k < count; k++) {
+            if (answers[k].voter == told->id) {
+                told->vote = raft_vote_reason_text(answers[k].reason);
+                told->has_granted = answers[k].reason == RAFT_VOTE_GRANTED;
+                told->vote_ms = since_ms(answers[k].answered_ns);
+            }
+        }
+    }
+}
+
+static void fill_waits(const struct qr_engine *engine, const struct node_status *status,
+                       struct qr_status *out)
+{
+    struct node_waits waits;
+    struct disk_posix_times times;
+    const struct raft_configuration *configuration = node_configuration(engine->node);
+    node_waits(engine->node, &waits);
+    disk_posix_times(engine->disk, &times);
+    out->durable_index = status->raft.durable_index;
+    out->leader_heard_ms =
+        status->raft.role == RAFT_LEADER ? QR_AGE_UNKNOWN : since_ms(status->raft.leader_heard_ns);
+    out->quorum_lost_ms = since_ms(status->raft.quorum_lost_ns);
+    out->is_stalled = status->raft.is_stalled;
+    out->saving_ms = waits.saving_ns / NS_PER_MS;
+    out->applying_ms = waits.applying_ns / NS_PER_MS;
+    out->sync_median_us = times.median_ns / 1000;
+    out->sync_99_us = times.percentile_99_ns / 1000;
+    out->pending_count = status->pending_count;
+    out->pending_count_max = engine->limits.max_pending_proposals;
+    out->uncommitted_bytes = status->raft.uncommitted_bytes;
+    out->uncommitted_bytes_max = waits.uncommitted_bytes_max;
+    out->log_size_bytes = status->log_size_bytes;
+    out->log_entries_max = engine->limits.max_log_entries;
+    out->election_timeout_max_ms = engine->limits.election_timeout_max_ms;
+    out->is_receiving = waits.is_installing;
+    out->received_bytes = waits.install_offset;
+    out->receive_bytes = waits.install_size_bytes;
+    out->is_change_pending = waits.is_change_pending;
+    out->is_joint = raft_configuration_is_joint(configuration);
+    out->joins_count = waits.joins_count;
+    out->changes_count = waits.changes_count;
+    int transferee = status->raft.is_transferring
+                         ? raft_configuration_find(configuration, status->raft.transferee)
+                         : -1;
+    copy(out->transferee_name, sizeof(out->transferee_name),
+         transferee < 0 ? "" : configuration->members[transferee].name);
+    out->is_joining = status->is_joining;
+    out->join_error = waits.join_status;
+    copy(out->join_reason, sizeof(out->join_reason), waits.join_reason);
+}
+
 static void fill_members(const struct qr_engine *engine, const struct node_status *status,
                          struct qr_status *out)
 {
@@ -84,6 +188,10 @@ static void fill_members(const struct qr_engine *engine, const struct node_statu
         told->is_voter = raft_configuration_is_voter(configuration, member->id);
         told->health = health_of(engine, member->id);
         told->match_index = match_of(engine, status, member->id);
+        told->wants_vote = (member->roles & RAFT_PROMOTABLE) != 0;
+        told->is_outgoing = (member->roles & RAFT_VOTER_OUTGOING) != 0;
+        told->priority = member->priority;
+        fill_progress(engine, told);
         if (out->has_leader && member->id == out->leader_id) {
             copy(out->leader_name, sizeof(out->leader_name), member->name);
             copy(out->leader_meta, sizeof(out->leader_meta), member->meta);
@@ -128,6 +236,8 @@ void engine_status_fill(struct qr_engine *engine, struct qr_status *out)
     };
     copy(out->name, sizeof(out->name), engine->name);
     fill_members(engine, &status, out);
+    fill_votes(engine, out);
+    fill_waits(engine, &status, out);
 }
 
 static void take_status(struct qr_engine *engine, void *argument)

@@ -125,7 +125,7 @@ static int refuse(struct backup_reader *reader, int status, uint64_t offset, con
 static int take_content_head(void *context, const struct content_head *head)
 {
     struct backup_reader *reader = context;
-    if (head->position.index != reader->head.position.index ||
+    if (head->is_bare || head->position.index != reader->head.position.index ||
         head->position.term != reader->head.position.term || head->configuration_index == 0 ||
         head->configuration_index > head->position.index ||
         head->configuration_bytes > RAFT_CONFIGURATION_BYTES_MAX ||

@@ -210,6 +210,8 @@ struct node {
     char seed_address[RAFT_ADDRESS_BYTES_MAX]; /* dialed last */
     char seed_hint[RAFT_ADDRESS_BYTES_MAX];    /* where the leader is said to be */
     time_ns seed_due_ns;
+    int join_status; /* of the last attempt to join, and */
+    char join_reason[WIRE_REASON_BYTES_MAX + RAFT_ADDRESS_BYTES_MAX]; /* who said what */
     raft_index told_configuration; /* index and term of that which io.members() knows */
     raft_term told_configuration_term;
     bool has_told_configuration;
@@ -380,5 +382,8 @@ time_ns node_watch_deadline(const struct node *node);
 
 /* join.c */
 void node_join_turn(struct node *node);
+
+/* Keep a copy of the list, in the place of the one before. Returns 0 or QR_ERR_NO_MEMORY. */
+NODISCARD int node_join_copy(struct node *node, const char *join);
 
 #endif

@@ -33,6 +33,16 @@ static void try_again_later(struct node *node)
     node->seed_due_ns = node->time.now_ns + prng_between(&node->prng, RETRY_NS_MIN, RETRY_NS_MAX);
 }
 
+/* "10.0.0.1:7700: another member has this name …" */
+static void note_failure(struct node *node, int status, const char *reason)
+{
+    struct text text = text_of(node->join_reason, sizeof(node->join_reason));
+    node->join_status = status;
+    text_string(&text, node->seed_address);
+    text_string(&text, ": ");
+    text_string(&text, reason);
+}
+
 /* It tries several times a second, and tells once. */
 static bool may_log(struct node *node)
 {
@@ -105,6 +115,7 @@ void node_seed_receive(struct node *node, const struct wire_message *message, st
         return;
     }
     bool is_redirected = response->status == QR_ERR_NOT_LEADER;
+    note_failure(node, response->status, response->reason);
     if (is_redirected || may_log(node)) {
         LOG(node->options.log, is_redirected ? LOG_DEBUG : LOG_WARN, "join_refused",
             log_string("address", node->seed_address),
@@ -119,12 +130,56 @@ void node_seed_receive(struct node *node, const struct wire_message *message, st
     }
 }
 
+int node_join_copy(struct node *node, const char *join)
+{
+    const struct allocator *allocator = node->options.allocator;
+    size_t size_bytes = 1;
+    while (join[size_bytes - 1] != '\0') {
+        size_bytes++;
+    }
+    char *copy = allocate(allocator, size_bytes);
+    if (copy == NULL) {
+        return QR_ERR_NO_MEMORY;
+    }
+    memcpy(copy, join, size_bytes);
+    release(allocator, node->join, node->join_bytes);
+    node->join = copy;
+    node->join_bytes = size_bytes;
+    node->options.join = copy;
+    node->seed_position = 0;
+    return 0;
+}
+
+int node_join(struct node *node, const char *join, bool is_learner, struct node_time time)
+{
+    ASSERT(join[0] != '\0');
+    if (node->phase == NODE_STOPPED) {
+        return QR_ERR_STOPPED;
+    }
+    if (node->phase != NODE_JOINING) {
+        return QR_ERR_FOREIGN;
+    }
+    int status = node_join_copy(node, join);
+    if (status != 0) {
+        return status;
+    }
+    node->time = time;
+    node->options.is_learner = node->options.is_learner || is_learner;
+    node->seed_hint[0] = '\0';
+    node->join_status = 0;
+    node->join_reason[0] = '\0';
+    node->seed_state = NODE_SEED_IDLE; /* what an earlier one answers may still let it in */
+    node->seed_due_ns = time.now_ns;
+    return 0;
+}
+
 void node_seed_closed(struct node *node, const char *reason, struct node_time time)
 {
     node->time = time;
     if (node->phase != NODE_JOINING || node->seed_state == NODE_SEED_IDLE) {
         return;
     }
+    note_failure(node, QR_ERR_ADDRESS, reason);
     if (may_log(node)) {
         LOG(node->options.log, LOG_WARN, "join_failed", log_string("address", node->seed_address),
             log_string("reason", reason));

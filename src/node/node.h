@@ -112,6 +112,7 @@ struct node_options {
     const char *meta;
     const char *join; /* HOST:PORT,… or NULL */
     bool is_bootstrap;
+    bool is_waiting; /* a directory without a cluster waits for node_join(), without join */
     bool is_learner;
     node_id fresh_node_id;              /* random: for a directory that has no identity */
     struct cluster_id fresh_cluster_id; /* random: for a bootstrap */
@@ -270,6 +271,17 @@ void node_backup_close(struct node *node, size_t backup);
 NODISCARD int node_change(struct node *node, const struct wire_change *change, uint64_t token,
                           struct node_time time);
 
+/* Of a node in no cluster: join the cluster of these, whatever it was told before.
+ *
+ * join         HOST:PORT,…, not empty and well-formed; copied.
+ * is_learner   never asks for a vote; one that was made so stays so.
+ *
+ * Returns 0, and it goes on trying until it is let in; or, with nothing changed, QR_ERR_FOREIGN (it
+ * belongs to a cluster, or is just being taken in), QR_ERR_NO_MEMORY or QR_ERR_STOPPED.
+ */
+NODISCARD int node_join(struct node *node, const char *join, bool is_learner,
+                        struct node_time time);
+
 /* What this node says first on a connection it dials. */
 void node_hello(const struct node *node, bool has_expected, node_id expected,
                 struct wire_hello *out);
@@ -341,6 +353,30 @@ struct node_status {
 };
 
 void node_status(const struct node *node, struct node_status *out);
+
+/* What a node waits for, for who asks why something is slow or does not happen. */
+struct node_waits {
+    time_ns saving_ns;   /* entries wait for the disk, without progress, so long; 0: none do */
+    time_ns applying_ns; /* likewise for the state machine */
+    bool is_installing;  /* a snapshot comes from the leader, or is being taken over */
+    uint64_t install_offset;
+    uint64_t install_size_bytes;
+    bool is_change_pending; /* the configuration in force is not known to be committed */
+    size_t joins_count;     /* leader: nodes that want to be taken in, or told another address */
+    size_t changes_count;   /* changes that were asked for here, or of this leader */
+    uint64_t uncommitted_bytes_max;
+    int join_status;         /* in no cluster yet: what came of the last attempt; 0: nothing yet */
+    const char *join_reason; /* in words; of the node, until its next call */
+};
+
+void node_waits(const struct node *node, struct node_waits *out);
+
+/* See raft_vote_answers(). */
+size_t node_vote_answers(const struct node *node, struct raft_vote_answer *out);
+
+/* How far a snapshot is that is being sent to a member. Returns false when none is. */
+bool node_sending_progress(const struct node *node, node_id peer, uint64_t *offset,
+                           uint64_t *size_bytes);
 
 /* Borrowed until the next call. */
 const struct raft_configuration *node_configuration(const struct node *node);

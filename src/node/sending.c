@@ -84,7 +84,7 @@ static void begin_sending(struct node *node, const struct raft_sending *wanted)
         tell_ended(node, wanted->peer, QR_ERR_BUSY);
         return;
     }
-    if (node->snapshots.is_newest_bare) {
+    if (node->snapshots.is_newest_bare && !MUTANT(BARE_SENT)) {
         node_snapshots_want_state(node); /* it asks again until it is there */
         tell_ended(node, wanted->peer, QR_ERR_BUSY);
         return;

@@ -344,7 +344,8 @@ static bool may_go_on(struct node *node)
     struct node_taking *taking = &node->snapshots.taking;
     const struct qr_state_machine *machine = &node->options.io.machine;
     if (taking->is_waiting && !node->is_applying &&
-        machine->applied_index(machine->context) >= taking->head.position.index) {
+        (machine->applied_index(machine->context) >= taking->head.position.index ||
+         MUTANT(BARE_BEFORE_DURABLE))) {
         taking->is_waiting = false;
         taking->began_ns = node->time.now_ns; /* waiting cost nobody anything */
     }

@@ -86,6 +86,33 @@ static void record_vote(struct raft *raft, node_id id, bool is_granted)
     }
 }
 
+/* The latest answer of each voter; one who is no member any more makes room. */
+static void note_answer(struct raft *raft, node_id voter, enum raft_vote_reason reason)
+{
+    size_t at = 0;
+    while (at < raft->vote_answer_count && raft->vote_answers[at].voter != voter) {
+        at++;
+    }
+    if (at == RAFT_MEMBERS_MAX) {
+        const struct raft_configuration *configuration = raft_configuration_in_force(raft);
+        at = 0;
+        while (at < RAFT_MEMBERS_MAX - 1 &&
+               raft_configuration_find(configuration, raft->vote_answers[at].voter) >= 0) {
+            at++;
+        }
+    }
+    raft->vote_answer_count = max_u64(raft->vote_answer_count, at + 1);
+    raft->vote_answers[at] = (struct raft_vote_answer){voter, reason, raft->now_ns};
+}
+
+size_t raft_vote_answers(const struct raft *raft, struct raft_vote_answer *out)
+{
+    if (raft->vote_answer_count > 0) {
+        memcpy(out, raft->vote_answers, raft->vote_answer_count * sizeof(*out));
+    }
+    return raft->vote_answer_count;
+}
+
 static void ask_voters(struct raft *raft, const struct raft_message *question)
 {
     const struct raft_configuration *configuration = raft_configuration_in_force(raft);
@@ -215,6 +242,7 @@ int raft_on_pre_vote_response(struct raft *raft, const struct raft_message *mess
     if (!is_awaited && !is_late) {
         return 0;
     }
+    note_answer(raft, message->from, message->pre_vote_response.reason);
     record_vote(raft, message->from, message->pre_vote_response.is_granted);
     return count_votes(raft);
 }
@@ -267,6 +295,7 @@ int raft_on_request_vote_response(struct raft *raft, const struct raft_message *
     if (raft->role != RAFT_CANDIDATE || is_stale || !raft_is_hard_state_durable(raft)) {
         return 0;
     }
+    note_answer(raft, message->from, message->request_vote_response.reason);
     record_vote(raft, message->from, message->request_vote_response.is_granted);
     return count_votes(raft);
 }

@@ -170,6 +170,11 @@ struct raft {
     node_id refused[RAFT_MEMBERS_MAX];
     size_t refused_count;
 
+    /* For who wants to know why it is not elected; nothing is decided by it. */
+    struct raft_vote_answer vote_answers[RAFT_MEMBERS_MAX];
+    size_t vote_answer_count;
+    time_ns quorum_lost_ns;
+
     /* Follower. */
     raft_index verified_index; /* the same as the leader's of this term, up to here */
     bool is_response_due;

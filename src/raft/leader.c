@@ -188,6 +188,7 @@ void raft_leader_tick(struct raft *raft)
     }
     raft->quorum_check_ns = raft->now_ns + raft->options.election_timeout_max_ns;
     if (raft_quorum_reached(raft, is_heard) == 0) {
+        raft->quorum_lost_ns = raft->now_ns;
         raft_become_follower(raft, raft->hard_state.term, false, 0);
         return;
     }

@@ -331,9 +331,23 @@ struct raft_status {
     bool is_stalled;
     uint64_t cached_bytes;
     uint64_t uncommitted_bytes;
+    time_ns leader_heard_ns; /* when it heard a leader last, of any term, or was made */
+    time_ns quorum_lost_ns;  /* when it last stepped down because it heard no majority; 0: never */
 };
 
 void raft_status(const struct raft *raft, struct raft_status *out);
+
+/* What a voter answered last when this node campaigned, or asked whether it could. */
+struct raft_vote_answer {
+    node_id voter;
+    enum raft_vote_reason reason;
+    time_ns answered_ns;
+};
+
+/* The answers that are known, the latest of each voter; at most RAFT_MEMBERS_MAX, which `out` has
+ * room for. Returns their count.
+ */
+size_t raft_vote_answers(const struct raft *raft, struct raft_vote_answer *out);
 
 /* Highest index that may be applied: committed, and durable here. */
 raft_index raft_applicable_index(const struct raft *raft);

@@ -73,6 +73,8 @@ void raft_status(const struct raft *raft, struct raft_status *out)
         .is_stalled = raft->is_stalled,
         .cached_bytes = raft->log.cached_bytes,
         .uncommitted_bytes = raft->uncommitted_bytes,
+        .leader_heard_ns = raft->leader_heard_ns,
+        .quorum_lost_ns = raft->quorum_lost_ns,
     };
 }
 

@@ -64,6 +64,8 @@ struct disk_posix {
     atomic_uint_fast64_t write_calls;
     atomic_uint_fast64_t sync_calls;
     atomic_uint_fast64_t busy_ns;
+    atomic_uint_fast64_t round_count; /* of the writer */
+    atomic_uint_fast64_t rounds_ns[DISK_ROUNDS_KEPT];
     uint64_t in_flight_count; /* the loop's */
     pthread_mutex_t completed_mutex;
     struct disk_queue completed;

@@ -8,6 +8,7 @@
 #include <libgen.h>
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -318,4 +319,27 @@ void disk_posix_stats(const struct disk_posix *disk, struct disk_posix_stats *ou
     out->write_calls = atomic_load(&disk->write_calls);
     out->sync_calls = atomic_load(&disk->sync_calls);
     out->busy_ns = atomic_load(&disk->busy_ns);
+}
+
+static int compare(const void *left, const void *right)
+{
+    uint64_t a = *(const uint64_t *)left;
+    uint64_t b = *(const uint64_t *)right;
+    return a < b ? -1 : a > b;
+}
+
+void disk_posix_times(const struct disk_posix *disk, struct disk_posix_times *out)
+{
+    uint64_t rounds_ns[DISK_ROUNDS_KEPT];
+    size_t count = (size_t)min_u64(atomic_load(&disk->round_count), DISK_ROUNDS_KEPT);
+    *out = (struct disk_posix_times){0};
+    if (count == 0) {
+        return;
+    }
+    for (size_t i = 0; i < count; i++) {
+        rounds_ns[i] = atomic_load(&disk->rounds_ns[i]);
+    }
+    qsort(rounds_ns, count, sizeof(rounds_ns[0]), compare);
+    out->median_ns = rounds_ns[(count - 1) / 2];
+    out->percentile_99_ns = rounds_ns[count - 1 - count / 100];
 }

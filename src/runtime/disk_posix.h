@@ -83,11 +83,23 @@ void disk_posix_free(struct disk_posix *disk);
  */
 void disk_posix_close(struct disk_posix *disk, void (*closed)(void *argument), void *argument);
 
+#define DISK_ROUNDS_KEPT 256
+
 struct disk_posix_stats {
     uint64_t write_calls;
     uint64_t sync_calls;
     uint64_t busy_ns; /* spent in writes and their syncs */
 };
+
+/* How long the last DISK_ROUNDS_KEPT writes with their syncs took: half of them, and all but one in
+ * a hundred, at most so long; 0 when there was none.
+ */
+struct disk_posix_times {
+    uint64_t median_ns;
+    uint64_t percentile_99_ns;
+};
+
+void disk_posix_times(const struct disk_posix *disk, struct disk_posix_times *out);
 
 void disk_posix_stats(const struct disk_posix *disk, struct disk_posix_stats *out);
 

@@ -97,6 +97,13 @@ static int write_run(struct round *round, struct disk_op **op)
     return failure < 0 ? disk_latch(round->disk, "pwritev", file->name, failure) : 0;
 }
 
+static void note_round(struct disk_posix *disk, time_ns took_ns)
+{
+    uint64_t number = atomic_fetch_add(&disk->round_count, 1);
+    atomic_store(&disk->rounds_ns[number % DISK_ROUNDS_KEPT], took_ns);
+    atomic_fetch_add(&disk->busy_ns, took_ns);
+}
+
 void disk_serve_writes(struct disk_posix *disk, struct disk_op *ops)
 {
     _Static_assert(DISK_PARTS_MAX <= DISK_IOV_MAX, "one operation fits one call");
@@ -108,7 +115,7 @@ void disk_serve_writes(struct disk_posix *disk, struct disk_op *ops)
         status = write_run(&round, &next);
     }
     status = sync_files(&round, status);
-    atomic_fetch_add(&disk->busy_ns, runtime_now_ns() - begin_ns);
+    note_round(disk, runtime_now_ns() - begin_ns);
 
     /* None is reported done unless all are: what was written before a failure is not synced. */
     struct disk_op *last = ops;

@@ -72,6 +72,7 @@ static void on_shut(uv_shutdown_t *shutdown, int status)
 static void linger(struct client *client)
 {
     ASSERT(!client->is_writing);
+    backup_stop(client); /* whoever takes it takes no more of it */
     client->is_lingering = true;
     client->active_ms = server_now_ms(client->server);
     client->out.shutdown.data = client;

@@ -1,13 +1,15 @@
 /* status.c: /status: one consistent picture of the node, as JSON. */
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/assert.h"
 #include "server/internal.h"
+#include "server/meta.h"
 
-/* A member is three texts, each at most six times as long when escaped, and some numbers. */
-#define MEMBER_BYTES (6 * (QR_NAME_BYTES_MAX + QR_ADDRESS_BYTES_MAX) + 256)
-#define STATUS_BYTES (QR_MEMBERS_MAX * MEMBER_BYTES + 4096)
+/* A member is a few texts, each at most six times as long when escaped, and some numbers. */
+#define MEMBER_BYTES (6 * (QR_NAME_BYTES_MAX + QR_ADDRESS_BYTES_MAX + QR_META_BYTES_MAX) + 1024)
+#define STATUS_BYTES (QR_MEMBERS_MAX * MEMBER_BYTES + 6 * QR_REASON_BYTES_MAX + 8192)
 
 static void json_cluster_id(struct text *text, uint64_t high, uint64_t low)
 {
@@ -17,6 +19,68 @@ static void json_cluster_id(struct text *text, uint64_t high, uint64_t low)
     text_hex(&digits, high, 16);
     text_hex(&digits, low, 16);
     text_json_string(text, digits.data);
+}
+
+static void json_number(struct text *text, const char *key, uint64_t value)
+{
+    text_json_key(text, key);
+    text_json_u64(text, value);
+}
+
+static void json_bool(struct text *text, const char *key, bool value)
+{
+    text_json_key(text, key);
+    text_json_bool(text, value);
+}
+
+static void json_string(struct text *text, const char *key, const char *value)
+{
+    text_json_key(text, key);
+    text_json_string(text, value);
+}
+
+/* Milliseconds; null for what never was, or is not known. */
+static void json_since(struct text *text, const char *key, uint64_t value)
+{
+    text_json_key(text, key);
+    if (value == QR_AGE_UNKNOWN) {
+        text_json_null(text);
+    } else {
+        text_json_u64(text, value);
+    }
+}
+
+/* Where its clients and its /status are, "" when it does not tell. */
+static void json_service(struct text *text, const char *key, const char *meta)
+{
+    char host[QR_ADDRESS_BYTES_MAX];
+    char address[QR_ADDRESS_BYTES_MAX + 16] = "";
+    struct text out = text_of(address, sizeof(address));
+    uint16_t port;
+
+    if (server_meta_get(meta, key, host, sizeof(host), &port) == 0) {
+        bool is_ipv6 = strchr(host, ':') != NULL;
+        text_string(&out, is_ipv6 ? "[" : "");
+        text_string(&out, host);
+        text_string(&out, is_ipv6 ? "]:" : ":");
+        text_u64(&out, port);
+    }
+    json_string(text, key, address);
+}
+
+/* What is known only where it leads, or wanted to. */
+static void json_dealings(struct text *text, const struct qr_member *member)
+{
+    json_string(text, "progress", qr_progress_name(member->progress));
+    json_since(text, "heard_ms", member->heard_ms);
+    json_number(text, "inflight_bytes", member->inflight_bytes);
+    json_number(text, "snapshot_sent_bytes", member->snapshot_sent_bytes);
+    json_number(text, "snapshot_size_bytes", member->snapshot_size_bytes);
+    json_string(text, "snapshot_error",
+                member->snapshot_error == 0 ? "" : qr_error_text(member->snapshot_error));
+    json_string(text, "vote", member->vote == NULL ? "" : member->vote);
+    json_bool(text, "vote_granted", member->has_granted);
+    json_since(text, "vote_ms", member->vote_ms);
 }
 
 static void json_member(struct text *text, const struct qr_member *member)
@@ -34,6 +98,12 @@ static void json_member(struct text *text, const struct qr_member *member)
     text_json_string(text, qr_health_name(member->health));
     text_json_key(text, "match_index");
     text_json_u64(text, member->match_index);
+    json_service(text, "client", member->meta);
+    json_service(text, "http", member->meta);
+    json_bool(text, "wants_vote", member->wants_vote);
+    json_bool(text, "outgoing", member->is_outgoing);
+    json_number(text, "priority", member->priority);
+    json_dealings(text, member);
     text_json_object_end(text);
 }
 
@@ -77,14 +147,44 @@ static void json_log(struct text *text, const struct qr_status *status)
     text_json_u64(text, status->snapshot_index);
     text_json_key(text, "digest");
     text_json_hex(text, status->digest, 16);
-    text_json_key(text, "age_ms");
-    if (status->age_ms == QR_AGE_UNKNOWN) {
-        text_json_null(text);
-    } else {
-        text_json_u64(text, status->age_ms);
-    }
+    json_since(text, "age_ms", status->age_ms);
     text_json_key(text, "disk_full");
     text_json_bool(text, status->is_disk_full);
+}
+
+/* What the node waits for, and how long what it does takes. */
+static void json_waits(struct text *text, const struct qr_status *status)
+{
+    json_number(text, "durable_index", status->durable_index);
+    json_since(text, "leader_heard_ms", status->leader_heard_ms);
+    json_since(text, "quorum_lost_ms", status->quorum_lost_ms);
+    json_bool(text, "stalled", status->is_stalled);
+    json_number(text, "saving_ms", status->saving_ms);
+    json_number(text, "applying_ms", status->applying_ms);
+    json_number(text, "sync_median_us", status->sync_median_us);
+    json_number(text, "sync_99_us", status->sync_99_us);
+    json_number(text, "proposals", status->pending_count);
+    json_number(text, "proposals_max", status->pending_count_max);
+    json_number(text, "uncommitted_bytes", status->uncommitted_bytes);
+    json_number(text, "uncommitted_bytes_max", status->uncommitted_bytes_max);
+    json_number(text, "log_size_bytes", status->log_size_bytes);
+    json_number(text, "max_log_entries", status->log_entries_max);
+    json_number(text, "election_timeout_max_ms", status->election_timeout_max_ms);
+    json_bool(text, "receiving", status->is_receiving);
+    json_number(text, "received_bytes", status->received_bytes);
+    json_number(text, "receive_bytes", status->receive_bytes);
+}
+
+/* Of the cluster: what is changing, and who waits for it. */
+static void json_changes(struct text *text, const struct qr_status *status)
+{
+    json_bool(text, "change_pending", status->is_change_pending);
+    json_bool(text, "joint", status->is_joint);
+    json_number(text, "joins", status->joins_count);
+    json_number(text, "changes", status->changes_count);
+    json_string(text, "transfer_to", status->transferee_name);
+    json_bool(text, "joining", status->is_joining);
+    json_string(text, "join_error", status->join_error == 0 ? "" : status->join_reason);
 }
 
 void status_json(struct server *server, struct buffer *out)
@@ -99,6 +199,8 @@ void status_json(struct server *server, struct buffer *out)
     text_json_object_begin(&text);
     json_node(&text, status);
     json_log(&text, status);
+    json_waits(&text, status);
+    json_changes(&text, status);
     text_json_key(&text, "members");
     text_json_array_begin(&text);
     for (size_t i = 0; i < status->member_count; i++) {

@@ -15,7 +15,7 @@ import tap
 from cluster import run, temporary_folder
 
 COUNTS = ["events", "operations", "acknowledged", "refused", "unknown", "repeats", "commits", "elections",
-          "messages", "messages_lost", "faults", "crashes", "partitions", "disk_faults",
+          "messages", "messages_lost", "faults", "changes", "crashes", "partitions", "disk_faults",
           "disks_lost", "virtual_ns"]
 
 # A run that is longer than a second on any machine.

@@ -15,6 +15,7 @@
 #include "fuzz/fuzz.h"
 #include "kv/result.h"
 #include "kv/snapshot.h"
+#include "node/backup_file.h"
 #include "node/content.h"
 #include "raft/configuration.h"
 #include "support/unit.h"
@@ -207,6 +208,44 @@ static void make_text(void)
     seeds_end("text", "all");
 }
 
+/* Whole ones: as short as they are, and with sessions and a state. */
+static void make_backups(void)
+{
+    struct raft_configuration alone = {
+        .count = 1,
+        .members = {{.id = 3, .roles = RAFT_VOTER, .priority = 1, .name = "n3", .address = "a3"}}};
+    uint8_t payload[RAFT_CONFIGURATION_BYTES_MAX];
+    uint8_t block[CONTENT_STORED_BYTES_MAX];
+    uint8_t head_bytes[BACKUP_HEAD_BYTES];
+    for (unsigned i = 0; i < 3; i++) {
+        struct content_writer content = {.codec = NULL};
+        struct backup_head head = {.position = {2, 9},
+                                   .made_ns = 5,
+                                   .cluster = {7, 7},
+                                   .node = 3,
+                                   .name = "n3",
+                                   .content_bytes = 1,
+                                   .has_guarded = i == 2};
+        struct content_head content_head = {.position = {2, 9},
+                                            .timestamp_ns = 1000,
+                                            .configuration_index = 1,
+                                            .configuration = payload};
+        content_head.configuration_bytes = raft_configuration_encode(&alone, payload);
+        struct writer *writer = seeds_begin();
+        backup_head_encode(&head, head_bytes);
+        write_u8(writer, FUZZ_FIX);
+        write_u8(writer, 40);
+        write_bytes(writer, head_bytes, 144);
+        write_bytes(writer, block, content_write_head(&content, &content_head, block));
+        for (unsigned j = 0; j < i; j++) {
+            write_bytes(writer, block, content_write(&content, CONTENT_MACHINE, "state", 5, block));
+        }
+        write_bytes(writer, block, content_write_end(&content, block));
+        char name[2] = {(char)('0' + i), 0};
+        seeds_end("backup", name);
+    }
+}
+
 int main(int argc, char **argv)
 {
     if (argc != 2) {
@@ -220,6 +259,7 @@ int main(int argc, char **argv)
     make_results();
     make_snapshots();
     make_contents();
+    make_backups();
     make_text();
     seeds_make_network();
     seeds_make_node();

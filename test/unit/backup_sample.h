@@ -8,6 +8,7 @@
 
 #include <string.h>
 
+#include "base/text.h"
 #include "node/backup_file.h"
 #include "node/backup_restore.h"
 #include "unit/snapshot_cluster.h"
@@ -138,7 +139,8 @@ static inline void restoring_give(struct restoring *self, const uint8_t *bytes, 
 static inline int restoring_end(struct restoring *self)
 {
     int status = backup_restore_status(self->restore);
-    (void)strncpy(self->detail, backup_restore_detail(self->restore), sizeof(self->detail) - 1);
+    struct text text = text_of(self->detail, sizeof(self->detail));
+    text_string(&text, backup_restore_detail(self->restore));
     backup_restore_free(self->restore);
     heap_deinit(&self->heap);
     return status;

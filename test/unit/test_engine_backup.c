@@ -313,6 +313,22 @@ static void a_stopped_engine_gives_none(void **state)
     qr_backup_close(bench->backup);
 }
 
+static uint64_t stand_at_none(void *context)
+{
+    (void)context;
+    return 0;
+}
+
+/* Its snapshots leave its state out: a backup made of one would lack it. */
+static void a_state_machine_that_is_durable_by_itself_has_none(void **state)
+{
+    struct bench *bench = *state;
+    bench->tally.machine.applied_index = stand_at_none;
+    open_engine(bench, bench->directory, true);
+    assert_int_equal(qr_backup_open(bench->engine, on_piece, bench, &bench->backup),
+                     QR_ERR_INVALID);
+}
+
 static void a_state_machine_without_snapshots_has_none(void **state)
 {
     struct bench *bench = *state;
@@ -444,6 +460,9 @@ static void a_directory_that_holds_anything_is_refused(void **state)
     put_file(bench->other, "snapshot-0000000000000001"); /* without a note: not of a restore */
     assert_int_equal(restore(bench, 0), QR_ERR_INVALID);
     remove_name(bench->other, "snapshot-0000000000000001");
+    put_file(bench->other, "letter.tmp"); /* an opened disk would remove it */
+    assert_int_equal(restore(bench, 0), QR_ERR_INVALID);
+    remove_name(bench->other, "letter.tmp");
     put_file(bench->directory, "plain");
     struct qr_restore_options options = options_of(bench);
     struct qr_restore *to = NULL;
@@ -496,6 +515,7 @@ int main(void)
         BACKUP_TEST(one_piece_is_asked_for_at_a_time),
         BACKUP_TEST(without_a_leader_there_is_none),
         BACKUP_TEST(a_stopped_engine_gives_none),
+        BACKUP_TEST(a_state_machine_that_is_durable_by_itself_has_none),
         BACKUP_TEST(a_state_machine_without_snapshots_has_none),
         BACKUP_TEST(the_reader_has_a_state_machine_take_it_over),
         BACKUP_TEST(what_the_state_machine_refuses_is_refused),

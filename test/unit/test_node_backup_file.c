@@ -128,6 +128,7 @@ static void what_cannot_be_is_refused(void **state)
         {"no cluster", 40, 16, 0},
         {"no content", 64, 8, 0},
         {"more content than a number holds", 64, 8, 0xff},
+        {"another checksum of the content", 72, 4, 0x55},
         {"flags nobody knows", 76, 1, 2},
         {"a name without an end", 80, 64, 'x'},
         {"bytes where none belong", 511, 1, 1},
@@ -162,6 +163,38 @@ static void content_of_another_backup_is_refused(void **state)
     take_backup(0, status_of(0).raft.applied_index);
     memcpy(sample, head, sizeof(head));
     assert_int_equal(check_sample(512), QR_ERR_CORRUPT);
+    end();
+}
+
+/* A snapshot of a state machine that is durable by itself has no state to be restored. */
+static void one_without_the_state_is_refused(void **state)
+{
+    (void)state;
+    struct content_writer writer = {.codec = NULL};
+    struct backup_head head;
+    uint8_t block[CONTENT_STORED_BYTES_MAX];
+    struct raft_configuration alone = {.count = 1, .members = {{.id = 1, .roles = RAFT_VOTER}}};
+    uint8_t payload[RAFT_CONFIGURATION_BYTES_MAX];
+    size_t payload_bytes = raft_configuration_encode(&alone, payload);
+    make_sample(1, 30);
+    assert_int_equal(backup_head_decode(sample, &head), 0);
+    for (int is_bare = 0; is_bare < 2; is_bare++) {
+        struct content_head content = {.position = head.position,
+                                       .configuration_index = 1,
+                                       .configuration = payload,
+                                       .configuration_bytes = payload_bytes,
+                                       .is_bare = is_bare == 1};
+        writer = (struct content_writer){.codec = NULL};
+        head.content_bytes = content_write_head(&writer, &content, block);
+        memcpy(sample + BACKUP_HEAD_BYTES, block, head.content_bytes);
+        size_t end_bytes = content_write_end(&writer, block);
+        memcpy(sample + BACKUP_HEAD_BYTES + head.content_bytes, block, end_bytes);
+        head.content_bytes += end_bytes;
+        head.content_checksum = crc32c(0, sample + BACKUP_HEAD_BYTES, head.content_bytes);
+        backup_head_encode(&head, sample);
+        sample_bytes = BACKUP_HEAD_BYTES + head.content_bytes;
+        assert_int_equal(check_sample(512), is_bare == 1 ? QR_ERR_CORRUPT : 0);
+    }
     end();
 }
 
@@ -205,6 +238,7 @@ int main(void)
         cmocka_unit_test(one_of_a_later_version_is_called_so),
         cmocka_unit_test(what_cannot_be_is_refused),
         cmocka_unit_test(content_of_another_backup_is_refused),
+        cmocka_unit_test(one_without_the_state_is_refused),
         cmocka_unit_test(a_reader_without_memory_says_so),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

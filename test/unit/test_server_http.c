@@ -166,6 +166,19 @@ static void status_is_the_promised_json(void **state)
     status->applied_index = 118;
     status->snapshot_index = 17;
     status->is_disk_full = true;
+    status->age_ms = QR_AGE_UNKNOWN;
+    status->leader_heard_ms = QR_AGE_UNKNOWN;
+    status->quorum_lost_ms = 77;
+    status->is_joining = true;
+    status->join_error = QR_ERR_FOREIGN;
+    memcpy(status->join_reason, "a:1: no", sizeof("a:1: no"));
+    status->members[1].wants_vote = true;
+    status->members[1].progress = QR_PROGRESS_SNAPSHOT;
+    status->members[1].heard_ms = QR_AGE_UNKNOWN;
+    status->members[1].snapshot_sent_bytes = 5;
+    status->members[1].snapshot_size_bytes = 9;
+    status->members[1].snapshot_error = QR_ERR_BUSY;
+    status->members[1].vote = "no";
     get(&fixture, "/status", answer, sizeof(answer));
     assert_non_null(strstr(answer, "Content-Type: application/json\r\n"));
     assert_string_equal(
@@ -175,11 +188,27 @@ static void status_is_the_promised_json(void **state)
         "\"cluster\":{\"id\":\"00000000000000c100000000000000c2\",\"name\":\"\"},"
         "\"term\":7,\"leader\":\"n1\",\"first_index\":1,\"last_index\":120,\"commit_index\":119,"
         "\"applied_index\":118,\"snapshot_index\":17,\"digest\":\"0000000000000000\","
-        "\"age_ms\":0,\"disk_full\":true,\"members\":["
+        "\"age_ms\":null,\"disk_full\":true,\"durable_index\":0,\"leader_heard_ms\":null,"
+        "\"quorum_lost_ms\":77,\"stalled\":false,\"saving_ms\":0,\"applying_ms\":0,"
+        "\"sync_median_us\":0,\"sync_99_us\":0,\"proposals\":0,\"proposals_max\":0,"
+        "\"uncommitted_bytes\":0,\"uncommitted_bytes_max\":0,\"log_size_bytes\":0,"
+        "\"max_log_entries\":0,\"election_timeout_max_ms\":0,\"receiving\":false,"
+        "\"received_bytes\":0,\"receive_bytes\":0,\"change_pending\":false,\"joint\":false,"
+        "\"joins\":0,\"changes\":0,\"transfer_to\":\"\",\"joining\":true,"
+        "\"join_error\":\"a:1: no\",\"members\":["
         "{\"name\":\"n1\",\"id\":\"0000000000000001\",\"address\":\"127.0.0.1:7700\","
-        "\"kind\":\"voter\",\"health\":\"alive\",\"match_index\":0},"
+        "\"kind\":\"voter\",\"health\":\"alive\",\"match_index\":0,"
+        "\"client\":\"127.0.0.1:7701\",\"http\":\"127.0.0.1:7702\",\"wants_vote\":false,"
+        "\"outgoing\":false,\"priority\":0,\"progress\":\"\",\"heard_ms\":0,"
+        "\"inflight_bytes\":0,\"snapshot_sent_bytes\":0,\"snapshot_size_bytes\":0,"
+        "\"snapshot_error\":\"\",\"vote\":\"\",\"vote_granted\":false,\"vote_ms\":0},"
         "{\"name\":\"n\\\"2\",\"id\":\"ffffffffffffffff\",\"address\":\"127.0.0.1:7700\","
-        "\"kind\":\"learner\",\"health\":\"suspect\",\"match_index\":1152921504606846976}]}\n");
+        "\"kind\":\"learner\",\"health\":\"suspect\",\"match_index\":1152921504606846976,"
+        "\"client\":\"\",\"http\":\"\",\"wants_vote\":true,\"outgoing\":false,\"priority\":0,"
+        "\"progress\":\"snapshot\",\"heard_ms\":null,\"inflight_bytes\":0,"
+        "\"snapshot_sent_bytes\":5,\"snapshot_size_bytes\":9,"
+        "\"snapshot_error\":\"a limit is reached\",\"vote\":\"no\",\"vote_granted\":false,"
+        "\"vote_ms\":0}]}\n");
     fixture_deinit(&fixture);
 }
 

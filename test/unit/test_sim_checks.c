@@ -132,6 +132,39 @@ static void a_vote_goes_to_a_log_as_good_as_ones_own(void **state)
     }
 }
 
+static void a_pre_vote_is_granted_to_a_log_as_good_as_ones_own(void **state)
+{
+    (void)state;
+    struct check_votes check = {0};
+    struct sim_failure failure = none;
+    struct raft_message question = {.type = RAFT_PRE_VOTE, .from = 2, .to = 1, .term = 5};
+    question.pre_vote.next_term = 6;
+    question.pre_vote.last = (struct raft_position){4, 9};
+    struct raft_message answer = {.type = RAFT_PRE_VOTE_RESPONSE, .from = 1, .to = 2, .term = 5};
+    answer.pre_vote_response.next_term = 6;
+    answer.pre_vote_response.is_granted = true;
+    check_votes_answered(&check, &answer, 1, &failure); /* nobody saw the question */
+    for (uint64_t term = 1; term < 200; term++) {
+        struct raft_message granted = vote(1, 2, term, true);
+        check_votes_message(&check, &granted, 1, &failure);
+        check_votes_asked(&check, &question, (struct raft_position){4, 9});
+    }
+    check_votes_asked(&check, &question, (struct raft_position){5, 1});
+    check_votes_answered(&check, &answer, 1, &failure); /* to the first question, late */
+    answer.pre_vote_response.next_term = 7;
+    check_votes_answered(&check, &answer, 1, &failure);
+    assert_sound(failure);
+    question.pre_vote.next_term = 7;
+    check_votes_asked(&check, &question, (struct raft_position){5, 1});
+    answer.pre_vote_response.is_granted = false;
+    check_votes_answered(&check, &answer, 1, &failure);
+    assert_sound(failure);
+    answer.pre_vote_response.is_granted = true;
+    check_votes_answered(&check, &answer, 1, &failure);
+    assert_broken(&failure, "vote_for_as_good_a_log");
+    check_votes_deinit(&check);
+}
+
 static void who_leads_was_sent_the_votes_of_a_majority(void **state)
 {
     (void)state;
@@ -172,29 +205,6 @@ static void who_leads_was_sent_the_votes_of_a_majority(void **state)
     check_votes_elected(&check, 1, 3, voters + 1, 4, 1, &failure);
     assert_broken(&failure, "elected_by_majority");
     check_votes_deinit(&check);
-}
-
-static void a_read_is_confirmed_by_a_majority_since_it_was_asked(void **state)
-{
-    (void)state;
-    static const uint64_t voters[] = {1, 2, 3, 4, 5};
-    struct check_reads check = {0};
-    assert_true(check_reads_is_confirmed(&check, 1, voters, 1, 50));
-    assert_false(check_reads_is_confirmed(&check, 1, voters, 2, 50));
-    for (uint64_t from = 2; from < 500; from++) {
-        check_reads_said(&check, from, 9, 80); /* to another leader */
-    }
-    check_reads_said(&check, 2, 1, 50);
-    check_reads_said(&check, 3, 1, 49);
-    check_reads_said(&check, 9, 1, 60); /* no voter */
-    assert_true(check_reads_is_confirmed(&check, 1, voters, 3, 50));
-    assert_false(check_reads_is_confirmed(&check, 1, voters, 4, 50));
-    assert_false(check_reads_is_confirmed(&check, 1, voters, 5, 50));
-    check_reads_said(&check, 3, 1, 51);
-    assert_true(check_reads_is_confirmed(&check, 1, voters, 5, 50));
-    assert_false(check_reads_is_confirmed(&check, 1, voters, 5, 51));
-    assert_false(check_reads_is_confirmed(&check, 1, voters + 1, 4, 50)); /* no voter itself */
-    check_reads_deinit(&check);
 }
 
 /* An append_entries with one entry; `mark` makes its bytes differ. */
@@ -305,6 +315,30 @@ static struct qr_entry entry_of(uint64_t index, uint64_t term, uint64_t number)
                              .id = {CHECK_PROPOSAL_ID_HIGH, number + 1},
                              .payload = "x",
                              .payload_bytes = 1};
+}
+
+static void what_is_no_configuration_is_known(void **state)
+{
+    (void)state;
+    struct check_log check = {0};
+    struct sim_failure failure = none;
+    uint8_t record[64] = {0};
+    struct entry entry = {.index = 8,
+                          .term = 2,
+                          .type = ENTRY_CONFIGURATION,
+                          .record = record,
+                          .record_bytes = sizeof(record)};
+    struct wire_message message = {
+        .type = RAFT_APPEND_ENTRIES, .entries = &entry, .entry_count = 1};
+    assert_false(check_log_is_other(&check, 7, 2)); /* nobody sent anything */
+    message.raft.append_entries.prev = (struct raft_position){2, 7};
+    check_log_message(&check, &message, 1, &failure);
+    say_entry(&check, 3, 8, 2, 7, &failure);
+    assert_false(check_log_is_other(&check, 8, 2));
+    assert_false(check_log_is_other(&check, 8, 4));
+    assert_true(check_log_is_other(&check, 8, 3));
+    assert_sound(failure);
+    check_log_deinit(&check);
 }
 
 static void replicas_apply_the_same_entries(void **state)
@@ -533,8 +567,9 @@ int main(void)
         cmocka_unit_test(terms_do_not_run_away),
         cmocka_unit_test(a_node_votes_once_in_a_term),
         cmocka_unit_test(a_candidate_has_voted_for_itself),
-        cmocka_unit_test(a_read_is_confirmed_by_a_majority_since_it_was_asked),
+        cmocka_unit_test(what_is_no_configuration_is_known),
         cmocka_unit_test(a_vote_goes_to_a_log_as_good_as_ones_own),
+        cmocka_unit_test(a_pre_vote_is_granted_to_a_log_as_good_as_ones_own),
         cmocka_unit_test(who_leads_was_sent_the_votes_of_a_majority),
         cmocka_unit_test(a_forward_is_sent_again_when_it_is_nowhere),
         cmocka_unit_test(what_was_appended_is_not_refused),

@@ -1,0 +1,16 @@
+/* measure.h: the figures of docs/swim.md: detection, spread, load, false positives, by size. */
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef SIM_SWIM_MEASURE_H
+#define SIM_SWIM_MEASURE_H
+
+#include <stdint.h>
+
+/* Measure clusters of 3, 10, 100, … up to members_max; print the tables.
+ *
+ * plots   NULL, or a folder for SVG files.
+ *
+ * Returns an exit code.
+ */
+int measure_all(uint32_t members_max, const char *plots);
+
+#endif

@@ -1,0 +1,432 @@
+/* run.c: what befalls a cluster, as a seed decides: a time of faults, then quiet, then judgement. */
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "sim/swim/run.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/assert.h"
+#include "sim/swim/check.h"
+
+#define FIRST_MAX 16      /* members at the beginning */
+#define FAULTS_MAX 24     /* in one run */
+#define QUIET_PERIODS 60  /* within which all must know the same */
+#define REPLAY_PERIODS 20 /* of these, in which old packets still come */
+#define REAP_PERIODS 25   /* so that some are reaped within a run */
+#define LOAD_PERIODS 20   /* over which packets are counted */
+#define WALL_MS 1000000   /* what the clocks say at the beginning */
+#define MILLIONTHS 1000000
+#define ID_STEP UINT64_C(0x9e3779b97f4a7c15)
+
+struct run {
+    struct world world;
+    struct checks checks;
+    struct prng prng; /* of the plan: what befalls does not depend on what was sent */
+    uint32_t names;
+    bool is_peaceful; /* no partition, no starved host, now */
+    raft_term term;
+};
+
+/* X(name, weight) */
+#define FAULT_MAP(X)                                                                               \
+    X(crash, 5)                                                                                    \
+    X(restart, 6)                                                                                  \
+    X(move, 2)                                                                                     \
+    X(wipe, 2)                                                                                     \
+    X(leave, 3)                                                                                    \
+    X(join, 3)                                                                                     \
+    X(twin, 1)                                                                                     \
+    X(partition, 3)                                                                                \
+    X(links, 2)                                                                                    \
+    X(heal, 4)                                                                                     \
+    X(starve, 2)                                                                                   \
+    X(recover, 2)                                                                                  \
+    X(mass_restart, 1)                                                                             \
+    X(profile, 2)                                                                                  \
+    X(elect, 3)                                                                                    \
+    X(two_leaders, 1)                                                                              \
+    X(hint, 2)
+
+static uint64_t draw(struct run *run, uint64_t low, uint64_t high)
+{
+    return prng_between(&run->prng, low, high);
+}
+
+/* A node that is up, or not; WORLD_NOBODY when there is none. */
+static uint32_t pick(struct run *run, bool is_up)
+{
+    uint32_t found = WORLD_NOBODY;
+    uint64_t count = 0;
+    for (uint32_t node = 0; node < run->world.node_count; node++) {
+        bool is_fit = is_up ? world_is_up(&run->world, node) : run->world.nodes[node].swim == NULL;
+        bool is_here = run->world.owner[run->world.nodes[node].address] == node;
+        if (is_fit && is_here) {
+            count++;
+            found = draw(run, 1, count) == 1 ? node : found;
+        }
+    }
+    return found;
+}
+
+static uint32_t up_count(const struct run *run)
+{
+    uint32_t count = 0;
+    for (uint32_t node = 0; node < run->world.node_count; node++) {
+        count += world_is_up(&run->world, node);
+    }
+    return count;
+}
+
+static bool has_room(const struct run *run)
+{
+    return run->world.node_count < CHECK_NODES_MAX;
+}
+
+/* Milliseconds, as its wall clock has them; at times that went back. */
+static uint64_t wall_clock(struct run *run)
+{
+    uint64_t wall = WALL_MS + run->world.now_ns / NS_PER_MS;
+    return draw(run, 0, 7) == 0 ? wall - draw(run, 0, WALL_MS) : wall;
+}
+
+static void start(struct run *run, uint32_t node)
+{
+    uint32_t seeds[2];
+    for (size_t i = 0; i < 2; i++) {
+        /* Node 0 is everybody's, so that none is alone for ever; up or not. */
+        seeds[i] = i == 0 ? 0 : (uint32_t)draw(run, 0, run->world.node_count - 1);
+    }
+    checks_forget(&run->checks, node);
+    run->checks.has_left_in_peace[node] = false;
+    world_start(&run->world, node, wall_clock(run), seeds, 2);
+}
+
+static void stop(struct run *run, uint32_t node)
+{
+    world_kill(&run->world, node);
+    run->world.nodes[node].stall_ns = 0;
+}
+
+static void fault_crash(struct run *run)
+{
+    uint32_t node = pick(run, true);
+    if (node != WORLD_NOBODY && up_count(run) > 2) {
+        stop(run, node);
+    }
+}
+
+static void fault_restart(struct run *run)
+{
+    uint32_t node = pick(run, false);
+    if (node != WORLD_NOBODY) {
+        start(run, node);
+    }
+}
+
+static void fault_move(struct run *run)
+{
+    uint32_t node = pick(run, false);
+    if (node != WORLD_NOBODY && node != 0) {
+        world_move(&run->world, node);
+        start(run, node);
+    }
+}
+
+static node_id new_id(struct run *run)
+{
+    return (run->world.node_count + 1) * ID_STEP;
+}
+
+/* Another disk in the same machine: another id, the same address, perhaps the same name. */
+static void fault_wipe(struct run *run)
+{
+    uint32_t node = pick(run, false);
+    if (node == WORLD_NOBODY || node == 0 || !has_room(run)) {
+        return;
+    }
+    uint32_t name = draw(run, 0, 1) == 0 ? run->world.nodes[node].name : run->names++;
+    uint32_t next = world_succeed(&run->world, node, new_id(run), name);
+    start(run, next);
+}
+
+static void fault_leave(struct run *run)
+{
+    uint32_t node = pick(run, true);
+    if (node == WORLD_NOBODY || up_count(run) <= 2) {
+        return;
+    }
+    run->checks.has_left_in_peace[node] = run->is_peaceful;
+    world_step(&run->world, node,
+               (struct swim_event){.type = SWIM_EVENT_LEAVE, .leave = SWIM_REASON_SHUTDOWN});
+}
+
+static void fault_join(struct run *run)
+{
+    if (has_room(run)) {
+        start(run, world_add(&run->world, new_id(run), run->names++));
+    }
+}
+
+/* Somebody starts a node with a name that is in use. */
+static void fault_twin(struct run *run)
+{
+    uint32_t node = pick(run, true);
+    /* Not of the seed of all, which might then be out in its stead. */
+    if (has_room(run) && node != WORLD_NOBODY && node != 0) {
+        start(run, world_add(&run->world, new_id(run), run->world.nodes[node].name));
+    }
+}
+
+static void fault_partition(struct run *run)
+{
+    for (uint32_t node = 0; node < run->world.node_count; node++) {
+        run->world.nodes[node].group = (uint32_t)draw(run, 0, 1);
+    }
+    run->is_peaceful = false;
+    memset(run->checks.has_left_in_peace, 0, sizeof(run->checks.has_left_in_peace));
+}
+
+/* Some links carry nothing, one way. */
+static void fault_links(struct run *run)
+{
+    uint64_t links = draw(run, 1, WORLD_CUTS_MAX);
+    for (run->world.cut_count = 0; run->world.cut_count < links; run->world.cut_count++) {
+        run->world.cuts[run->world.cut_count] = (struct world_cut){
+            .from = (uint32_t)draw(run, 0, run->world.node_count - 1),
+            .to = (uint32_t)draw(run, 0, run->world.node_count - 1),
+        };
+    }
+    run->is_peaceful = false;
+    memset(run->checks.has_left_in_peace, 0, sizeof(run->checks.has_left_in_peace));
+}
+
+static void fault_heal(struct run *run)
+{
+    run->world.cut_count = 0;
+    for (uint32_t node = 0; node < run->world.node_count; node++) {
+        run->world.nodes[node].group = 0;
+    }
+}
+
+static void fault_starve(struct run *run)
+{
+    uint32_t node = pick(run, true);
+    if (node != WORLD_NOBODY) {
+        run->world.nodes[node].run_ns = draw(run, 10, 1000) * NS_PER_MS;
+        run->world.nodes[node].stall_ns = draw(run, 100, 8000) * NS_PER_MS;
+        run->is_peaceful = false;
+        memset(run->checks.has_left_in_peace, 0, sizeof(run->checks.has_left_in_peace));
+    }
+}
+
+static void fault_recover(struct run *run)
+{
+    for (uint32_t node = 0; node < run->world.node_count; node++) {
+        run->world.nodes[node].stall_ns = 0;
+    }
+}
+
+static void fault_mass_restart(struct run *run)
+{
+    /* Nobody remembers who left. */
+    memset(run->checks.has_left_in_peace, 0, sizeof(run->checks.has_left_in_peace));
+    for (uint32_t node = 0; node < run->world.node_count; node++) {
+        if (world_is_up(&run->world, node)) {
+            stop(run, node);
+            start(run, node);
+        }
+    }
+}
+
+static void fault_profile(struct run *run)
+{
+    uint32_t node = pick(run, true);
+    if (node == WORLD_NOBODY) {
+        return;
+    }
+    struct swim_member_status self;
+    uint32_t place = 0;
+    struct swim_profile profile;
+    ASSERT(swim_member_at(run->world.nodes[node].swim, &place, &self));
+    ASSERT(swim_profile_decode(self.profile, &profile) == 0);
+    profile.health = (uint8_t)draw(run, 0, 255);
+    world_step(&run->world, node,
+               (struct swim_event){.type = SWIM_EVENT_PROFILE, .profile = &profile});
+}
+
+static void elect(struct run *run, uint32_t node, raft_term term, uint32_t leader)
+{
+    world_step(&run->world, node,
+               (struct swim_event){
+                   .type = SWIM_EVENT_LEADER,
+                   .leader = {.term = term, .leader = run->world.nodes[leader].id},
+               });
+}
+
+static void fault_elect(struct run *run)
+{
+    uint32_t node = pick(run, true);
+    if (node != WORLD_NOBODY) {
+        /* At times one hears of it late. */
+        raft_term term =
+            run->term > 0 && draw(run, 0, 3) == 0 ? draw(run, 1, run->term) : ++run->term;
+        elect(run, node, term, (uint32_t)term % run->world.node_count);
+    }
+}
+
+/* What Raft never does, and a bug or a stranger might. */
+static void fault_two_leaders(struct run *run)
+{
+    uint32_t a = pick(run, true);
+    uint32_t b = pick(run, true);
+    if (a != WORLD_NOBODY && a != b) {
+        run->term++;
+        elect(run, a, run->term, a);
+        elect(run, b, run->term, b);
+    }
+}
+
+static void fault_hint(struct run *run)
+{
+    uint32_t node = pick(run, true);
+    if (node != WORLD_NOBODY) {
+        uint32_t about = (uint32_t)draw(run, 0, run->world.node_count - 1);
+        world_step(
+            &run->world, node,
+            (struct swim_event){
+                .type = SWIM_EVENT_HINT,
+                .hint = {.id = run->world.nodes[about].id, .is_refused = draw(run, 0, 1) == 0},
+            });
+    }
+}
+
+static void befall(struct run *run)
+{
+    static const struct {
+        const char *name;
+        uint64_t weight;
+        void (*fault)(struct run *run);
+    } faults[] = {
+#define X(name, weight) {#name, weight, fault_##name},
+        FAULT_MAP(X)
+#undef X
+    };
+    uint64_t all = 0;
+    for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++) {
+        all += faults[i].weight;
+    }
+    uint64_t at = draw(run, 0, all - 1);
+    size_t chosen = 0;
+    while (at >= faults[chosen].weight) {
+        at -= faults[chosen++].weight;
+    }
+    if (run->world.is_traced) {
+        printf("%9.3f fault %s\n", (double)run->world.now_ns / 1e9, faults[chosen].name);
+    }
+    faults[chosen].fault(run);
+}
+
+/* Whoever left and is still there is stopped now: its process ends by itself. */
+static void bury(struct run *run)
+{
+    for (uint32_t node = 0; node < run->world.node_count; node++) {
+        if (run->world.nodes[node].swim != NULL && run->world.nodes[node].is_quiet_now) {
+            stop(run, node);
+        }
+    }
+}
+
+static void pass(struct run *run, time_ns span_ns)
+{
+    world_run(&run->world, run->world.now_ns + span_ns);
+    bury(run);
+}
+
+static bool is_over(const struct run *run)
+{
+    return run->world.failure[0] != '\0';
+}
+
+static void begin(struct run *run)
+{
+    uint32_t count = (uint32_t)draw(run, 3, FIRST_MAX);
+    for (uint32_t node = 0; node < count; node++) {
+        (void)world_add(&run->world, new_id(run), run->names++);
+    }
+    for (uint32_t node = 0; node < count; node++) {
+        start(run, node);
+    }
+}
+
+static void time_of_faults(struct run *run)
+{
+    uint64_t faults = draw(run, 4, FAULTS_MAX);
+    time_ns period_ns = run->world.options.period_ns;
+    for (uint64_t i = 0; i < faults && !is_over(run); i++) {
+        pass(run,
+             draw(run, 0, 1) == 0 ? draw(run, 0, period_ns * 3) : draw(run, 0, period_ns * 20));
+        if (!is_over(run)) {
+            befall(run);
+        }
+    }
+}
+
+static void judge(struct run *run)
+{
+    time_ns period_ns = run->world.options.period_ns;
+    fault_heal(run);
+    fault_recover(run);
+    run->world.network.loss = 0;
+    run->world.network.duplicate = 0;
+    if (run->world.nodes[0].swim == NULL && run->world.owner[0] == 0) {
+        start(run, 0); /* the seed of all */
+    }
+    pass(run, REPLAY_PERIODS * period_ns);
+    run->world.network.replay = 0;
+    pass(run, (QUIET_PERIODS - REPLAY_PERIODS) * period_ns);
+    if (is_over(run)) {
+        return;
+    }
+    checks_at_rest(&run->checks);
+    checks_load_begin(&run->checks);
+    pass(run, LOAD_PERIODS * period_ns);
+    checks_load_end(&run->checks);
+    checks_at_rest(&run->checks);
+}
+
+void run_seed(uint64_t seed, bool is_traced, struct run_report *out)
+{
+    struct run *run = calloc(1, sizeof(*run));
+    ASSERT(run != NULL);
+    run->prng = prng_of(seed);
+    run->is_peaceful = true;
+    struct swim_options options =
+        draw(run, 0, 1) == 0 ? swim_options_default() : swim_options_fast();
+    options.members_max = CHECK_NODES_MAX;
+    options.reap_ns = REAP_PERIODS * options.period_ns;
+    options.piggyback_max = (uint32_t)draw(run, 5, SWIM_PIGGYBACK_MAX);
+    options.packet_bytes_max = (uint32_t)draw(run, SWIM_PACKET_BYTES_MIN, SWIM_PACKET_BYTES_MAX);
+    world_init(&run->world, &options, draw(run, 0, UINT64_MAX), CHECK_NODES_MAX);
+    run->world.watch = checks_watch(&run->checks, &run->world);
+    run->world.is_checked = true;
+    run->world.is_traced = is_traced;
+    run->world.network.delay_max_ns = draw(run, 1, 40) * NS_PER_MS;
+    run->world.network.loss = (uint32_t)draw(run, 0, 1) * (uint32_t)draw(run, 0, MILLIONTHS / 5);
+    run->world.network.duplicate = (uint32_t)draw(run, 0, MILLIONTHS / 20);
+    run->world.network.replay = (uint32_t)draw(run, 0, MILLIONTHS / 10);
+    run->world.network.replay_ns = REAP_PERIODS * 4 * options.period_ns;
+    begin(run);
+    pass(run, draw(run, 0, 20) * options.period_ns);
+    time_of_faults(run);
+    judge(run);
+    *out = (struct run_report){
+        .hash = run->world.hash,
+        .events = run->world.event_count,
+        .nodes = run->world.node_count,
+    };
+    memcpy(out->failure, run->world.failure, sizeof(out->failure));
+    world_deinit(&run->world);
+    free(run);
+}

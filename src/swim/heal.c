@@ -1,0 +1,134 @@
+/* heal.c: who is out of reach is tried for ever; who is gone for long is no longer listed.
+ *
+ * A partition that outlasts every timer leaves two clusters that hold each other for dead. So
+ * each member tries the dead it knows, and its seeds, one at a time, with back-off: the first
+ * that answers refutes its death, and both sides tell each other all they know.
+ */
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/assert.h"
+#include "base/mutant.h"
+#include "swim/internal.h"
+
+#define REAPS_PER_SPAN 8 /* looks for who is due in one reap_ns */
+
+void swim_heal_soon(struct swim *swim)
+{
+    swim->heal_gap_ns = swim->options.heal_min_ns;
+    time_ns soon_ns = swim->now_ns + prng_between(&swim->prng, 0, swim->heal_gap_ns);
+    swim->heal_ns = min_u64(swim->heal_ns, soon_ns);
+}
+
+static bool is_same_text(const char *a, const char *b)
+{
+    while (*a != '\0' && *a == *b) {
+        a++;
+        b++;
+    }
+    return *a == *b;
+}
+
+/* Whether somebody who lives has this address. Linear; asked once in a back-off. */
+static bool is_live_address(struct swim *swim, const char *address)
+{
+    for (uint32_t slot = 0; slot < swim->slot_count; slot++) {
+        const struct swim_slot *member = swim_slot_of(swim, slot);
+        if (member->is_used && swim_state_is_live(member->state) &&
+            is_same_text(swim_card_peer(member->card), address)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool try_dead(struct swim *swim, uint32_t slot)
+{
+    const struct swim_slot *member = swim_slot_of(swim, slot);
+    if (!member->is_used || member->state != SWIM_DEAD || member->card == NULL ||
+        MUTANT(SWIM_DEAD_UNTRIED)) {
+        return false;
+    }
+    /* Its death goes with it, so that it can refute it: see swim_send(). */
+    struct swim_to to = swim_to_slot(swim, slot);
+    swim_send(swim, &to,
+              (struct swim_message){.type = SWIM_PING, .ping = {.sequence = SWIM_TO_DEAD}});
+    return true;
+}
+
+static bool try_seed(struct swim *swim, const char *address)
+{
+    if (is_live_address(swim, address)) {
+        return false;
+    }
+    struct swim_to to = {.address = address};
+    if (swim->is_joined) {
+        swim_send(swim, &to,
+                  (struct swim_message){.type = SWIM_PING, .ping = {.sequence = SWIM_TO_SEED}});
+    } else {
+        swim->sync_allowed_ns = 0;
+        swim_sync_begin(swim, address);
+    }
+    return true;
+}
+
+/* Try the next that is not reached. Returns whether there was one. */
+static bool try_next(struct swim *swim)
+{
+    uint32_t places = swim->slot_count + swim->seed_count;
+    for (uint32_t i = 0; i < places; i++) {
+        uint32_t at = swim->heal_at++ % places;
+        swim->heal_at = swim->heal_at % places;
+        bool is_tried = at < swim->slot_count ? try_dead(swim, at)
+                                              : try_seed(swim, swim->seeds[at - swim->slot_count]);
+        if (is_tried) {
+            swim->counters.heals++;
+            return true;
+        }
+    }
+    return false;
+}
+
+void swim_heal_tick(struct swim *swim)
+{
+    if (swim->now_ns < swim->heal_ns) {
+        return;
+    }
+    if (!try_next(swim)) {
+        /* All are reached. A death, or a seed that is lost, begins it again. */
+        swim->heal_ns =
+            swim->seed_count > 0 ? swim->now_ns + swim->options.heal_max_ns : TIME_NEVER;
+        return;
+    }
+    /* The more are tried the sooner the next: up to one in heal_min. */
+    uint64_t targets = max_u64(swim->counts[SWIM_DEAD] + (uint64_t)swim->hidden_count, 1);
+    time_ns longest = max_u64(swim->options.heal_max_ns / targets, swim->options.heal_min_ns);
+    time_ns gap_ns = min_u64(swim->heal_gap_ns, longest);
+    swim->heal_ns = swim->now_ns + prng_between(&swim->prng, gap_ns / 2, gap_ns);
+    swim->heal_gap_ns = min_u64(gap_ns * 2, swim->options.heal_max_ns);
+}
+
+void swim_reap_tick(struct swim *swim)
+{
+    if (swim->now_ns < swim->reap_ns) {
+        return;
+    }
+    time_ns next_ns = TIME_NEVER;
+    for (uint32_t slot = 1; slot < swim->slot_count && swim->failed == 0; slot++) {
+        const struct swim_slot *member = swim_slot_of(swim, slot);
+        if (!member->is_used || member->is_hidden || swim_state_is_live(member->state)) {
+            continue;
+        }
+        time_ns due_ns = member->changed_ns + swim->options.reap_ns;
+        if (due_ns > swim->now_ns) {
+            next_ns = min_u64(next_ns, due_ns);
+            continue;
+        }
+        swim_tell_of(swim, SWIM_NEWS_REAPED, slot, swim->options.self);
+        swim_slot_hide(swim, slot);
+        if (MUTANT(SWIM_REAPED_FORGOTTEN)) {
+            swim_slot_forget(swim, slot);
+        }
+    }
+    swim->reap_ns = next_ns == TIME_NEVER
+                        ? TIME_NEVER
+                        : max_u64(next_ns, swim->now_ns + swim->options.reap_ns / REAPS_PER_SPAN);
+}
