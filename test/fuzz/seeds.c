@@ -221,6 +221,7 @@ int main(int argc, char **argv)
     make_snapshots();
     make_contents();
     make_text();
+    seeds_make_packet();
     seeds_make_network();
     seeds_make_node();
     seeds_make_log();
