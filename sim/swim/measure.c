@@ -11,6 +11,7 @@
 #include "sim/swim/measure_internal.h"
 
 #define SEED 1
+#define SMALLEST 3
 #define QUIET_PERIODS 8
 #define LOAD_PERIODS 10
 #define PERIODS_MAX 60 /* that anything may take */
@@ -189,7 +190,7 @@ static struct measure_row measure_size(uint32_t members)
     struct measure_row row = {.members = members};
     /* Small clusters: one crash each, in many; large ones: many in one. */
     uint32_t clusters = members <= 10 ? 300 : members <= 100 ? 20 : members <= 1000 ? 2 : 1;
-    uint32_t crashes = members <= 10 ? 1 : members <= 100 ? 5 : members <= 1000 ? 15 : 4;
+    uint32_t crashes = members <= 10 ? 1 : members <= 100 ? 5 : members <= 1000 ? 15 : 8;
     for (uint32_t i = 0; i < clusters; i++) {
         measure_cluster(SEED + i, members, crashes, &row);
     }
@@ -212,17 +213,22 @@ static void print_sizes(const struct measure_row *row)
     (void)fflush(stdout);
 }
 
-int measure_all(uint32_t members_max, const char *plots)
+int measure_all(uint32_t members_min, uint32_t members_max, const char *plots)
 {
-    struct measure_row rows[MEASURE_ROWS_MAX];
+    static const uint32_t sizes[] = {SMALLEST, 10, 100, 1000, 3000, 10000};
+    struct measure_row rows[sizeof(sizes) / sizeof(sizes[0])];
     size_t count = 0;
     printf("| members | crashes | detected in | suspected | dead, first | dead, all | worst | "
            "spread | packets | bytes | KiB each |\n");
-    for (uint32_t members = 3; members <= members_max && count < MEASURE_ROWS_MAX;
-         members = members == 3 ? 10 : members * 10) {
-        rows[count] = measure_size(members);
-        print_sizes(&rows[count]);
-        count++;
+    for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+        if (sizes[i] >= members_min && sizes[i] <= members_max) {
+            rows[count] = measure_size(sizes[i]);
+            print_sizes(&rows[count]);
+            count++;
+        }
+    }
+    if (members_min > SMALLEST) {
+        return EXIT_SUCCESS;
     }
     measure_limits();
     struct measure_false falses[MEASURE_FALSE_COUNT];

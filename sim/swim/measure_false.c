@@ -8,7 +8,7 @@
 
 #define MEMBERS 20
 #define MINUTES 30
-#define RUNS 5 /* clusters for each line */
+#define RUNS 3 /* clusters for each line */
 #define LIMIT_MEMBERS 5
 #define LIMIT_TRIALS 1000
 #define LIMIT_PERIODS 30

@@ -5,8 +5,6 @@
 
 #include "sim/swim/world.h"
 
-#define MEASURE_ROWS_MAX 8
-
 /* Means over all trials, in periods from the crash or the change on. */
 struct measure_row {
     uint32_t members;

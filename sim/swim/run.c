@@ -380,6 +380,7 @@ static void judge(struct run *run)
     fault_recover(run);
     run->world.network.loss = 0;
     run->world.network.duplicate = 0;
+    pass(run, run->world.options.leave_ns + period_ns); /* who leaves has left then */
     if (run->world.nodes[0].swim == NULL && run->world.owner[0] == 0) {
         start(run, 0); /* the seed of all */
     }

@@ -362,6 +362,30 @@ static void who_leaves_says_so_and_is_silent_then(void **state)
     swim_rig_deinit(&rig);
 }
 
+static void the_dead_are_tried_for_ever_and_asked_for_all_they_know(void **state)
+{
+    struct swim_rig rig;
+    (void)state;
+    swim_rig_init(&rig, NULL);
+    swim_rig_fill(&rig, 3);
+    assert_int_equal(swim_rig_say(&rig, 2, SWIM_LEFT, 2, 1), 0);
+    assert_int_equal(swim_rig_say(&rig, 2, SWIM_DEAD, 3, 1), 0);
+    swim_rig_pass(&rig, 48 * 3600 * NS_PER_S); /* reaped long since */
+    assert_false(swim_rig_member(&rig, 3).is_listed);
+    time_ns began_ns = rig.now_ns;
+    struct swim_packet ping = next_of(&rig, SWIM_PING);
+    assert_true(rig.now_ns - began_ns <= rig.options.heal_max_ns);
+    assert_string_equal(ping.address, "h3:7700");
+    assert_int_equal(ping.message.held_state, SWIM_DEAD); /* so that it refutes that */
+    struct swim_message ack = {
+        .type = SWIM_ACK, .incarnation = 2, .ack = {ping.message.ping.sequence}};
+    assert_int_equal(swim_rig_packet(&rig, 3, ack, NULL, 0), 0);
+    assert_int_equal(rig.ready.stream_count, 1);
+    assert_int_equal(rig.ready.streams[0].message.type, SWIM_PUSH_PULL);
+    assert_string_equal(rig.ready.streams[0].address, "h3:7700");
+    swim_rig_deinit(&rig);
+}
+
 static void options_out_of_bounds_are_refused(void **state)
 {
     struct heap heap;
@@ -450,6 +474,7 @@ int main(void)
         cmocka_unit_test(what_is_foreign_or_contradicts_itself_is_dropped_and_not_answered),
         cmocka_unit_test(a_stranger_is_sent_no_more_than_it_sent),
         cmocka_unit_test(who_leaves_says_so_and_is_silent_then),
+        cmocka_unit_test(the_dead_are_tried_for_ever_and_asked_for_all_they_know),
         cmocka_unit_test(options_out_of_bounds_are_refused),
         cmocka_unit_test(memory_that_runs_out_anywhere_leaves_a_machine_to_be_freed),
     };
