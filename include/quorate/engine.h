@@ -269,7 +269,9 @@ int qr_read_age(struct qr_engine *engine, uint64_t age_ms_max, uint64_t *age_ms)
 typedef void qr_snapshot_done(void *argument, int status, uint64_t index);
 
 /* Take a snapshot of this node's state machine now, in the background, and compact its log as
- * the limits have it. Without this one is taken whenever the log has grown enough.
+ * the limits have it. Without this one is taken whenever the log has grown enough. That of a state
+ * machine that is durable by itself has nothing of its state, and waits until it durably stands
+ * there.
  *
  * done   called exactly once, never from within this call, unless it returns an error.
  *
