@@ -284,6 +284,8 @@ def folder_of(options):
     try:
         yield folder, systems
     finally:
+        for number in (signal.SIGTERM, signal.SIGINT):  # the end is under way, and gets there
+            signal.signal(number, signal.SIG_IGN)
         for system in systems:
             system.stop()
         shutil.rmtree(folder, ignore_errors=True)

@@ -60,6 +60,7 @@ struct check_votes {
     } * votes;                     /* open addressing; voter and term are the key; term 0: free */
     size_t capacity;
     size_t count;
+    struct sim_pairs pre_votes; /* by voter and candidate: the latest question */
 };
 
 void check_votes_message(struct check_votes *check, const struct raft_message *message,
@@ -70,6 +71,14 @@ void check_votes_message(struct check_votes *check, const struct raft_message *m
  */
 void check_votes_log(const struct check_votes *check, const struct raft_message *message,
                      struct raft_position last, time_ns now_ns, struct sim_failure *failure);
+
+/* This pre_vote comes to a node whose log ends at `last`. */
+void check_votes_asked(struct check_votes *check, const struct raft_message *message,
+                       struct raft_position last);
+
+/* It answers: as it would have voted when it was asked. */
+void check_votes_answered(const struct check_votes *check, const struct raft_message *message,
+                          time_ns now_ns, struct sim_failure *failure);
 
 /* Whether this candidate said that its leader told it to campaign. */
 bool check_votes_is_transfer(const struct check_votes *check, uint64_t candidate, uint64_t term);

@@ -24,6 +24,7 @@ static void make_room(struct check_votes *check)
     struct check_votes larger = {.capacity = check->capacity == 0 ? 256 : 2 * check->capacity};
     larger.votes = sim_allocate(larger.capacity, sizeof(*larger.votes));
     larger.count = check->count;
+    larger.pre_votes = check->pre_votes;
     for (size_t i = 0; i < check->capacity; i++) {
         if (check->votes[i].term != 0) {
             *slot_of(&larger, check->votes[i].voter, check->votes[i].term) = check->votes[i];
@@ -66,6 +67,11 @@ void check_votes_message(struct check_votes *check, const struct raft_message *m
     votes_for(check, &vote, now_ns, failure);
 }
 
+static bool is_better(struct raft_position a, struct raft_position b)
+{
+    return a.term > b.term || (a.term == b.term && a.index > b.index);
+}
+
 void check_votes_log(const struct check_votes *check, const struct raft_message *message,
                      struct raft_position last, time_ns now_ns, struct sim_failure *failure)
 {
@@ -75,14 +81,44 @@ void check_votes_log(const struct check_votes *check, const struct raft_message 
         last.term == message->term) {
         return;
     }
-    if (last.term > own->last.term ||
-        (last.term == own->last.term && last.index > own->last.index)) {
+    if (is_better(last, own->last)) {
         sim_failure_set(failure, now_ns, "vote_for_as_good_a_log",
                         "%016" PRIx64 ", whose log ends at %" PRIu64 "/%" PRIu64
                         ", votes in term %" PRIu64 " for %016" PRIx64 ", whose log ends at %" PRIu64
                         "/%" PRIu64,
                         message->from, last.term, last.index, message->term, message->to,
                         own->last.term, own->last.index);
+    }
+}
+
+struct pre_vote {
+    uint64_t next_term;
+    bool may_be_granted; /* when it was asked, the last time or before */
+};
+
+void check_votes_asked(struct check_votes *check, const struct raft_message *message,
+                       struct raft_position last)
+{
+    const struct raft_pre_vote *question = &message->pre_vote;
+    struct pre_vote *seen =
+        sim_pairs_take(&check->pre_votes, message->to, message->from, sizeof(*seen));
+    if (seen->next_term != question->next_term) {
+        *seen = (struct pre_vote){.next_term = question->next_term};
+    }
+    seen->may_be_granted = seen->may_be_granted || !is_better(last, question->last);
+}
+
+void check_votes_answered(const struct check_votes *check, const struct raft_message *message,
+                          time_ns now_ns, struct sim_failure *failure)
+{
+    const struct raft_pre_vote_response *answer = &message->pre_vote_response;
+    const struct pre_vote *seen = sim_pairs_find(&check->pre_votes, message->from, message->to);
+    if (answer->is_granted && seen != NULL && seen->next_term == answer->next_term &&
+        !seen->may_be_granted) {
+        sim_failure_set(failure, now_ns, "vote_for_as_good_a_log",
+                        "%016" PRIx64 " would vote in term %" PRIu64 " for %016" PRIx64
+                        ", whose log is not as good as its own",
+                        message->from, answer->next_term, message->to);
     }
 }
 
@@ -123,5 +159,6 @@ void check_votes_elected(const struct check_votes *check, uint64_t id, uint64_t 
 
 void check_votes_deinit(struct check_votes *check)
 {
+    sim_pairs_deinit(&check->pre_votes);
     sim_release(check->votes);
 }

@@ -90,6 +90,16 @@ static void check_vote_log(struct sim_host *host, const struct raft_message *vot
     check_votes_log(&sim->votes, vote, last, sim_now(sim), &sim->failure);
 }
 
+static void check_asked(struct sim_host *host, const struct raft_message *pre_vote)
+{
+    struct build_status now;
+    host->build->status(host->node, &now);
+    struct raft_position last = {.index = now.last_index};
+    if (now.is_running && host->build->term_at(host->node, last.index, &last.term)) {
+        check_votes_asked(&host->sim->votes, pre_vote, last);
+    }
+}
+
 /* What a member forwarded is appended by the leader that it meant, and by no later one. */
 static void check_forward(struct sim_host *host, const struct wire_forward_response *response)
 {
@@ -166,6 +176,9 @@ static void check_said(struct sim_host *host, uint32_t peer, const struct wire_m
         check_vote_log(host, &message->raft);
         sim_observe_vote_said(host, &message->raft);
     }
+    if (message->type == RAFT_PRE_VOTE_RESPONSE) {
+        check_votes_answered(&sim->votes, &message->raft, sim_now(sim), &sim->failure);
+    }
     check_log_message(&sim->log, message, sim_now(sim), &sim->failure);
     check_commits_said(&sim->commits, &message->raft);
     check_durable_said(sim->durable, host->number, message);
@@ -186,6 +199,8 @@ static void check_heard(struct sim_host *host, const struct wire_message *messag
 {
     if (message->type == RAFT_REQUEST_VOTE_RESPONSE) {
         check_votes_heard(&host->sim->votes, &message->raft);
+    } else if (message->type == RAFT_PRE_VOTE) {
+        check_asked(host, &message->raft);
     } else if (message->type == RAFT_TIMEOUT_NOW) {
         check_handovers_heard(&host->sim->handovers, &message->raft);
     } else if (message->type == RAFT_APPEND_ENTRIES) {
@@ -204,6 +219,7 @@ static bool is_heard_of(const struct sim *sim, const uint8_t *frame, size_t fram
         return false;
     }
     switch (frame[FRAME_TYPE_AT]) {
+    case RAFT_PRE_VOTE:
     case RAFT_REQUEST_VOTE_RESPONSE:
     case RAFT_TIMEOUT_NOW:
     case WIRE_FORWARD_RESPONSE:

@@ -331,8 +331,7 @@ int sim_plan_draw(uint64_t seed, const char *settings, struct sim_plan *out, cha
     struct prng later_prng = sim_stream_of(seed, SIM_STREAM_LATER);
     draw_members(&later_prng, out);
     draw_snapshot_crashes(&later_prng, out);
-    struct prng leases_prng = sim_stream_of(seed, SIM_STREAM_LEASES);
-    draw_leases(&leases_prng, out);
+    draw_leases(&later_prng, out);
     const char *at = settings == NULL ? "" : settings;
     while (*at != '\0') {
         size_t length = strcspn(at, " ");

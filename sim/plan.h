@@ -134,8 +134,7 @@ enum sim_stream {
     SIM_STREAM_NODES,
     SIM_STREAM_AUDIT,
     SIM_STREAM_ADMINISTRATOR,
-    SIM_STREAM_LATER,  /* what the plan has more than it had first */
-    SIM_STREAM_LEASES, /* of the plan, too */
+    SIM_STREAM_LATER, /* what the plan has more than it had first */
 };
 
 struct prng sim_stream_of(uint64_t seed, enum sim_stream stream);

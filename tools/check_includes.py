@@ -27,7 +27,7 @@ MAY_INCLUDE = {
     "kv": [],
     "server": ["kv/kv.h"],
     "cli": ["kv/kv.h", "server/*.h", "sim/kv_subject.h", "sim/linear/*.h", "sim/shrink.h"],
-    "sim": ["raft/message.h", "raft/raft.h", "wal/*.h", "wire/*.h"],
+    "sim": ["raft/message.h", "raft/raft.h", "swim/*.h", "wal/*.h", "wire/*.h"],
     "examples": [],
 }
 FOR_ALL = ["base/*.h", "quorate/*.h"]
@@ -120,7 +120,7 @@ def main():
     for path in files:
         # src/raft/x.c is in the room raft, include/quorate/x.h in quorate, test/unit/x.c in test.
         room = path.parts[1] if path.parts[0] in ("src", "include") else path.parts[0]
-        if path.parts[:2] == ("sim", "model") and path.name.startswith("test_"):
+        if path.parts[:2] in (("sim", "model"), ("sim", "swim")) and path.name.startswith("test_"):
             room = "test"
         if path.parts[0] == "src" and room not in MAY_INCLUDE:
             report.add(path, 1, f"src/{room} has no row in tools/check_includes.py")

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Check docs/wire-format.md against the tables that the code is made from.
 
-Every message of src/raft/message.h and src/wire/message.h must have its section, with its
+Every message of src/raft/message.h, src/swim/message.h and src/wire/message.h must have its section, with its
 number, and a table with the same fields of the same kinds in the same order.
 """
 # SPDX-License-Identifier: Apache-2.0
@@ -11,7 +11,8 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 DOC = ROOT / "docs/wire-format.md"
-HEADERS = ["src/raft/configuration.h", "src/raft/message.h", "src/wire/message.h"]
+HEADERS = ["src/raft/configuration.h", "src/raft/message.h", "src/swim/message.h",
+           "src/wire/message.h"]
 KINDS = {"ENUM_REASON": "reason"}
 
 

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # mutants.py: runs what tools/mutants.sh built, once for each seeded bug, and prints a table.
 #
-# What runs one is the simulator's own command line (`quorate sim --mutant NAME --json`), or with
+# What runs one is the simulator's own command line (`quorate sim --mutant NAME --json`), for those
+# of SWIM the program of sim/swim, or with
 # --tests each unit and scenario test of the pure rooms, with the bug named in QUORATE_MUTANT.
 # SPDX-License-Identifier: Apache-2.0
 import argparse
@@ -9,13 +10,16 @@ import concurrent.futures
 import json
 import os
 import pathlib
+import re
 import subprocess
 import sys
 import time
 
 BUILD = pathlib.Path("build/mutants")
 PROGRAM = BUILD / "quorate"
-ROOMS = ("base_", "raft_", "wire_", "wal_", "node_", "kv_", "engine_")
+SWIM_PROGRAM = BUILD / "sim/swim/quorate_swim"  # for those whose names begin with swim-
+SWIM_FAILED = re.compile(r"^seed (\d+) failed: (\w+):", re.M)
+ROOMS = ("base_", "raft_", "swim_", "wire_", "wal_", "node_", "kv_", "engine_")
 TEST_SECONDS_MAX = 120
 COLUMNS = (31, 44, 8, 8)
 
@@ -30,8 +34,20 @@ def listed():
     return [line.split()[0] for line in lines]
 
 
+def simulate_swim(name, options):
+    done = run([str(SWIM_PROGRAM), "--seeds", str(options.seeds), "--mutant", name])
+    failed = SWIM_FAILED.search(done.stdout)
+    if failed:
+        return failed[2], int(failed[1]), None
+    if done.returncode != 0:
+        return None, 0, f"exit code {done.returncode}: {done.stderr.strip()}"
+    return None, options.seeds, None
+
+
 def simulate(name, options):
     """Return (what caught it or None, seeds, complaint)."""
+    if name and name.startswith("swim-"):
+        return simulate_swim(name, options)
     command = [str(PROGRAM), "sim", "--first-seed", "1", "--seeds", str(options.seeds),
                "--jobs", "1", "--until-failure", "--json"]
     done = run(command + (["--mutant", name] if name else []))

@@ -71,6 +71,7 @@ struct qr_engine_options {
     const char *meta;         /* told to every member, not looked into; NULL: "" */
     const char *join;         /* HOST:PORT,… of members to join through, or NULL */
     bool is_bootstrap;        /* a directory without a cluster begins one, alone */
+    bool is_waiting;          /* a directory without a cluster waits for qr_join() */
     bool is_learner;          /* joins without ever asking for a vote */
     struct qr_limits limits;  /* from qr_limits_default() */
     struct qr_logger *logger; /* borrowed; NULL: silent */
@@ -106,6 +107,18 @@ struct qr_engine_options {
  * Cost: reads the whole log once.
  */
 int qr_engine_open(const struct qr_engine_options *options, struct qr_engine **out, char *detail);
+
+/* Of an engine in no cluster yet: join the cluster of these, whatever it was told before.
+ *
+ * join         HOST:PORT,… of members; copied.
+ * is_learner   without ever asking for a vote.
+ *
+ * Returns 0, and it goes on trying until it is let in, see qr_status.join_reason; or, with nothing
+ * changed, QR_ERR_INVALID or QR_ERR_ADDRESS (the list), QR_ERR_FOREIGN (it belongs to a cluster, or
+ * is just being taken in), QR_ERR_BUSY (called from a callback, or memory ran out) or
+ * QR_ERR_STOPPED.
+ */
+int qr_join(struct qr_engine *engine, const char *join, bool is_learner);
 
 /* Stop: what waits is answered QR_ERR_STOPPED, what is durable stays; on_stopped follows. */
 void qr_engine_stop(struct qr_engine *engine);
@@ -256,7 +269,9 @@ int qr_read_age(struct qr_engine *engine, uint64_t age_ms_max, uint64_t *age_ms)
 typedef void qr_snapshot_done(void *argument, int status, uint64_t index);
 
 /* Take a snapshot of this node's state machine now, in the background, and compact its log as
- * the limits have it. Without this one is taken whenever the log has grown enough.
+ * the limits have it. Without this one is taken whenever the log has grown enough. That of a state
+ * machine that is durable by itself has nothing of its state, and waits until it durably stands
+ * there.
  *
  * done   called exactly once, never from within this call, unless it returns an error.
  *

@@ -16,6 +16,7 @@
 struct arguments {
     uint64_t first_seed;
     uint64_t seeds;
+    uint64_t members_min;
     uint64_t members_max;
     const char *plots;
     bool is_traced;
@@ -59,6 +60,9 @@ static error_t parse(int key, char *value, struct argp_state *state)
     case 'n':
         arguments->members_max = number(state, value);
         return 0;
+    case 'N':
+        arguments->members_min = number(state, value);
+        return 0;
     case 'p':
         arguments->plots = value;
         return 0;
@@ -86,6 +90,7 @@ static const struct argp_option options[] = {
     {"keep-going", 'k', NULL, 0, "go on behind a seed that fails", 0},
     {"measure", 'm', NULL, 0, "print the table of docs/swim.md instead", 0},
     {"members-max", 'n', "N", 0, "measure up to so many members; default 10000", 0},
+    {"members-min", 'N', "N", 0, "and from so many on; default 3", 0},
     {"plots", 'p', "FOLDER", 0, "and draw what was measured into SVG files there", 0},
     {"mutant", 'M', "NAME", 0, "run src/swim with a seeded bug", 0},
     {0},
@@ -124,12 +129,14 @@ int main(int argc, char **argv)
         NULL,    NULL,
         NULL,
     };
-    struct arguments arguments = {.first_seed = 1, .seeds = 100, .members_max = 10000};
+    struct arguments arguments = {
+        .first_seed = 1, .seeds = 100, .members_min = 3, .members_max = 10000};
     if (argp_parse(&argp, argc, argv, 0, NULL, &arguments) != 0) {
         return 2;
     }
     if (arguments.is_measuring) {
-        return measure_all((uint32_t)arguments.members_max, arguments.plots);
+        return measure_all((uint32_t)arguments.members_min, (uint32_t)arguments.members_max,
+                           arguments.plots);
     }
     return run_seeds(&arguments);
 }

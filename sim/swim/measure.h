@@ -5,12 +5,13 @@
 
 #include <stdint.h>
 
-/* Measure clusters of 3, 10, 100, … up to members_max; print the tables.
+/* Measure clusters of 3, 10, 100, 1000, 3000 and 10000, within these bounds; print the tables.
+ * What does not depend on the size is measured only when they begin with 3.
  *
  * plots   NULL, or a folder for SVG files.
  *
  * Returns an exit code.
  */
-int measure_all(uint32_t members_max, const char *plots);
+int measure_all(uint32_t members_min, uint32_t members_max, const char *plots);
 
 #endif

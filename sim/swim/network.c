@@ -96,7 +96,7 @@ size_t network_send(struct world *world, uint32_t from, uint32_t address,
     static uint8_t bytes[SWIM_PIECE_BYTES_MAX];
     size_t size_bytes = wire_packet_encode(message, bytes, sizeof(bytes));
     ASSERT(size_bytes > 0);
-    if (!is_stream && size_bytes > SWIM_PACKET_BYTES_MAX) {
+    if (!is_stream && size_bytes > world->options.packet_bytes_max) {
         world_fail(world, "packet_size", "a packet of %zu bytes", size_bytes);
     }
     uint32_t to = world->owner[address];
@@ -119,6 +119,7 @@ size_t network_send(struct world *world, uint32_t from, uint32_t address,
     }
     if (!is_stream && world_chance(world, world->network.replay)) {
         event.at_ns += prng_between(&world->prng, 0, world->network.replay_ns);
+        event.is_replay = true;
         put(world, event, bytes);
     }
     return size_bytes;

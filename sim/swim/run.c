@@ -10,12 +10,13 @@
 #include "base/assert.h"
 #include "sim/swim/check.h"
 
-#define FIRST_MAX 16     /* members at the beginning */
-#define FAULTS_MAX 24    /* in one run */
-#define QUIET_PERIODS 60 /* within which all must know the same */
-#define REAP_PERIODS 25  /* so that some are reaped within a run */
-#define LOAD_PERIODS 20  /* over which packets are counted */
-#define WALL_MS 1000000  /* what the clocks say at the beginning */
+#define FIRST_MAX 16      /* members at the beginning */
+#define FAULTS_MAX 24     /* in one run */
+#define QUIET_PERIODS 60  /* within which all must know the same */
+#define REPLAY_PERIODS 20 /* of these, in which old packets still come */
+#define REAP_PERIODS 25   /* so that some are reaped within a run */
+#define LOAD_PERIODS 20   /* over which packets are counted */
+#define WALL_MS 1000000   /* what the clocks say at the beginning */
 #define MILLIONTHS 1000000
 #define ID_STEP UINT64_C(0x9e3779b97f4a7c15)
 
@@ -138,14 +139,15 @@ static node_id new_id(struct run *run)
     return (run->world.node_count + 1) * ID_STEP;
 }
 
-/* Another disk in the same machine: another id, the same name and address. */
+/* Another disk in the same machine: another id, the same address, perhaps the same name. */
 static void fault_wipe(struct run *run)
 {
     uint32_t node = pick(run, false);
     if (node == WORLD_NOBODY || node == 0 || !has_room(run)) {
         return;
     }
-    uint32_t next = world_succeed(&run->world, node, new_id(run), run->world.nodes[node].name);
+    uint32_t name = draw(run, 0, 1) == 0 ? run->world.nodes[node].name : run->names++;
+    uint32_t next = world_succeed(&run->world, node, new_id(run), name);
     start(run, next);
 }
 
@@ -228,6 +230,8 @@ static void fault_recover(struct run *run)
 
 static void fault_mass_restart(struct run *run)
 {
+    /* Nobody remembers who left. */
+    memset(run->checks.has_left_in_peace, 0, sizeof(run->checks.has_left_in_peace));
     for (uint32_t node = 0; node < run->world.node_count; node++) {
         if (world_is_up(&run->world, node)) {
             stop(run, node);
@@ -376,10 +380,13 @@ static void judge(struct run *run)
     fault_recover(run);
     run->world.network.loss = 0;
     run->world.network.duplicate = 0;
+    pass(run, run->world.options.leave_ns + period_ns); /* who leaves has left then */
     if (run->world.nodes[0].swim == NULL && run->world.owner[0] == 0) {
         start(run, 0); /* the seed of all */
     }
-    pass(run, QUIET_PERIODS * period_ns);
+    pass(run, REPLAY_PERIODS * period_ns);
+    run->world.network.replay = 0;
+    pass(run, (QUIET_PERIODS - REPLAY_PERIODS) * period_ns);
     if (is_over(run)) {
         return;
     }
@@ -400,6 +407,8 @@ void run_seed(uint64_t seed, bool is_traced, struct run_report *out)
         draw(run, 0, 1) == 0 ? swim_options_default() : swim_options_fast();
     options.members_max = CHECK_NODES_MAX;
     options.reap_ns = REAP_PERIODS * options.period_ns;
+    options.piggyback_max = (uint32_t)draw(run, 5, SWIM_PIGGYBACK_MAX);
+    options.packet_bytes_max = (uint32_t)draw(run, SWIM_PACKET_BYTES_MIN, SWIM_PACKET_BYTES_MAX);
     world_init(&run->world, &options, draw(run, 0, UINT64_MAX), CHECK_NODES_MAX);
     run->world.watch = checks_watch(&run->checks, &run->world);
     run->world.is_checked = true;

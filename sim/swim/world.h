@@ -55,6 +55,7 @@ struct world_event {
     uint32_t source_address;
     uint32_t address; /* of a packet or stream: who is there gets it */
     bool is_stream;
+    bool is_replay; /* it comes only as long as the network replays */
 };
 
 struct world_cut {
@@ -73,6 +74,8 @@ struct world_network {
 };
 
 struct world {
+    struct allocator allocator; /* counts */
+    size_t allocated_bytes;
     struct swim_options options; /* of each, but for what is its own */
     struct swim_cards *cards;
     struct prng prng;

@@ -38,6 +38,7 @@ int cli_demo(int argc, char **argv);
 int cli_status(int argc, char **argv);
 int cli_members(int argc, char **argv);
 int cli_explain(int argc, char **argv);
+int cli_add(int argc, char **argv);
 int cli_promote(int argc, char **argv); /* change.c, with the next four */
 int cli_demote(int argc, char **argv);
 int cli_remove(int argc, char **argv);

@@ -84,6 +84,7 @@ const struct cli_command *cli_commands(size_t *count)
         {"status", "what a node knows: role, term, leader, indexes", cli_status},
         {"members", "who belongs to the cluster, and how they are", cli_members},
         {"explain", "why there is no leader, why writes are slow: in sentences", cli_explain},
+        {"add", "have a node that waits join the cluster", cli_add},
         {"promote", "make voters of learners", cli_promote},
         {"demote", "make learners of voters", cli_demote},
         {"remove", "remove members", cli_remove},

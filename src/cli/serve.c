@@ -172,6 +172,7 @@ static int engine_open(struct serving *serving, char *detail)
         .meta = meta,
         .join = options->join[0] == '\0' ? NULL : options->join,
         .is_bootstrap = options->is_bootstrap,
+        .is_waiting = options->is_waiting,
         .is_learner = options->is_learner,
         .has_leases = options->read_mode == QR_READ_LEASE,
         .limits = options->limits,
@@ -252,8 +253,8 @@ static void log_started(struct serving *serving)
            options->peer, "client", options->client, "http", options->http, NULL);
     bool has_cluster = status->cluster_high != 0 || status->cluster_low != 0;
     if (!has_cluster && options->join[0] == '\0' && !options->is_bootstrap) {
-        qr_log(serving->logger, QR_LOG_WARN, "no_cluster", "advice",
-               "start with --bootstrap to make one, or with --join HOST:PORT", NULL);
+        qr_log(serving->logger, QR_LOG_INFO, "waiting", "for",
+               "quorate add, which has it join a cluster", NULL);
     }
     free(status);
 }

@@ -16,6 +16,12 @@ static int check_cluster(const struct serve_options *options, char *detail)
                  options->join);
         return QR_ERR_INVALID;
     }
+    if (options->is_waiting && (options->is_bootstrap || options->join[0] != '\0')) {
+        snprintf(detail, QR_ERROR_DETAIL_BYTES,
+                 "wait: true contradicts %s: there is nothing to wait for",
+                 options->is_bootstrap ? "bootstrap" : "join");
+        return QR_ERR_INVALID;
+    }
     if (options->is_bootstrap && options->is_learner) {
         snprintf(detail, QR_ERROR_DETAIL_BYTES,
                  "learner: true contradicts bootstrap: a new cluster needs its one node's vote");

@@ -26,6 +26,7 @@ struct serve_options {
     char advertise[QR_ADDRESS_BYTES_MAX]; /* "": as peer */
     char join[SERVE_JOIN_BYTES_MAX];      /* "": nobody */
     bool is_bootstrap;
+    bool is_waiting;
     bool is_learner;
     enum qr_read_kind read_mode; /* linearizable, lease or stale */
     enum qr_log_format log_format;

@@ -51,6 +51,8 @@ static const struct setting_row rows[] = {
      SETTING_FLAG, AT(is_bootstrap)},
     {"join", "HOST:PORT,...", "join the cluster of these; no effect on a member",
      SETTING_ADDRESSES, AT(join)},
+    {"wait", NULL, "wait for `quorate add`, in no cluster; no effect on a member",
+     SETTING_FLAG, AT(is_waiting)},
     {"learner", NULL, "join without ever asking for a vote",
      SETTING_FLAG, AT(is_learner)},
     {"read-mode", "linearizable|lease|stale",

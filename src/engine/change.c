@@ -1,4 +1,4 @@
-/* change.c: changes of the members and of the leader: the public calls, and how they end. */
+/* change.c: joining, changes of the members and of the leader: the public calls, and their ends. */
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <string.h>
 
@@ -105,4 +105,39 @@ int qr_change_cluster(struct qr_engine *engine, const struct qr_change *change,
         engine_request_free(request);
     }
     return status;
+}
+
+struct join_call {
+    const char *join;
+    bool is_learner;
+    int status;
+};
+
+static void take_join(struct qr_engine *engine, void *argument)
+{
+    struct join_call *call = argument;
+    if (engine->node == NULL || engine->is_stopping || atomic_load(&engine->is_stop_asked)) {
+        call->status = QR_ERR_STOPPED;
+    } else if (engine->in_node > 0) {
+        call->status = QR_ERR_BUSY;
+    } else {
+        call->status =
+            engine_refusal(node_join(engine->node, call->join, call->is_learner, engine_time()));
+        engine_mark(engine);
+    }
+}
+
+int qr_join(struct qr_engine *engine, const char *join, bool is_learner)
+{
+    char detail[QR_ERROR_DETAIL_BYTES];
+    struct join_call call = {.join = join, .is_learner = is_learner};
+    if (join[0] == '\0') {
+        return QR_ERR_INVALID;
+    }
+    int status = engine_join_check(join, detail);
+    if (status != 0) {
+        return status;
+    }
+    engine_call(engine, take_join, &call);
+    return call.status;
 }

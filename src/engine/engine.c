@@ -76,6 +76,7 @@ static int open_node(struct qr_engine *engine, const struct qr_engine_options *o
         .meta = options->meta == NULL ? "" : options->meta,
         .join = options->join,
         .is_bootstrap = options->is_bootstrap,
+        .is_waiting = options->is_waiting,
         .is_learner = options->is_learner,
         .fresh_node_id = runtime_random(),
         .fresh_cluster_id = {runtime_random(), runtime_random()},

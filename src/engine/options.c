@@ -61,7 +61,7 @@ int engine_advertised_check(const char *text, char *detail)
     return 0;
 }
 
-static int check_join(const char *list, char *detail)
+int engine_join_check(const char *list, char *detail)
 {
     while (*list != '\0') {
         char one[QR_ADDRESS_BYTES_MAX];
@@ -107,6 +107,10 @@ int engine_options_check(const struct qr_engine_options *options, char *detail)
     if (status == 0 && options->is_bootstrap && options->join != NULL) {
         status = refuse(detail, "is_bootstrap and join: a new cluster, or one to join; not both");
     }
+    if (status == 0 && options->is_waiting && (options->is_bootstrap || options->join != NULL)) {
+        status =
+            refuse(detail, "is_waiting: with is_bootstrap or join there is nothing to wait for");
+    }
     if (status == 0) {
         status = check_address("peer_address", options->peer_address, detail);
     }
@@ -116,7 +120,7 @@ int engine_options_check(const struct qr_engine_options *options, char *detail)
                                          detail);
     }
     if (status == 0 && options->join != NULL) {
-        status = check_join(options->join, detail);
+        status = engine_join_check(options->join, detail);
     }
     return status != 0 ? status : qr_limits_check(&options->limits, detail);
 }

@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/assert.h"
 #include "engine/internal.h"
@@ -60,14 +61,17 @@ static int check_options(const struct qr_restore_options *options, char *detail)
     return status == 0 ? engine_advertised_check(options->address, detail) : status;
 }
 
-/* Whether a restore may have left it, or a process that used the directory before one. */
-static bool is_expected(const char *name)
+#define NOTE_ASIDE BACKUP_RESTORE_NOTE DISK_TEMPORARY_SUFFIX
+
+/* Whether a restore may have left it: what is not the note's own only with a note. */
+static bool is_expected(const char *name, bool has_note)
 {
     size_t length = strlen(name);
     size_t suffix = strlen(DISK_TEMPORARY_SUFFIX);
+    bool is_aside = length > suffix && strcmp(name + length - suffix, DISK_TEMPORARY_SUFFIX) == 0;
     return strcmp(name, ".") == 0 || strcmp(name, "..") == 0 || strcmp(name, LOCK_NAME) == 0 ||
-           strcmp(name, BACKUP_RESTORE_NOTE) == 0 || snapshot_is_file(name) ||
-           (length > suffix && strcmp(name + length - suffix, DISK_TEMPORARY_SUFFIX) == 0);
+           strcmp(name, BACKUP_RESTORE_NOTE) == 0 || strcmp(name, NOTE_ASIDE) == 0 ||
+           (has_note && (is_aside || snapshot_is_file(name)));
 }
 
 /* Before a lock is put into it: folders, too, which a disk does not see. */
@@ -79,11 +83,12 @@ static int check_directory(const char *path, char *detail)
                    ? 0
                    : refuse(QR_ERR_IO, detail, "%.300s: cannot be read: %s", path, strerror(errno));
     }
+    bool has_note = faccessat(dirfd(directory), BACKUP_RESTORE_NOTE, F_OK, 0) == 0;
     int status = 0;
     errno = 0;
     for (const struct dirent *entry = readdir(directory); entry != NULL && status == 0;
          entry = readdir(directory)) {
-        if (!is_expected(entry->d_name)) {
+        if (!is_expected(entry->d_name, has_note)) {
             status = refuse(QR_ERR_INVALID, detail,
                             "%.200s is not empty: it holds %.100s; name an empty directory, or "
                             "one that is to be made",

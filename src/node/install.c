@@ -31,6 +31,18 @@ static void answer(struct node *node, struct raft_position snapshot, uint64_t of
     ASSERT(status == 0 || !node_is_running(node));
 }
 
+/* The leader sends a window ahead of where this node says it stands. That is said when half of the
+ * places are free, which is a window's worth: what comes finds a place, however slow the disk is.
+ */
+static void answer_when_due(struct node *node)
+{
+    struct node_install *install = &node->install;
+    if (install->is_answer_due && install->piece_count <= NODE_INSTALL_PIECES_MAX / 2) {
+        install->is_answer_due = false;
+        answer(node, install->position, install->offset, false);
+    }
+}
+
 static void drop_pieces(struct node_install *install)
 {
     while (install->piece_count > 0) {
@@ -46,6 +58,7 @@ static void end_install(struct node *node)
     struct node_install *install = &node->install;
     drop_pieces(install);
     content_reader_deinit(&install->check);
+    install->is_answer_due = false;
     install->state = NODE_INSTALL_NONE;
 }
 
@@ -183,7 +196,8 @@ void node_install_take(struct node *node, const struct raft_piece *piece)
         take_next(node, piece);
     }
     if (node_is_running(node) && install->state != NODE_INSTALL_NONE) {
-        answer(node, install->position, install->offset, false);
+        install->is_answer_due = true;
+        answer_when_due(node);
     }
 }
 
@@ -267,6 +281,7 @@ void node_install_turn(struct node *node)
             abandon(node, "no more of it comes");
         } else {
             write_pieces(node);
+            answer_when_due(node);
         }
         break;
     case NODE_INSTALL_WAITING:

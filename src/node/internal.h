@@ -383,4 +383,7 @@ time_ns node_watch_deadline(const struct node *node);
 /* join.c */
 void node_join_turn(struct node *node);
 
+/* Keep a copy of the list, in the place of the one before. Returns 0 or QR_ERR_NO_MEMORY. */
+NODISCARD int node_join_copy(struct node *node, const char *join);
+
 #endif

@@ -130,6 +130,49 @@ void node_seed_receive(struct node *node, const struct wire_message *message, st
     }
 }
 
+int node_join_copy(struct node *node, const char *join)
+{
+    const struct allocator *allocator = node->options.allocator;
+    size_t size_bytes = 1;
+    while (join[size_bytes - 1] != '\0') {
+        size_bytes++;
+    }
+    char *copy = allocate(allocator, size_bytes);
+    if (copy == NULL) {
+        return QR_ERR_NO_MEMORY;
+    }
+    memcpy(copy, join, size_bytes);
+    release(allocator, node->join, node->join_bytes);
+    node->join = copy;
+    node->join_bytes = size_bytes;
+    node->options.join = copy;
+    node->seed_position = 0;
+    return 0;
+}
+
+int node_join(struct node *node, const char *join, bool is_learner, struct node_time time)
+{
+    ASSERT(join[0] != '\0');
+    if (node->phase == NODE_STOPPED) {
+        return QR_ERR_STOPPED;
+    }
+    if (node->phase != NODE_JOINING) {
+        return QR_ERR_FOREIGN;
+    }
+    int status = node_join_copy(node, join);
+    if (status != 0) {
+        return status;
+    }
+    node->time = time;
+    node->options.is_learner = node->options.is_learner || is_learner;
+    node->seed_hint[0] = '\0';
+    node->join_status = 0;
+    node->join_reason[0] = '\0';
+    node->seed_state = NODE_SEED_IDLE; /* what an earlier one answers may still let it in */
+    node->seed_due_ns = time.now_ns;
+    return 0;
+}
+
 void node_seed_closed(struct node *node, const char *reason, struct node_time time)
 {
     node->time = time;

@@ -112,6 +112,7 @@ struct node_options {
     const char *meta;
     const char *join; /* HOST:PORT,… or NULL */
     bool is_bootstrap;
+    bool is_waiting; /* a directory without a cluster waits for node_join(), without join */
     bool is_learner;
     node_id fresh_node_id;              /* random: for a directory that has no identity */
     struct cluster_id fresh_cluster_id; /* random: for a bootstrap */
@@ -269,6 +270,17 @@ void node_backup_close(struct node *node, size_t backup);
  */
 NODISCARD int node_change(struct node *node, const struct wire_change *change, uint64_t token,
                           struct node_time time);
+
+/* Of a node in no cluster: join the cluster of these, whatever it was told before.
+ *
+ * join         HOST:PORT,…, not empty and well-formed; copied.
+ * is_learner   never asks for a vote; one that was made so stays so.
+ *
+ * Returns 0, and it goes on trying until it is let in; or, with nothing changed, QR_ERR_FOREIGN (it
+ * belongs to a cluster, or is just being taken in), QR_ERR_NO_MEMORY or QR_ERR_STOPPED.
+ */
+NODISCARD int node_join(struct node *node, const char *join, bool is_learner,
+                        struct node_time time);
 
 /* What this node says first on a connection it dials. */
 void node_hello(const struct node *node, bool has_expected, node_id expected,

@@ -43,24 +43,15 @@ static int copy_options(struct node *node, char *detail)
     if (options->join == NULL) {
         return 0;
     }
-    while (options->join[node->join_bytes] != '\0') {
-        node->join_bytes++;
-    }
-    node->join_bytes++;
-    node->join = allocate(options->allocator, node->join_bytes);
-    if (node->join == NULL) {
-        return refuse(QR_ERR_NO_MEMORY, "memory ran out", detail);
-    }
-    memcpy(node->join, options->join, node->join_bytes);
-    node->options.join = node->join;
-    return 0;
+    int status = node_join_copy(node, options->join);
+    return status == 0 ? 0 : refuse(status, "memory ran out", detail);
 }
 
 static int refuse_without_cluster(char *detail)
 {
     return refuse(QR_ERR_INVALID,
-                  "the data directory belongs to no cluster yet: begin one with --bootstrap, or "
-                  "name members of one with --join",
+                  "the data directory belongs to no cluster yet: begin one with --bootstrap, "
+                  "name members of one with --join, or let it wait for `quorate add` with --wait",
                   detail);
 }
 
@@ -108,7 +99,7 @@ static int open_identity(struct node *node, char *detail)
                       "backup, or empty the directory and let the node join again as a new one",
                       detail);
     }
-    if (!node->options.is_bootstrap && node->options.join == NULL) {
+    if (!node->options.is_bootstrap && node->options.join == NULL && !node->options.is_waiting) {
         return refuse_without_cluster(detail);
     }
     node->identity = (struct node_identity){.id = node->options.fresh_node_id};
@@ -320,8 +311,9 @@ static int begin(struct node *node, const struct wal_recovered *recovered, char 
                       "empty it",
                       detail);
     }
-    if (node->options.join != NULL) {
+    if (node->options.join != NULL || node->options.is_waiting) {
         node->phase = NODE_JOINING;
+        node->seed_due_ns = node->options.join == NULL ? TIME_NEVER : node->seed_due_ns;
         return 0;
     }
     return refuse_without_cluster(detail);

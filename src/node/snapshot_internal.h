@@ -14,8 +14,9 @@
 #define NODE_SENDING_WINDOW_BYTES_MAX (UINT64_C(4) << 20)
 #define NODE_RESTORE_TOKEN UINT64_MAX
 #define NODE_BACKUP_TOKEN (UINT64_MAX - NODE_BACKUPS_MAX) /* of the first backup */
-#define NODE_INSTALL_PIECES_MAX 128                       /* that came and are not written yet */
-#define NODE_SESSIONS_BYTES_MAX (UINT64_C(256) << 20)     /* of the table in a snapshot */
+/* That came and are not written yet: two windows of whole pieces. */
+#define NODE_INSTALL_PIECES_MAX 128
+#define NODE_SESSIONS_BYTES_MAX (UINT64_C(256) << 20) /* of the table in a snapshot */
 
 /* A configuration as its entry has it, and where that stands. */
 struct node_configuration {
@@ -137,9 +138,14 @@ struct node_install {
     size_t piece_head;
     size_t piece_count;
     size_t piece_given; /* bytes of the first one that the store has */
+    bool is_answer_due; /* where it stands; the leader sends no more until it hears that */
     time_ns heard_ns;
     uint64_t installed_count;
 };
+
+_Static_assert(NODE_INSTALL_PIECES_MAX / 2 * CONTENT_BLOCK_BYTES_MAX >=
+                   NODE_SENDING_WINDOW_BYTES_MAX,
+               "a window fits in the half that is free when it is opened");
 
 /* snapshot.c */
 NODISCARD int node_snapshots_open(struct node *node, struct snapshot_found *found, char *detail);

@@ -5,6 +5,8 @@
  *
  * NAMES are separated by commas; all of it is one change, done as a whole or not at all. The
  * answer is how many voters could fail before and can now, and a sentence.
+ *   QUORATE.JOIN HOST:PORT,... [LEARNER]
+ *   QUORATE.STATUS
  */
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <string.h>
@@ -13,6 +15,7 @@
 #include "server/internal.h"
 
 #define NAMES_BYTES_MAX 240
+#define JOIN_BYTES_MAX (QR_MEMBERS_MAX * QR_ADDRESS_BYTES_MAX)
 
 struct parsed {
     struct qr_change change;
@@ -98,5 +101,59 @@ enum dispatch_outcome cmd_quorate_change(struct client *client, const struct kv_
         return DISPATCH_HOLD;
     }
     pipeline_change(client, &parsed.change);
+    return DISPATCH_DONE;
+}
+
+/* QUORATE.JOIN HOST:PORT,... [LEARNER]: of a node in no cluster yet: join the cluster of these. */
+enum dispatch_outcome cmd_quorate_join(struct client *client, const struct kv_argument *arguments,
+                                       size_t count)
+{
+    char join[JOIN_BYTES_MAX];
+    struct reply reply = pipeline_reply(client);
+    const struct kv_argument *list = &arguments[1];
+    bool is_learner = count == 3 && word_is(&arguments[2], "LEARNER");
+
+    if (count > 3 || (count == 3 && !is_learner) || list->size_bytes == 0 ||
+        list->size_bytes >= sizeof(join) || memchr(list->data, '\0', list->size_bytes) != NULL) {
+        reply_error(&reply, "ERR syntax error");
+        return DISPATCH_DONE;
+    }
+    memcpy(join, list->data, list->size_bytes);
+    join[list->size_bytes] = '\0';
+    switch (qr_join(client->server->options.engine, join, is_learner)) {
+    case 0:
+        reply_status(&reply, "OK");
+        break;
+    case QR_ERR_FOREIGN:
+        reply_error(&reply, "ERR this node belongs to a cluster already; nothing was changed");
+        break;
+    case QR_ERR_INVALID:
+    case QR_ERR_ADDRESS:
+        reply_error(&reply, "ERR these are no addresses, HOST:PORT,...; nothing was changed");
+        break;
+    default:
+        reply_error(&reply,
+                    "TRYAGAIN this node has stopped, or memory ran out; nothing was changed");
+        break;
+    }
+    return DISPATCH_DONE;
+}
+
+/* QUORATE.STATUS: what /status says, for who has no way to the HTTP port. */
+enum dispatch_outcome cmd_quorate_status(struct client *client, const struct kv_argument *arguments,
+                                         size_t count)
+{
+    struct buffer body = {0};
+    struct reply reply = pipeline_reply(client);
+
+    (void)arguments;
+    (void)count;
+    status_json(client->server, &body);
+    if (body.failed) {
+        reply_error(&reply, "TRYAGAIN memory ran out; nothing was changed");
+    } else {
+        reply_bulk(&reply, buffer_at(&body), buffer_bytes(&body));
+    }
+    buffer_free(&body);
     return DISPATCH_DONE;
 }

@@ -113,7 +113,7 @@ struct swim {
     bool is_leaving;
     bool is_stopped;
     bool is_quiet;     /* what is taken now is not told on: it is a first table */
-    uint32_t outdated; /* slot of one who is gone for long, whom the sender holds for live */
+    uint32_t outdated; /* slot of one who has left, or is gone for long: the sender has not heard */
     time_ns gone_ns;
 
     struct swim_slot *slots;

@@ -206,7 +206,9 @@ static bool is_own_profile(const struct swim *swim, const struct swim_update *up
 static void take_of_self(struct swim *swim, const struct swim_update *update)
 {
     uint64_t incarnation = swim->slots[SWIM_SELF].incarnation;
-    if (swim->is_leaving && !MUTANT(SWIM_LEAVER_REFUTES)) {
+    bool is_refuted =
+        MUTANT(SWIM_LEAVER_REFUTES) && swim->slots[SWIM_SELF].reason != SWIM_REASON_NAME_TAKEN;
+    if (swim->is_leaving && !is_refuted) {
         return;
     }
     if (update->state == SWIM_ALIVE) {
@@ -258,7 +260,8 @@ static void take_of_known(struct swim *swim, uint32_t slot, const struct swim_up
     }
     if (!swim_overrides(update->state, update->incarnation, member->state, member->incarnation)) {
         swim->counters.stale++;
-        if (member->is_hidden && swim_state_is_live(update->state)) {
+        bool is_unheard = member->state == SWIM_LEFT && update->state != SWIM_LEFT;
+        if (is_unheard || (member->is_hidden && swim_state_is_live(update->state))) {
             swim->outdated = slot;
         }
         return;

@@ -68,6 +68,9 @@ static void field_text(const void *object, const struct packet_field *field, str
     case PACKET_KIND_BOOL:
         text_string(text, "true");
         break;
+    case PACKET_KIND_STATE:
+        text_string(text, swim_state_name((enum swim_state)number));
+        break;
     case PACKET_KIND_REASON:
         text_char(text, '"');
         text_string(text, swim_reason_text((enum swim_reason)number));

@@ -30,6 +30,7 @@ START_TRIES = 5
 POLL_S = 0.01
 LIMIT_S = 60.0
 LOG_LINES = 25
+CLAIMS = []  # what holds ports of this process, see claim_ports()
 
 
 def program_path():
@@ -64,13 +65,30 @@ def is_port_free(port):
     return True
 
 
+def claim_ports(base, node_count):
+    """Take the tens of ports from a base on, for as long as this process lives, from other tests
+    that run. Returns False when one has some of them."""
+    claims = []
+    for ten in range(base, base + 10 * node_count, 10):
+        claim = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        claims.append(claim)
+        try:
+            claim.bind(f"\0quorate-test-ports-{ten}")
+        except OSError:
+            for taken in claims:
+                taken.close()
+            return False
+    CLAIMS.extend(claims)
+    return True
+
+
 def free_base_port(node_count):
     """A port such that three are free from it, and three from every tenth behind it."""
     span = 10 * node_count
     for _ in range(PORT_TRIES):
-        base = random.randrange(PORT_LEAST, PORT_MOST - span)
+        base = random.randrange(PORT_LEAST, PORT_MOST - span, 10)
         ports = [base + 10 * i + j for i in range(node_count) for j in range(3)]
-        if all(is_port_free(port) for port in ports):
+        if all(is_port_free(port) for port in ports) and claim_ports(base, node_count):
             return base
     raise tap.Failed("no free ports were found")
 

@@ -3,11 +3,13 @@
 #
 # Each round changes something (KINDS), asked of any node, while nodes are killed or stand still
 # (faults.py), under load. The logs are so short that snapshots are taken and sent all the time.
-# What an administrator is answered is judged as what the clients are (changes.py, rounds.py).
+# What an administrator is answered is judged as what the clients are (changes.py, rounds.py). Half
+# of the seeds read by leases.
 #
 # usage: test_change_rounds.py PROGRAM
 #
 # SPDX-License-Identifier: Apache-2.0
+import random
 import sys
 import time
 
@@ -334,7 +336,9 @@ def case_rounds(context):
 def main():
     tap.end_on_signals()
     seed, count = rounds.settings(ROUNDS)
-    with Cluster(SIZE, map(str, FLAGS), SPARE) as cluster:
+    read_mode = random.Random(f"{seed}/reads").choice(["linearizable", "lease"])
+    tap.comment(f"--read-mode {read_mode}")
+    with Cluster(SIZE, [*map(str, FLAGS), "--read-mode", read_mode], SPARE) as cluster:
         code = rounds.run(case_rounds, ChangeRounds(cluster, seed, count))
     sys.exit(code)
 

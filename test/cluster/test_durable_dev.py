@@ -30,8 +30,14 @@ def process_state(pid):
 
 
 def is_alive(pid):
-    found = process_state(pid)
-    return found is not None and found[0] not in "ZX"
+    """Whether any of its threads is: one that syncs a file may hold the ports for a while when
+    the first has ended already."""
+    try:
+        threads = os.listdir(f"/proc/{pid}/task")
+    except OSError:
+        return False
+    found = [process_state(f"{pid}/task/{thread}") for thread in threads]
+    return any(state is not None and state[0] not in "ZX" for state in found)
 
 
 def children_of(pid):

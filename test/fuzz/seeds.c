@@ -261,6 +261,7 @@ int main(int argc, char **argv)
     make_contents();
     make_backups();
     make_text();
+    seeds_make_packet();
     seeds_make_network();
     seeds_make_node();
     seeds_make_log();

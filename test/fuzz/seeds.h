@@ -32,7 +32,8 @@ void seeds_put_operation(struct writer *writer, uint8_t operation, uint16_t numb
 
 void seeds_make_network(void);
 
-/* seeds_node.c, seeds_log.c */
+/* seeds_node.c, seeds_log.c, seeds_packet.c */
+void seeds_make_packet(void);
 void seeds_make_node(void);
 void seeds_make_log(void);
 

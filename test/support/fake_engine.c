@@ -410,6 +410,14 @@ const char *qr_progress_name(enum qr_progress progress)
     return names[progress];
 }
 
+int qr_join(struct qr_engine *engine, const char *join, bool is_learner)
+{
+    struct text text = text_of(engine->join, sizeof(engine->join));
+    text_string(&text, join);
+    text_string(&text, is_learner ? " learner" : "");
+    return engine->join_status;
+}
+
 int qr_read_age(struct qr_engine *engine, uint64_t age_ms_max, uint64_t *age_ms)
 {
     if (engine->age_status != 0) {

@@ -53,6 +53,8 @@ struct qr_engine {
     uv_timer_t timer;
     int refusal;                 /* what qr_propose() and qr_read() return, when not 0 */
     enum qr_read_kind read_kind; /* of the last qr_read() */
+    char join[256];              /* what the last qr_join() was told, in words */
+    int join_status;             /* what it returns */
     int age_status;              /* what qr_read_age() returns, when not 0 */
     size_t stale_count;          /* else: how often it was asked */
     uint64_t index;

@@ -200,6 +200,18 @@ static void each_kind_of_read_is_answered(void **state)
     assert_int_equal(qr_read(bench->engine, &wrong, on_read, bench), QR_ERR_INVALID);
 }
 
+static void a_member_joins_no_other_cluster(void **state)
+{
+    struct bench *bench = *state;
+    open_engine(bench);
+    read_as(bench, QR_READ_CONFIGURED, 0, 0);
+    assert_int_equal(qr_join(bench->engine, "127.0.0.1:1", false), QR_ERR_FOREIGN);
+    assert_int_equal(qr_join(bench->engine, "", false), QR_ERR_INVALID);
+    assert_int_equal(qr_join(bench->engine, "127.0.0.1:1,x", false), QR_ERR_ADDRESS);
+    qr_engine_stop(bench->engine);
+    assert_int_equal(qr_join(bench->engine, "127.0.0.1:1", false), QR_ERR_STOPPED);
+}
+
 static void the_status_is_one_picture(void **state)
 {
     struct bench *bench = *state;
@@ -381,11 +393,12 @@ static void options_out_of_bounds_are_named(void **state)
 {
     struct bench *bench = *state;
     struct qr_engine_options good = options_of(bench);
-    struct qr_engine_options bad[12];
+    struct qr_engine_options bad[13];
     const char *names[] = {"size_bytes",     "state_machine",         "name",
                            "data_directory", "peer_address",          "advertise_address",
                            "join",           "is_bootstrap and join", "meta",
-                           "max_log_bytes",  "heartbeat_interval_ms", "segment_bytes"};
+                           "max_log_bytes",  "heartbeat_interval_ms", "segment_bytes",
+                           "is_waiting"};
     char meta[QR_META_BYTES_MAX + 1];
     memset(meta, 'm', QR_META_BYTES_MAX);
     meta[QR_META_BYTES_MAX] = '\0';
@@ -404,6 +417,7 @@ static void options_out_of_bounds_are_named(void **state)
     bad[8].meta = meta;
     bad[9].limits.max_log_bytes = 0;
     bad[10].limits.heartbeat_interval_ms = bad[10].limits.election_timeout_min_ms;
+    bad[12].is_waiting = true; /* and is_bootstrap */
     bad[11].limits.segment_bytes = bad[11].limits.max_message_bytes / 4096 * 4096;
     for (size_t i = 0; i < COUNT_OF(bad); i++) {
         int status = qr_engine_open(&bad[i], &bench->engine, bench->detail);
@@ -508,6 +522,7 @@ int main(void)
         ENGINE_TEST(a_proposal_is_applied_and_answered_with_its_result),
         ENGINE_TEST(a_read_barrier_comes_after_what_was_answered),
         ENGINE_TEST(each_kind_of_read_is_answered),
+        ENGINE_TEST(a_member_joins_no_other_cluster),
         ENGINE_TEST(the_status_is_one_picture),
         ENGINE_TEST(a_restart_keeps_what_was_answered),
         ENGINE_TEST(a_callback_may_propose_again),

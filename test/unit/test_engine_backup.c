@@ -460,6 +460,9 @@ static void a_directory_that_holds_anything_is_refused(void **state)
     put_file(bench->other, "snapshot-0000000000000001"); /* without a note: not of a restore */
     assert_int_equal(restore(bench, 0), QR_ERR_INVALID);
     remove_name(bench->other, "snapshot-0000000000000001");
+    put_file(bench->other, "letter.tmp"); /* an opened disk would remove it */
+    assert_int_equal(restore(bench, 0), QR_ERR_INVALID);
+    remove_name(bench->other, "letter.tmp");
     put_file(bench->directory, "plain");
     struct qr_restore_options options = options_of(bench);
     struct qr_restore *to = NULL;

@@ -128,6 +128,7 @@ static void what_cannot_be_is_refused(void **state)
         {"no cluster", 40, 16, 0},
         {"no content", 64, 8, 0},
         {"more content than a number holds", 64, 8, 0xff},
+        {"another checksum of the content", 72, 4, 0x55},
         {"flags nobody knows", 76, 1, 2},
         {"a name without an end", 80, 64, 'x'},
         {"bytes where none belong", 511, 1, 1},

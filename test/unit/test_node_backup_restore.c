@@ -45,6 +45,10 @@ static void nothing_is_lost_and_others_join(void **state)
         rig_stop(&rig, i);
     }
     assert_int_equal(restore_bytes(&disk, sample, sample_bytes, detail), 0);
+    struct node_identity identity;
+    assert_int_equal(node_identity_read(&disk.disk, &identity, detail), 0);
+    assert_true(cluster_id_equal(identity.former, ((struct cluster_id){7, 7})));
+    assert_true(identity.recovery.timestamp_ns + 60 * NS_PER_S > log_time_ns);
     rig.time.wall_ns -= 500 * NS_PER_S; /* the clock went back: log time does not */
     runs_restored(&disk);
     assert_true(status_of(0).snapshot_index >= last);

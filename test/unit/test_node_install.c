@@ -143,6 +143,33 @@ static void lost_and_late_pieces_are_sent_again(void **state)
     end();
 }
 
+/* The leader is not let on before the disk keeps up: no piece comes that finds no place. */
+static void to_a_slow_disk_nothing_is_sent_twice(void **state)
+{
+    (void)state;
+    begin(3);
+    int away = follower();
+    int leader = rig_leader(&rig);
+    rig.snapshot_bytes = 200000;
+    rig.delay_ns_max = 0;
+    leave_behind(away, 200);
+    rig.nodes[away].disk.store_count = 0;
+    cut_off(away, false);
+    assert_true(wait_for(has_some, away));
+    for (int stall = 0; stall < 20; stall++) { /* each shorter than the leader waits */
+        rig.nodes[away].stalled_until_ns = rig.time.now_ns + 100 * NS_PER_MS;
+        rig_run(&rig, 103);
+    }
+    assert_true(rig_settle(&rig, 3, SETTLE_MS));
+    assert_int_equal(rig_leader(&rig), leader);
+    assert_int_equal(status_of(away).snapshots_installed, 1);
+    uint64_t size_bytes = status_of(leader).snapshot_size_bytes;
+    assert_true(size_bytes > rig.snapshot_bytes);
+    /* But for the first pieces, with which the leader asks. */
+    assert_in_range(status_of(leader).snapshot_sent_bytes, size_bytes, size_bytes + 4 * 512);
+    end();
+}
+
 static void the_rate_is_kept_to(void **state)
 {
     (void)state;
@@ -381,6 +408,7 @@ int main(void)
         cmocka_unit_test(a_transfer_that_was_cut_goes_on_where_it_was),
         cmocka_unit_test(a_leader_change_in_the_middle_begins_anew),
         cmocka_unit_test(lost_and_late_pieces_are_sent_again),
+        cmocka_unit_test(to_a_slow_disk_nothing_is_sent_twice),
         cmocka_unit_test(the_rate_is_kept_to),
         cmocka_unit_test(a_failed_install_does_not_stand_in_the_way_of_the_next),
         cmocka_unit_test(no_read_is_answered_while_one_is_taken_over),

@@ -132,6 +132,39 @@ static void a_vote_goes_to_a_log_as_good_as_ones_own(void **state)
     }
 }
 
+static void a_pre_vote_is_granted_to_a_log_as_good_as_ones_own(void **state)
+{
+    (void)state;
+    struct check_votes check = {0};
+    struct sim_failure failure = none;
+    struct raft_message question = {.type = RAFT_PRE_VOTE, .from = 2, .to = 1, .term = 5};
+    question.pre_vote.next_term = 6;
+    question.pre_vote.last = (struct raft_position){4, 9};
+    struct raft_message answer = {.type = RAFT_PRE_VOTE_RESPONSE, .from = 1, .to = 2, .term = 5};
+    answer.pre_vote_response.next_term = 6;
+    answer.pre_vote_response.is_granted = true;
+    check_votes_answered(&check, &answer, 1, &failure); /* nobody saw the question */
+    for (uint64_t term = 1; term < 200; term++) {
+        struct raft_message granted = vote(1, 2, term, true);
+        check_votes_message(&check, &granted, 1, &failure);
+        check_votes_asked(&check, &question, (struct raft_position){4, 9});
+    }
+    check_votes_asked(&check, &question, (struct raft_position){5, 1});
+    check_votes_answered(&check, &answer, 1, &failure); /* to the first question, late */
+    answer.pre_vote_response.next_term = 7;
+    check_votes_answered(&check, &answer, 1, &failure);
+    assert_sound(failure);
+    question.pre_vote.next_term = 7;
+    check_votes_asked(&check, &question, (struct raft_position){5, 1});
+    answer.pre_vote_response.is_granted = false;
+    check_votes_answered(&check, &answer, 1, &failure);
+    assert_sound(failure);
+    answer.pre_vote_response.is_granted = true;
+    check_votes_answered(&check, &answer, 1, &failure);
+    assert_broken(&failure, "vote_for_as_good_a_log");
+    check_votes_deinit(&check);
+}
+
 static void who_leads_was_sent_the_votes_of_a_majority(void **state)
 {
     (void)state;
@@ -536,6 +569,7 @@ int main(void)
         cmocka_unit_test(a_candidate_has_voted_for_itself),
         cmocka_unit_test(what_is_no_configuration_is_known),
         cmocka_unit_test(a_vote_goes_to_a_log_as_good_as_ones_own),
+        cmocka_unit_test(a_pre_vote_is_granted_to_a_log_as_good_as_ones_own),
         cmocka_unit_test(who_leads_was_sent_the_votes_of_a_majority),
         cmocka_unit_test(a_forward_is_sent_again_when_it_is_nowhere),
         cmocka_unit_test(what_was_appended_is_not_refused),

@@ -1,0 +1,233 @@
+/* test_swim_merge.c: which update overrides which, and what is said of the machine itself. */
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "support/unit.h"
+
+#include "support/swim_rig.h"
+
+/* Of a member at incarnation 7: what is known, what is said at 6, 7 and 8, and what is known then.
+ * Every pair: SWIM §4.2, but that a higher incarnation brings back who was dead or had left.
+ */
+struct pair {
+    enum swim_state known;
+    enum swim_state said;
+    bool overrides_at[3]; /* said at 6, 7, 8 */
+};
+
+static const struct pair pairs[] = {
+    {SWIM_ALIVE, SWIM_ALIVE, {false, false, true}},
+    {SWIM_ALIVE, SWIM_SUSPECT, {false, true, true}},
+    {SWIM_ALIVE, SWIM_DEAD, {false, true, true}},
+    {SWIM_ALIVE, SWIM_LEFT, {false, true, true}},
+    {SWIM_SUSPECT, SWIM_ALIVE, {false, false, true}},
+    {SWIM_SUSPECT, SWIM_SUSPECT, {false, false, true}},
+    {SWIM_SUSPECT, SWIM_DEAD, {false, true, true}},
+    {SWIM_SUSPECT, SWIM_LEFT, {false, true, true}},
+    {SWIM_DEAD, SWIM_ALIVE, {false, false, true}},
+    {SWIM_DEAD, SWIM_SUSPECT, {false, false, true}},
+    {SWIM_DEAD, SWIM_DEAD, {false, false, true}},
+    {SWIM_DEAD, SWIM_LEFT, {false, true, true}},
+    {SWIM_LEFT, SWIM_ALIVE, {false, false, true}},
+    {SWIM_LEFT, SWIM_SUSPECT, {false, false, true}},
+    {SWIM_LEFT, SWIM_DEAD, {false, false, true}},
+    {SWIM_LEFT, SWIM_LEFT, {false, false, true}},
+};
+
+static void the_order_of_all_pairs_is_as_written(void **state)
+{
+    (void)state;
+    assert_int_equal(COUNT_OF(pairs), 16);
+    for (size_t i = 0; i < COUNT_OF(pairs); i++) {
+        for (uint64_t at = 0; at < 3; at++) {
+            assert_int_equal(swim_overrides(pairs[i].said, 6 + at, pairs[i].known, 7),
+                             pairs[i].overrides_at[at]);
+        }
+    }
+}
+
+static void the_machine_takes_exactly_what_overrides(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(pairs); i++) {
+        for (uint64_t at = 0; at < 3; at++) {
+            struct swim_rig rig;
+            swim_rig_init(&rig, NULL);
+            swim_rig_fill(&rig, 4);
+            assert_int_equal(swim_rig_say(&rig, 2, SWIM_ALIVE, 3, 7), 0);
+            assert_int_equal(swim_rig_say(&rig, 2, pairs[i].known, 3, 7), 0);
+            assert_int_equal(swim_rig_member(&rig, 3).state, pairs[i].known);
+            assert_int_equal(swim_rig_say(&rig, 4, pairs[i].said, 3, 6 + at), 0);
+            bool is_taken = pairs[i].overrides_at[at];
+            assert_int_equal(swim_rig_member(&rig, 3).state,
+                             is_taken ? pairs[i].said : pairs[i].known);
+            assert_int_equal(swim_rig_member(&rig, 3).incarnation, is_taken ? 6 + at : 7);
+            swim_rig_deinit(&rig);
+        }
+    }
+}
+
+struct self_case {
+    enum swim_state said;
+    uint64_t at;    /* this node's own is 5 */
+    uint64_t after; /* its own then */
+};
+
+static const struct self_case self_cases[] = {
+    {SWIM_SUSPECT, 4, 5}, {SWIM_SUSPECT, 5, 6}, {SWIM_SUSPECT, 9, 10}, {SWIM_DEAD, 4, 5},
+    {SWIM_DEAD, 5, 6},    {SWIM_DEAD, 9, 10},   {SWIM_LEFT, 4, 5},     {SWIM_LEFT, 5, 6},
+    {SWIM_LEFT, 9, 10},   {SWIM_ALIVE, 4, 5},   {SWIM_ALIVE, 9, 10},
+};
+
+static void whatever_would_override_this_node_is_refuted(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(self_cases); i++) {
+        struct swim_rig rig;
+        swim_rig_init(&rig, NULL);
+        swim_rig_fill(&rig, 3);
+        assert_int_equal(swim_rig_say(&rig, 2, self_cases[i].said, 1, self_cases[i].at), 0);
+        assert_int_equal(swim_rig_member(&rig, 1).incarnation, self_cases[i].after);
+        assert_int_equal(swim_rig_member(&rig, 1).state, SWIM_ALIVE);
+        swim_rig_deinit(&rig);
+    }
+}
+
+static void who_is_held_for_suspect_hears_it_in_any_packet(void **state)
+{
+    struct swim_rig rig;
+    (void)state;
+    swim_rig_init(&rig, NULL);
+    swim_rig_fill(&rig, 3);
+    struct swim_message ping = {.type = SWIM_PING,
+                                .has_to = true,
+                                .to = 1,
+                                .held_state = SWIM_SUSPECT,
+                                .held_incarnation = 5};
+    assert_int_equal(swim_rig_packet(&rig, 2, ping, NULL, 0), 0);
+    assert_int_equal(swim_rig_member(&rig, 1).incarnation, 6);
+    const struct swim_packet *ack = swim_rig_sent(&rig, SWIM_ACK);
+    assert_non_null(ack);
+    assert_int_equal(ack->message.incarnation, 6);
+    swim_rig_deinit(&rig);
+}
+
+static void many_suspicions_are_held_up_and_no_refutation_is(void **state)
+{
+    struct swim_rig rig;
+    struct swim_status status;
+    (void)state;
+    swim_rig_init(&rig, NULL);
+    swim_rig_fill(&rig, 4);
+    for (uint64_t incarnation = 1; incarnation <= 20; incarnation++) {
+        assert_int_equal(swim_rig_say(&rig, 2, SWIM_SUSPECT, 3, incarnation), 0);
+        assert_int_equal(swim_rig_say(&rig, 3, SWIM_ALIVE, 3, incarnation + 1), 0);
+        assert_int_equal(swim_rig_member(&rig, 3).state, SWIM_ALIVE);
+        assert_int_equal(swim_rig_member(&rig, 3).incarnation, incarnation + 1);
+    }
+    swim_status(rig.swim, &status);
+    assert_int_equal(status.counters.suspicions_held, 16);
+    swim_rig_deinit(&rig);
+}
+
+static void short_reap(struct swim_options *options)
+{
+    options->reap_ns = 10 * NS_PER_S;
+}
+
+static void no_old_rumour_brings_back_who_left_and_was_reaped(void **state)
+{
+    struct swim_rig rig;
+    (void)state;
+    swim_rig_init(&rig, short_reap);
+    swim_rig_fill(&rig, 4);
+    assert_int_equal(swim_rig_say(&rig, 3, SWIM_LEFT, 3, 1), 0);
+    swim_rig_pass(&rig, 30 * NS_PER_S);
+    assert_false(swim_rig_member(&rig, 3).is_listed);
+    assert_int_equal(swim_rig_say(&rig, 2, SWIM_ALIVE, 3, 1), 0);
+    assert_int_equal(swim_rig_say(&rig, 2, SWIM_SUSPECT, 3, 1), 0);
+    assert_false(swim_rig_member(&rig, 3).is_listed);
+    assert_int_equal(swim_rig_member(&rig, 3).state, SWIM_LEFT);
+    /* It comes back by itself. */
+    assert_int_equal(swim_rig_say(&rig, 3, SWIM_ALIVE, 3, 2), 0);
+    assert_true(swim_rig_member(&rig, 3).is_listed);
+    assert_non_null(swim_rig_news(&rig, SWIM_NEWS_JOINED));
+    swim_rig_deinit(&rig);
+}
+
+static void of_two_with_one_name_the_newer_is_refused(void **state)
+{
+    struct swim_rig rig;
+    (void)state;
+    swim_rig_init(&rig, NULL);
+    swim_rig_fill(&rig, 3);
+    struct swim_update twin = {.id = 9, .incarnation = 1};
+    twin.profile = swim_rig_profile(&rig, 3, 2); /* the name of 3, who started at 1 */
+    struct swim_message gossip = {.type = SWIM_GOSSIP};
+    assert_int_equal(swim_rig_packet(&rig, 2, gossip, &twin, 1), 0);
+    struct swim_member_status member;
+    assert_false(swim_member(rig.swim, 9, &member));
+    const struct swim_news *news = swim_rig_news(&rig, SWIM_NEWS_NAME_TAKEN);
+    assert_non_null(news);
+    assert_int_equal(news->id, 9);
+    assert_int_equal(news->source, 3);
+
+    twin.profile = swim_rig_profile(&rig, 3, 0); /* the older is heard of later */
+    assert_int_equal(swim_rig_packet(&rig, 2, gossip, &twin, 1), 0);
+    assert_int_equal(swim_rig_member(&rig, 9).state, SWIM_ALIVE);
+    assert_int_equal(swim_rig_member(&rig, 3).state, SWIM_LEFT);
+    assert_int_equal(swim_rig_member(&rig, 3).reason, SWIM_REASON_NAME_TAKEN);
+    swim_rig_deinit(&rig);
+}
+
+static void a_node_whose_name_is_taken_goes(void **state)
+{
+    struct swim_rig rig;
+    (void)state;
+    swim_rig_init(&rig, NULL);
+    swim_rig_fill(&rig, 3);
+    struct swim_update older = {.id = 9, .incarnation = 1};
+    older.profile = swim_rig_profile(&rig, 1, 2); /* this node started at 5 */
+    assert_int_equal(
+        swim_rig_packet(&rig, 2, (struct swim_message){.type = SWIM_GOSSIP}, &older, 1), 0);
+    const struct swim_news *news = swim_rig_news(&rig, SWIM_NEWS_NAME_TAKEN);
+    assert_non_null(news);
+    assert_int_equal(news->id, 1);
+    swim_rig_pass(&rig, 3 * NS_PER_S);
+    struct swim_status status;
+    swim_status(rig.swim, &status);
+    assert_true(status.is_stopped);
+    swim_rig_deinit(&rig);
+}
+
+static void few_members(struct swim_options *options)
+{
+    options->members_max = 4;
+}
+
+static void members_have_a_limit_and_nobody_is_forgotten_for_a_newcomer(void **state)
+{
+    struct swim_rig rig;
+    (void)state;
+    swim_rig_init(&rig, few_members);
+    swim_rig_fill(&rig, 4);
+    assert_int_equal(swim_rig_say(&rig, 2, SWIM_ALIVE, 5, 1), 0);
+    struct swim_member_status member;
+    assert_false(swim_member(rig.swim, 5, &member));
+    assert_non_null(swim_rig_news(&rig, SWIM_NEWS_FULL));
+    swim_rig_deinit(&rig);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_order_of_all_pairs_is_as_written),
+        cmocka_unit_test(the_machine_takes_exactly_what_overrides),
+        cmocka_unit_test(whatever_would_override_this_node_is_refuted),
+        cmocka_unit_test(who_is_held_for_suspect_hears_it_in_any_packet),
+        cmocka_unit_test(many_suspicions_are_held_up_and_no_refutation_is),
+        cmocka_unit_test(no_old_rumour_brings_back_who_left_and_was_reaped),
+        cmocka_unit_test(of_two_with_one_name_the_newer_is_refused),
+        cmocka_unit_test(a_node_whose_name_is_taken_goes),
+        cmocka_unit_test(members_have_a_limit_and_nobody_is_forgotten_for_a_newcomer),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
