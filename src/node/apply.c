@@ -59,12 +59,14 @@ static struct qr_entry entry_for_program(struct node *node, const struct entry *
 }
 
 /* A state machine that is durable by itself has this entry already. Its result is known to nobody
- * any more.
+ * any more, which is what the session table says to who asks again.
  */
 static void pass_over(struct node *node, bool is_kept)
 {
     if (is_kept) {
-        node->apply_guarded[node->apply_guarded_count - 1].place = NODE_NO_PLACE;
+        struct node_guarded *guarded = &node->apply_guarded[node->apply_guarded_count - 1];
+        guarded->place = NODE_NO_PLACE;
+        guarded->is_repeat = true;
     }
 }
 

@@ -94,33 +94,40 @@ static void on_reply(void *context, uint64_t connection, struct wire_frame *fram
     wire_frame_free(frame);
 }
 
+/* The result of each entry is the value that it had. */
+static void tell_applied(struct rig_node *self, size_t count)
+{
+    static struct qr_result results[NODE_APPLY_ENTRIES_MAX];
+    for (size_t i = 0; i < count; i++) {
+        results[i] = (struct qr_result){self->results[i], sizeof(self->results[i])};
+    }
+    node_applied(self->node, 0, results, self->rig->time);
+}
+
 static void on_apply(void *context, const struct qr_entry *entries, size_t count)
 {
     struct rig_node *self = context;
-    const struct rig *rig = self->rig;
-    static struct qr_result results[NODE_APPLY_ENTRIES_MAX];
     for (size_t i = 0; i < count; i++) {
         const struct qr_entry *entry = &entries[i];
         uint64_t value = entry->payload_bytes >= 8 ? load_u64(entry->payload) + 1 : 0;
         rig_machine_note(self, entry->index, value);
-        results[i] = (struct qr_result){0};
+        store_u64(self->results[i], value);
     }
     if (self->is_apply_held) {
         self->held_count = count;
         return;
     }
-    node_applied(self->node, 0, results, rig->time);
+    tell_applied(self, count);
 }
 
 void rig_release_apply(struct rig *rig, int i)
 {
-    static const struct qr_result results[NODE_APPLY_ENTRIES_MAX];
     struct rig_node *self = &rig->nodes[i];
     size_t count = self->held_count;
     self->is_apply_held = false;
     self->held_count = 0;
     if (count > 0) {
-        node_applied(self->node, 0, results, rig->time);
+        tell_applied(self, count);
     }
 }
 
@@ -130,9 +137,12 @@ static void on_proposal_done(void *context, uint64_t token, int status, raft_ind
     struct rig_node *self = context;
     struct rig *rig = self->rig;
     assert_int_equal(rig->outcomes[token], RIG_WAITS);
+    rig->ended_status = status;
     if (status == 0) {
         assert_non_null(result);
         assert_true(rig->value_at[index] == token + 1);
+        assert_int_equal(result->size_bytes, sizeof(uint64_t));
+        assert_true(load_u64(result->data) == token + 1);
         rig->outcomes[token] = RIG_DONE;
         rig->acked_index = max_u64(rig->acked_index, index);
         rig->done_count++;

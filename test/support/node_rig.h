@@ -2,8 +2,8 @@
  *
  * Owns     the nodes, what is under way between them, a state machine of numbers for each,
  *          and the record of what was promised to whom.
- * Checks   at every step: all replicas apply the same at the same index; a read sees all that
- *          was acknowledged before it was asked. At the end: what was acknowledged is there,
+ * Checks   at every step: all replicas apply the same at the same index; who is told a result is
+ *          told the right one; a read sees all that was acknowledged before it was asked. At the end: what was acknowledged is there,
  *          once; what was refused for certain is not.
  */
 /* SPDX-License-Identifier: Apache-2.0 */
@@ -83,10 +83,11 @@ struct rig_node {
     uint8_t backup[RIG_BACKUP_BYTES_MAX];
     time_ns stall_timeout_ns; /* for the next rig_open() */
     time_ns lease_ns;
-    bool is_apply_held;    /* the state machine does not come back from its next batch */
-    size_t held_count;     /* nor from this one */
-    unsigned change_count; /* told */
-    int change_status;     /* of the last one */
+    bool is_apply_held; /* the state machine does not come back from its next batch */
+    size_t held_count;  /* nor from this one */
+    uint8_t results[NODE_APPLY_ENTRIES_MAX][8]; /* of the last batch */
+    unsigned change_count;                      /* told */
+    int change_status;                          /* of the last one */
     struct node_change_result change_result;
 };
 
@@ -118,6 +119,7 @@ struct rig {
     uint64_t value_at[RIG_INDEX_MAX];           /* what any replica applied there, plus 1 */
     uint64_t sum_at[RIG_INDEX_MAX];             /* what all of it came to; 0: nobody stood there */
     enum rig_outcome outcomes[RIG_PROPOSALS_MAX];
+    int ended_status; /* of the proposal that ended last */
     uint64_t proposal_count;
     uint64_t done_count;
     uint64_t acked_index; /* the highest that was acknowledged anywhere */

@@ -346,6 +346,38 @@ static void a_member_refuses_one_from_a_leader(void **state)
     }
 }
 
+/* Whether it asks before the log is read again up to there, or after. */
+static void of_what_it_has_already_the_result_is_forgotten(void **state)
+{
+    (void)state;
+    rig_init(&rig, 1, 7);
+    rig.is_durable = true;
+    rig.is_once = true;
+    rig_start(&rig, 0);
+    assert_true(rig_settle(&rig, 1, SETTLE_MS));
+    write_many(5);
+    rig_run(&rig, 100);
+    rig_repeat(&rig, 0, 4);
+    rig_run(&rig, 100);
+    assert_int_equal(rig.ended_status, 0);
+    uint64_t applied_count = rig.nodes[0].applied_count;
+
+    rig_crash(&rig, 0);
+    rig_start(&rig, 0);
+    assert_true(status_of(0).raft.applied_index < rig.nodes[0].applied_index);
+    for (uint64_t number = 4; number >= 3; number--) {
+        rig_repeat(&rig, 0, number);
+        rig_run(&rig, 2000);
+        assert_int_equal(rig.outcomes[number], RIG_UNKNOWN);
+        assert_int_equal(rig.ended_status, QR_ERR_FORGOTTEN);
+    }
+    assert_int_equal(rig.nodes[0].applied_count, applied_count);
+    write_many(1);
+    rig_run(&rig, 100);
+    assert_int_equal(rig.ended_status, 0);
+    end();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -359,6 +391,7 @@ int main(void)
         cmocka_unit_test(a_state_machine_that_lost_data_is_refused),
         cmocka_unit_test(one_in_memory_does_not_start_from_a_bare_one),
         cmocka_unit_test(a_repeat_of_what_is_before_it_is_not_applied),
+        cmocka_unit_test(of_what_it_has_already_the_result_is_forgotten),
         cmocka_unit_test(a_member_refuses_one_from_a_leader),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
