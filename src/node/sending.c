@@ -12,6 +12,8 @@
 #include "quorate/error.h"
 
 #define STALL_NS (20 * NS_PER_S) /* without a word of the member: given up, and begun again later */
+/* The same, of a member that answers all else: its disk takes so long. */
+#define SLOW_DISK_STALL_NS (15 * STALL_NS)
 #define BUDGET_NS (NS_PER_S / 20) /* the rate may save up for so long */
 
 static struct node_sending *find_sending(struct node *node, node_id peer)
@@ -246,6 +248,18 @@ void node_sendings_take(struct node *node, const struct raft_sending *wanted, si
     }
 }
 
+/* When a sending of which nothing is heard is given up. A member whose disk is behind says nothing
+ * of its pieces, but answers heartbeats: it has what it took, and goes on from there.
+ */
+static time_ns stall_at(const struct node *node, const struct node_sending *sending)
+{
+    struct raft_peer_status peer;
+    time_ns quiet_ns = 2 * node->options.election_timeout_max_ns;
+    bool is_live = raft_peer_status(node->raft, sending->peer, &peer) && peer.heard_ns != 0 &&
+                   node->time.now_ns - peer.heard_ns < quiet_ns;
+    return sending->heard_ns + (is_live ? SLOW_DISK_STALL_NS : STALL_NS);
+}
+
 /* Nothing is heard: what is on its way may be lost, or the answer. Ask with a piece. */
 static void ask_again(struct node *node, struct node_sending *sending)
 {
@@ -276,7 +290,7 @@ void node_sendings_turn(struct node *node)
         }
         if (!is_leader) {
             close_sending(sending);
-        } else if (node->time.now_ns - sending->heard_ns >= STALL_NS) {
+        } else if (node->time.now_ns >= stall_at(node, sending)) {
             end_sending(node, sending, QR_ERR_TIMEOUT);
         } else {
             ask_again(node, sending);
@@ -294,7 +308,7 @@ time_ns node_sendings_deadline(const struct node *node)
             continue;
         }
         time_ns quiet_ns = 2 * node->options.election_timeout_max_ns;
-        deadline = min_u64(deadline, sending->heard_ns + STALL_NS);
+        deadline = min_u64(deadline, stall_at(node, sending));
         if (sending->is_reading) {
             continue; /* the end of the read is a turn of its own */
         }

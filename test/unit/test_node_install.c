@@ -170,6 +170,72 @@ static void to_a_slow_disk_nothing_is_sent_twice(void **state)
     end();
 }
 
+/* Write now and then for so long. */
+static void write_slowly(unsigned seconds)
+{
+    for (unsigned i = 0; i < seconds * 50; i++) {
+        write_many(1);
+        rig_run(&rig, 19);
+    }
+}
+
+/* Half of a snapshot is there when the member's disk stands still. Returns who is sent it. */
+static int begin_install_on_a_disk_that_hangs(unsigned hung_seconds)
+{
+    begin(3);
+    int away = follower();
+    rig.snapshot_bytes = 200000;
+    rig.delay_ns_max = 0;
+    leave_behind(away, 200);
+    rig.nodes[away].disk.store_count = 0;
+    cut_off(away, false);
+    assert_true(wait_for(has_some, away));
+    rig.nodes[away].stalled_until_ns = rig.time.now_ns + hung_seconds * NS_PER_S;
+    return away;
+}
+
+/* It answers heartbeats all the while: what came counts, though there is a newer one by now. */
+static void a_disk_that_hangs_costs_the_time_that_it_hangs(void **state)
+{
+    (void)state;
+    int away = begin_install_on_a_disk_that_hangs(45);
+    int leader = rig_leader(&rig);
+    raft_index sent_index = status_of(leader).snapshot_index;
+    uint64_t size_bytes = status_of(leader).snapshot_size_bytes;
+    write_slowly(46);
+    assert_true(status_of(leader).snapshot_index > sent_index);
+    assert_true(rig_settle(&rig, 3, SETTLE_MS));
+    assert_int_equal(rig_leader(&rig), leader);
+    assert_int_equal(status_of(away).snapshots_installed, 1);
+    assert_int_equal(status_of(leader).snapshots_sent, 1);
+    /* A piece now and then, to ask; of a second snapshot there would be all. */
+    assert_in_range(status_of(leader).snapshot_sent_bytes, size_bytes, size_bytes * 5 / 4);
+    end();
+}
+
+/* How the last sending to a member ended; 0: it goes on, or is done. */
+static int sending_status(int leader, int member)
+{
+    struct raft_peer_status peer;
+    assert_true(node_peer_status(rig.nodes[leader].node, (node_id)member + 1, &peer));
+    return peer.sending_status;
+}
+
+/* The leader keeps no log for it for longer than a slow disk may take. */
+static void a_disk_that_hangs_for_good_is_not_waited_for(void **state)
+{
+    (void)state;
+    int away = begin_install_on_a_disk_that_hangs(400);
+    int leader = rig_leader(&rig);
+    rig_run(&rig, 290 * 1000);
+    assert_int_equal(sending_status(leader, away), 0);
+    rig_run(&rig, 15 * 1000);
+    assert_int_equal(sending_status(leader, away), QR_ERR_TIMEOUT);
+    rig_run(&rig, 100 * 1000);
+    assert_true(rig_settle(&rig, 3, SETTLE_MS));
+    end();
+}
+
 static void the_rate_is_kept_to(void **state)
 {
     (void)state;
@@ -409,6 +475,8 @@ int main(void)
         cmocka_unit_test(a_leader_change_in_the_middle_begins_anew),
         cmocka_unit_test(lost_and_late_pieces_are_sent_again),
         cmocka_unit_test(to_a_slow_disk_nothing_is_sent_twice),
+        cmocka_unit_test(a_disk_that_hangs_costs_the_time_that_it_hangs),
+        cmocka_unit_test(a_disk_that_hangs_for_good_is_not_waited_for),
         cmocka_unit_test(the_rate_is_kept_to),
         cmocka_unit_test(a_failed_install_does_not_stand_in_the_way_of_the_next),
         cmocka_unit_test(no_read_is_answered_while_one_is_taken_over),
