@@ -197,12 +197,8 @@
       "a leader of a lower term is believed", "swim.md")                                           \
     X(SWIM_SECOND_LEADER_BELIEVED, "swim-second-leader-believed",                                  \
       "another leader of the same term is believed", "swim.md")                                    \
-    X(SWIM_NEWCOMER_UNPROBED, "swim-newcomer-unprobed",                                            \
-      "who joins after the first round is never probed", "SWIM §4.3")                              \
     X(SWIM_NEWS_FOR_EVER, "swim-news-for-ever",                                                    \
-      "an update is spread for ever", "SWIM §4.1")                                                 \
-    X(SWIM_CONFIRMATION_RENEWS, "swim-confirmation-renews",                                        \
-      "each that agrees begins a suspicion anew", "Lifeguard §IV.B")
+      "an update is spread for ever", "SWIM §4.1")
 /* clang-format on */
 
 enum mutant {
