@@ -183,8 +183,6 @@
       "a node does not go above the incarnation of its earlier life", "swim.md")                   \
     X(SWIM_LEAVER_REFUTES, "swim-leaver-refutes",                                                  \
       "who leaves refutes that it has left", "swim.md")                                            \
-    X(SWIM_DEAD_UNTRIED, "swim-dead-untried",                                                      \
-      "who is dead is never tried again", "swim.md")                                               \
     X(SWIM_REAPED_FORGOTTEN, "swim-reaped-forgotten",                                              \
       "who is no longer listed is forgotten, and an old rumour brings it back", "swim.md")         \
     X(SWIM_ONE_WITNESS_KILLS, "swim-one-witness-kills",                                            \
