@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "quorate/error.h"
+#include "runtime/clock.h"
 #include "support/disk_bench.h"
 
 static void what_waits_is_one_write_and_one_sync_and_reported_in_order(void **state)
@@ -29,6 +30,23 @@ static void what_waits_is_one_write_and_one_sync_and_reported_in_order(void **st
         assert_int_equal(bench->ops[i].status, 0);
     }
     disk_bench_check(bench, "log-1", 512, "abcdefghijklmnopqrst");
+}
+
+/* Once it is over: what goes on has taken no time yet that could be told. */
+static void a_round_of_writing_counts_when_it_is_over(void **state)
+{
+    struct disk_bench *bench = *state;
+    struct disk_posix_times times;
+    time_ns began_ns = runtime_now_ns();
+    disk_bench_hold_writer(bench);
+    disk_posix_times(bench->disk, &times);
+    assert_int_equal(times.median_ns, 0);
+    assert_int_equal(times.percentile_99_ns, 0);
+    disk_bench_release_writer(bench);
+    disk_bench_wait(bench);
+    disk_posix_times(bench->disk, &times);
+    assert_in_range(times.median_ns, 1, runtime_now_ns() - began_ns);
+    assert_int_equal(times.percentile_99_ns, times.median_ns);
 }
 
 static void a_gap_or_another_file_is_another_write(void **state)
@@ -213,6 +231,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         DISK_TEST(what_waits_is_one_write_and_one_sync_and_reported_in_order),
+        DISK_TEST(a_round_of_writing_counts_when_it_is_over),
         DISK_TEST(a_gap_or_another_file_is_another_write),
         DISK_TEST(a_write_that_asks_for_no_sync_gets_none),
         DISK_TEST(a_read_does_not_wait_for_a_write),
