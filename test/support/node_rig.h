@@ -3,8 +3,8 @@
  * Owns     the nodes, what is under way between them, a state machine of numbers for each,
  *          and the record of what was promised to whom.
  * Checks   at every step: all replicas apply the same at the same index; who is told a result is
- *          told the right one; a read sees all that was acknowledged before it was asked. At the end: what was acknowledged is there,
- *          once; what was refused for certain is not.
+ *          told the right one; a read sees all that was acknowledged before it was asked. At
+ *          the end: what was acknowledged is there, once; what was refused for certain is not.
  */
 /* SPDX-License-Identifier: Apache-2.0 */
 #ifndef SUPPORT_NODE_RIG_H
