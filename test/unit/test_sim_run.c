@@ -442,6 +442,41 @@ static void listening_changes_nothing(void **state)
     }
 }
 
+static void count_line(void *argument, const char *line)
+{
+    struct lines *lines = argument;
+    (void)line;
+    lines->count++;
+}
+
+/* A trace shows frames that no checker looks at where no leader holds a lease, and where a voter
+ * may forget, when it starts again, that it has heard one.
+ */
+static void listening_judges_nothing_else(void **state)
+{
+    (void)state;
+    const char *plan = SHORT_PLAN " lease_percent=0 past_percent=0 crash=2000 blackout=500";
+    for (uint64_t seed = 1; seed <= 10; seed++) {
+        struct qr_sim_report silent;
+        struct qr_sim_report heard;
+        struct tally_subject subject = subject_of();
+        struct tally_subject again = subject_of();
+        struct lines lines = {0};
+        struct qr_sim_options options = {.size_bytes = sizeof(options),
+                                         .seed = seed,
+                                         .subject = &again.subject,
+                                         .plan = plan,
+                                         .trace = count_line,
+                                         .trace_argument = &lines};
+        again.subject.context = &again;
+        assert_int_equal(run(&subject, seed, plan, &silent), 0);
+        assert_int_equal(qr_sim_run(&options, &heard), 0);
+        assert_string_equal(heard.checker, silent.checker);
+        assert_memory_equal(&silent, &heard, sizeof(heard));
+        assert_true(silent.has_passed && lines.count > 0);
+    }
+}
+
 /* Leaving one fault out leaves the others as they were, up to the moment when it would come. */
 static void a_fault_that_is_skipped_does_not_happen(void **state)
 {
@@ -513,6 +548,7 @@ int main(void)
         cmocka_unit_test(options_of_another_version_or_without_a_subject_are_refused),
         cmocka_unit_test(a_subject_that_does_what_it_may_not_is_refused_in_words),
         cmocka_unit_test(listening_changes_nothing),
+        cmocka_unit_test(listening_judges_nothing_else),
         cmocka_unit_test(a_fault_that_is_skipped_does_not_happen),
         cmocka_unit_test(every_seed_draws_settings_within_their_bounds),
     };
