@@ -47,6 +47,7 @@ struct tally_subject {
     uint64_t restores;
     uint64_t drift_at;  /* every second replica adds one more at this entry */
     uint64_t broken_at; /* the invariant does not hold from so many entries on */
+    uint64_t failed_at; /* a replica cannot apply this entry */
     bool is_end_bad;
 };
 
@@ -56,6 +57,9 @@ static int apply(void *context, const struct qr_entry *entries, size_t count,
     struct tally *self = context;
     for (size_t i = 0; i < count; i++) {
         self->count++;
+        if (self->count == self->owner->failed_at) {
+            return QR_ERR_CORRUPT;
+        }
         if (entries[i].payload_bytes == 8) {
             self->sum += load_u64(entries[i].payload);
         }
@@ -296,6 +300,19 @@ static void a_broken_invariant_ends_the_run(void **state)
     assert_string_equal(report.checker, "subject");
     assert_non_null(strstr(report.failure, "the tally is too high"));
     assert_true(report.failed_ns > 0 && report.failed_ns <= report.virtual_ns);
+}
+
+/* As one that takes for damage what is none. */
+static void a_node_that_fails_without_a_fault_is_noticed(void **state)
+{
+    (void)state;
+    struct qr_sim_report report;
+    struct tally_subject subject = subject_of();
+    subject.failed_at = 20;
+    assert_int_equal(run(&subject, 3, SHORT_PLAN " bit_flip=0 zeroed=0 misdirect=0", &report), 0);
+    assert_false(report.has_passed);
+    assert_string_equal(report.checker, "undamaged_goes_on");
+    assert_non_null(strstr(report.failure, "QR_ERR_CORRUPT"));
 }
 
 static void the_subject_judges_the_end(void **state)
@@ -543,6 +560,7 @@ int main(void)
         cmocka_unit_test(a_seed_decides_everything),
         cmocka_unit_test(a_replica_that_differs_is_noticed_and_named),
         cmocka_unit_test(a_broken_invariant_ends_the_run),
+        cmocka_unit_test(a_node_that_fails_without_a_fault_is_noticed),
         cmocka_unit_test(the_subject_judges_the_end),
         cmocka_unit_test(what_is_out_of_bounds_is_refused_in_words),
         cmocka_unit_test(options_of_another_version_or_without_a_subject_are_refused),
