@@ -80,7 +80,8 @@ struct qr_engine_options {
     /* Read barriers cost the leader no round while the answers of a majority to the last one
      * are young: 9/11 of election_timeout_min_ms, which clocks that each go wrong by up to 10 %
      * cannot make wrong. One that stands still, as that of a virtual machine may while its host
-     * holds it, can. The same on every member, or on none.
+     * holds it, can. A lease rests on the other voters, which keep their promise whether they
+     * have leases or not; but those of release 0.1.0 do not: have none beside them.
      */
     bool has_leases;
 

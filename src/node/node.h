@@ -140,7 +140,8 @@ struct node_options {
      * to do, hands over (RAFT_EVENT_STALL); 0: never.
      */
     time_ns stall_timeout_ns;
-    time_ns lease_ns; /* of lease reads, see raft_options; 0: none */
+    time_ns lease_ns;   /* of lease reads, see raft_options; 0: none */
+    bool keeps_promise; /* on which the leases of others rest, see raft_options */
     /* How often a node asks by itself how old what is applied here is, when no stale read was made
      * lately; 0: only behind one.
      */

@@ -151,6 +151,7 @@ static int start_raft(struct node *node, const struct raft_restored *restored)
         .uncommitted_bytes_max = node_uncommitted_bytes_max(node),
         .cache_bytes_max = options->cache_bytes_max,
         .lease_ns = options->lease_ns,
+        .keeps_promise = options->keeps_promise,
     };
     node->durable_since_ns = node->time.now_ns;
     node->applied_since_ns = node->time.now_ns;
