@@ -71,6 +71,8 @@ static void a_leader_that_steps_down_for_silence_tells_when(void **state)
         solo_run(&solo, 1);
     }
     assert_true(solo_status(&solo).raft.quorum_lost_ns == solo.time.now_ns);
+    solo_lead(&solo);
+    assert_true(solo_status(&solo).raft.quorum_lost_ns == 0); /* it has a majority again */
     solo_deinit(&solo);
 }
 
