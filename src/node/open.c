@@ -40,6 +40,7 @@ static int copy_options(struct node *node, char *detail)
         node->address[0] == '\0') {
         return refuse(QR_ERR_INVALID, "name, address or meta is empty or too long", detail);
     }
+    node->asks_no_vote = options->is_learner;
     if (options->join == NULL) {
         return 0;
     }
