@@ -42,12 +42,16 @@ static void wait_for_next(struct sim *sim)
     sim_schedule_add(&sim->schedule, &sim->administrator_event, sim_now(sim) + wait_ns);
 }
 
+static bool may_ask(const struct sim_host *host)
+{
+    return sim_host_is_up(host) && !host->has_failed && !sim_host_is_paused(host) &&
+           host->build->change != NULL;
+}
+
 static struct sim_host *choose_host(struct sim *sim)
 {
     struct sim_host *host = &sim->hosts[prng_between(chance_of(sim), 0, sim->host_count - 1)];
-    bool is_fit = sim_host_is_up(host) && !host->has_failed && !sim_host_is_paused(host) &&
-                  host->build->change != NULL;
-    return is_fit ? host : NULL;
+    return may_ask(host) ? host : NULL;
 }
 
 static const struct build_configured *choose_member(struct sim *sim)
@@ -302,6 +306,16 @@ static void on_administrator(struct sim_event *event)
         transfer(sim, host);
     } else {
         prioritize(sim, host);
+    }
+}
+
+void sim_administrator_press(struct sim *sim)
+{
+    for (uint32_t i = 0; i < sim->host_count && sim->plan.changes > 0; i++) {
+        struct sim_host *host = &sim->hosts[i];
+        if (may_ask(host) && host->progress.seen.role == BUILD_LEADER && sim->committed.count > 0) {
+            change_members(sim, host);
+        }
     }
 }
 

@@ -143,7 +143,9 @@ void check_promises_heard(struct check_promises *check, const struct raft_messag
 /* A voter sends this answer to it. */
 void check_promises_given(struct check_promises *check, const struct raft_message *message);
 
-/* A voter, whose own clock says `local_ns` now, sends its vote to whom nobody told to campaign. */
+/* A voter, whose own clock says `local_ns` now, sends its vote, or its pre-vote, to whom nobody told
+ * to campaign.
+ */
 void check_promises_vote(const struct check_promises *check, const struct raft_message *message,
                          time_ns local_ns, time_ns patience_ns, time_ns now_ns,
                          struct sim_failure *failure);

@@ -61,14 +61,16 @@ void check_promises_vote(const struct check_promises *check, const struct raft_m
                          struct sim_failure *failure)
 {
     const struct given *given = sim_pairs_find(&check->given, message->from, BY_VOTER);
-    if (given != NULL && given->leader != message->to && given->term < message->term &&
+    uint64_t term = message->type == RAFT_PRE_VOTE_RESPONSE ? message->pre_vote_response.next_term
+                                                            : message->term;
+    if (given != NULL && given->leader != message->to && given->term < term &&
         local_ns - given->since_ns < patience_ns) {
         sim_failure_set(failure, now_ns, "promise_kept",
                         "%016" PRIx64 " votes in term %" PRIu64 " for %016" PRIx64 ", %" PRIu64
                         " ns, at most, after it heard the leader of term %" PRIu64
                         ", and has promised that one %" PRIu64 " ns",
-                        message->from, message->term, message->to, local_ns - given->since_ns,
-                        given->term, patience_ns);
+                        message->from, term, message->to, local_ns - given->since_ns, given->term,
+                        patience_ns);
     }
 }
 

@@ -99,6 +99,10 @@ static bool cut(struct sim_blow *blow)
     sim->report->partitions++;
     sim_blow_tell(blow, SIM_NOBODY, "%s for %llu ms, chosen n%u", shape_name(shape),
                   (unsigned long long)(length_ns / NS_PER_MS), chosen + 1);
+    /* What a leader appends that has just been cut off will be replaced. */
+    if (prng_between(&blow->prng, 0, 1) == 0) {
+        sim_administrator_press(sim);
+    }
     return true;
 }
 

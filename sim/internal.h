@@ -515,6 +515,8 @@ void sim_check_kept(const struct sim_host *host, const struct build_status *now)
 /* administrator.c: who changes the members and the leader. */
 void sim_administrator_init(struct sim *sim);
 void sim_administrator_stop(struct sim *sim);
+/* Whoever leads is asked for a change of the members now, where changes are asked for at all. */
+void sim_administrator_press(struct sim *sim);
 void sim_administrator_done(struct sim_host *host, uint64_t token, int status, const char *reason);
 void sim_administrator_host_down(struct sim_host *host);
 

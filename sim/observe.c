@@ -178,6 +178,9 @@ static void check_said(struct sim_host *host, uint32_t peer, const struct wire_m
     }
     if (message->type == RAFT_PRE_VOTE_RESPONSE) {
         check_votes_answered(&sim->votes, &message->raft, sim_now(sim), &sim->failure);
+        if (message->raft.pre_vote_response.is_granted) {
+            sim_observe_vote_said(host, &message->raft);
+        }
     }
     check_log_message(&sim->log, message, sim_now(sim), &sim->failure);
     check_commits_said(&sim->commits, &message->raft);

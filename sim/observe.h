@@ -48,7 +48,7 @@ void sim_observe_read(struct sim_host *host, time_ns began_ns);
 void sim_observe_read_said(struct sim_host *host, uint32_t peer,
                            const struct wire_message *message);
 
-/* A node sends its vote: it breaks no promise to a leader. */
+/* A node sends its vote, or pre-vote: it breaks no promise to a leader. */
 void sim_observe_vote_said(struct sim_host *host, const struct raft_message *vote);
 
 /* Whether leaders may hold leases, so that voters promise to stick to them. */

@@ -3,7 +3,11 @@
 #ifndef SIM_SWIM_MEASURE_H
 #define SIM_SWIM_MEASURE_H
 
-#include <stdint.h>
+#include "sim/swim/world.h"
+
+/* A cluster in which all know all, and nothing has happened yet. */
+void measure_begin(struct world *world, const struct swim_options *options, uint64_t seed,
+                   uint32_t members);
 
 /* Measure clusters of 3, 10, 100, 1000, 3000 and 10000, within these bounds; print the tables.
  * What does not depend on the size is measured only when they begin with 3.

@@ -1,4 +1,4 @@
-/* measure_false.c: who is suspected or declared dead though he is well; what news does not reach. */
+/* measure_false.c: who is suspected or declared dead though he is well; whom news misses. */
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <inttypes.h>
 #include <stdio.h>

@@ -3,6 +3,7 @@
 #ifndef SIM_SWIM_MEASURE_INTERNAL_H
 #define SIM_SWIM_MEASURE_INTERNAL_H
 
+#include "sim/swim/measure.h"
 #include "sim/swim/world.h"
 
 /* Means over all trials, in periods from the crash or the change on. */
@@ -43,10 +44,6 @@ struct measure_false {
     uint64_t dead[2];      /* healthy members, each time that somebody declares */
     uint64_t starved[2];   /* the same of the starved ones */
 };
-
-/* A cluster in which all know all. */
-void measure_begin(struct world *world, const struct swim_options *options, uint64_t seed,
-                   uint32_t members);
 
 void measure_limits(void);
 void measure_falses(struct measure_false out[MEASURE_FALSE_COUNT]);

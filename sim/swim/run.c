@@ -1,4 +1,4 @@
-/* run.c: what befalls a cluster, as a seed decides: a time of faults, then quiet, then judgement. */
+/* run.c: what befalls a cluster, as a seed decides: faults, then quiet, then judgement. */
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "sim/swim/run.h"
 

@@ -6,7 +6,7 @@
 
 #include "base/assert.h"
 #include "sim/swim/check.h"
-#include "sim/swim/measure_internal.h"
+#include "sim/swim/measure.h"
 #include "sim/swim/run.h"
 
 #define SEEDS 100

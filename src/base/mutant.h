@@ -187,8 +187,6 @@
       "a node does not go above the incarnation of its earlier life", "swim.md")                   \
     X(SWIM_LEAVER_REFUTES, "swim-leaver-refutes",                                                  \
       "who leaves refutes that it has left", "swim.md")                                            \
-    X(SWIM_DEAD_UNTRIED, "swim-dead-untried",                                                      \
-      "who is dead is never tried again", "swim.md")                                               \
     X(SWIM_REAPED_FORGOTTEN, "swim-reaped-forgotten",                                              \
       "who is no longer listed is forgotten, and an old rumour brings it back", "swim.md")         \
     X(SWIM_ONE_WITNESS_KILLS, "swim-one-witness-kills",                                            \
@@ -201,12 +199,8 @@
       "a leader of a lower term is believed", "swim.md")                                           \
     X(SWIM_SECOND_LEADER_BELIEVED, "swim-second-leader-believed",                                  \
       "another leader of the same term is believed", "swim.md")                                    \
-    X(SWIM_NEWCOMER_UNPROBED, "swim-newcomer-unprobed",                                            \
-      "who joins after the first round is never probed", "SWIM §4.3")                              \
     X(SWIM_NEWS_FOR_EVER, "swim-news-for-ever",                                                    \
-      "an update is spread for ever", "SWIM §4.1")                                                 \
-    X(SWIM_CONFIRMATION_RENEWS, "swim-confirmation-renews",                                        \
-      "each that agrees begins a suspicion anew", "Lifeguard §IV.B")
+      "an update is spread for ever", "SWIM §4.1")
 /* clang-format on */
 
 enum mutant {

@@ -43,8 +43,7 @@ static bool is_live_address(struct swim *swim, const char *address)
 static bool try_dead(struct swim *swim, uint32_t slot)
 {
     const struct swim_slot *member = swim_slot_of(swim, slot);
-    if (!member->is_used || member->state != SWIM_DEAD || member->card == NULL ||
-        MUTANT(SWIM_DEAD_UNTRIED)) {
+    if (!member->is_used || member->state != SWIM_DEAD || member->card == NULL) {
         return false;
     }
     /* Its death goes with it, so that it can refute it: see swim_send(). */

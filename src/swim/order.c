@@ -6,7 +6,6 @@
  */
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/assert.h"
-#include "base/mutant.h"
 #include "quorate/error.h"
 #include "swim/internal.h"
 
@@ -36,11 +35,6 @@ void swim_order_add(struct swim *swim, uint32_t slot)
     }
     uint32_t last = swim->order_count++;
     place(swim, last, slot);
-    if (MUTANT(SWIM_NEWCOMER_UNPROBED)) {
-        exchange(swim, last, 0);
-        swim->order_at = swim->order_count;
-        return;
-    }
     /* Anywhere in what is left of the round, or it would wait as long as the round is. */
     exchange(swim, last, (uint32_t)prng_between(&swim->prng, swim->order_at, last));
 }

@@ -7,7 +7,6 @@
  */
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/assert.h"
-#include "base/mutant.h"
 #include "quorate/error.h"
 #include "swim/internal.h"
 

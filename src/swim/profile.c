@@ -46,13 +46,28 @@ static size_t length_of(const char *string)
     return length;
 }
 
+/* Whether it ends in its array and can be shown as it is: bytes of a peer go into logs. */
+static bool is_address(const char *address, size_t size)
+{
+    size_t length;
+    if (!string_length(address, size, &length)) {
+        return false;
+    }
+    for (size_t i = 0; i < length; i++) {
+        if (address[i] <= ' ' || address[i] > '~') {
+            return false;
+        }
+    }
+    return true;
+}
+
 static bool is_valid(const struct swim_profile *profile)
 {
-    size_t name, peer, other;
+    size_t name;
     if (!string_length(profile->name, sizeof(profile->name), &name) || name == 0 ||
-        !string_length(profile->peer, sizeof(profile->peer), &peer) || peer == 0 ||
-        !string_length(profile->client, sizeof(profile->client), &other) ||
-        !string_length(profile->http, sizeof(profile->http), &other)) {
+        !is_address(profile->peer, sizeof(profile->peer)) || profile->peer[0] == '\0' ||
+        !is_address(profile->client, sizeof(profile->client)) ||
+        !is_address(profile->http, sizeof(profile->http))) {
         return false;
     }
     for (size_t i = 0; i < name; i++) {

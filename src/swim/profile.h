@@ -37,7 +37,7 @@ struct swim_profile {
     uint8_t health; /* 0: well; what else is the owner's to say */
     uint8_t meta_bytes;
     char name[SWIM_NAME_BYTES_MAX];    /* 1 to 63 of [a-z0-9.-] */
-    char peer[SWIM_ADDRESS_BYTES_MAX]; /* HOST:PORT, never empty */
+    char peer[SWIM_ADDRESS_BYTES_MAX]; /* HOST:PORT, never empty; printable, like all three */
     char client[SWIM_ADDRESS_BYTES_MAX];
     char http[SWIM_ADDRESS_BYTES_MAX];
     uint8_t meta[SWIM_META_BYTES_MAX]; /* the application's, not looked into */

@@ -115,9 +115,6 @@ void swim_confirm(struct swim *swim, uint32_t slot, node_id accuser)
     }
     suspicion->accusers[suspicion->accuser_count++] = accuser;
     suspicion->told = suspicion->accuser_count - 1; /* the new one goes first */
-    if (MUTANT(SWIM_CONFIRMATION_RENEWS)) {
-        suspicion->began_ns = swim->now_ns;
-    }
     due_set(swim, suspicion);
     if (suspicion->accuser_count <= swim->options.confirmations_max + 1) {
         swim_queue_push(swim, slot);

@@ -6,7 +6,6 @@
  */
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/assert.h"
-#include "base/mutant.h"
 #include "swim/internal.h"
 
 #define GAP_PERIODS 4      /* between two of them without news */

@@ -244,6 +244,14 @@ static void an_answer_to_a_later_leader_takes_the_place_of_the_promise(void **st
     vote.to = 3;
     check_promises_vote(&check, &vote, 2999, 150, 1, &failure);
     assert_broken(&failure, "promise_kept");
+    failure = none;
+    struct raft_message pre_vote = {
+        .type = RAFT_PRE_VOTE_RESPONSE, .from = 2, .to = 3, .term = 299};
+    pre_vote.pre_vote_response.next_term = 300;
+    check_promises_vote(&check, &pre_vote, 2990 + 150, 150, 1, &failure);
+    assert_sound(failure);
+    check_promises_vote(&check, &pre_vote, 2990 + 149, 150, 1, &failure);
+    assert_broken(&failure, "promise_kept");
     check_promises_deinit(&check);
 }
 

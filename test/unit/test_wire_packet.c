@@ -172,6 +172,7 @@ static const struct bad_case bad_cases[] = {
     {"profile's length", 8 + 107, 0, QR_ERR_MALFORMED},
     {"profile's format", 8 + 109, 2, QR_ERR_MALFORMED},
     {"profile's name", 8 + 119, 'N', QR_ERR_MALFORMED},
+    {"profile's address", 8 + 122, 7, QR_ERR_MALFORMED},
 };
 
 static void each_field_is_checked(void **state)
