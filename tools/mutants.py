@@ -20,6 +20,8 @@ PROGRAM = BUILD / "quorate"
 SWIM_PROGRAM = BUILD / "sim/swim/quorate_swim"  # for those whose names begin with swim-
 SWIM_FAILED = re.compile(r"^seed (\d+) failed: (\w+):", re.M)
 ROOMS = ("base_", "raft_", "swim_", "wire_", "wal_", "node_", "kv_", "engine_")
+# The clients of the simulator make no stale reads: these are caught by a test of their own.
+BY_TEST = {"age-from-answer": "test_node_stale", "stale-while-restoring": "test_node_install"}
 TEST_SECONDS_MAX = 120
 COLUMNS = (31, 44, 8, 8)
 
@@ -44,8 +46,20 @@ def simulate_swim(name, options):
     return None, options.seeds, None
 
 
+def by_its_test(name):
+    program = str(BUILD / "test/unit" / BY_TEST[name])
+    environment = dict(os.environ)
+    environment.pop("QUORATE_MUTANT", None)
+    if fails([program], environment):
+        return None, 0, f"{BY_TEST[name]} fails without any mutant"
+    is_caught = fails([program], environment | {"QUORATE_MUTANT": name})
+    return BY_TEST[name] if is_caught else None, 0, None
+
+
 def simulate(name, options):
     """Return (what caught it or None, seeds, complaint)."""
+    if name in BY_TEST:
+        return by_its_test(name)
     if name and name.startswith("swim-"):
         return simulate_swim(name, options)
     command = [str(PROGRAM), "sim", "--first-seed", "1", "--seeds", str(options.seeds),

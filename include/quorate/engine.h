@@ -80,7 +80,8 @@ struct qr_engine_options {
     /* Read barriers cost the leader no round while the answers of a majority to the last one
      * are young: 9/11 of election_timeout_min_ms, which clocks that each go wrong by up to 10 %
      * cannot make wrong. One that stands still, as that of a virtual machine may while its host
-     * holds it, can. The same on every member, or on none.
+     * holds it, can. A lease rests on the other voters, which keep their promise whether they
+     * have leases or not; but those of release 0.1.0 do not: have none beside them.
      */
     bool has_leases;
 
@@ -108,15 +109,17 @@ struct qr_engine_options {
  */
 int qr_engine_open(const struct qr_engine_options *options, struct qr_engine **out, char *detail);
 
-/* Of an engine in no cluster yet: join the cluster of these, whatever it was told before.
+/* Of an engine in no cluster yet, opened with options.is_waiting: join the cluster of these,
+ * whatever it was told before. The same list and flag again leave what is under way alone.
  *
  * join         HOST:PORT,… of members; copied.
  * is_learner   without ever asking for a vote.
  *
- * Returns 0, and it goes on trying until it is let in, see qr_status.join_reason; or, with nothing
- * changed, QR_ERR_INVALID or QR_ERR_ADDRESS (the list), QR_ERR_FOREIGN (it belongs to a cluster, or
- * is just being taken in), QR_ERR_BUSY (called from a callback, or memory ran out) or
- * QR_ERR_STOPPED.
+ * Returns 0, and it goes on trying until it is let in, see qr_status.join_reason, or is freed:
+ * the order is on no disk, so that it must be given again behind a restart. Or, with nothing
+ * changed, QR_ERR_INVALID or QR_ERR_ADDRESS (the list), QR_ERR_FOREIGN (it belongs to a
+ * cluster, is just being taken in, or was not opened with is_waiting), QR_ERR_BUSY (called from
+ * a callback, or memory ran out) or QR_ERR_STOPPED.
  */
 int qr_join(struct qr_engine *engine, const char *join, bool is_learner);
 

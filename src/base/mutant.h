@@ -77,6 +77,10 @@
       "an answer to an earlier question confirms a later read", "diss. §6.4")                      \
     X(READ_BEFORE_APPLIED, "read-before-applied",                                                  \
       "a confirmed read does not wait for the state machine", "diss. §6.4")                        \
+    X(AGE_FROM_ANSWER, "age-from-answer",                                                          \
+      "the age of a stale read counts from the answer, not from the question", "stale.c")          \
+    X(STALE_WHILE_RESTORING, "stale-while-restoring",                                              \
+      "a stale read is served while a snapshot replaces the state", "stale.c")                     \
     X(LEASE_BEYOND_BOUND, "lease-beyond-bound",                                                    \
       "a leader's lease outlasts the patience of its voters", "diss. §6.4.1")                      \
     X(LEASE_SURVIVES_TRANSFER, "lease-survives-transfer",                                          \

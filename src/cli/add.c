@@ -15,7 +15,7 @@
 #include "cli/redis.h"
 
 #define CLIENT_PORT_DEFAULT 7701
-#define LIMIT_MS 20000 /* to be let in; it goes on trying behind it */
+#define LIMIT_MS 20000 /* to be let in; it goes on trying behind it, until it ends */
 #define PAUSE_MS 50
 #define JOIN_BYTES_MAX (QR_MEMBERS_MAX * QR_ADDRESS_BYTES_MAX)
 
@@ -34,6 +34,9 @@ struct add {
     redisContext *cluster;
     redisContext *node;
     struct node_status before; /* of the cluster */
+    struct node_status after;
+    bool is_vote_known; /* how it was let in, as the cluster has it: */
+    bool wants_vote;
     struct node_status newcomer;
 };
 
@@ -96,7 +99,8 @@ static void options_parse(int argc, char **argv, struct add_options *options)
         "clients' port is HOST:PORT.\v"
         "It is let in as a learner, and becomes a voter by itself once it has caught up, but with "
         "--learner. Refused is a node of another name, or that belongs to a cluster. Exit code 4 "
-        "when it was told and was not let in yet: it goes on trying.";
+        "when it was told and was not let in yet: it goes on trying until it is restarted; then "
+        "add it again.";
     const struct argp argp = {
         .options = known, .parser = parse, .args_doc = "NAME HOST:PORT", .doc = doc};
     cli_addresses_local(CLIENT_PORT_DEFAULT, &options->client);
@@ -194,10 +198,19 @@ static int tell(struct add *add)
     return code;
 }
 
-/* Wait until it belongs: a CLI_* code. */
-static int await(struct add *add)
+/* Somebody else may have told it to join, too. */
+static int judge_joined(const struct add *add)
 {
-    time_ns limit_ns = cli_clock_ns() + LIMIT_MS * NS_PER_MS;
+    if (strcmp(add->newcomer.cluster, add->before.cluster) == 0) {
+        return CLI_DONE;
+    }
+    return cli_complain(CLI_FAILED, "%s joined another cluster: %s, and not %s", add->options.name,
+                        add->newcomer.cluster, add->before.cluster);
+}
+
+/* Wait until it belongs: a CLI_* code. */
+static int await(struct add *add, time_ns limit_ns)
+{
     struct node_status *node = &add->newcomer;
     while (cli_clock_ns() < limit_ns) {
         int code = status_of(add->node, add->options.at, node);
@@ -206,15 +219,42 @@ static int await(struct add *add)
                                 add->options.name);
         }
         if (!is_in_no_cluster(node)) {
-            return CLI_DONE;
+            return judge_joined(add);
         }
         cli_sleep_ms(PAUSE_MS);
     }
     return cli_complain(CLI_UNKNOWN,
                         "%s was told to join, and was not let in yet; it goes on "
-                        "trying%s%s",
+                        "trying until it is restarted%s%s",
                         add->options.name,
                         node->join_error[0] == '\0' ? "" : ". The last answer: ", node->join_error);
+}
+
+/* Whether it is to vote was its own to say: how it was let in, once the member asked has it. */
+static void look_for_vote(struct add *add, time_ns limit_ns)
+{
+    while (cli_clock_ns() < limit_ns &&
+           status_of(add->cluster, "the cluster", &add->after) == CLI_DONE) {
+        const struct node_status_member *member = find(&add->after, add->newcomer.id);
+        if (member != NULL) {
+            add->is_vote_known = true;
+            add->wants_vote = member->wants_vote || strcmp(member->kind, "voter") == 0;
+            return;
+        }
+        cli_sleep_ms(PAUSE_MS);
+    }
+}
+
+/* What is to become of it, behind "as a learner". */
+static const char *fate(const struct add *add)
+{
+    if (add->is_vote_known) {
+        return add->wants_vote ? "; it becomes a voter by itself once it has caught up"
+                               : " that stays one";
+    }
+    return add->options.is_learner ? " that stays one"
+                                   : "; it becomes a voter by itself once it has caught up, unless "
+                                     "it was started with --learner";
 }
 
 static int print(const struct add *add)
@@ -232,15 +272,17 @@ static int print(const struct add *add)
         text_json_string(&text, add->newcomer.id);
         text_json_key(&text, "cluster");
         text_json_string(&text, add->before.cluster);
+        if (add->is_vote_known) {
+            text_json_key(&text, "wants_vote");
+            text_json_bool(&text, add->wants_vote);
+        }
         text_json_object_end(&text);
     } else {
         text_string(&text, options->is_dry_run ? "would be done: " : "done: ");
         text_string(&text, options->name);
         text_string(&text,
                     options->is_dry_run ? " can join, as a learner" : " was let in, as a learner");
-        text_string(&text, options->is_learner
-                               ? " that stays one"
-                               : "; it becomes a voter by itself once it has caught up");
+        text_string(&text, fate(add));
     }
     return cli_print_line(line);
 }
@@ -263,9 +305,13 @@ static int run(struct add *add)
         code = judge(add);
     }
     if (code == CLI_DONE && !add->options.is_dry_run) {
+        time_ns limit_ns = cli_clock_ns() + LIMIT_MS * NS_PER_MS;
         code = tell(add);
         if (code == CLI_DONE) {
-            code = await(add);
+            code = await(add, limit_ns);
+        }
+        if (code == CLI_DONE) {
+            look_for_vote(add, limit_ns);
         }
     }
     return code == CLI_DONE ? print(add) : code;

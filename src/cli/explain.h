@@ -12,7 +12,7 @@
 #include "cli/node_status.h"
 
 #define EXPLAIN_NODES_MAX (QR_MEMBERS_MAX + 16) /* members, and whom the user named besides */
-#define EXPLAIN_SENTENCES_MAX 512
+#define EXPLAIN_TOPIC_SENTENCES_MAX 128         /* the last of more says how many more */
 #define EXPLAIN_SENTENCE_BYTES_MAX 640
 
 /* A node that was asked, or could not be. */
@@ -44,7 +44,10 @@ enum explain_topic {
 #define X(name, key, heading) name,
     EXPLAIN_TOPIC_MAP(X)
 #undef X
+        EXPLAIN_TOPICS /* how many there are */
 };
+
+#define EXPLAIN_SENTENCES_MAX (EXPLAIN_TOPICS * EXPLAIN_TOPIC_SENTENCES_MAX)
 
 struct explain_sentence {
     enum explain_topic topic;
@@ -53,6 +56,7 @@ struct explain_sentence {
 
 struct explain_report {
     size_t count;
+    size_t said[EXPLAIN_TOPICS]; /* of each topic, with those that found no room */
     struct explain_sentence sentences[EXPLAIN_SENTENCES_MAX];
 };
 
@@ -104,6 +108,12 @@ size_t explain_majority(const struct explain_view *view);
 
 /* Whether the leader has heard this member within an election timeout; itself, always. */
 explain_test explain_is_heard;
+
+/* Whether it is heard, and nothing is known that keeps it from acknowledging entries: a full disk,
+ * one that does not advance, or a snapshot that it needs first.
+ */
+explain_test explain_can_acknowledge;
+bool explain_leader_takes_writes(const struct explain_view *view);
 
 void explain_leader(const struct explain_view *view);
 void explain_writes(const struct explain_view *view);

@@ -13,9 +13,15 @@ void explain_say(const struct explain_view *view, enum explain_topic topic, cons
 {
     struct explain_report *report = view->report;
     va_list arguments;
-    if (report->count == EXPLAIN_SENTENCES_MAX) {
+    size_t said = ++report->said[topic];
+    if (said > EXPLAIN_TOPIC_SENTENCES_MAX) {
+        struct explain_sentence *last = &report->sentences[report->count - 1];
+        ASSERT(last->topic == topic);
+        snprintf(last->text, sizeof(last->text), "And %zu more.",
+                 said - EXPLAIN_TOPIC_SENTENCES_MAX + 1);
         return;
     }
+    ASSERT(report->count < EXPLAIN_SENTENCES_MAX);
     struct explain_sentence *sentence = &report->sentences[report->count++];
     sentence->topic = topic;
     va_start(arguments, format);
@@ -86,6 +92,19 @@ bool explain_is_heard(const struct explain_view *view, const struct node_status_
     uint64_t limit_ms = 2 * leader->election_timeout_max_ms;
     return strcmp(member->id, leader->id) == 0 ||
            (member->heard_ms != NODE_NEVER && member->heard_ms <= limit_ms);
+}
+
+bool explain_can_acknowledge(const struct explain_view *view,
+                             const struct node_status_member *member)
+{
+    const struct explain_node *node = explain_reached(view, member);
+    bool stands = node != NULL && (node->status.is_disk_full || node->status.is_stalled);
+    return explain_is_heard(view, member) && strcmp(member->progress, "snapshot") != 0 && !stands;
+}
+
+bool explain_leader_takes_writes(const struct explain_view *view)
+{
+    return !view->leader->status.is_disk_full && !view->leader->status.is_stalled;
 }
 
 size_t explain_count(const struct explain_view *view, explain_test *test)
@@ -167,6 +186,7 @@ void explain(const struct explain_facts *facts, struct explain_report *out)
 {
     struct explain_view view = {.facts = facts, .report = out};
     out->count = 0;
+    memset(out->said, 0, sizeof(out->said));
     for (size_t i = 0; i < facts->node_count; i++) {
         const struct explain_node *node = &facts->nodes[i];
         if (node->is_reached && (view.best == NULL || is_better(node, view.best))) {

@@ -36,7 +36,7 @@ static void say_catching_up(const struct explain_view *view,
     explain_say(view, EXPLAIN_MEMBERS,
                 "In the last %s it took %llu entries, while the log grew by %llu%s.",
                 explain_duration(facts->earlier_ms).data, (ull)took, (ull)grown,
-                took > grown ? "" : ": at that rate it does not catch up");
+                took > grown || behind <= grown ? "" : ": at that rate it does not catch up");
 }
 
 static void say_promotable(const struct explain_view *view, const struct node_status_member *member)
@@ -212,19 +212,43 @@ static bool anybody(const struct explain_view *view, const struct node_status_me
     return true;
 }
 
+static bool counts_as_failed(const struct explain_view *view,
+                             const struct node_status_member *member)
+{
+    return (explain_is_voter(member) || member->is_outgoing) && explain_is_heard(view, member) &&
+           !explain_can_acknowledge(view, member);
+}
+
+/* How many may fail from here on, when writes go on now. */
+static void say_spare(const struct explain_view *view, int spare)
+{
+    if (!explain_leader_takes_writes(view)) {
+        explain_say(view, EXPLAIN_FAILURES, "While %s leads and takes no writes, none go on.",
+                    view->leader->status.name);
+    } else if (spare > 0) {
+        explain_say(view, EXPLAIN_FAILURES, "%d more voter%s may fail, and writes go on.", spare,
+                    spare == 1 ? "" : "s");
+    } else if (spare == 0) {
+        explain_say(view, EXPLAIN_FAILURES,
+                    "No more voter may fail: with one less that acknowledges, writes stop.");
+    }
+}
+
 void explain_failures(const struct explain_view *view)
 {
     if (view->leader == NULL || view->best->status.election_timeout_max_ms == 0) {
         return;
     }
-    int spare = explain_spare(view, explain_is_heard);
+    int spare = explain_spare(view, explain_can_acknowledge);
     int most = explain_spare(view, anybody);
-    if (spare > 0) {
-        explain_say(view, EXPLAIN_FAILURES, "%d more voter%s may fail, and writes go on.", spare,
-                    spare == 1 ? "" : "s");
-    } else if (spare == 0) {
+    say_spare(view, spare);
+    if (explain_count(view, counts_as_failed) > 0) {
         explain_say(view, EXPLAIN_FAILURES,
-                    "No more voter may fail: with one less that answers, writes stop.");
+                    "%s answer%s, and count%s as failed here: the disk is full, or does not "
+                    "advance, or a snapshot is needed first.",
+                    explain_names(view, counts_as_failed).data,
+                    explain_count(view, counts_as_failed) == 1 ? "s" : "",
+                    explain_count(view, counts_as_failed) == 1 ? "s" : "");
     }
     if (most != spare) {
         explain_say(view, EXPLAIN_FAILURES, "With all its voters the cluster stands %d failure%s.",

@@ -20,7 +20,12 @@ static bool is_leader(const struct explain_view *view, const struct node_status_
 static bool must_answer(const struct explain_view *view, const struct node_status_member *member)
 {
     return (explain_is_voter(member) || member->is_outgoing) && !is_leader(view, member) &&
-           explain_is_heard(view, member);
+           explain_can_acknowledge(view, member);
+}
+
+static bool cannot(const struct explain_view *view, const struct node_status_member *member)
+{
+    return explain_is_voter(member) && !explain_can_acknowledge(view, member);
 }
 
 static bool is_silent_voter(const struct explain_view *view,
@@ -135,17 +140,23 @@ static void say_member(const struct explain_view *view, const struct node_status
 /* With nobody to spare, the slowest of them is waited for. */
 static void say_majority(const struct explain_view *view)
 {
-    int spare = explain_spare(view, explain_is_heard);
-    if (spare < 0) {
+    int spare = explain_spare(view, explain_can_acknowledge);
+    bool is_silence = explain_count(view, cannot) == explain_count(view, is_silent_voter);
+    if (explain_spare(view, explain_is_heard) < 0) {
         explain_say(view, EXPLAIN_WRITES,
                     "Nothing can be committed: %s hears too few voters. Writes wait, and end as "
                     "TIMEOUT or CLUSTERDOWN.",
                     view->leader->status.name);
-    } else if (spare == 0 && explain_count(view, must_answer) > 0 &&
-               explain_count(view, is_silent_voter) > 0) {
+    } else if (spare < 0) {
         explain_say(view, EXPLAIN_WRITES,
-                    "With %s silent every write waits for all of the others that vote: %s.",
-                    explain_names(view, is_silent_voter).data,
+                    "Too few voters can acknowledge a write now; not counted on: %s.",
+                    explain_names(view, cannot).data);
+    } else if (spare == 0 && explain_leader_takes_writes(view) &&
+               explain_count(view, must_answer) > 0 && explain_count(view, cannot) > 0) {
+        explain_say(view, EXPLAIN_WRITES,
+                    "With %s silent%s every write waits for all of the others that vote: %s.",
+                    explain_names(view, cannot).data,
+                    is_silence ? "" : " or not able to acknowledge",
                     explain_names(view, must_answer).data);
     }
 }

@@ -99,6 +99,7 @@ static int open_node(struct qr_engine *engine, const struct qr_engine_options *o
         .lease_ns = options->has_leases
                         ? raft_lease_ns_max(limits->election_timeout_min_ms * NS_PER_MS)
                         : 0,
+        .keeps_promise = true, /* whatever reads it answers itself: others may have leases */
         .fresh_interval_ns = ENGINE_FRESH_NS,
     };
     char why[NODE_DETAIL_BYTES] = "";

@@ -154,6 +154,7 @@ struct node {
     char meta[RAFT_META_BYTES_MAX];
     char *join; /* copy of options.join */
     size_t join_bytes;
+    bool asks_no_vote; /* when it joins: as it was told last */
     struct node_identity identity;
     enum node_phase phase;
     struct node_time time;

@@ -80,7 +80,7 @@ void node_seed_ready(struct node *node, struct node_time time)
     struct wire_message message = {.type = WIRE_JOIN};
     struct wire_join *join = &message.join;
     join->from = node->identity.id;
-    join->wants_vote = !node->options.is_learner;
+    join->wants_vote = !node->asks_no_vote;
     memcpy(join->name, node->name, sizeof(join->name));
     memcpy(join->address, node->address, sizeof(join->address));
     memcpy(join->meta, node->meta, sizeof(join->meta));
@@ -150,21 +150,34 @@ int node_join_copy(struct node *node, const char *join)
     return 0;
 }
 
+static bool is_same(const char *a, const char *b)
+{
+    while (*a != '\0' && *a == *b) {
+        a++;
+        b++;
+    }
+    return *a == *b;
+}
+
 int node_join(struct node *node, const char *join, bool is_learner, struct node_time time)
 {
     ASSERT(join[0] != '\0');
     if (node->phase == NODE_STOPPED) {
         return QR_ERR_STOPPED;
     }
-    if (node->phase != NODE_JOINING) {
+    if (node->phase != NODE_JOINING || !node->options.is_waiting) {
         return QR_ERR_FOREIGN;
+    }
+    bool asks_no_vote = node->options.is_learner || is_learner;
+    if (node->join != NULL && asks_no_vote == node->asks_no_vote && is_same(node->join, join)) {
+        return 0; /* it is at it */
     }
     int status = node_join_copy(node, join);
     if (status != 0) {
         return status;
     }
     node->time = time;
-    node->options.is_learner = node->options.is_learner || is_learner;
+    node->asks_no_vote = asks_no_vote;
     node->seed_hint[0] = '\0';
     node->join_status = 0;
     node->join_reason[0] = '\0';

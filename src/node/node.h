@@ -140,7 +140,8 @@ struct node_options {
      * to do, hands over (RAFT_EVENT_STALL); 0: never.
      */
     time_ns stall_timeout_ns;
-    time_ns lease_ns; /* of lease reads, see raft_options; 0: none */
+    time_ns lease_ns;   /* of lease reads, see raft_options; 0: none */
+    bool keeps_promise; /* on which the leases of others rest, see raft_options */
     /* How often a node asks by itself how old what is applied here is, when no stale read was made
      * lately; 0: only behind one.
      */
@@ -271,13 +272,15 @@ void node_backup_close(struct node *node, size_t backup);
 NODISCARD int node_change(struct node *node, const struct wire_change *change, uint64_t token,
                           struct node_time time);
 
-/* Of a node in no cluster: join the cluster of these, whatever it was told before.
+/* Of a node in no cluster that was made with is_waiting: join the cluster of these, whatever it was
+ * told before. The same as before leaves what is under way alone.
  *
  * join         HOST:PORT,…, not empty and well-formed; copied.
- * is_learner   never asks for a vote; one that was made so stays so.
+ * is_learner   never asks for a vote; one that was made so stays so, whatever it is told here.
  *
- * Returns 0, and it goes on trying until it is let in; or, with nothing changed, QR_ERR_FOREIGN (it
- * belongs to a cluster, or is just being taken in), QR_ERR_NO_MEMORY or QR_ERR_STOPPED.
+ * Returns 0, and it goes on trying until it is let in or ends; or, with nothing changed,
+ * QR_ERR_FOREIGN (it belongs to a cluster, is just being taken in, or does not wait),
+ * QR_ERR_NO_MEMORY or QR_ERR_STOPPED.
  */
 NODISCARD int node_join(struct node *node, const char *join, bool is_learner,
                         struct node_time time);

@@ -40,6 +40,7 @@ static int copy_options(struct node *node, char *detail)
         node->address[0] == '\0') {
         return refuse(QR_ERR_INVALID, "name, address or meta is empty or too long", detail);
     }
+    node->asks_no_vote = options->is_learner;
     if (options->join == NULL) {
         return 0;
     }
@@ -151,6 +152,7 @@ static int start_raft(struct node *node, const struct raft_restored *restored)
         .uncommitted_bytes_max = node_uncommitted_bytes_max(node),
         .cache_bytes_max = options->cache_bytes_max,
         .lease_ns = options->lease_ns,
+        .keeps_promise = options->keeps_promise,
     };
     node->durable_since_ns = node->time.now_ns;
     node->applied_since_ns = node->time.now_ns;

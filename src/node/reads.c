@@ -325,7 +325,7 @@ void node_finish_reads(struct node *node)
         int status =
             group->state == NODE_READ_DONE ? QR_ERR_PENDING : verdict(node, group, applied);
         if (status == 0) {
-            node_stale_proved(node, group->asked_ns);
+            node_stale_proved(node, MUTANT(AGE_FROM_ANSWER) ? node->time.now_ns : group->asked_ns);
         }
         if (status != QR_ERR_PENDING) {
             finish_group(node, group, token_offset, status);

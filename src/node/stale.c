@@ -11,6 +11,7 @@
  */
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/assert.h"
+#include "base/mutant.h"
 #include "node/internal.h"
 #include "quorate/error.h"
 
@@ -42,7 +43,7 @@ int node_read_stale(struct node *node, time_ns age_ns_max, struct node_time time
         return QR_ERR_NO_LEADER; /* it belongs to no cluster yet: there is nothing to read */
     }
     node->fresh.used_until_ns = time.now_ns + USED_NS;
-    if (node_is_restoring(node)) {
+    if (node_is_restoring(node) && !MUTANT(STALE_WHILE_RESTORING)) {
         return QR_ERR_BUSY;
     }
     time_ns age = node_age(node, time.now_ns);

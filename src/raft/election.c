@@ -40,15 +40,20 @@ void raft_reset_election_timer(struct raft *raft)
     }
 }
 
+bool raft_keeps_promise(const struct raft *raft)
+{
+    return raft->options.lease_ns > 0 || raft->options.keeps_promise;
+}
+
 /* Who hears from a leader, or leads, helps nobody to depose it (diss. §4.2.3). Where leaders
- * hold leases that is a promise, which neither a new term nor a restart ends: see lease.c.
+ * may hold leases that is a promise, which neither a new term nor a restart ends: see lease.c.
  */
 bool raft_sticks_to_leader(const struct raft *raft)
 {
     if (raft->role == RAFT_LEADER) {
         return true;
     }
-    bool has_promised = raft->options.lease_ns > 0 && !MUTANT(LEASE_PROMISE_FORGOTTEN);
+    bool has_promised = raft_keeps_promise(raft) && !MUTANT(LEASE_PROMISE_FORGOTTEN);
     return (raft->has_leader || has_promised) &&
            raft->now_ns - raft->leader_heard_ns < raft->options.election_timeout_min_ns;
 }
@@ -263,7 +268,7 @@ static enum raft_vote_reason judge_vote(const struct raft *raft, const struct ra
         return raft->hard_state.voted_for == message->from ? RAFT_VOTE_GRANTED
                                                            : RAFT_VOTE_ALREADY_VOTED;
     }
-    bool has_promised = raft->options.lease_ns > 0 && raft_sticks_to_leader(raft) &&
+    bool has_promised = raft_keeps_promise(raft) && raft_sticks_to_leader(raft) &&
                         !message->request_vote.is_transfer;
     if (raft->has_leader || has_promised) {
         return RAFT_VOTE_LEADER_ALIVE; /* of this term, or of one whose lease may last */

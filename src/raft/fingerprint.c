@@ -422,7 +422,7 @@ static void put_role(const struct emitter *emitter)
     put_deadline(emitter, raft->election_deadline_ns);
     put_age(emitter, raft->response_ns, raft->options.heartbeat_interval_ns);
     put_bool(emitter, raft->is_stalled);
-    if (raft->options.lease_ns > 0) {
+    if (raft_keeps_promise(raft)) {
         put_age(emitter, raft->leader_heard_ns, raft->options.election_timeout_min_ns);
     }
     if (raft->role == RAFT_LEADER) {

@@ -246,6 +246,8 @@ NODISCARD int raft_on_pre_vote_response(struct raft *raft, const struct raft_mes
 void raft_on_request_vote(struct raft *raft, const struct raft_message *message);
 NODISCARD int raft_on_request_vote_response(struct raft *raft, const struct raft_message *message);
 bool raft_sticks_to_leader(const struct raft *raft);
+/* Whether a new term and a restart leave it so: another's lease may rest on it. */
+bool raft_keeps_promise(const struct raft *raft);
 NODISCARD int raft_on_timeout_now(struct raft *raft, const struct raft_message *message);
 
 /* follower.c */

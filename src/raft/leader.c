@@ -104,6 +104,7 @@ int raft_become_leader(struct raft *raft)
     raft->leader = raft->options.self;
     raft->election_deadline_ns = TIME_NEVER;
     raft->term_began_ns = raft->now_ns;
+    raft->quorum_lost_ns = 0;
     raft->term_timestamp_ns = max_u64(raft->wall_ns, raft->log.last_timestamp_ns);
     raft->term_first_index = raft->log.last_index + 1;
     raft->uncommitted_bytes = 0;

@@ -62,12 +62,16 @@ struct raft_options {
     /* How long the answers of a majority allow the leader to read without asking again; 0:
      * never. Rests on clocks (diss. §6.4.1): while it lasts, no voter may think that
      * election_timeout_min has passed. With clocks that go wrong by up to
-     * RAFT_CLOCK_DRIFT_PERCENT each, that holds for what raft_lease_ns_max() allows. The same
-     * on every member, or none: a voter whose lease_ns is 0 forgets at a restart that it has
+     * RAFT_CLOCK_DRIFT_PERCENT each, that holds for what raft_lease_ns_max() allows. Every
+     * other member has a lease, too, or keeps_promise: else it forgets at a restart that it has
      * heard a leader. Without check-quorum a deposed leader would hold its lease for ever; here
      * it is always on.
      */
     time_ns lease_ns;
+    /* Without a lease of its own: stick to whom it heard as if it had one, so that others may
+     * have theirs. It costs a vote that comes up to election_timeout_min after a start.
+     */
+    bool keeps_promise;
 };
 
 struct raft_term_run {

@@ -57,6 +57,8 @@ static bool is_full(struct client *client)
 {
     const struct server_options *options = &client->server->options;
     const struct pipeline *pipeline = &client->pipeline;
+
+    pipeline_count_last(client);
     uint32_t divisor = client->is_full ? 2 : 1;
 
     client->is_full = pipeline->count >= options->pipeline_commands_max / divisor ||

@@ -125,7 +125,9 @@ enum dispatch_outcome cmd_quorate_join(struct client *client, const struct kv_ar
         reply_status(&reply, "OK");
         break;
     case QR_ERR_FOREIGN:
-        reply_error(&reply, "ERR this node belongs to a cluster already; nothing was changed");
+        reply_error(&reply,
+                    "ERR this node belongs to a cluster already, or was not started with --wait; "
+                    "nothing was changed");
         break;
     case QR_ERR_INVALID:
     case QR_ERR_ADDRESS:

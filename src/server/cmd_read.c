@@ -132,7 +132,7 @@ enum dispatch_outcome cmd_quorate_read(struct client *client, const struct kv_ar
         return answer_error(client, "ERR the age is not a number of milliseconds, or too large");
     }
     read.kind = (enum qr_read_kind)kind;
-    client->read = read;
+    client->read = kind == QR_READ_CONFIGURED ? client->server->options.read : read;
     struct reply reply = pipeline_reply(client);
     reply_status(&reply, "OK");
     return DISPATCH_DONE;

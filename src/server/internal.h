@@ -47,7 +47,8 @@ struct request {
     struct client *client;     /* NULL: it was closed; whoever has the request frees it */
     read_serve *serve;         /* NULL: not a read behind a barrier */
     struct buffer reply;       /* REQUEST_READY */
-    uint64_t size_bytes;       /* counted in the pipeline's bytes */
+    uint64_t reply_bytes;      /* of size_bytes: the memory of the reply */
+    uint64_t size_bytes;       /* counted in the pipeline's bytes, with those of the reply */
     enum request_state state;
     uint8_t protocol;   /* of the reply: HELLO may change the client's meanwhile */
     bool is_write;      /* went through the log */
@@ -269,6 +270,9 @@ void client_sweep(struct client *client, uint64_t now_ms);
 
 /* pipeline.c */
 
+/* Count the reply of the last request in the pipeline's bytes, as it is now. */
+void pipeline_count_last(struct client *client);
+
 /* Where the reply to the present command goes when it can be given at once. */
 struct reply pipeline_reply(struct client *client);
 
@@ -299,7 +303,7 @@ struct client *pipeline_write_ended(struct request *request);
 
 /* Where its reply goes; then pipeline_replied(). */
 struct reply pipeline_reply_of(struct request *request);
-void pipeline_replied(struct client *client, const struct request *request);
+void pipeline_replied(struct client *client, struct request *request);
 
 /* Change the members or the leader, and answer with what came of it. */
 void pipeline_change(struct client *client, const struct qr_change *change);

@@ -121,6 +121,24 @@ static struct request *request_open(struct client *client, size_t argument_count
     return request;
 }
 
+/* A reply that waits for its turn holds memory, too. */
+static void count_reply(struct pipeline *pipeline, struct request *request)
+{
+    uint64_t bytes = max_u64(request->reply.capacity, request->reply_bytes);
+    uint64_t added_bytes = bytes - request->reply_bytes;
+
+    request->reply_bytes = bytes;
+    request->size_bytes += added_bytes;
+    pipeline->size_bytes += added_bytes;
+}
+
+void pipeline_count_last(struct client *client)
+{
+    if (client->pipeline.last != NULL) {
+        count_reply(&client->pipeline, client->pipeline.last);
+    }
+}
+
 static struct request *pop_first(struct pipeline *pipeline)
 {
     struct request *request = pipeline->first;
@@ -232,11 +250,7 @@ static void on_proposed(void *argument, int status, uint64_t index, const struct
         struct kv_reply_sink sink = reply_sink(&reply);
         kv_result_replay(result->data, result->size_bytes, &sink);
     }
-    if (client->pipeline.first == request) {
-        pipeline_advance(client);
-    }
-    turn_mark(client);
-    client_check_output(client);
+    pipeline_replied(client, request);
 }
 
 /* A request that goes through the log, or NULL. */
@@ -320,10 +334,12 @@ struct client *pipeline_write_ended(struct request *request)
     return client;
 }
 
-void pipeline_replied(struct client *client, const struct request *request)
+void pipeline_replied(struct client *client, struct request *request)
 {
     if (client->pipeline.first == request) {
         pipeline_advance(client);
+    } else {
+        count_reply(&client->pipeline, request);
     }
     turn_mark(client);
     client_check_output(client);
@@ -397,6 +413,8 @@ void pipeline_read_done(struct request *request, int status)
     }
     if (client->pipeline.first == request) {
         pipeline_advance(client);
+    } else {
+        count_reply(&client->pipeline, request);
     }
     turn_mark(client);
 }

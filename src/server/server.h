@@ -36,7 +36,7 @@ struct server_options {
                                          What one command reads is at most half of it */
     uint32_t pipeline_commands_max; /* unfinished commands of a client; past it its
                                          socket is not read */
-    uint64_t pipeline_bytes_max;    /* the same in bytes of those commands */
+    uint64_t pipeline_bytes_max;    /* the same in bytes, with the replies that wait */
     uint32_t backup_idle_ms;        /* a backup of which nothing is asked for so long ends */
     uint32_t stall_timeout_ms;      /* a client that takes no byte of its replies for so
                                          long is closed */

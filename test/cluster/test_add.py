@@ -6,7 +6,9 @@
 # SPDX-License-Identifier: Apache-2.0
 import contextlib
 import json
+import socket
 import subprocess
+import threading
 
 import cluster as rig
 import tap
@@ -87,6 +89,74 @@ def case_learner(cluster):
         remove(cluster, "n5")
 
 
+def case_started_as_learner(cluster):
+    """One that was started with --learner stays one, and no vote is promised."""
+    with started(cluster, "n10", "--wait", "--learner") as node:
+        said = add(cluster, "n10", node, "--dry-run")
+        tap.check("unless it was started with --learner" in said, said)
+        said = add(cluster, "n10", node)
+        tap.check("as a learner that stays one" in said, said)
+        remove(cluster, "n10")
+
+
+@contextlib.contextmanager
+def pretending(node, cluster_joined):
+    """A node that, told to join, says that it belongs to this cluster; its client port."""
+    told = rig.status_at(node.http_port)
+    ends = threading.Event()
+
+    def answer(command):
+        if command == b"QUORATE.JOIN":
+            told["joining"] = False
+            told["cluster"]["id"] = cluster_joined
+            return b"+OK\r\n"
+        body = json.dumps(told).encode()
+        return b"$%d\r\n%s\r\n" % (len(body), body)
+
+    def serve(listener):
+        while not ends.is_set():
+            try:
+                connection, _ = listener.accept()
+            except socket.timeout:
+                continue
+            with connection, connection.makefile("rb") as lines:
+                while head := lines.readline():
+                    words = []
+                    for _ in range(int(head[1:])):
+                        words.append(lines.read(int(lines.readline()[1:]) + 2)[:-2])
+                    connection.sendall(answer(words[0].upper()))
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(0.1)
+        thread = threading.Thread(target=serve, args=[listener])
+        thread.start()
+        try:
+            yield listener.getsockname()[1]
+        finally:
+            ends.set()
+            thread.join()
+
+
+def case_another_cluster(cluster):
+    """One that was let in elsewhere meanwhile is not said to have been added."""
+    with started(cluster, "n11", "--wait") as node:
+        told = rig.status_at(node.http_port)
+        other = "f" * len(told["cluster"]["id"])
+        with pretending(node, other) as port:
+            at = cluster.nodes[cluster.follower()].client_port
+            done = rig.run("add", "-a", f"127.0.0.1:{at}", "n11", f"127.0.0.1:{port}")
+        tap.check_equal(done.returncode, 1, f"the exit code ({done.stdout} {done.stderr})")
+        tap.check(f"n11 joined another cluster: {other}" in done.stderr, done.stderr)
+
+
+def case_told_at_its_start(cluster):
+    """One that was started with --join obeys no client."""
+    with started(cluster, "n12", "--join", f"127.0.0.1:{rig.free_base_port(1)}") as node:
+        said = add(cluster, "n12", node, code=1)
+        tap.check("was not started with --wait; nothing was changed" in said, said)
+        tap.check_equal(kind(cluster, "n12"), None, "the kind")
+
+
 def case_restart(cluster):
     """A node that was added goes on with the same flags, and --wait means nothing any more."""
     with started(cluster, "n6", "--wait") as node:
@@ -140,4 +210,5 @@ def case_without(cluster):
             tap.check(flag in done.stderr, done.stderr)
 
 
-rig.run_with_cluster([case_added, case_learner, case_restart, case_refused, case_without])
+rig.run_with_cluster([case_added, case_learner, case_started_as_learner, case_another_cluster,
+                      case_told_at_its_start, case_restart, case_refused, case_without])

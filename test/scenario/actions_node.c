@@ -277,4 +277,6 @@ void action_options(const struct command *command)
                                           options->election_timeout_max_ns / NS_PER_MS);
     options->lease_ns =
         NS_PER_MS * command_option_number(command, "lease-ms", options->lease_ns / NS_PER_MS);
+    options->keeps_promise =
+        command_option_number(command, "keeps-promise", options->keeps_promise ? 1 : 0) != 0;
 }

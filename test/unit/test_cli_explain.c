@@ -217,6 +217,16 @@ static void disk_full(struct scene *scene)
     of(scene, 2)->is_disk_full = true;
 }
 
+static void follower_disk_full(struct scene *scene)
+{
+    of(scene, 2)->is_disk_full = true;
+}
+
+static void follower_stalled(struct scene *scene)
+{
+    of(scene, 1)->is_stalled = true;
+}
+
 static void slow_disks(struct scene *scene)
 {
     of(scene, 0)->sync_median_us = 12340;
@@ -282,6 +292,15 @@ static void learner_losing_ground(struct scene *scene)
     scene->facts.earlier.members[2].match_index = 60;
 }
 
+static void learner_keeping_up(struct scene *scene)
+{
+    learner_losing_ground(scene);
+    for (size_t i = 0; i < 3; i++) {
+        of(scene, i)->members[2].match_index = 1070;
+    }
+    scene->facts.earlier.members[2].match_index = 1030;
+}
+
 static void learner_silent(struct scene *scene)
 {
     tell(scene, 2, make_promotable);
@@ -316,6 +335,12 @@ static void stranger(struct scene *scene)
     word(node->status.cluster, "c2");
     word(node->address, "h:9");
     node->id[0] = node->name[0] = '\0';
+}
+
+static void stranger_disk_full(struct scene *scene)
+{
+    stranger(scene);
+    of(scene, 3)->is_disk_full = true;
 }
 
 static void removed(struct scene *scene)
@@ -380,7 +405,7 @@ static const struct situation situations[] = {
      {"n1 leads, in term 7, and has just heard 2 of 3 voters.",
       "With n3 silent every write waits for all of the others that vote: n2.",
       "n3 has not answered n1 for 5.2 s.", "n3 did not answer at http://h:3/status.",
-      "No more voter may fail: with one less that answers, writes stop.",
+      "No more voter may fail: with one less that acknowledges, writes stop.",
       "With all its voters the cluster stands 1 failure."},
      {"is down", "Nothing is to be seen"}},
     {"two of three are gone",
@@ -455,8 +480,29 @@ static const struct situation situations[] = {
     {"disks are full",
      disk_full,
      {"The disk of n1 is full: it refuses writes, and it leads.",
-      "The disk of n3 is full: it takes no entries."},
-     {"The disk of n2", "Nothing is to be seen"}},
+      "The disk of n3 is full: it takes no entries.",
+      "Too few voters can acknowledge a write now; not counted on: n1 and n3.",
+      "While n1 leads and takes no writes, none go on.",
+      "n1 and n3 answer, and count as failed here: the disk is full, or does not advance, or a "
+      "snapshot is needed first."},
+     {"The disk of n2", "Nothing is to be seen", "may fail"}},
+    {"a follower's disk is full",
+     follower_disk_full,
+     {"With n3 silent or not able to acknowledge every write waits for all of the others that "
+      "vote: n2.",
+      "No more voter may fail: with one less that acknowledges, writes stop.",
+      "n3 answers, and counts as failed here: the disk is full, or does not advance, or a snapshot "
+      "is needed first.",
+      "With all its voters the cluster stands 1 failure."},
+     {"more voter may fail, and"}},
+    {"a follower stands still",
+     follower_stalled,
+     {"No more voter may fail: with one less that acknowledges, writes stop."},
+     {"more voter may fail, and"}},
+    {"a full disk of a node that is none of the cluster is nothing to it",
+     stranger_disk_full,
+     {"1 more voter may fail, and writes go on."},
+     {"No more voter"}},
     {"disks are slow",
      slow_disks,
      {"Slow writes of the disk of n1: of the last ones half took up to 12.3 ms, and all but one in "
@@ -481,8 +527,9 @@ static const struct situation situations[] = {
       "of "
       "64.0 MiB so far.",
       "n3 is taking over a snapshot (1000 bytes of 64.0 MiB have come): until it is done its own "
-      "clients wait."},
-     {"entries behind"}},
+      "clients wait.",
+      "No more voter may fail: with one less that acknowledges, writes stop."},
+     {"entries behind", "more voter may fail, and"}},
     {"a snapshot failed",
      snapshot_failed,
      {"n3 lacks what the log of n1 does not hold any more, and waits for a snapshot; the last one "
@@ -512,6 +559,10 @@ static const struct situation situations[] = {
      {"In the last 400 ms it took 40 entries, while the log grew by 50: at that rate it does not "
       "catch up."},
      {""}},
+    {"a learner that is as far as one message takes",
+     learner_keeping_up,
+     {"In the last 400 ms it took 40 entries, while the log grew by 50."},
+     {"does not catch up"}},
     {"a learner that nobody hears",
      learner_silent,
      {"n3 is to become a voter by itself once it has caught up, but has not answered n1 since that "
@@ -644,7 +695,20 @@ static void sentences_are_bounded_in_number(void **state)
     }
     scene->facts.node_count = EXPLAIN_NODES_MAX;
     explain(&scene->facts, &scene->report);
-    assert_int_equal(scene->report.count, EXPLAIN_SENTENCES_MAX);
+    size_t counts[EXPLAIN_TOPICS] = {0};
+    const struct explain_sentence *last[EXPLAIN_TOPICS] = {NULL};
+    for (size_t i = 0; i < scene->report.count; i++) {
+        const struct explain_sentence *sentence = &scene->report.sentences[i];
+        counts[sentence->topic]++;
+        last[sentence->topic] = sentence;
+    }
+    for (size_t i = 0; i < EXPLAIN_TOPICS; i++) {
+        assert_in_range(counts[i], 1, EXPLAIN_TOPIC_SENTENCES_MAX); /* none is left out */
+    }
+    size_t more = 0;
+    assert_int_equal(counts[EXPLAIN_WRITES], EXPLAIN_TOPIC_SENTENCES_MAX);
+    assert_int_equal(sscanf(last[EXPLAIN_WRITES]->text, "And %zu more.", &more), 1);
+    assert_int_equal(EXPLAIN_TOPIC_SENTENCES_MAX - 1 + more, scene->report.said[EXPLAIN_WRITES]);
     free(scene);
 }
 

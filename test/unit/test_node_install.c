@@ -71,6 +71,27 @@ static void a_snapshot_waits_for_room_for_the_log_behind_it(void **state)
     end();
 }
 
+static void while_the_state_is_replaced_no_stale_read_is_served(void **state)
+{
+    (void)state;
+    time_ns age_ns = 7;
+    rig_init(&rig, 2, 11);
+    rig.log_entries_max = KEPT;
+    rig_start(&rig, 0);
+    assert_true(rig_settle(&rig, 1, SETTLE_MS));
+    write_many(300);
+    rig.nodes[1].disk.room_bytes = rig.segment_bytes + 65536;
+    rig_start(&rig, 1);
+    assert_true(wait_for(is_restoring, 1));
+    assert_int_equal(node_read_stale(rig.nodes[1].node, TIME_NEVER, rig.time, &age_ns),
+                     QR_ERR_BUSY);
+    assert_int_equal(age_ns, 7);
+    rig.nodes[1].disk.room_bytes = UINT64_MAX;
+    assert_true(rig_settle(&rig, 2, SETTLE_MS));
+    assert_int_equal(node_read_stale(rig.nodes[1].node, TIME_NEVER, rig.time, &age_ns), 0);
+    end();
+}
+
 static bool has_some(int i)
 {
     return rig.nodes[i].disk.store_count > 40;
@@ -471,6 +492,7 @@ int main(void)
         cmocka_unit_test(a_member_that_was_away_too_long_gets_a_snapshot),
         cmocka_unit_test(a_newcomer_joins_a_cluster_whose_log_begins_late),
         cmocka_unit_test(a_snapshot_waits_for_room_for_the_log_behind_it),
+        cmocka_unit_test(while_the_state_is_replaced_no_stale_read_is_served),
         cmocka_unit_test(a_transfer_that_was_cut_goes_on_where_it_was),
         cmocka_unit_test(a_leader_change_in_the_middle_begins_anew),
         cmocka_unit_test(lost_and_late_pieces_are_sent_again),

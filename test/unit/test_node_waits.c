@@ -71,6 +71,8 @@ static void a_leader_that_steps_down_for_silence_tells_when(void **state)
         solo_run(&solo, 1);
     }
     assert_true(solo_status(&solo).raft.quorum_lost_ns == solo.time.now_ns);
+    solo_lead(&solo);
+    assert_true(solo_status(&solo).raft.quorum_lost_ns == 0); /* it has a majority again */
     solo_deinit(&solo);
 }
 
@@ -164,6 +166,65 @@ static void another_cluster_may_be_named_until_one_lets_it_in(void **state)
     solo_deinit(&solo);
 }
 
+static bool asks_for_a_vote(struct solo *solo)
+{
+    solo_forget(solo);
+    node_seed_ready(solo->node, solo->time);
+    const struct solo_sent *asked = solo_last(solo, WIRE_JOIN);
+    assert_non_null(asked);
+    return asked->message.join.wants_vote;
+}
+
+static void the_latest_order_says_whether_it_asks_for_a_vote(void **state)
+{
+    (void)state;
+    struct solo solo;
+    wait_open(&solo);
+    assert_int_equal(node_join(solo.node, "b1", true, solo.time), 0);
+    solo_turn(&solo);
+    assert_false(asks_for_a_vote(&solo));
+    assert_int_equal(node_join(solo.node, "b1", false, solo.time), 0);
+    solo_turn(&solo);
+    assert_true(asks_for_a_vote(&solo));
+    solo_deinit(&solo);
+}
+
+static void the_same_order_again_leaves_the_attempt_alone(void **state)
+{
+    (void)state;
+    struct solo solo;
+    wait_open(&solo);
+    assert_int_equal(node_join(solo.node, "b1,b2", false, solo.time), 0);
+    solo_turn(&solo);
+    node_seed_closed(solo.node, "nobody answers", solo.time);
+    size_t dialed = solo.dial_count;
+    assert_int_equal(node_join(solo.node, "b1,b2", false, solo.time), 0);
+    solo_turn(&solo);
+    assert_int_equal(solo.dial_count, dialed);
+    assert_int_equal(waits_of(&solo).join_status, QR_ERR_ADDRESS);
+    assert_int_equal(node_join(solo.node, "b1,b", false, solo.time), 0); /* that is another list */
+    solo_turn(&solo);
+    assert_int_equal(solo.dial_count, dialed + 1);
+    assert_string_equal(solo.dialed, "b1");
+    solo_deinit(&solo);
+}
+
+static void one_that_was_told_at_its_start_obeys_nobody(void **state)
+{
+    (void)state;
+    struct solo solo;
+    solo_init(&solo);
+    solo.options.join = "a2";
+    solo_start(&solo);
+    solo_work(&solo);
+    assert_string_equal(solo.dialed, "a2");
+    assert_int_equal(node_join(solo.node, "b1", false, solo.time), QR_ERR_FOREIGN);
+    node_seed_closed(solo.node, "no", solo.time);
+    solo_run(&solo, 1000);
+    assert_string_equal(solo.dialed, "a2");
+    solo_deinit(&solo);
+}
+
 static void without_memory_it_goes_on_as_it_was_told_before(void **state)
 {
     (void)state;
@@ -187,6 +248,9 @@ int main(void)
         cmocka_unit_test(a_configuration_is_pending_until_it_is_committed),
         cmocka_unit_test(a_node_that_waits_does_nothing_until_it_is_told),
         cmocka_unit_test(another_cluster_may_be_named_until_one_lets_it_in),
+        cmocka_unit_test(the_latest_order_says_whether_it_asks_for_a_vote),
+        cmocka_unit_test(the_same_order_again_leaves_the_attempt_alone),
+        cmocka_unit_test(one_that_was_told_at_its_start_obeys_nobody),
         cmocka_unit_test(without_memory_it_goes_on_as_it_was_told_before),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -20,7 +20,8 @@ static void a_node_is_told_whom_to_join(void **state)
         {"QUORATE.JOIN a:1 LEARNER now", NULL, 0, "-ERR syntax error\r\n"},
         {"QUORATE.JOIN", NULL, 0, "-ERR wrong number of arguments for 'quorate.join' command\r\n"},
         {"QUORATE.JOIN a:1", "a:1", QR_ERR_FOREIGN,
-         "-ERR this node belongs to a cluster already; nothing was changed\r\n"},
+         "-ERR this node belongs to a cluster already, or was not started with --wait; nothing was "
+         "changed\r\n"},
         {"QUORATE.JOIN a", "a", QR_ERR_ADDRESS,
          "-ERR these are no addresses, HOST:PORT,...; nothing was changed\r\n"},
         {"QUORATE.JOIN a:1", "a:1", QR_ERR_STOPPED,

@@ -1,5 +1,6 @@
 /* test_server_pipeline.c: replies come in order, and reads and writes keep their places. */
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -291,6 +292,54 @@ static void past_the_pipeline_limit_the_socket_is_not_read(void **state)
     scene_deinit(&scene);
 }
 
+static uint64_t commands_taken(struct server_fixture *fixture)
+{
+    static const char mark[] = "total_commands_processed:";
+    char info[16384];
+    int socket = fixture_connect(fixture);
+
+    fixture_send(fixture, socket, "INFO stats\r\n");
+    (void)fixture_receive_until(fixture, socket, "instantaneous_ops_per_sec:", info, sizeof(info));
+    close(socket);
+    return strtoull(strstr(info, mark) + sizeof(mark) - 1, NULL, 10);
+}
+
+static void replies_that_wait_count_in_the_limit(void **state)
+{
+    enum { COMMANDS = 2000 };
+    struct scene scene;
+    struct server_options options = fixture_options(&scene.fixture);
+    struct qr_engine *engine = &scene.fixture.engine;
+    size_t statuses = 0;
+
+    (void)state;
+    options.pipeline_bytes_max = 65536;
+    fixture_init(&scene.fixture, &options);
+    engine->is_automatic = false;
+    scene.client = fixture_connect(&scene.fixture);
+    say(&scene, "INCR n\r\n");
+    for (int i = 0; i < COMMANDS; i++) {
+        fixture_send(&scene.fixture, scene.client, "QUORATE.STATUS\r\n");
+    }
+    say(&scene, "ECHO end\r\n");
+    fixture_turn(&scene.fixture);
+    assert_in_range(commands_taken(&scene.fixture), 10, 100);
+    fake_engine_end(engine, 0, 0);
+    char *heard = calloc(1, 16 << 20);
+    assert_non_null(heard);
+    size_t bytes =
+        fixture_receive_until(&scene.fixture, scene.client, "$3\r\nend\r\n", heard, 16 << 20);
+    assert_true(bytes < 16 << 20);
+    assert_memory_equal(heard, ":1\r\n", 4);
+    for (const char *at = strstr(heard, "{\"node\":"); at != NULL;
+         at = strstr(at + 1, "{\"node\":")) {
+        statuses++;
+    }
+    assert_int_equal(statuses, COMMANDS);
+    free(heard);
+    scene_deinit(&scene);
+}
+
 static void answers_for_a_client_that_left_find_nobody(void **state)
 {
     struct scene scene;
@@ -349,6 +398,7 @@ int main(void)
         cmocka_unit_test(errors_say_whether_anything_happened),
         cmocka_unit_test(a_refusal_of_the_engine_is_a_reply_in_its_place),
         cmocka_unit_test(past_the_pipeline_limit_the_socket_is_not_read),
+        cmocka_unit_test(replies_that_wait_count_in_the_limit),
         cmocka_unit_test(answers_for_a_client_that_left_find_nobody),
         cmocka_unit_test(a_server_closes_over_unanswered_requests),
     };

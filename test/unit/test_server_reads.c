@@ -54,6 +54,23 @@ static void each_kind_is_asked_of_the_engine(void **state)
     scene_deinit(&scene);
 }
 
+static void configured_is_what_the_node_was_given(void **state)
+{
+    struct scene scene;
+    struct server_options options = fixture_options(&scene.fixture);
+
+    (void)state;
+    options.read = (struct qr_read_options){.kind = QR_READ_STALE, .age_ms_max = QR_AGE_ANY};
+    fixture_init(&scene.fixture, &options);
+    scene.client = fixture_connect(&scene.fixture);
+    ask(&scene, "QUORATE.READ linearizable", "+OK\r\n");
+    ask(&scene, "QUORATE.READ configured", "+OK\r\n");
+    ask(&scene, "QUORATE.READ", "$5\r\nstale\r\n");
+    ask(&scene, "GET k", "$-1\r\n");
+    assert_int_equal(scene.fixture.engine.barrier_count, 0);
+    scene_deinit(&scene);
+}
+
 static void a_stale_read_asks_nobody(void **state)
 {
     struct scene scene;
@@ -214,6 +231,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_kind_is_asked_of_the_engine),
+        cmocka_unit_test(configured_is_what_the_node_was_given),
         cmocka_unit_test(a_stale_read_asks_nobody),
         cmocka_unit_test(what_is_too_old_is_refused_in_words),
         cmocka_unit_test(the_age_comes_with_the_answer),
