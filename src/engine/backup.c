@@ -191,8 +191,11 @@ static void give(struct qr_engine *engine, struct qr_backup *backup)
     } else if (backup->is_open && !backup->is_reading) {
         backup->is_reading = true;
         engine->in_node++;
-        node_backup_read(engine->node, backup->at, engine_time());
+        int status = node_backup_read(engine->node, backup->at, engine_time());
         engine->in_node--;
+        if (status != 0) {
+            tell(backup, status, NULL, 0);
+        }
     }
 }
 

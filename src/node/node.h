@@ -244,9 +244,9 @@ NODISCARD int node_backup_open(struct node *node, raft_index least, struct node_
                                size_t *backup, uint8_t *head);
 
 /* Read on; io.backup_read() follows in some later turn, no faster than snapshots are sent. One at a
- * time.
+ * time. Returns 0, or QR_ERR_STOPPED, and nothing follows: the node has stopped or failed since.
  */
-void node_backup_read(struct node *node, size_t backup, struct node_time time);
+NODISCARD int node_backup_read(struct node *node, size_t backup, struct node_time time);
 
 /* End it. What is under way is not told any more. */
 void node_backup_close(struct node *node, size_t backup);
