@@ -41,6 +41,10 @@ int node_backup_open(struct node *node, raft_index least, struct node_time time,
         snapshots->is_newest_bare) {
         return QR_ERR_NOT_FOUND;
     }
+    struct wal_base position = snapshots->newest.position;
+    if (!backup_position_fits((struct raft_position){position.term, position.index})) {
+        return QR_ERR_TOO_LARGE;
+    }
     for (size_t i = 0; i < NODE_BACKUPS_MAX; i++) {
         struct node_backup *slot = &node->backups[i];
         struct snapshot_info info;

@@ -238,7 +238,8 @@ NODISCARD int node_snapshot(struct node *node, uint64_t token, struct node_time 
  * head     BACKUP_HEAD_BYTES of room: the beginning of the backup.
  *
  * Returns 0, QR_ERR_NOT_FOUND (there is none such: ask for one by node_snapshot()), QR_ERR_BUSY
- * (too many are read) or QR_ERR_STOPPED.
+ * (too many are read), QR_ERR_TOO_LARGE (its index or term is beyond what a backup holds) or
+ * QR_ERR_STOPPED.
  */
 NODISCARD int node_backup_open(struct node *node, raft_index least, struct node_time time,
                                size_t *backup, uint8_t *head);
