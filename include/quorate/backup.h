@@ -143,8 +143,11 @@ int qr_restore_feed(struct qr_restore *restore, const void *data, size_t size_by
 /* The file has ended: make all of it durable, and then, in one step, the directory a node's.
  *
  * cluster   set to the new cluster's id.
+ * detail    QR_ERROR_DETAIL_BYTES; on success "", or a sentence that says what could not be written
+ *           any more and is finished by the first start of the node.
  *
- * Returns as qr_restore_feed().
+ * Returns 0; as qr_restore_feed(), then nothing was restored; or QR_ERR_CANCELLED: the disk failed
+ * in the one step, and whether it is done is not known: a start in the directory tells.
  */
 int qr_restore_finish(struct qr_restore *restore, struct qr_id *cluster, char *detail);
 

@@ -224,6 +224,7 @@ int qr_restore_finish(struct qr_restore *restore, struct qr_id *cluster, char *d
     if (backup_restore_status(restore->restore) != 0) {
         return tell_failure(restore, detail);
     }
+    (void)refuse(0, detail, "%s", backup_restore_detail(restore->restore)); /* mostly "" */
     *cluster = (struct qr_id){restore->cluster.high, restore->cluster.low};
     return 0;
 }

@@ -252,18 +252,35 @@ static int restore_failing_at(struct disk_memory *disk, uint64_t at, int fail_st
     return status;
 }
 
+struct failing {
+    int status;
+    bool is_crashed;
+    bool (*keep)(void *context, size_t number);
+};
+
+struct failed {
+    unsigned late;    /* it is done, and the first start has something to finish */
+    unsigned unknown; /* nobody knows */
+};
+
 /* Then the power goes; or the next try comes at once. What was said to be done stays done. */
-static bool fail_at(uint64_t at, int fail_status, bool is_crashed,
-                    bool (*keep)(void *context, size_t number))
+static bool fail_at(uint64_t at, const struct failing *row, struct failed *failed)
 {
     struct disk_memory disk;
     disk_memory_init(&disk);
-    int status = restore_failing_at(&disk, at, fail_status);
+    int status = restore_failing_at(&disk, at, row->status);
     bool was_reached = disk.call_count >= at;
-    assert_int_equal(status != 0, detail[0] != '\0');
-    if (is_crashed) {
+    assert_true(status == 0 || detail[0] != '\0');
+    if (status != 0 && status != QR_ERR_CANCELLED) { /* what is said to be not done is not */
+        struct node_identity identity;
+        char why[NODE_DETAIL_BYTES];
+        assert_int_equal(node_identity_read(&disk.disk, &identity, why), QR_ERR_NOT_FOUND);
+    }
+    failed->late += status == 0 && detail[0] != '\0';
+    failed->unknown += status == QR_ERR_CANCELLED;
+    if (row->is_crashed) {
         disk_memory_stop(&disk);
-        disk_memory_crash(&disk, keep, NULL);
+        disk_memory_crash(&disk, row->keep, NULL);
     }
     if (status == 0) {
         runs_restored(&disk);
@@ -278,11 +295,7 @@ static bool fail_at(uint64_t at, int fail_status, bool is_crashed,
 static void whatever_call_fails_it_is_said_and_may_be_tried_again(void **state)
 {
     (void)state;
-    static const struct {
-        int status;
-        bool is_crashed;
-        bool (*keep)(void *context, size_t number);
-    } rows[] = {
+    static const struct failing rows[] = {
         {QR_ERR_IO, false, NULL},     {QR_ERR_DISK_FULL, false, NULL},    {QR_ERR_IO, true, NULL},
         {QR_ERR_IO, true, keep_even}, {QR_ERR_DISK_FULL, true, keep_all},
     };
@@ -290,11 +303,14 @@ static void whatever_call_fails_it_is_said_and_may_be_tried_again(void **state)
     rig_stop(&rig, 0);
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         uint64_t at = 1;
-        while (fail_at(at, rows[i].status, rows[i].is_crashed, rows[i].keep)) {
+        struct failed failed = {0};
+        while (fail_at(at, &rows[i], &failed)) {
             at++;
             assert_true(at < CALLS_MAX);
         }
         assert_true(at > 10);
+        assert_true(failed.late > 0);
+        assert_int_equal(failed.unknown, 1); /* the sync of the identity's name */
     }
     rig_deinit(&rig);
 }
