@@ -134,7 +134,10 @@ struct qr_restore;
 int qr_restore_open(const struct qr_restore_options *options, struct qr_restore **out,
                     char *detail);
 
-/* Take the next bytes of the file, however many; they are checked, and written.
+/* Take the next bytes of the file, however many; they are checked, and written. Whether a state
+ * machine takes over what is in them is not: a reader with one (qr_backup_reader_new()) goes
+ * first, over all of the file.
+ *
  * Returns 0; as qr_backup_reader_feed(); QR_ERR_IO or QR_ERR_DISK_FULL. After a failure what was
  * begun is removed, as far as the disk lets it.
  */

@@ -303,7 +303,7 @@ static int open_reader(struct backup_restore *restore)
 {
     struct backup_sink sink = {.context = restore, .head = on_head};
     int status = backup_reader_init(&restore->reader, restore->options.allocator,
-                                    restore->options.codec, sink, false);
+                                    restore->options.codec, sink, true);
     restore->has_reader = status == 0;
     return status == 0 ? 0 : fail(restore, status, "memory ran out", "");
 }

@@ -2,6 +2,7 @@
  * moment of a crash and whichever call of the disk fails.
  */
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "base/crc32c.h"
 #include "unit/backup_sample.h"
 
 #define CALLS_MAX 400
@@ -134,6 +135,37 @@ static void damage_leaves_an_empty_directory(void **state)
     struct disk_memory disk;
     disk_memory_init(&disk);
     assert_int_equal(restore_bytes(&disk, sample, sample_bytes - 1, detail), QR_ERR_CORRUPT);
+    assert_int_equal(disk.file_count, 0);
+    disk_memory_deinit(&disk);
+    end();
+}
+
+/* A table of sessions that a start would refuse, under checksums that are all right. */
+static void sessions_that_do_not_decode_leave_an_empty_directory(void **state)
+{
+    (void)state;
+    struct disk_memory disk;
+    struct backup_head head;
+    struct content_writer writer = {.codec = NULL};
+    struct raft_configuration alone = {.count = 1, .members = {{.id = 1, .roles = RAFT_VOTER}}};
+    uint8_t payload[RAFT_CONFIGURATION_BYTES_MAX];
+    make_sample(1, 20);
+    assert_int_equal(backup_head_decode(sample, &head), 0);
+    struct content_head content = {.position = head.position,
+                                   .configuration_index = 1,
+                                   .configuration = payload,
+                                   .configuration_bytes =
+                                       raft_configuration_encode(&alone, payload)};
+    size_t at = BACKUP_HEAD_BYTES;
+    at += content_write_head(&writer, &content, sample + at);
+    at += content_write(&writer, CONTENT_SESSIONS, "no table", 8, sample + at);
+    at += content_write_end(&writer, sample + at);
+    head.content_bytes = at - BACKUP_HEAD_BYTES;
+    head.content_checksum = crc32c(0, sample + BACKUP_HEAD_BYTES, head.content_bytes);
+    backup_head_encode(&head, sample);
+    disk_memory_init(&disk);
+    assert_int_equal(restore_bytes(&disk, sample, at, detail), QR_ERR_CORRUPT);
+    assert_non_null(strstr(detail, "sessions"));
     assert_int_equal(disk.file_count, 0);
     disk_memory_deinit(&disk);
     end();
@@ -383,6 +415,7 @@ int main(void)
         cmocka_unit_test(a_token_gets_its_first_answer_behind_a_restore),
         cmocka_unit_test(a_directory_that_holds_anything_is_refused),
         cmocka_unit_test(damage_leaves_an_empty_directory),
+        cmocka_unit_test(sessions_that_do_not_decode_leave_an_empty_directory),
         cmocka_unit_test(what_is_given_up_leaves_an_empty_directory),
         cmocka_unit_test(a_crash_at_any_moment_leaves_one_or_the_other),
         cmocka_unit_test(whatever_call_fails_it_is_said_and_may_be_tried_again),
