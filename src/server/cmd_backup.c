@@ -131,7 +131,11 @@ void backup_stop(struct client *client)
 
 void backup_sweep(struct client *client, uint64_t now_ms)
 {
-    bool is_idle = client->backup != NULL && client->backup_request == NULL;
+    /* While it still takes the last piece what it asked for behind that waits: it is not idle. One
+     * that takes nothing is closed by client_sweep().
+     */
+    bool is_idle =
+        client->backup != NULL && client->backup_request == NULL && !client->is_writing;
 
     if (is_idle && now_ms - client->backup_ms > client->server->options.backup_idle_ms) {
         close_backup(client);
