@@ -26,6 +26,7 @@ struct qr_backup;
  *          QR_ERR_DISK_FULL, QR_ERR_IO, QR_ERR_NO_MEMORY   the snapshot was not taken or read.
  *          QR_ERR_CORRUPT   the snapshot was damaged on the disk.
  *          QR_ERR_BUSY      too many snapshots are read, or asked for.
+ *          QR_ERR_BEHIND    this node is still taking a leader's snapshot over.
  *          QR_ERR_TOO_LARGE the log counts beyond what a backup holds; see docs/backup.md.
  *          QR_ERR_STOPPED   the engine has stopped.
  *          After an error it can only be closed.

@@ -215,9 +215,9 @@ static int write_directory(struct restore *restore, struct qr_id *cluster)
     struct qr_restore *to = NULL;
     int status = qr_restore_open(&options, &to, restore->detail);
     if (status != 0) {
-        bool is_usage = status == QR_ERR_ADDRESS;
-        return cli_complain(is_usage ? CLI_USAGE : CLI_FAILED, "%s; nothing was restored",
-                            restore->detail);
+        bool is_usage = status == QR_ERR_ADDRESS; /* the detail begins with "address" */
+        return cli_complain(is_usage ? CLI_USAGE : CLI_FAILED, "%s%s; nothing was restored",
+                            is_usage ? "--peer, the " : "", restore->detail);
     }
     int code = each_piece(restore, "restore", take_restore, to);
     if (code == CLI_DONE) {

@@ -177,7 +177,8 @@ static void advance(struct qr_engine *engine, struct qr_backup *backup)
         status = engine_snapshot(engine, on_snapshot, backup);
         backup->is_called = status == 0;
     }
-    backup->status = status == QR_ERR_NOT_FOUND ? QR_ERR_BUSY : engine_refusal(status);
+    /* The newest one came from a leader, and is not taken over yet: none is taken beside it. */
+    backup->status = status == QR_ERR_NOT_FOUND ? QR_ERR_BEHIND : engine_refusal(status);
 }
 
 /* What is wanted next, if it can be had. */

@@ -58,7 +58,7 @@ static int check_options(const struct qr_restore_options *options, char *detail)
         status = refuse(QR_ERR_ADDRESS, detail, "address: longer than %d bytes",
                         QR_ADDRESS_BYTES_MAX - 1);
     }
-    return status == 0 ? engine_advertised_check(options->address, detail) : status;
+    return status == 0 ? engine_advertised_check("address", options->address, detail) : status;
 }
 
 /* Whether it is of one of these: written aside, and never finished, it counts for nothing, and may

@@ -17,7 +17,7 @@
 
 #define BACKUP_HEAD_BYTES 512
 #define BACKUP_DETAIL_BYTES 256
-#define BACKUP_INDEX_MAX (UINT64_MAX / 4) /* and of terms: what counts on from there has room */
+#define BACKUP_INDEX_MAX (UINT64_MAX / 4)    /* and of terms: what counts on from there has room */
 #define BACKUP_LOG_TIME_MAX (UINT64_MAX / 2) /* likewise: the year 2262 */
 
 struct backup_head {

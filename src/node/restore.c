@@ -252,9 +252,8 @@ bool node_restore_begin(struct node *node)
 {
     ASSERT(!node->is_applying && !node->restore.is_active);
     struct snapshot_info info;
-    int status =
-        snapshot_reader_open(node->snapshots.store, node->snapshots.newest.position.index, 0,
-                             &node->restore.reader, &info);
+    int status = snapshot_reader_open(node->snapshots.store, node->snapshots.newest.position.index,
+                                      0, &node->restore.reader, &info);
     if (status == QR_ERR_BUSY) {
         return false;
     }

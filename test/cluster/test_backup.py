@@ -247,8 +247,12 @@ def case_damaged(kept):
     done = rig.run("restore", "--check", kept.folder)
     tap.check("not a file" in done.stderr, f"it said {done.stderr!r}")
     for wrong in ([], [kept.file], [kept.file, target], ["--check", kept.file, target],
-                  [kept.file, target, "--name", "m1", "--peer", "nowhere"]):
-        tap.check_equal(rig.run("restore", *wrong).returncode, 2, f"the exit code of {wrong}")
+                  [kept.file, target, "--name", "m1", "--peer", "nowhere"],
+                  [kept.file, target, "--name", "m1", "--peer", "0.0.0.0:7700"]):
+        done = rig.run("restore", *wrong)
+        tap.check_equal(done.returncode, 2, f"the exit code of {wrong}")
+        tap.check("--peer" not in wrong or "--peer" in done.stderr, f"it said {done.stderr!r}")
+        tap.check("advertise" not in done.stderr, f"it said {done.stderr!r}")
 
 
 def case_directory(kept):
