@@ -26,6 +26,8 @@ struct qr_backup;
  *          QR_ERR_DISK_FULL, QR_ERR_IO, QR_ERR_NO_MEMORY   the snapshot was not taken or read.
  *          QR_ERR_CORRUPT   the snapshot was damaged on the disk.
  *          QR_ERR_BUSY      too many snapshots are read, or asked for.
+ *          QR_ERR_BEHIND    this node is still taking a leader's snapshot over.
+ *          QR_ERR_TOO_LARGE the log counts beyond what a backup holds; see docs/backup.md.
  *          QR_ERR_STOPPED   the engine has stopped.
  *          After an error it can only be closed.
  */
@@ -133,7 +135,10 @@ struct qr_restore;
 int qr_restore_open(const struct qr_restore_options *options, struct qr_restore **out,
                     char *detail);
 
-/* Take the next bytes of the file, however many; they are checked, and written.
+/* Take the next bytes of the file, however many; they are checked, and written. Whether a state
+ * machine takes over what is in them is not: a reader with one (qr_backup_reader_new()) goes
+ * first, over all of the file.
+ *
  * Returns 0; as qr_backup_reader_feed(); QR_ERR_IO or QR_ERR_DISK_FULL. After a failure what was
  * begun is removed, as far as the disk lets it.
  */
@@ -142,8 +147,11 @@ int qr_restore_feed(struct qr_restore *restore, const void *data, size_t size_by
 /* The file has ended: make all of it durable, and then, in one step, the directory a node's.
  *
  * cluster   set to the new cluster's id.
+ * detail    QR_ERROR_DETAIL_BYTES; on success "", or a sentence that says what could not be written
+ *           any more and is finished by the first start of the node.
  *
- * Returns as qr_restore_feed().
+ * Returns 0; as qr_restore_feed(), then nothing was restored; or QR_ERR_CANCELLED: the disk failed
+ * in the one step, and whether it is done is not known: a start in the directory tells.
  */
 int qr_restore_finish(struct qr_restore *restore, struct qr_id *cluster, char *detail);
 

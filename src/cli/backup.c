@@ -98,6 +98,51 @@ static bool is_still_there(const struct backup *backup)
            open_file.st_ino == named.st_ino && open_file.st_dev == named.st_dev;
 }
 
+/* What another process left when it was killed is written over; who still writes is left be. */
+static int lock_part(struct backup *backup, bool is_made)
+{
+    bool is_locked = flock(backup->descriptor, LOCK_EX | LOCK_NB) == 0;
+    if (is_locked && is_still_there(backup)) {
+        return CLI_DONE;
+    }
+    int code = CLI_FAILED;
+    if (is_locked || errno == EWOULDBLOCK) {
+        code = cli_complain(CLI_FAILED,
+                            "%s: another backup is being written to it; nothing was changed",
+                            backup->part);
+    } else {
+        code = complain_file(backup->part, "cannot be locked");
+        if (is_made) {
+            (void)unlink(backup->part);
+        }
+    }
+    (void)close(backup->descriptor);
+    backup->descriptor = -1;
+    return code;
+}
+
+/* Make the part, or open what was left of one, and lock it. */
+static int hold_part(struct backup *backup, bool may_be_left)
+{
+    const int flags = O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW;
+    backup->descriptor = open(backup->part, flags | O_EXCL, S_IRUSR | S_IWUSR);
+    bool is_made = backup->descriptor >= 0;
+    if (!is_made && errno == EEXIST && may_be_left) {
+        backup->descriptor = open(backup->part, flags, S_IRUSR | S_IWUSR);
+    }
+    if (backup->descriptor < 0) {
+        return complain_file(backup->part, "cannot be written");
+    }
+    return lock_part(backup, is_made);
+}
+
+/* Whether it is a whole backup, too: whoever gave it its name was killed before the part's went. */
+static bool has_other_name(const struct backup *backup)
+{
+    struct stat stat;
+    return fstat(backup->descriptor, &stat) != 0 || stat.st_nlink > 1;
+}
+
 static int open_part(struct backup *backup)
 {
     int length = snprintf(backup->part, sizeof(backup->part), "%s.part", backup->path);
@@ -107,22 +152,18 @@ static int open_part(struct backup *backup)
     if (!backup->is_forced && access(backup->path, F_OK) == 0) {
         return refuse_existing(backup);
     }
-    int descriptor =
-        open(backup->part, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, S_IRUSR | S_IWUSR);
-    if (descriptor < 0) {
-        return complain_file(backup->part, "cannot be written");
-    }
-    backup->descriptor = descriptor;
-    /* What another process left when it was killed is written over; who still writes is left be. */
-    if (flock(descriptor, LOCK_EX | LOCK_NB) != 0 || !is_still_there(backup)) {
-        (void)close(descriptor);
+    int code = hold_part(backup, true);
+    if (code == CLI_DONE && has_other_name(backup)) {
+        code = unlink(backup->part) == 0 ? CLI_DONE
+                                         : complain_file(backup->part, "cannot be replaced");
+        (void)close(backup->descriptor);
         backup->descriptor = -1;
-        return cli_complain(CLI_FAILED,
-                            "%s: another backup is being written to it; nothing was changed",
-                            backup->part);
+        code = code == CLI_DONE ? hold_part(backup, false) : code;
     }
-    return ftruncate(descriptor, 0) == 0 ? CLI_DONE
-                                         : complain_file(backup->part, "cannot be written");
+    if (code == CLI_DONE && ftruncate(backup->descriptor, 0) != 0) {
+        code = complain_file(backup->part, "cannot be written");
+    }
+    return code;
 }
 
 static int write_part(struct backup *backup, const char *data, size_t size_bytes)
@@ -159,20 +200,33 @@ static int sync_directory(const char *path)
     return failed;
 }
 
-/* Give the part its name: a link does not take the place of a file that came meanwhile. */
+/* Where a rename always replaces (NFS, say): a link does not. */
+static int name_by_link(const struct backup *backup)
+{
+    if (link(backup->part, backup->path) == 0) {
+        (void)unlink(backup->part); /* FILE is whole, and the next backup removes what is left */
+        return 0;
+    }
+    bool has_links = errno != EPERM && errno != EOPNOTSUPP && errno != ENOSYS && errno != EMLINK;
+    if (has_links) {
+        return -1;
+    }
+    if (access(backup->path, F_OK) == 0) {
+        errno = EEXIST;
+        return -1;
+    }
+    return rename(backup->part, backup->path);
+}
+
+/* Give the part its name, but not in the place of a file that came meanwhile. */
 static int name_part(const struct backup *backup)
 {
     if (backup->is_forced) {
         return rename(backup->part, backup->path);
     }
-    if (link(backup->part, backup->path) == 0) {
-        return unlink(backup->part);
-    }
-    bool has_links = errno != EPERM && errno != EOPNOTSUPP && errno != ENOSYS && errno != EMLINK;
-    if (has_links || access(backup->path, F_OK) == 0) {
-        return -1;
-    }
-    return rename(backup->part, backup->path);
+    int status = renameat2(AT_FDCWD, backup->part, AT_FDCWD, backup->path, RENAME_NOREPLACE);
+    bool is_known = status == 0 || (errno != EINVAL && errno != ENOSYS && errno != EPERM);
+    return is_known ? status : name_by_link(backup);
 }
 
 static int publish(struct backup *backup)

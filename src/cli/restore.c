@@ -190,13 +190,17 @@ static int take_restore(struct restore *restore, void *to, size_t size_bytes)
 
 static int finish(struct restore *restore, struct qr_restore *to, struct qr_id *cluster)
 {
-    if (qr_restore_finish(to, cluster, restore->detail) == 0) {
-        return CLI_DONE;
+    int status = qr_restore_finish(to, cluster, restore->detail);
+    if (status == QR_ERR_CANCELLED) {
+        return cli_complain(CLI_UNKNOWN, "%s: %s", restore->directory, restore->detail);
     }
-    return cli_complain(CLI_FAILED,
-                        "%s: %s; the restore is not finished: no node starts in the directory as "
-                        "if it were",
-                        restore->directory, restore->detail);
+    if (status != 0) {
+        return cli_complain(CLI_FAILED, "%s: %s; nothing was restored", restore->directory,
+                            restore->detail);
+    }
+    return restore->detail[0] == '\0'
+               ? CLI_DONE
+               : cli_complain(CLI_DONE, "%s: %s", restore->directory, restore->detail);
 }
 
 /* The second reading: into the directory. */
@@ -211,9 +215,9 @@ static int write_directory(struct restore *restore, struct qr_id *cluster)
     struct qr_restore *to = NULL;
     int status = qr_restore_open(&options, &to, restore->detail);
     if (status != 0) {
-        bool is_usage = status == QR_ERR_ADDRESS;
-        return cli_complain(is_usage ? CLI_USAGE : CLI_FAILED, "%s; nothing was restored",
-                            restore->detail);
+        bool is_usage = status == QR_ERR_ADDRESS; /* the detail begins with "address" */
+        return cli_complain(is_usage ? CLI_USAGE : CLI_FAILED, "%s%s; nothing was restored",
+                            is_usage ? "--peer, the " : "", restore->detail);
     }
     int code = each_piece(restore, "restore", take_restore, to);
     if (code == CLI_DONE) {

@@ -177,7 +177,8 @@ static void advance(struct qr_engine *engine, struct qr_backup *backup)
         status = engine_snapshot(engine, on_snapshot, backup);
         backup->is_called = status == 0;
     }
-    backup->status = status == QR_ERR_NOT_FOUND ? QR_ERR_BUSY : engine_refusal(status);
+    /* The newest one came from a leader, and is not taken over yet: none is taken beside it. */
+    backup->status = status == QR_ERR_NOT_FOUND ? QR_ERR_BEHIND : engine_refusal(status);
 }
 
 /* What is wanted next, if it can be had. */
@@ -191,8 +192,11 @@ static void give(struct qr_engine *engine, struct qr_backup *backup)
     } else if (backup->is_open && !backup->is_reading) {
         backup->is_reading = true;
         engine->in_node++;
-        node_backup_read(engine->node, backup->at, engine_time());
+        int status = node_backup_read(engine->node, backup->at, engine_time());
         engine->in_node--;
+        if (status != 0) {
+            tell(backup, status, NULL, 0);
+        }
     }
 }
 

@@ -221,7 +221,9 @@ int qr_doctor_recover(struct qr_doctor *doctor, size_t chosen, struct qr_id *clu
     }
     struct node_recover_plan plan = make_plan(doctor, chosen);
     char why[NODE_DETAIL_BYTES] = "";
-    status = node_recover(&runtime_allocator, disk_posix_disk(doctor->disks[chosen]), &plan, why);
+    bool is_made = false; /* either way the next start goes on from there */
+    status = node_recover(&runtime_allocator, disk_posix_disk(doctor->disks[chosen]), &plan,
+                          &is_made, why);
     if (status != 0) {
         return refuse(status, detail, "%.200s: %.300s", doctor->directories[chosen].path, why);
     }

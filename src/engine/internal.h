@@ -169,7 +169,7 @@ NODISCARD int engine_options_check(const struct qr_engine_options *options, char
 /* HOST:PORT,… to join through. Returns 0, QR_ERR_INVALID or QR_ERR_ADDRESS, with `detail` set. */
 NODISCARD int engine_join_check(const char *list, char *detail);
 NODISCARD int engine_name_check(const char *name, char *detail);
-NODISCARD int engine_advertised_check(const char *text, char *detail);
+NODISCARD int engine_advertised_check(const char *option, const char *text, char *detail);
 
 /* turn.c: when the node gets its turn. */
 struct node_time engine_time(void);

@@ -46,16 +46,15 @@ static int check_address(const char *option, const char *text, char *detail)
 }
 
 /* What others dial must mean this machine to them as well. */
-int engine_advertised_check(const char *text, char *detail)
+int engine_advertised_check(const char *option, const char *text, char *detail)
 {
     struct address address;
-    if (check_address("advertise_address", text, detail) != 0) {
+    if (check_address(option, text, detail) != 0) {
         return QR_ERR_ADDRESS;
     }
     if (address_parse(text, &address) != 0 || strcmp(address.host, "0.0.0.0") == 0 ||
         strcmp(address.host, "::") == 0 || strspn(address.port, "0") == strlen(address.port)) {
-        (void)refuse(detail, "advertise_address: other nodes cannot dial %s; say one they can",
-                     text);
+        (void)refuse(detail, "%s: other nodes cannot dial %s; say one they can", option, text);
         return QR_ERR_ADDRESS;
     }
     return 0;
@@ -116,8 +115,8 @@ int engine_options_check(const struct qr_engine_options *options, char *detail)
     }
     if (status == 0) {
         const char *advertised = options->advertise_address;
-        status = engine_advertised_check(advertised == NULL ? options->peer_address : advertised,
-                                         detail);
+        status = engine_advertised_check(
+            "advertise_address", advertised == NULL ? options->peer_address : advertised, detail);
     }
     if (status == 0 && options->join != NULL) {
         status = engine_join_check(options->join, detail);

@@ -58,20 +58,31 @@ static int check_options(const struct qr_restore_options *options, char *detail)
         status = refuse(QR_ERR_ADDRESS, detail, "address: longer than %d bytes",
                         QR_ADDRESS_BYTES_MAX - 1);
     }
-    return status == 0 ? engine_advertised_check(options->address, detail) : status;
+    return status == 0 ? engine_advertised_check("address", options->address, detail) : status;
 }
 
-#define NOTE_ASIDE BACKUP_RESTORE_NOTE DISK_TEMPORARY_SUFFIX
+/* Whether it is of one of these: written aside, and never finished, it counts for nothing, and may
+ * be left when the note has gone already.
+ */
+static bool is_known_aside(const char *name, size_t length)
+{
+    char whole[DISK_NAME_BYTES_MAX];
+    (void)snprintf(whole, sizeof(whole), "%.*s", (int)length, name);
+    return strcmp(whole, BACKUP_RESTORE_NOTE) == 0 || strcmp(whole, "identity") == 0 ||
+           snapshot_is_file(whole);
+}
 
-/* Whether a restore may have left it: what is not the note's own only with a note. */
+/* Whether a restore may have left it: what has its name, but for the note itself, only with a note.
+ */
 static bool is_expected(const char *name, bool has_note)
 {
     size_t length = strlen(name);
     size_t suffix = strlen(DISK_TEMPORARY_SUFFIX);
-    bool is_aside = length > suffix && strcmp(name + length - suffix, DISK_TEMPORARY_SUFFIX) == 0;
+    if (length > suffix && strcmp(name + length - suffix, DISK_TEMPORARY_SUFFIX) == 0) {
+        return has_note || is_known_aside(name, length - suffix);
+    }
     return strcmp(name, ".") == 0 || strcmp(name, "..") == 0 || strcmp(name, LOCK_NAME) == 0 ||
-           strcmp(name, BACKUP_RESTORE_NOTE) == 0 || strcmp(name, NOTE_ASIDE) == 0 ||
-           (has_note && (is_aside || snapshot_is_file(name)));
+           strcmp(name, BACKUP_RESTORE_NOTE) == 0 || (has_note && snapshot_is_file(name));
 }
 
 /* Before a lock is put into it: folders, too, which a disk does not see. */
@@ -224,6 +235,7 @@ int qr_restore_finish(struct qr_restore *restore, struct qr_id *cluster, char *d
     if (backup_restore_status(restore->restore) != 0) {
         return tell_failure(restore, detail);
     }
+    (void)refuse(0, detail, "%s", backup_restore_detail(restore->restore)); /* mostly "" */
     *cluster = (struct qr_id){restore->cluster.high, restore->cluster.low};
     return 0;
 }

@@ -41,6 +41,10 @@ int node_backup_open(struct node *node, raft_index least, struct node_time time,
         snapshots->is_newest_bare) {
         return QR_ERR_NOT_FOUND;
     }
+    struct wal_base position = snapshots->newest.position;
+    if (!backup_position_fits((struct raft_position){position.term, position.index})) {
+        return QR_ERR_TOO_LARGE;
+    }
     for (size_t i = 0; i < NODE_BACKUPS_MAX; i++) {
         struct node_backup *slot = &node->backups[i];
         struct snapshot_info info;
@@ -59,14 +63,18 @@ int node_backup_open(struct node *node, raft_index least, struct node_time time,
     return QR_ERR_BUSY;
 }
 
-void node_backup_read(struct node *node, size_t backup, struct node_time time)
+int node_backup_read(struct node *node, size_t backup, struct node_time time)
 {
     struct node_backup *slot = &node->backups[backup];
     ASSERT(backup < NODE_BACKUPS_MAX);
-    ASSERT(slot->reader != NULL && !slot->is_wanted && !slot->is_reading);
+    if (!node_is_running(node) || slot->reader == NULL) {
+        return QR_ERR_STOPPED; /* it closed all of them by itself: node_backups_stop() */
+    }
+    ASSERT(!slot->is_wanted && !slot->is_reading);
     node->time = time;
     slot->is_wanted = true;
     node->needs_turn = true;
+    return 0;
 }
 
 void node_backup_close(struct node *node, size_t backup)

@@ -27,9 +27,15 @@ static uint32_t head_checksum(const uint8_t *bytes)
     return crc32c(checksum, bytes + COVERED_AT, BACKUP_HEAD_BYTES - COVERED_AT);
 }
 
+bool backup_position_fits(struct raft_position position)
+{
+    return position.index >= 1 && position.index <= BACKUP_INDEX_MAX && position.term >= 1 &&
+           position.term <= BACKUP_INDEX_MAX;
+}
+
 void backup_head_encode(const struct backup_head *head, uint8_t *out)
 {
-    ASSERT(head->position.index > 0 && head->position.index <= BACKUP_INDEX_MAX);
+    ASSERT(backup_position_fits(head->position));
     ASSERT(head->content_bytes > 0);
     struct writer writer = writer_of(out, BACKUP_HEAD_BYTES);
     memset(out, 0, BACKUP_HEAD_BYTES);
@@ -96,9 +102,7 @@ int backup_head_decode(const uint8_t *bytes, struct backup_head *out)
     uint32_t flags = read_u32(&reader);
     head.has_guarded = flags == FLAG_HAS_GUARDED;
     ASSERT(!reader.failed);
-    bool is_possible = head.position.index >= 1 && head.position.index <= BACKUP_INDEX_MAX &&
-                       head.position.term >= 1 && head.position.term <= BACKUP_INDEX_MAX &&
-                       head.content_bytes >= 1 &&
+    bool is_possible = backup_position_fits(head.position) && head.content_bytes >= 1 &&
                        head.content_bytes <= UINT64_MAX - BACKUP_HEAD_BYTES &&
                        !cluster_id_is_none(head.cluster) && flags <= FLAG_HAS_GUARDED;
     if (!is_possible || !take_name(bytes + NAME_AT, head.name) ||
@@ -127,6 +131,7 @@ static int take_content_head(void *context, const struct content_head *head)
     struct backup_reader *reader = context;
     if (head->is_bare || head->position.index != reader->head.position.index ||
         head->position.term != reader->head.position.term || head->configuration_index == 0 ||
+        head->timestamp_ns > BACKUP_LOG_TIME_MAX ||
         head->configuration_index > head->position.index ||
         head->configuration_bytes > RAFT_CONFIGURATION_BYTES_MAX ||
         raft_configuration_decode(head->configuration, head->configuration_bytes,

@@ -17,7 +17,8 @@
 
 #define BACKUP_HEAD_BYTES 512
 #define BACKUP_DETAIL_BYTES 256
-#define BACKUP_INDEX_MAX (UINT64_MAX / 4) /* and of terms: what counts on from there has room */
+#define BACKUP_INDEX_MAX (UINT64_MAX / 4)    /* and of terms: what counts on from there has room */
+#define BACKUP_LOG_TIME_MAX (UINT64_MAX / 2) /* likewise: the year 2262 */
 
 struct backup_head {
     struct raft_position position; /* of the last entry that is in it */
@@ -30,7 +31,10 @@ struct backup_head {
     bool has_guarded;          /* outcomes of sessions or tokens may be in it */
 };
 
-/* Write BACKUP_HEAD_BYTES. */
+/* Whether a backup may stand there: what a forged one made a node begin with may count beyond. */
+bool backup_position_fits(struct raft_position position);
+
+/* Write BACKUP_HEAD_BYTES; its position must fit. */
 void backup_head_encode(const struct backup_head *head, uint8_t *out);
 
 /* Returns 0, QR_ERR_FOREIGN (not a backup at all), QR_ERR_VERSION or QR_ERR_CORRUPT. */

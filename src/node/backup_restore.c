@@ -49,11 +49,16 @@ struct backup_restore {
     char detail[NODE_DETAIL_BYTES];
 };
 
-static int fail(struct backup_restore *restore, int status, const char *first, const char *second)
+static void say(struct backup_restore *restore, const char *first, const char *second)
 {
     struct text text = text_of(restore->detail, sizeof(restore->detail));
     text_string(&text, first);
     text_string(&text, second);
+}
+
+static int fail(struct backup_restore *restore, int status, const char *first, const char *second)
+{
+    say(restore, first, second);
     restore->status = status;
     return status;
 }
@@ -244,6 +249,20 @@ static void leave(struct backup_restore *restore)
     remove_next(restore);
 }
 
+/* Writing the identity failed. Only when its name is there is anything in doubt: whether it stays. */
+static void fail_identity(struct backup_restore *restore, int status, const char *why)
+{
+    struct node_identity identity;
+    char unused[NODE_DETAIL_BYTES];
+    if (node_identity_read(restore->options.disk, &identity, unused) == QR_ERR_NOT_FOUND) {
+        (void)fail(restore, status, why, "");
+        leave(restore);
+        return;
+    }
+    (void)fail(restore, QR_ERR_CANCELLED, why, "; whether it was all the same a start will tell");
+    restore->stage = RESTORE_OVER;
+}
+
 /* All of it is durable: now the directory may become a node's. */
 static void found(struct backup_restore *restore)
 {
@@ -259,11 +278,15 @@ static void found(struct backup_restore *restore)
         .timestamp_ns = reader->timestamp_ns,
     };
     char why[NODE_DETAIL_BYTES] = "";
-    int status = node_recover(restore->options.allocator, restore->options.disk, &plan, why);
-    if (status != 0) {
-        (void)fail(restore, status, why, "");
-        restore->stage = RESTORE_OVER;
+    bool is_made = false;
+    int status =
+        node_recover(restore->options.allocator, restore->options.disk, &plan, &is_made, why);
+    if (status != 0 && !is_made) {
+        fail_identity(restore, status, why);
         return;
+    }
+    if (status != 0) {
+        say(restore, "it is restored, and the first start finishes it; for now: ", why);
     }
     leave(restore);
 }
@@ -280,7 +303,7 @@ static int open_reader(struct backup_restore *restore)
 {
     struct backup_sink sink = {.context = restore, .head = on_head};
     int status = backup_reader_init(&restore->reader, restore->options.allocator,
-                                    restore->options.codec, sink, false);
+                                    restore->options.codec, sink, true);
     restore->has_reader = status == 0;
     return status == 0 ? 0 : fail(restore, status, "memory ran out", "");
 }

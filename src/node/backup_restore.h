@@ -67,7 +67,9 @@ void backup_restore_abandon(struct backup_restore *restore);
 
 bool backup_restore_is_idle(const struct backup_restore *restore); /* no operation in flight */
 
-/* 0: done, if it is over. Else why not. */
+/* 0: done, if it is over; a detail then says what the first start of the node has to finish.
+ * QR_ERR_CANCELLED behind a finish(): whether it is done is not known. Else why it is not.
+ */
 int backup_restore_status(const struct backup_restore *restore);
 const char *backup_restore_detail(const struct backup_restore *restore);
 

@@ -290,7 +290,9 @@ void node_install_turn(struct node *node)
                 node); /* the log leads there by now; it is this node's newest all the same */
         } else if (!node->is_applying) {
             install->state = NODE_INSTALL_RESTORING;
-            node_restore_begin(node);
+            if (!node_restore_begin(node)) {
+                install->state = NODE_INSTALL_WAITING; /* the disk is still reading for others */
+            }
         }
         break;
     }
@@ -298,8 +300,11 @@ void node_install_turn(struct node *node)
 
 time_ns node_install_deadline(const struct node *node)
 {
-    return node->install.state == NODE_INSTALL_RECEIVING ? node->install.heard_ns + STALL_NS
-                                                         : TIME_NEVER;
+    const struct node_install *install = &node->install;
+    if (install->state == NODE_INSTALL_WAITING && !node->is_applying) {
+        return node->time.now_ns + NS_PER_MS; /* nobody tells when a reader is free again */
+    }
+    return install->state == NODE_INSTALL_RECEIVING ? install->heard_ns + STALL_NS : TIME_NEVER;
 }
 
 bool node_is_restoring(const struct node *node)

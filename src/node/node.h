@@ -239,15 +239,16 @@ NODISCARD int node_snapshot(struct node *node, uint64_t token, struct node_time 
  * head     BACKUP_HEAD_BYTES of room: the beginning of the backup.
  *
  * Returns 0, QR_ERR_NOT_FOUND (there is none such: ask for one by node_snapshot()), QR_ERR_BUSY
- * (too many are read) or QR_ERR_STOPPED.
+ * (too many are read), QR_ERR_TOO_LARGE (its index or term is beyond what a backup holds) or
+ * QR_ERR_STOPPED.
  */
 NODISCARD int node_backup_open(struct node *node, raft_index least, struct node_time time,
                                size_t *backup, uint8_t *head);
 
 /* Read on; io.backup_read() follows in some later turn, no faster than snapshots are sent. One at a
- * time.
+ * time. Returns 0, or QR_ERR_STOPPED, and nothing follows: the node has stopped or failed since.
  */
-void node_backup_read(struct node *node, size_t backup, struct node_time time);
+NODISCARD int node_backup_read(struct node *node, size_t backup, struct node_time time);
 
 /* End it. What is under way is not told any more. */
 void node_backup_close(struct node *node, size_t backup);

@@ -125,7 +125,7 @@ static size_t encode_alone(const struct raft_member *member, uint8_t *out)
 }
 
 int node_recover(const struct allocator *allocator, const struct disk *disk,
-                 const struct node_recover_plan *plan, char *detail)
+                 const struct node_recover_plan *plan, bool *is_made, char *detail)
 {
     ASSERT(!cluster_id_is_none(plan->former) && !cluster_id_is_none(plan->cluster));
     ASSERT(plan->position.index < NODE_INDEX_MAX);
@@ -146,6 +146,7 @@ int node_recover(const struct allocator *allocator, const struct disk *disk,
     identity.recovery.configuration_bytes =
         encode_alone(&plan->member, identity.recovery.configuration);
     int status = node_identity_write(disk, &identity);
+    *is_made = status == 0;
     if (status != 0) {
         return refuse(status, "identity: cannot be written", detail);
     }

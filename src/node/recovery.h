@@ -31,6 +31,8 @@ struct node_recover_plan {
 /* Make the node the only voter of a cluster of its own, with all that its log and its snapshot
  * hold.
  *
+ * is_made  set: whether the identity is durably the new one. On failure it is then such a node all
+ *          the same, whose next start finishes it; when not, it may be one or the other.
  * detail   NODE_DETAIL_BYTES; on failure a sentence.
  *
  * Whatever the moment of a crash, the directory is as before, or the node starts as that voter.
@@ -40,7 +42,7 @@ struct node_recover_plan {
  * likewise.
  */
 NODISCARD int node_recover(const struct allocator *allocator, const struct disk *disk,
-                           const struct node_recover_plan *plan, char *detail);
+                           const struct node_recover_plan *plan, bool *is_made, char *detail);
 
 /* Put the entry that the identity announces into the log, unless it is there.
  *

@@ -248,20 +248,24 @@ static void read_on(struct node *node)
     }
 }
 
-void node_restore_begin(struct node *node)
+bool node_restore_begin(struct node *node)
 {
     ASSERT(!node->is_applying && !node->restore.is_active);
     struct snapshot_info info;
-    int status = begin(node);
-    if (status == 0) {
-        status = snapshot_reader_open(node->snapshots.store, node->snapshots.newest.position.index,
+    int status = snapshot_reader_open(node->snapshots.store, node->snapshots.newest.position.index,
                                       0, &node->restore.reader, &info);
+    if (status == QR_ERR_BUSY) {
+        return false;
+    }
+    if (status == 0) {
+        status = begin(node);
     }
     if (status != 0) {
         fail(node, status);
-        return;
+    } else {
+        read_on(node);
     }
-    read_on(node);
+    return true;
 }
 
 /* All of the file was taken. */

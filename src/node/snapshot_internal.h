@@ -97,7 +97,8 @@ struct node_backup {
 };
 
 _Static_assert(NODE_SENDINGS_MAX + 1 + NODE_BACKUPS_MAX + 1 <= SNAPSHOT_READERS_MAX,
-               "each has a reader, and one that seeks two");
+               "each has a reader, and one that seeks two; one that is closed while the disk reads "
+               "has its own until then: so who must have one waits for it");
 
 enum node_install_state {
     NODE_INSTALL_NONE,
@@ -173,7 +174,7 @@ time_ns node_compact_deadline(const struct node *node);
 NODISCARD int node_restore_at_start(struct node *node, const struct wal_recovered *recovered,
                                     const struct snapshot_found *found, char *detail);
 NODISCARD int node_restore_tell(struct node *node);
-void node_restore_begin(struct node *node);
+bool node_restore_begin(struct node *node); /* false: too many are read, nothing was done */
 void node_restore_read(struct node *node, int status, struct chunk *chunk, const uint8_t *data,
                        size_t size_bytes);
 void node_restore_turn(struct node *node);

@@ -94,6 +94,7 @@ static void on_written(uv_write_t *write, int status)
         client_close(client);
         return;
     }
+    client->backup_ms = server_now_ms(client->server); /* only now it may go on */
     turn_mark(client);
 }
 

@@ -22,6 +22,10 @@ static const char *backup_error(int status)
         return "READONLY the disk is full, no snapshot can be taken; there is no backup";
     case QR_ERR_BUSY:
         return "TRYAGAIN other backups are being taken, or too much is waiting";
+    case QR_ERR_BEHIND:
+        return "TRYAGAIN this node is taking a leader's snapshot over; ask again, or another node";
+    case QR_ERR_TOO_LARGE:
+        return "ERR the log counts beyond what a backup holds";
     case QR_ERR_STOPPED:
         return "TRYAGAIN this node has stopped; there is no backup";
     case QR_ERR_CORRUPT:
@@ -131,7 +135,10 @@ void backup_stop(struct client *client)
 
 void backup_sweep(struct client *client, uint64_t now_ms)
 {
-    bool is_idle = client->backup != NULL && client->backup_request == NULL;
+    /* While it still takes the last piece what it asked for behind that waits: it is not idle. One
+     * that takes nothing is closed by client_sweep().
+     */
+    bool is_idle = client->backup != NULL && client->backup_request == NULL && !client->is_writing;
 
     if (is_idle && now_ms - client->backup_ms > client->server->options.backup_idle_ms) {
         close_backup(client);

@@ -96,7 +96,7 @@ struct client {
     char *texts[CLIENT_TEXTS];      /* NULL: none */
     struct qr_backup *backup;       /* NULL: none is being taken */
     struct request *backup_request; /* which its next piece answers; NULL: none is awaited */
-    uint64_t backup_ms;             /* when it gave its last piece */
+    uint64_t backup_ms;             /* when its last piece was given, or written */
     uint64_t opened_ms;
     uint64_t active_ms;    /* when bytes last came */
     uint64_t progress_ms;  /* while writing: when the socket last took bytes */

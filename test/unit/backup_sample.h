@@ -48,7 +48,7 @@ static inline void take_backup(int i, raft_index least)
     self->backup_bytes = 0;
     do {
         unsigned count = self->piece_count;
-        node_backup_read(self->node, backup, rig.time);
+        assert_int_equal(node_backup_read(self->node, backup, rig.time), 0);
         wait_piece(self, count + 1);
         assert_int_equal(self->piece_status, 0);
     } while (self->piece_bytes > 0);

@@ -1,5 +1,6 @@
 /* test_node_backup.c: a backup is read off a node that runs, and holds it up in nothing. */
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "node/internal.h"
 #include "unit/backup_sample.h"
 
 static char detail[BACKUP_DETAIL_BYTES];
@@ -42,6 +43,23 @@ static void a_snapshot_that_stands_too_low_is_none(void **state)
     end();
 }
 
+/* A forged backup may have made a node begin so high that the next one has no room. */
+static void one_beyond_what_a_backup_holds_is_refused(void **state)
+{
+    (void)state;
+    size_t backup = 0;
+    begin(1);
+    take_snapshot(0);
+    struct wal_base *position = &rig.nodes[0].node->snapshots.newest.position;
+    raft_term term = position->term;
+    position->term = BACKUP_INDEX_MAX + 1;
+    assert_int_equal(open_backup(0, 0, &backup), QR_ERR_TOO_LARGE);
+    position->term = term;
+    assert_int_equal(open_backup(0, 0, &backup), 0);
+    node_backup_close(rig.nodes[0].node, backup);
+    end();
+}
+
 static void more_than_the_limit_at_a_time_are_refused(void **state)
 {
     (void)state;
@@ -79,7 +97,7 @@ static void newer_snapshots_do_not_disturb_it(void **state)
     do {
         write_many(100);
         unsigned count = self->piece_count;
-        node_backup_read(self->node, backup, rig.time);
+        assert_int_equal(node_backup_read(self->node, backup, rig.time), 0);
         wait_piece(self, count + 1);
         assert_int_equal(self->piece_status, 0);
     } while (self->piece_bytes > 0);
@@ -99,7 +117,7 @@ static void a_closed_one_tells_nothing_any_more(void **state)
     take_snapshot(0);
     assert_int_equal(open_backup(0, 0, &backup), 0);
     unsigned count = rig.nodes[0].piece_count;
-    node_backup_read(rig.nodes[0].node, backup, rig.time);
+    assert_int_equal(node_backup_read(rig.nodes[0].node, backup, rig.time), 0);
     node_turn(rig.nodes[0].node, rig.time); /* the disk has it now */
     node_backup_close(rig.nodes[0].node, backup);
     rig_run(&rig, 100);
@@ -117,7 +135,7 @@ static void who_waits_is_told_when_the_node_stops(void **state)
         assert_int_equal(open_backup(0, 0, &backups[0]), 0);
         assert_int_equal(open_backup(0, 0, &backups[1]), 0);
         unsigned count = rig.nodes[0].piece_count;
-        node_backup_read(rig.nodes[0].node, backups[1], rig.time);
+        assert_int_equal(node_backup_read(rig.nodes[0].node, backups[1], rig.time), 0);
         if (turns > 0) {
             node_turn(rig.nodes[0].node, rig.time);
         }
@@ -142,6 +160,31 @@ static void a_node_that_does_not_run_gives_none(void **state)
     end();
 }
 
+/* Who has the head and asks on, behind a failure that he was not told of. */
+static void one_that_is_open_when_the_node_fails_is_refused(void **state)
+{
+    (void)state;
+    size_t backup = 0;
+    begin(1);
+    take_snapshot(0);
+    struct rig_node *self = &rig.nodes[0];
+    assert_int_equal(open_backup(0, 0, &backup), 0);
+    unsigned count = self->piece_count;
+    self->disk.fail_at = self->disk.call_count + 1;
+    self->disk.fail_status = QR_ERR_IO;
+    rig_propose(&rig, 0);
+    for (unsigned passed = 0; !self->is_failed; passed++) {
+        assert_true(passed < SETTLE_MS);
+        rig_step(&rig);
+    }
+    assert_int_equal(node_backup_read(self->node, backup, rig.time), QR_ERR_STOPPED);
+    node_backup_close(self->node, backup);
+    assert_int_equal(self->piece_count, count);
+    rig_stop(&rig, 0);
+    rig_start(&rig, 0);
+    end();
+}
+
 /* The file rots behind the node's back: it is said, and the node goes on. */
 static void damage_on_the_disk_is_told(void **state)
 {
@@ -158,7 +201,7 @@ static void damage_on_the_disk_is_told(void **state)
     disk_memory_flip(&rig.nodes[0].disk, name, 600, 1);
     assert_int_equal(open_backup(0, 0, &backup), 0);
     unsigned count = rig.nodes[0].piece_count;
-    node_backup_read(rig.nodes[0].node, backup, rig.time);
+    assert_int_equal(node_backup_read(rig.nodes[0].node, backup, rig.time), 0);
     wait_piece(&rig.nodes[0], count + 1);
     assert_int_equal(rig.nodes[0].piece_status, QR_ERR_CORRUPT);
     node_backup_close(rig.nodes[0].node, backup);
@@ -175,7 +218,7 @@ static void memory_that_ran_out_is_told(void **state)
     take_snapshot(0);
     assert_int_equal(open_backup(0, 0, &backup), 0);
     unsigned count = rig.nodes[0].piece_count;
-    node_backup_read(rig.nodes[0].node, backup, rig.time);
+    assert_int_equal(node_backup_read(rig.nodes[0].node, backup, rig.time), 0);
     rig.nodes[0].heap.fail_at = rig.nodes[0].heap.allocate_count + 1;
     node_turn(rig.nodes[0].node, rig.time);
     assert_int_equal(rig.nodes[0].piece_count, count + 1);
@@ -210,11 +253,13 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(any_node_gives_a_whole_one),
         cmocka_unit_test(a_snapshot_that_stands_too_low_is_none),
+        cmocka_unit_test(one_beyond_what_a_backup_holds_is_refused),
         cmocka_unit_test(more_than_the_limit_at_a_time_are_refused),
         cmocka_unit_test(newer_snapshots_do_not_disturb_it),
         cmocka_unit_test(a_closed_one_tells_nothing_any_more),
         cmocka_unit_test(who_waits_is_told_when_the_node_stops),
         cmocka_unit_test(a_node_that_does_not_run_gives_none),
+        cmocka_unit_test(one_that_is_open_when_the_node_fails_is_refused),
         cmocka_unit_test(damage_on_the_disk_is_told),
         cmocka_unit_test(memory_that_ran_out_is_told),
         cmocka_unit_test(it_is_read_no_faster_than_the_rate),

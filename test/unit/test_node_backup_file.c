@@ -166,10 +166,22 @@ static void content_of_another_backup_is_refused(void **state)
     end();
 }
 
-/* A snapshot of a state machine that is durable by itself has no state to be restored. */
-static void one_without_the_state_is_refused(void **state)
+/* A snapshot of a state machine that is durable by itself has no state to be restored. All
+ * checksums are right.
+ */
+static void one_without_the_state_or_beyond_all_time_is_refused(void **state)
 {
     (void)state;
+    static const struct {
+        bool is_bare;
+        time_ns timestamp_ns;
+        int status;
+    } rows[] = {
+        {false, 0, 0},
+        {true, 0, QR_ERR_CORRUPT},
+        {false, BACKUP_LOG_TIME_MAX, 0},
+        {false, BACKUP_LOG_TIME_MAX + 1, QR_ERR_CORRUPT}, /* what is added to it would go round */
+    };
     struct content_writer writer = {.codec = NULL};
     struct backup_head head;
     uint8_t block[CONTENT_STORED_BYTES_MAX];
@@ -178,12 +190,13 @@ static void one_without_the_state_is_refused(void **state)
     size_t payload_bytes = raft_configuration_encode(&alone, payload);
     make_sample(1, 30);
     assert_int_equal(backup_head_decode(sample, &head), 0);
-    for (int is_bare = 0; is_bare < 2; is_bare++) {
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
         struct content_head content = {.position = head.position,
                                        .configuration_index = 1,
                                        .configuration = payload,
                                        .configuration_bytes = payload_bytes,
-                                       .is_bare = is_bare == 1};
+                                       .timestamp_ns = rows[i].timestamp_ns,
+                                       .is_bare = rows[i].is_bare};
         writer = (struct content_writer){.codec = NULL};
         head.content_bytes = content_write_head(&writer, &content, block);
         memcpy(sample + BACKUP_HEAD_BYTES, block, head.content_bytes);
@@ -193,7 +206,7 @@ static void one_without_the_state_is_refused(void **state)
         head.content_checksum = crc32c(0, sample + BACKUP_HEAD_BYTES, head.content_bytes);
         backup_head_encode(&head, sample);
         sample_bytes = BACKUP_HEAD_BYTES + head.content_bytes;
-        assert_int_equal(check_sample(512), is_bare == 1 ? QR_ERR_CORRUPT : 0);
+        assert_int_equal(check_sample(512), rows[i].status);
     }
     end();
 }
@@ -238,7 +251,7 @@ int main(void)
         cmocka_unit_test(one_of_a_later_version_is_called_so),
         cmocka_unit_test(what_cannot_be_is_refused),
         cmocka_unit_test(content_of_another_backup_is_refused),
-        cmocka_unit_test(one_without_the_state_is_refused),
+        cmocka_unit_test(one_without_the_state_or_beyond_all_time_is_refused),
         cmocka_unit_test(a_reader_without_memory_says_so),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

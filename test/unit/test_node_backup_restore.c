@@ -2,6 +2,7 @@
  * moment of a crash and whichever call of the disk fails.
  */
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "base/crc32c.h"
 #include "unit/backup_sample.h"
 
 #define CALLS_MAX 400
@@ -139,6 +140,37 @@ static void damage_leaves_an_empty_directory(void **state)
     end();
 }
 
+/* A table of sessions that a start would refuse, under checksums that are all right. */
+static void sessions_that_do_not_decode_leave_an_empty_directory(void **state)
+{
+    (void)state;
+    struct disk_memory disk;
+    struct backup_head head;
+    struct content_writer writer = {.codec = NULL};
+    struct raft_configuration alone = {.count = 1, .members = {{.id = 1, .roles = RAFT_VOTER}}};
+    uint8_t payload[RAFT_CONFIGURATION_BYTES_MAX];
+    make_sample(1, 20);
+    assert_int_equal(backup_head_decode(sample, &head), 0);
+    struct content_head content = {.position = head.position,
+                                   .configuration_index = 1,
+                                   .configuration = payload,
+                                   .configuration_bytes =
+                                       raft_configuration_encode(&alone, payload)};
+    size_t at = BACKUP_HEAD_BYTES;
+    at += content_write_head(&writer, &content, sample + at);
+    at += content_write(&writer, CONTENT_SESSIONS, "no table", 8, sample + at);
+    at += content_write_end(&writer, sample + at);
+    head.content_bytes = at - BACKUP_HEAD_BYTES;
+    head.content_checksum = crc32c(0, sample + BACKUP_HEAD_BYTES, head.content_bytes);
+    backup_head_encode(&head, sample);
+    disk_memory_init(&disk);
+    assert_int_equal(restore_bytes(&disk, sample, at, detail), QR_ERR_CORRUPT);
+    assert_non_null(strstr(detail, "sessions"));
+    assert_int_equal(disk.file_count, 0);
+    disk_memory_deinit(&disk);
+    end();
+}
+
 static void what_is_given_up_leaves_an_empty_directory(void **state)
 {
     (void)state;
@@ -252,18 +284,35 @@ static int restore_failing_at(struct disk_memory *disk, uint64_t at, int fail_st
     return status;
 }
 
+struct failing {
+    int status;
+    bool is_crashed;
+    bool (*keep)(void *context, size_t number);
+};
+
+struct failed {
+    unsigned late;    /* it is done, and the first start has something to finish */
+    unsigned unknown; /* nobody knows */
+};
+
 /* Then the power goes; or the next try comes at once. What was said to be done stays done. */
-static bool fail_at(uint64_t at, int fail_status, bool is_crashed,
-                    bool (*keep)(void *context, size_t number))
+static bool fail_at(uint64_t at, const struct failing *row, struct failed *failed)
 {
     struct disk_memory disk;
     disk_memory_init(&disk);
-    int status = restore_failing_at(&disk, at, fail_status);
+    int status = restore_failing_at(&disk, at, row->status);
     bool was_reached = disk.call_count >= at;
-    assert_int_equal(status != 0, detail[0] != '\0');
-    if (is_crashed) {
+    assert_true(status == 0 || detail[0] != '\0');
+    if (status != 0 && status != QR_ERR_CANCELLED) { /* what is said to be not done is not */
+        struct node_identity identity;
+        char why[NODE_DETAIL_BYTES];
+        assert_int_equal(node_identity_read(&disk.disk, &identity, why), QR_ERR_NOT_FOUND);
+    }
+    failed->late += status == 0 && detail[0] != '\0';
+    failed->unknown += status == QR_ERR_CANCELLED;
+    if (row->is_crashed) {
         disk_memory_stop(&disk);
-        disk_memory_crash(&disk, keep, NULL);
+        disk_memory_crash(&disk, row->keep, NULL);
     }
     if (status == 0) {
         runs_restored(&disk);
@@ -278,11 +327,7 @@ static bool fail_at(uint64_t at, int fail_status, bool is_crashed,
 static void whatever_call_fails_it_is_said_and_may_be_tried_again(void **state)
 {
     (void)state;
-    static const struct {
-        int status;
-        bool is_crashed;
-        bool (*keep)(void *context, size_t number);
-    } rows[] = {
+    static const struct failing rows[] = {
         {QR_ERR_IO, false, NULL},     {QR_ERR_DISK_FULL, false, NULL},    {QR_ERR_IO, true, NULL},
         {QR_ERR_IO, true, keep_even}, {QR_ERR_DISK_FULL, true, keep_all},
     };
@@ -290,11 +335,14 @@ static void whatever_call_fails_it_is_said_and_may_be_tried_again(void **state)
     rig_stop(&rig, 0);
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         uint64_t at = 1;
-        while (fail_at(at, rows[i].status, rows[i].is_crashed, rows[i].keep)) {
+        struct failed failed = {0};
+        while (fail_at(at, &rows[i], &failed)) {
             at++;
             assert_true(at < CALLS_MAX);
         }
         assert_true(at > 10);
+        assert_true(failed.late > 0);
+        assert_int_equal(failed.unknown, 1); /* the sync of the identity's name */
     }
     rig_deinit(&rig);
 }
@@ -367,6 +415,7 @@ int main(void)
         cmocka_unit_test(a_token_gets_its_first_answer_behind_a_restore),
         cmocka_unit_test(a_directory_that_holds_anything_is_refused),
         cmocka_unit_test(damage_leaves_an_empty_directory),
+        cmocka_unit_test(sessions_that_do_not_decode_leave_an_empty_directory),
         cmocka_unit_test(what_is_given_up_leaves_an_empty_directory),
         cmocka_unit_test(a_crash_at_any_moment_leaves_one_or_the_other),
         cmocka_unit_test(whatever_call_fails_it_is_said_and_may_be_tried_again),

@@ -51,7 +51,10 @@ static int recover(struct disk_memory *disk, struct heap *heap)
         .timestamp_ns = 1,
     };
     char detail[NODE_DETAIL_BYTES] = "";
-    return node_recover(&heap->allocator, &disk->disk, &plan, detail);
+    bool is_made = false;
+    int status = node_recover(&heap->allocator, &disk->disk, &plan, &is_made, detail);
+    assert_true(is_made || status != 0);
+    return status;
 }
 
 static void reading_changes_nothing_and_says_what_is_there(void **state)

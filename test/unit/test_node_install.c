@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "node/internal.h"
 #include "unit/snapshot_cluster.h"
 
 static void a_member_that_was_away_too_long_gets_a_snapshot(void **state)
@@ -282,6 +283,75 @@ static void the_rate_is_kept_to(void **state)
     end();
 }
 
+static bool is_applying(int i)
+{
+    return rig.nodes[i].held_count > 0;
+}
+
+static bool has_newer(int i)
+{
+    return status_of(i).snapshot_index > status_of(i).raft.applied_index;
+}
+
+/* One has a leader's snapshot, while its state machine is still busy with what came before. */
+static int hold_before_taking_over(void)
+{
+    begin(3);
+    int away = follower();
+    write_many(100);
+    assert_true(rig_settle(&rig, 3, SETTLE_MS));
+    assert_true(status_of(away).snapshot_index > 0);
+    rig.nodes[away].is_apply_held = true;
+    write_many(1);
+    assert_true(wait_for(is_applying, away));
+    leave_behind(away, 200);
+    cut_off(away, false);
+    assert_true(wait_for(has_newer, away));
+    return away;
+}
+
+/* It is nobody's state here yet: a backup of it would tell more than this node ever said. */
+static void one_that_is_not_taken_over_is_never_backed_up(void **state)
+{
+    (void)state;
+    static uint8_t head[512];
+    size_t backup = 0;
+    int away = hold_before_taking_over();
+    struct rig_node *self = &rig.nodes[away];
+    assert_int_equal(node_backup_open(self->node, 0, rig.time, &backup, head), QR_ERR_NOT_FOUND);
+    rig_release_apply(&rig, away);
+    assert_true(rig_settle(&rig, 3, SETTLE_MS));
+    assert_int_equal(status_of(away).snapshots_installed, 1);
+    assert_int_equal(node_backup_open(self->node, 0, rig.time, &backup, head), 0);
+    node_backup_close(self->node, backup);
+    end();
+}
+
+/* Readers that were closed keep their places until the disk is done with them. */
+static void one_waits_for_a_reader_when_all_are_in_use(void **state)
+{
+    (void)state;
+    struct snapshot_reader *readers[SNAPSHOT_READERS_MAX];
+    struct snapshot_info info;
+    int away = hold_before_taking_over();
+    struct snapshot_store *store = rig.nodes[away].node->snapshots.store;
+    for (size_t i = 0; i < SNAPSHOT_READERS_MAX; i++) {
+        assert_int_equal(
+            snapshot_reader_open(store, status_of(away).snapshot_index, 0, &readers[i], &info), 0);
+    }
+    rig_release_apply(&rig, away);
+    rig_run(&rig, 100);
+    assert_false(rig.nodes[away].is_failed);
+    assert_int_equal(status_of(away).snapshots_installed, 0);
+    assert_in_range(node_deadline(rig.nodes[away].node), 1, rig.time.now_ns + NS_PER_MS);
+    for (size_t i = 0; i < SNAPSHOT_READERS_MAX; i++) {
+        snapshot_reader_close(readers[i]);
+    }
+    assert_true(rig_settle(&rig, 3, SETTLE_MS));
+    assert_int_equal(status_of(away).snapshots_installed, 1);
+    end();
+}
+
 /* The first install fails; the node ends its part, and the next start takes the snapshot over. */
 static void a_failed_install_does_not_stand_in_the_way_of_the_next(void **state)
 {
@@ -500,6 +570,8 @@ int main(void)
         cmocka_unit_test(a_disk_that_hangs_costs_the_time_that_it_hangs),
         cmocka_unit_test(a_disk_that_hangs_for_good_is_not_waited_for),
         cmocka_unit_test(the_rate_is_kept_to),
+        cmocka_unit_test(one_that_is_not_taken_over_is_never_backed_up),
+        cmocka_unit_test(one_waits_for_a_reader_when_all_are_in_use),
         cmocka_unit_test(a_failed_install_does_not_stand_in_the_way_of_the_next),
         cmocka_unit_test(no_read_is_answered_while_one_is_taken_over),
         cmocka_unit_test(a_proposal_that_may_be_in_it_is_not_sent_again),

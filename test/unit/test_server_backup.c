@@ -7,6 +7,8 @@
 #include "support/server_fixture.h"
 #include "support/unit.h"
 
+#define SWEEPS_MS 3500 /* of a server that looks at its clients once a second */
+
 /* A fixture whose engine ends nothing by itself, and one client. */
 struct scene {
     struct server_fixture fixture;
@@ -87,33 +89,72 @@ static void pieces_that_are_asked_for_ahead_come_one_by_one(void **state)
     scene_deinit(&scene);
 }
 
-/* A client that reads nothing is not read for: pieces stop at a part of its limit. */
-static void a_client_that_does_not_read_gets_no_more(void **state)
+/* Give a client that reads nothing, and asks for many, until it gets no more. */
+static size_t give_until_behind(struct scene *scene)
 {
     static char piece[64 * 1024];
     static char asks[21 * 2000 + 1];
-    struct scene scene;
-
-    (void)state;
     memset(piece, 'x', sizeof(piece));
     for (size_t i = 0; i < 2000; i++) {
         memcpy(asks + i * 21, "QUORATE.BACKUP NEXT\r\n", 21);
     }
-    scene_init(&scene);
-    say(&scene, "QUORATE.BACKUP\r\n");
-    give(&scene, "head");
-    hear(&scene, "$4\r\nhead\r\n");
-    fixture_send(&scene.fixture, scene.client, asks);
-    fixture_turn(&scene.fixture);
+    say(scene, "QUORATE.BACKUP\r\n");
+    give(scene, "head");
+    hear(scene, "$4\r\nhead\r\n");
+    fixture_send(&scene->fixture, scene->client, asks);
+    fixture_turn(&scene->fixture);
     size_t given = 0;
-    while (scene.fixture.engine.backup.is_wanted) {
-        fake_engine_give(&scene.fixture.engine, 0, piece, sizeof(piece));
+    while (scene->fixture.engine.backup.is_wanted) {
+        fake_engine_give(&scene->fixture.engine, 0, piece, sizeof(piece));
         given++;
         assert_true(given < 1000);
-        fixture_turn(&scene.fixture);
+        fixture_turn(&scene->fixture);
     }
+    return given;
+}
+
+/* A client that reads nothing is not read for: pieces stop at a part of its limit. */
+static void a_client_that_does_not_read_gets_no_more(void **state)
+{
+    struct scene scene;
+
+    (void)state;
+    scene_init(&scene);
+    size_t given = give_until_behind(&scene);
     assert_true(is_open(&scene));
     assert_true(given > 2);
+    scene_deinit(&scene);
+}
+
+static void run_for(struct scene *scene, uint64_t milliseconds)
+{
+    uint64_t end_ms = uv_now(&scene->fixture.loop) + milliseconds;
+
+    while (uv_now(&scene->fixture.loop) < end_ms) {
+        uv_run(&scene->fixture.loop, UV_RUN_ONCE); /* the server's own timer ends it */
+    }
+}
+
+/* What it asked for waits for it to take what it was given: it may be slow at that. */
+static void a_slow_client_is_not_given_up_as_idle(void **state)
+{
+    struct scene scene;
+
+    (void)state;
+    struct server_options options = fixture_options(&scene.fixture);
+    options.backup_idle_ms = 100;
+    fixture_init(&scene.fixture, &options);
+    scene.fixture.engine.is_automatic = false;
+    scene.client = fixture_connect(&scene.fixture);
+    (void)give_until_behind(&scene);
+    run_for(&scene, SWEEPS_MS);
+    assert_true(is_open(&scene));
+    static char taken[64 * 1024];
+    while (!scene.fixture.engine.backup.is_wanted) { /* it reads, and its next is asked for */
+        assert_true(is_open(&scene));
+        (void)recv(scene.client, taken, sizeof(taken), MSG_DONTWAIT);
+        uv_run(&scene.fixture.loop, UV_RUN_NOWAIT);
+    }
     scene_deinit(&scene);
 }
 
@@ -128,6 +169,9 @@ static void what_goes_wrong_is_said_and_ends_it(void **state)
         {QR_ERR_DISK_FULL,
          "-READONLY the disk is full, no snapshot can be taken; there is no backup\r\n"},
         {QR_ERR_BUSY, "-TRYAGAIN other backups are being taken, or too much is waiting\r\n"},
+        {QR_ERR_BEHIND,
+         "-TRYAGAIN this node is taking a leader's snapshot over; ask again, or another node\r\n"},
+        {QR_ERR_TOO_LARGE, "-ERR the log counts beyond what a backup holds\r\n"},
         {QR_ERR_STOPPED, "-TRYAGAIN this node has stopped; there is no backup\r\n"},
         {QR_ERR_CORRUPT, "-ERR the snapshot is damaged on this node's disk; ask another node\r\n"},
         {QR_ERR_IO,
@@ -236,6 +280,7 @@ int main(void)
         cmocka_unit_test(it_comes_piece_by_piece_and_ends),
         cmocka_unit_test(pieces_that_are_asked_for_ahead_come_one_by_one),
         cmocka_unit_test(a_client_that_does_not_read_gets_no_more),
+        cmocka_unit_test(a_slow_client_is_not_given_up_as_idle),
         cmocka_unit_test(what_goes_wrong_is_said_and_ends_it),
         cmocka_unit_test(other_arguments_are_refused),
         cmocka_unit_test(a_second_one_ends_the_first),
