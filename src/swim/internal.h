@@ -94,6 +94,15 @@ struct swim_relay {
     char address[SWIM_ADDRESS_BYTES_MAX]; /* where the question came from */
 };
 
+/* Another that claims this node's name. */
+struct swim_rival {
+    node_id id;
+    uint32_t sequence;
+    uint32_t tries;
+    time_ns next_ns; /* of the next ping; TIME_NEVER: there is none */
+    char address[SWIM_ADDRESS_BYTES_MAX];
+};
+
 /* A growing array of what goes out with the next ready. */
 struct swim_outbox {
     void *items;
@@ -110,6 +119,7 @@ struct swim {
     struct cluster_id cluster;
     int failed; /* QR_ERR_NO_MEMORY: only free */
     bool is_joined;
+    bool is_let_in; /* somebody holds it for a member */
     bool is_leaving;
     bool is_stopped;
     bool is_quiet;     /* what is taken now is not told on: it is a first table */
@@ -146,6 +156,8 @@ struct swim {
     struct swim_relay *relays; /* SWIM_RELAYS_MAX, made with the first */
     time_ns relay_ns;          /* no relay is due earlier */
     uint32_t local_health;
+    struct swim_rival rival;
+    time_ns rival_told_ns; /* when it may be told of this node next */
 
     time_ns round_ns;        /* the next period's probe */
     time_ns gossip_ns;       /* TIME_NEVER: nothing is queued */
@@ -242,6 +254,8 @@ void swim_send(struct swim *swim, const struct swim_to *to, struct swim_message 
 void swim_send_with(struct swim *swim, const struct swim_to *to, struct swim_message message,
                     size_t first);
 bool swim_put_update(struct swim *swim, uint32_t slot, enum swim_state state);
+void swim_address_copy(char out[SWIM_ADDRESS_BYTES_MAX], const char *address);
+bool swim_is_same_address(const char *a, const char *b);
 void swim_outboxes_clear(struct swim *swim);
 void swim_outboxes_free(struct swim *swim);
 
@@ -251,6 +265,15 @@ void swim_leave(struct swim *swim, enum swim_reason reason);
 /* It is dead, or has left: set that, spread it, tell it here. */
 void swim_end(struct swim *swim, uint32_t slot, const struct swim_update *update, node_id source,
               uint32_t agreed);
+
+/* names.c */
+/* Whether the member of this update may have the name on this card. */
+bool swim_may_have_name(struct swim *swim, const struct swim_update *update,
+                        const struct swim_card *card);
+/* Ask whoever else claims this node's name. */
+void swim_rival_tick(struct swim *swim);
+/* Whether it was an answer to that; then this node goes. */
+bool swim_rival_ack(struct swim *swim, const struct swim_message *message);
 
 /* suspicion.c */
 void swim_suspect(struct swim *swim, uint32_t slot, uint64_t incarnation, node_id accuser);

@@ -237,6 +237,9 @@ int swim_probe_hinted(struct swim *swim, node_id id, bool is_refused)
 
 void swim_on_ping(struct swim *swim, const struct swim_event *event)
 {
+    if (swim->slots[SWIM_SELF].reason == SWIM_REASON_NAME_TAKEN) {
+        return; /* the one that it goes for may be asking whether it is there */
+    }
     struct swim_to to = swim_back(swim, event);
     swim_send(swim, &to,
               (struct swim_message){
@@ -277,7 +280,7 @@ static void heard_again(struct swim *swim, const struct swim_event *event)
 void swim_on_ack(struct swim *swim, const struct swim_event *event)
 {
     const struct swim_message *message = event->received.message;
-    if (swim_relay_ack(swim, message)) {
+    if (swim_relay_ack(swim, message) || swim_rival_ack(swim, message)) {
         return;
     }
     struct swim_probe *probe = probe_asked(swim, message->ack.sequence);

@@ -4,8 +4,6 @@
  * an address of somebody's choice.
  */
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <string.h>
-
 #include "base/assert.h"
 #include "quorate/error.h"
 #include "swim/internal.h"
@@ -64,12 +62,7 @@ void swim_on_ping_req(struct swim *swim, const struct swim_event *event)
         .nack_ns = swim->now_ns + rest_ns * 4 / 5,
         .end_ns = swim->now_ns + swim->options.period_ns * 2,
     };
-    size_t length = 0;
-    while (event->received.source[length] != '\0') {
-        length++;
-    }
-    ASSERT(length < SWIM_ADDRESS_BYTES_MAX);
-    memcpy(relay->address, event->received.source, length);
+    swim_address_copy(relay->address, event->received.source);
     swim->relay_ns = min_u64(swim->relay_ns, relay->nack_ns);
 
     struct swim_to to = swim_to_slot(swim, slot);

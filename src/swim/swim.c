@@ -20,6 +20,7 @@ static void timers_init(struct swim *swim, time_ns now_ns)
     swim->relay_ns = TIME_NEVER;
     swim->heal_ns = TIME_NEVER;
     swim->reap_ns = TIME_NEVER;
+    swim->rival.next_ns = TIME_NEVER;
     swim->heal_gap_ns = options->heal_min_ns;
     /* Not all in step. */
     swim->round_ns = now_ns + prng_between(&swim->prng, 0, options->period_ns - 1);
@@ -293,6 +294,7 @@ static int on_tick(struct swim *swim)
         swim_sync_tick(swim);
         swim_heal_tick(swim);
         swim_reap_tick(swim);
+        swim_rival_tick(swim);
     }
     if (swim->failed == 0) {
         swim_gossip_tick(swim);
@@ -358,6 +360,7 @@ time_ns swim_deadline(const struct swim *swim)
     if (!swim->is_leaving) {
         due_ns = min_u64(due_ns, min_u64(swim->round_ns, swim->sync_ns));
         due_ns = min_u64(due_ns, min_u64(swim->heal_ns, swim->reap_ns));
+        due_ns = min_u64(due_ns, swim->rival.next_ns);
     }
     return due_ns;
 }
