@@ -91,6 +91,7 @@ struct swim_relay {
     node_id subject;
     time_ns nack_ns; /* TIME_NEVER: it went */
     time_ns end_ns;
+    size_t bytes_max;                     /* of an answer; 0: a member asks from its address */
     char address[SWIM_ADDRESS_BYTES_MAX]; /* where the question came from */
 };
 

@@ -175,7 +175,10 @@ void swim_send_with(struct swim *swim, const struct swim_to *to, struct swim_mes
 void swim_send(struct swim *swim, const struct swim_to *to, struct swim_message message)
 {
     size_t first = swim->updates.count;
-    size_t room_bytes = to->bytes_max > 0 ? to->bytes_max : swim->options.packet_bytes_max;
+    size_t room_bytes = swim->options.packet_bytes_max;
+    if (to->bytes_max > 0) {
+        room_bytes = min_u64(room_bytes, to->bytes_max);
+    }
     room_bytes = room_bytes > SWIM_HEAD_BYTES_MAX ? room_bytes - SWIM_HEAD_BYTES_MAX : 0;
     if (MUTANT(SWIM_PACKET_OVERFULL)) {
         room_bytes = SIZE_MAX;

@@ -197,7 +197,9 @@ static int on_received(struct swim *swim, const struct swim_event *event)
 {
     const struct swim_message *message = event->received.message;
     int status = check_envelope(swim, message);
-    if (status == 0 && event->type == SWIM_EVENT_PACKET && swim_is_push_pull(message->type)) {
+    bool is_packet = event->type == SWIM_EVENT_PACKET;
+    if (status == 0 && is_packet &&
+        (swim_is_push_pull(message->type) || event->received.size_bytes > SWIM_PACKET_BYTES_MAX)) {
         swim->counters.malformed++;
         status = QR_ERR_MALFORMED;
     }

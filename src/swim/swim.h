@@ -201,7 +201,7 @@ void swim_free(struct swim *swim);
  * arrived meanwhile, and then ticks.
  *
  * Returns 0, or, with nothing changed but time and counters,
- *   QR_ERR_MALFORMED  packet, stream: it contradicts itself.
+ *   QR_ERR_MALFORMED  packet, stream: it contradicts itself, or a packet is too long.
  *   QR_ERR_FOREIGN    packet, stream: of another cluster, for another node, or by this node.
  *   QR_ERR_NOT_FOUND  hint: no such member, or it is dead or left already.
  *   QR_ERR_BUSY       hint: SWIM_PROBES_MAX.

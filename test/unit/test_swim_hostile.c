@@ -1,0 +1,111 @@
+/* test_swim_hostile.c: what anybody who can send a packet may try, and how little comes of it. */
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "support/unit.h"
+
+#include <string.h>
+
+#include "quorate/error.h"
+#include "support/swim_rig.h"
+#include "wire/packet.h"
+
+#define STRANGER "stranger:1"
+
+/* A message of nobody who is known, from an address that is nobody's. */
+static int stranger_says(struct swim_rig *rig, struct swim_message message, size_t size_bytes)
+{
+    message.cluster = SWIM_RIG_CLUSTER;
+    message.from = 999;
+    return swim_rig_step(rig, (struct swim_event){
+                                  .type = SWIM_EVENT_PACKET,
+                                  .received = {.message = &message,
+                                               .source = STRANGER,
+                                               .size_bytes = (uint32_t)size_bytes},
+                              });
+}
+
+/* Bytes that the last step sent to the stranger, and in how many packets. */
+static size_t sent_to_stranger(const struct swim_rig *rig, int *packets)
+{
+    size_t bytes = 0;
+    for (size_t i = 0; i < rig->ready.packet_count; i++) {
+        if (strcmp(rig->ready.packets[i].address, STRANGER) == 0) {
+            bytes += wire_packet_bytes(&rig->ready.packets[i].message);
+            (*packets)++;
+        }
+    }
+    return bytes;
+}
+
+static void a_stranger_who_asks_for_another_is_answered_once_and_with_no_more(void **state)
+{
+    (void)state;
+    for (int is_answered = 0; is_answered < 2; is_answered++) {
+        struct swim_rig rig;
+        swim_rig_init(&rig, NULL);
+        swim_rig_fill_long(&rig, 12);
+        struct swim_message ask = {.type = SWIM_PING_REQ, .ping_req = {.sequence = 7, .target = 3}};
+        size_t asked = wire_packet_bytes(&ask);
+        assert_int_equal(stranger_says(&rig, ask, asked), 0);
+        uint32_t sequence = swim_rig_sent(&rig, SWIM_PING)->message.ping.sequence;
+        int packets = 0;
+        size_t sent = 0;
+        struct swim_message ack = {.type = SWIM_ACK, .ack = {sequence}};
+        if (is_answered) {
+            assert_int_equal(swim_rig_packet(&rig, 3, ack, NULL, 0), 0);
+            sent += sent_to_stranger(&rig, &packets);
+        }
+        for (time_ns end_ns = rig.now_ns + rig.options.period_ns; rig.now_ns < end_ns;) {
+            rig.now_ns = swim_deadline(rig.swim);
+            assert_int_equal(swim_rig_step(&rig, (struct swim_event){.type = SWIM_EVENT_TICK}), 0);
+            sent += sent_to_stranger(&rig, &packets);
+        }
+        assert_int_equal(swim_rig_packet(&rig, 3, ack, NULL, 0), 0);
+        sent += sent_to_stranger(&rig, &packets);
+        assert_int_equal(packets, 1);
+        assert_true(sent <= asked);
+        swim_rig_deinit(&rig);
+    }
+}
+
+static void no_answer_is_longer_than_a_packet_may_be(void **state)
+{
+    struct swim_rig rig;
+    int packets = 0;
+    (void)state;
+    swim_rig_init(&rig, NULL);
+    swim_rig_fill_long(&rig, 12);
+    struct swim_message ping = {.type = SWIM_PING, .ping = {.sequence = 7}};
+    assert_int_equal(stranger_says(&rig, ping, SWIM_PACKET_BYTES_MAX), 0);
+    assert_in_range(sent_to_stranger(&rig, &packets), 700, SWIM_PACKET_BYTES_MAX);
+    assert_int_equal(stranger_says(&rig, ping, SWIM_PACKET_BYTES_MAX + 1), QR_ERR_MALFORMED);
+    assert_int_equal(rig.ready.packet_count, 0);
+    swim_rig_deinit(&rig);
+}
+
+static void short_packets(struct swim_options *options)
+{
+    options->packet_bytes_max = SWIM_PACKET_BYTES_MIN;
+}
+
+static void no_answer_is_longer_than_the_option_says(void **state)
+{
+    struct swim_rig rig;
+    int packets = 0;
+    (void)state;
+    swim_rig_init(&rig, short_packets);
+    swim_rig_fill_long(&rig, 12);
+    struct swim_message ping = {.type = SWIM_PING, .ping = {.sequence = 7}};
+    assert_int_equal(stranger_says(&rig, ping, SWIM_PACKET_BYTES_MAX), 0);
+    assert_in_range(sent_to_stranger(&rig, &packets), 1, SWIM_PACKET_BYTES_MIN);
+    swim_rig_deinit(&rig);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_stranger_who_asks_for_another_is_answered_once_and_with_no_more),
+        cmocka_unit_test(no_answer_is_longer_than_a_packet_may_be),
+        cmocka_unit_test(no_answer_is_longer_than_the_option_says),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
