@@ -18,6 +18,16 @@
 #define SWIM_TO_SEED 0
 #define SWIM_TO_DEAD 1
 
+/* Incarnations are milliseconds of a wall clock, which may be at its epoch: so far may a member's
+ * first be from this node's own. What is claimed above that, of anybody, is dropped. A node that
+ * hears of itself more than a little above its own rises to that, but by so much at most, and
+ * that seldom: others drop what leaps ahead of what they know.
+ */
+#define SWIM_RISE_MAX (UINT64_C(1) << 42)
+#define SWIM_RISE_LITTLE (UINT64_C(1) << 20)
+#define SWIM_RISE_PERIODS 8
+#define SWIM_AHEAD_MAX (4 * SWIM_RISE_MAX)
+
 /* A member may be suspected so often at once, and once more every so many periods. */
 #define SWIM_FLAPS_MAX 4
 #define SWIM_FLAP_PERIODS 4
@@ -157,6 +167,7 @@ struct swim {
     struct swim_relay *relays; /* SWIM_RELAYS_MAX, made with the first */
     time_ns relay_ns;          /* no relay is due earlier */
     uint32_t local_health;
+    time_ns rise_ns; /* when its own incarnation may leap next */
     struct swim_rival rival;
     time_ns rival_told_ns; /* when it may be told of this node next */
 

@@ -141,6 +141,15 @@ static void remember(struct swim *swim, const struct swim_update *update)
 /* Above what was heard; within bounds, or nobody would take it. */
 static void refute(struct swim *swim, uint64_t incarnation)
 {
+    uint64_t own = swim->slots[SWIM_SELF].incarnation;
+    if (incarnation > own + SWIM_RISE_LITTLE) {
+        if (swim->now_ns < swim->rise_ns) {
+            swim->counters.implausible++;
+            return;
+        }
+        swim->rise_ns = swim->now_ns + SWIM_RISE_PERIODS * swim->options.period_ns;
+        incarnation = min_u64(incarnation, own + SWIM_RISE_MAX);
+    }
     if (incarnation + 1 >= SWIM_INCARNATION_MAX) {
         swim->counters.malformed++;
         return;
@@ -246,7 +255,13 @@ static void take(struct swim *swim, const struct swim_update *update)
         return;
     }
     uint32_t slot = swim_find(swim, update->id);
+    uint64_t known = swim->slots[SWIM_SELF].incarnation;
     if (slot != SWIM_NONE) {
+        known = max_u64(known, swim_slot_of(swim, slot)->incarnation);
+    }
+    if (update->incarnation > known + SWIM_AHEAD_MAX) {
+        swim->counters.implausible++;
+    } else if (slot != SWIM_NONE) {
         take_of_known(swim, slot, update);
     } else if (update->state == SWIM_ALIVE) {
         take_alive(swim, SWIM_NONE, update);

@@ -249,11 +249,14 @@ static int on_join(struct swim *swim, const struct swim_event *event)
 
 static int on_profile(struct swim *swim, const struct swim_event *event)
 {
+    uint64_t incarnation = swim->slots[SWIM_SELF].incarnation;
+    if (incarnation + 1 >= SWIM_INCARNATION_MAX) {
+        return QR_ERR_INVALID;
+    }
     int status = own_card_set(swim, event->profile);
     if (status != 0) {
         return status;
     }
-    uint64_t incarnation = swim->slots[SWIM_SELF].incarnation;
     if (!swim->is_leaving) {
         swim_slot_set(swim, SWIM_SELF, SWIM_ALIVE, incarnation + 1, SWIM_REASON_NONE);
         swim_queue_push(swim, SWIM_SELF);

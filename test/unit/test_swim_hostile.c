@@ -100,12 +100,83 @@ static void no_answer_is_longer_than_the_option_says(void **state)
     swim_rig_deinit(&rig);
 }
 
+static void no_forged_incarnation_is_the_last_word(void **state)
+{
+    struct swim_rig rig;
+    struct swim_status status;
+    (void)state;
+    swim_rig_init(&rig, NULL);
+    swim_rig_fill(&rig, 4);
+    /* Of another: dropped, and it can go on refuting. */
+    assert_int_equal(swim_rig_say(&rig, 2, SWIM_DEAD, 3, SWIM_INCARNATION_MAX - 1), 0);
+    assert_int_equal(swim_rig_say(&rig, 2, SWIM_ALIVE, 4, SWIM_INCARNATION_MAX - 1), 0);
+    assert_int_equal(swim_rig_member(&rig, 3).state, SWIM_ALIVE);
+    assert_int_equal(swim_rig_member(&rig, 4).incarnation, 1);
+    swim_status(rig.swim, &status);
+    assert_int_equal(status.counters.implausible, 2);
+
+    /* Of this node: it rises by a part, and no further at once, however it is said. */
+    struct swim_message ping = {.type = SWIM_PING, .has_to = true, .to = 1};
+    ping.held_state = SWIM_DEAD;
+    ping.held_incarnation = SWIM_INCARNATION_MAX - 2;
+    assert_int_equal(swim_rig_packet(&rig, 2, ping, NULL, 0), 0);
+    uint64_t once = swim_rig_member(&rig, 1).incarnation;
+    assert_in_range(once, 6, UINT64_C(1) << 43);
+    assert_int_equal(swim_rig_packet(&rig, 2, ping, NULL, 0), 0);
+    assert_int_equal(swim_rig_say(&rig, 2, SWIM_DEAD, 1, SWIM_INCARNATION_MAX - 1), 0);
+    assert_int_equal(swim_rig_member(&rig, 1).incarnation, once);
+    assert_int_equal(swim_rig_say(&rig, 2, SWIM_DEAD, 1, once), 0); /* as ever */
+    assert_int_equal(swim_rig_member(&rig, 1).incarnation, once + 1);
+    swim_rig_pass(&rig, 10 * rig.options.period_ns);
+    assert_int_equal(swim_rig_packet(&rig, 2, ping, NULL, 0), 0);
+    assert_true(swim_rig_member(&rig, 1).incarnation > 2 * (once - 5));
+    swim_rig_deinit(&rig);
+}
+
+static void its_clock_is_at_the_epoch(struct swim_options *options)
+{
+    options->incarnation = 0;
+}
+
+static void a_clock_at_its_epoch_is_plausible(void **state)
+{
+    const uint64_t today = UINT64_C(1800000000000);
+    struct swim_rig rig;
+    (void)state;
+    swim_rig_init(&rig, its_clock_is_at_the_epoch);
+    assert_int_equal(swim_rig_say(&rig, 2, SWIM_ALIVE, 2, today), 0);
+    assert_int_equal(swim_rig_member(&rig, 2).incarnation, today);
+    assert_int_equal(swim_rig_say(&rig, 2, SWIM_ALIVE, 1, today), 0); /* its earlier life */
+    assert_int_equal(swim_rig_member(&rig, 1).incarnation, today + 1);
+    swim_rig_deinit(&rig);
+}
+
+static void the_last_incarnation_but_one(struct swim_options *options)
+{
+    options->incarnation = SWIM_INCARNATION_MAX - 1;
+}
+
+static void a_profile_that_has_no_incarnation_left_is_refused(void **state)
+{
+    struct swim_rig rig;
+    struct swim_profile profile = {.name = "m1", .peer = "other:7700"};
+    (void)state;
+    swim_rig_init(&rig, the_last_incarnation_but_one);
+    assert_int_equal(
+        swim_rig_step(&rig, (struct swim_event){.type = SWIM_EVENT_PROFILE, .profile = &profile}),
+        QR_ERR_INVALID);
+    swim_rig_deinit(&rig);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_stranger_who_asks_for_another_is_answered_once_and_with_no_more),
         cmocka_unit_test(no_answer_is_longer_than_a_packet_may_be),
         cmocka_unit_test(no_answer_is_longer_than_the_option_says),
+        cmocka_unit_test(no_forged_incarnation_is_the_last_word),
+        cmocka_unit_test(a_clock_at_its_epoch_is_plausible),
+        cmocka_unit_test(a_profile_that_has_no_incarnation_left_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
