@@ -61,8 +61,8 @@ struct swim_index {
 
 struct swim_suspicion {
     uint32_t slot;
-    uint32_t accuser_count;
-    uint32_t told; /* which accuser goes into the next update */
+    uint32_t accuser_count; /* 0: so far nobody's who is a member here */
+    uint32_t told;          /* which accuser goes into the next update */
     time_ns began_ns;
     time_ns due_ns;
     node_id accusers[SWIM_ACCUSERS_MAX];

@@ -82,6 +82,9 @@ void swim_tell_of(struct swim *swim, enum swim_news_type type, uint32_t slot, no
 static node_id accuser_of(struct swim *swim, const struct swim_slot *member)
 {
     struct swim_suspicion *suspicion = &swim->suspicions[member->suspicion];
+    if (suspicion->accuser_count == 0) {
+        return 0; /* nobody: whoever hears it waits for one who is known */
+    }
     return suspicion->accusers[suspicion->told++ % suspicion->accuser_count];
 }
 

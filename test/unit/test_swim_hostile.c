@@ -168,6 +168,43 @@ static void a_profile_that_has_no_incarnation_left_is_refused(void **state)
     swim_rig_deinit(&rig);
 }
 
+/* While the only accusers are none, or have gone, nobody is declared dead. All answer but 3. */
+static void accusers_that_are_no_members_kill_nobody(void **state)
+{
+    (void)state;
+    for (int have_gone = 0; have_gone < 2; have_gone++) {
+        struct swim_rig rig;
+        swim_rig_init(&rig, NULL);
+        swim_rig_fill(&rig, 10);
+        struct swim_update updates[4];
+        for (node_id i = 0; i < COUNT_OF(updates); i++) {
+            updates[i] = (struct swim_update){.state = SWIM_SUSPECT,
+                                              .reason = SWIM_REASON_UNANSWERED,
+                                              .id = 3,
+                                              .incarnation = 1,
+                                              .accuser = have_gone ? 4 + i : 5000 + i};
+        }
+        struct swim_message gossip = {.type = SWIM_GOSSIP};
+        assert_int_equal(swim_rig_packet(&rig, 2, gossip, updates, COUNT_OF(updates)), 0);
+        assert_int_equal(swim_rig_member(&rig, 3).state, SWIM_SUSPECT);
+        for (node_id id = 4; id < 8 && have_gone; id++) {
+            assert_int_equal(swim_rig_say(&rig, 2, SWIM_LEFT, id, 1), 0);
+        }
+        time_ns end_ns = rig.now_ns + 10 * NS_PER_S;
+        while (rig.now_ns < end_ns) {
+            rig.now_ns = swim_deadline(rig.swim);
+            assert_int_equal(swim_rig_step(&rig, (struct swim_event){.type = SWIM_EVENT_TICK}), 0);
+            const struct swim_packet *ping = swim_rig_sent(&rig, SWIM_PING);
+            if (ping != NULL && ping->message.to != 3) {
+                struct swim_message ack = {.type = SWIM_ACK, .ack = {ping->message.ping.sequence}};
+                assert_int_equal(swim_rig_packet(&rig, ping->message.to, ack, NULL, 0), 0);
+            }
+        }
+        assert_int_equal(swim_rig_member(&rig, 3).state, SWIM_SUSPECT);
+        swim_rig_deinit(&rig);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -176,6 +213,7 @@ int main(void)
         cmocka_unit_test(no_answer_is_longer_than_the_option_says),
         cmocka_unit_test(no_forged_incarnation_is_the_last_word),
         cmocka_unit_test(a_clock_at_its_epoch_is_plausible),
+        cmocka_unit_test(accusers_that_are_no_members_kill_nobody),
         cmocka_unit_test(a_profile_that_has_no_incarnation_left_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
