@@ -20,6 +20,7 @@ static void on_news(void *context, uint32_t node, const struct swim_news *news)
     struct checks *checks = context;
     check_return_news(checks, node, news);
     check_leader_news(checks, node, news);
+    check_names_news(checks, node, news);
     check_witness_news(checks, node, news);
 }
 

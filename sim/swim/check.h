@@ -24,6 +24,8 @@ struct checks {
     raft_term highest_term; /* that anybody was told */
     /* check_left.c: it went by its own will, and nobody was out of its reach. */
     bool has_left_in_peace[CHECK_NODES_MAX];
+    /* check_names.c: it was in, in reach of all, before another came with its name. */
+    bool is_incumbent[CHECK_NODES_MAX];
     /* check_load.c */
     uint64_t questions; /* packets that answer nothing */
     uint64_t load_questions;
@@ -49,6 +51,9 @@ void check_return_stepped(struct checks *checks, uint32_t node);
 void check_leader_news(struct checks *checks, uint32_t node, const struct swim_news *news);
 void check_leader_at_rest(struct checks *checks);
 void check_witness_news(struct checks *checks, uint32_t node, const struct swim_news *news);
+void check_names_news(struct checks *checks, uint32_t node, const struct swim_news *news);
+/* Another node is about to start with this one's name. */
+void check_names_twin(struct checks *checks, uint32_t node, bool is_peaceful);
 void check_load_sent(struct checks *checks, const struct swim_message *message);
 void check_agree_at_rest(struct checks *checks);
 void check_left_at_rest(struct checks *checks);

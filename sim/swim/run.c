@@ -99,6 +99,7 @@ static void start(struct run *run, uint32_t node)
         seeds[i] = i == 0 ? 0 : (uint32_t)draw(run, 0, run->world.node_count - 1);
     }
     checks_forget(&run->checks, node);
+    run->checks.is_incumbent[node] = false;
     run->checks.has_left_in_peace[node] = false;
     world_start(&run->world, node, wall_clock(run), seeds, 2);
 }
@@ -106,6 +107,7 @@ static void start(struct run *run, uint32_t node)
 static void stop(struct run *run, uint32_t node)
 {
     world_kill(&run->world, node);
+    run->world.nodes[node].stopped_ns = run->world.now_ns;
     run->world.nodes[node].stall_ns = 0;
 }
 
@@ -173,10 +175,17 @@ static void fault_join(struct run *run)
 static void fault_twin(struct run *run)
 {
     uint32_t node = pick(run, true);
-    /* Not of the seed of all, which might then be out in its stead. */
-    if (has_room(run) && node != WORLD_NOBODY && node != 0) {
+    if (has_room(run) && node != WORLD_NOBODY) {
+        check_names_twin(&run->checks, node, run->is_peaceful);
         start(run, world_add(&run->world, new_id(run), run->world.nodes[node].name));
     }
+}
+
+static void peace_ends(struct run *run)
+{
+    run->is_peaceful = false;
+    memset(run->checks.has_left_in_peace, 0, sizeof(run->checks.has_left_in_peace));
+    memset(run->checks.is_incumbent, 0, sizeof(run->checks.is_incumbent));
 }
 
 static void fault_partition(struct run *run)
@@ -184,8 +193,7 @@ static void fault_partition(struct run *run)
     for (uint32_t node = 0; node < run->world.node_count; node++) {
         run->world.nodes[node].group = (uint32_t)draw(run, 0, 1);
     }
-    run->is_peaceful = false;
-    memset(run->checks.has_left_in_peace, 0, sizeof(run->checks.has_left_in_peace));
+    peace_ends(run);
 }
 
 /* Some links carry nothing, one way. */
@@ -198,8 +206,7 @@ static void fault_links(struct run *run)
             .to = (uint32_t)draw(run, 0, run->world.node_count - 1),
         };
     }
-    run->is_peaceful = false;
-    memset(run->checks.has_left_in_peace, 0, sizeof(run->checks.has_left_in_peace));
+    peace_ends(run);
 }
 
 static void fault_heal(struct run *run)
@@ -216,8 +223,7 @@ static void fault_starve(struct run *run)
     if (node != WORLD_NOBODY) {
         run->world.nodes[node].run_ns = draw(run, 10, 1000) * NS_PER_MS;
         run->world.nodes[node].stall_ns = draw(run, 100, 8000) * NS_PER_MS;
-        run->is_peaceful = false;
-        memset(run->checks.has_left_in_peace, 0, sizeof(run->checks.has_left_in_peace));
+        peace_ends(run);
     }
 }
 

@@ -106,6 +106,21 @@ static void spoil_by_load(struct world *world, struct checks *checks)
     checks_load_end(checks);
 }
 
+/* Node 1 goes for its name. */
+static void spoil_by_name(struct world *world, struct checks *checks)
+{
+    struct swim_news news = {.type = SWIM_NEWS_NAME_TAKEN, .id = world->nodes[1].id};
+    check_names_news(checks, 1, &news);
+}
+
+static void spoil_by_newcomer(struct world *world, struct checks *checks)
+{
+    world->nodes[2].name = world->nodes[1].name;
+    world_kill(world, 2);
+    check_names_twin(checks, 1, true);
+    spoil_by_name(world, checks);
+}
+
 static void spoil_by_death_of_one_who_left(struct world *world, struct checks *checks)
 {
     world_kill(world, 3);
@@ -123,6 +138,8 @@ static void each_checker_finds_what_it_is_for(void **state)
     expect("gone_returns", spoil_by_return);
     expect("incarnation_goes_back", spoil_by_memory);
     expect("load", spoil_by_load);
+    expect("out_for_nobody", spoil_by_name);
+    expect("incumbent_out", spoil_by_newcomer);
     expect("left_held_dead", spoil_by_death_of_one_who_left);
 }
 

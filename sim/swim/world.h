@@ -36,6 +36,7 @@ struct world_node {
     uint32_t address;     /* aADDRESS:7700 */
     uint32_t group;       /* of a partition: others are out of reach */
     bool is_quiet_now;    /* it has left, by its own will or for its name */
+    time_ns stopped_ns;   /* its last process was */
     time_ns wake_ns;      /* of the tick that counts */
     /* Starved: it runs for run_ns, then not for stall_ns, and so on; 0: it is well. */
     time_ns run_ns;

@@ -203,6 +203,8 @@
       "a leader of a lower term is believed", "swim.md")                                           \
     X(SWIM_SECOND_LEADER_BELIEVED, "swim-second-leader-believed",                                  \
       "another leader of the same term is believed", "swim.md")                                    \
+    X(SWIM_NAME_BY_WORD, "swim-name-by-word",                                                      \
+      "a node goes for its name without asking whether the other is there", "swim.md")             \
     X(SWIM_NEWS_FOR_EVER, "swim-news-for-ever",                                                    \
       "an update is spread for ever", "SWIM §4.1")
 /* clang-format on */

@@ -18,22 +18,13 @@ void swim_heal_soon(struct swim *swim)
     swim->heal_ns = min_u64(swim->heal_ns, soon_ns);
 }
 
-static bool is_same_text(const char *a, const char *b)
-{
-    while (*a != '\0' && *a == *b) {
-        a++;
-        b++;
-    }
-    return *a == *b;
-}
-
 /* Whether somebody who lives has this address. Linear; asked once in a back-off. */
 static bool is_live_address(struct swim *swim, const char *address)
 {
     for (uint32_t slot = 0; slot < swim->slot_count; slot++) {
         const struct swim_slot *member = swim_slot_of(swim, slot);
         if (member->is_used && swim_state_is_live(member->state) &&
-            is_same_text(swim_card_peer(member->card), address)) {
+            swim_is_same_address(swim_card_peer(member->card), address)) {
             return true;
         }
     }

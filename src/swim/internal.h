@@ -18,6 +18,16 @@
 #define SWIM_TO_SEED 0
 #define SWIM_TO_DEAD 1
 
+/* Incarnations are milliseconds of a wall clock, which may be at its epoch: so far may a member's
+ * first be from this node's own. What is claimed above that, of anybody, is dropped. A node that
+ * hears of itself more than a little above its own rises to that, but by so much at most, and
+ * that seldom: others drop what leaps ahead of what they know.
+ */
+#define SWIM_RISE_MAX (UINT64_C(1) << 42)
+#define SWIM_RISE_LITTLE (UINT64_C(1) << 20)
+#define SWIM_RISE_PERIODS 8
+#define SWIM_AHEAD_MAX (4 * SWIM_RISE_MAX)
+
 /* A member may be suspected so often at once, and once more every so many periods. */
 #define SWIM_FLAPS_MAX 4
 #define SWIM_FLAP_PERIODS 4
@@ -51,8 +61,8 @@ struct swim_index {
 
 struct swim_suspicion {
     uint32_t slot;
-    uint32_t accuser_count;
-    uint32_t told; /* which accuser goes into the next update */
+    uint32_t accuser_count; /* 0: so far nobody's who is a member here */
+    uint32_t told;          /* which accuser goes into the next update */
     time_ns began_ns;
     time_ns due_ns;
     node_id accusers[SWIM_ACCUSERS_MAX];
@@ -91,7 +101,17 @@ struct swim_relay {
     node_id subject;
     time_ns nack_ns; /* TIME_NEVER: it went */
     time_ns end_ns;
+    size_t bytes_max;                     /* of an answer; 0: a member asks from its address */
     char address[SWIM_ADDRESS_BYTES_MAX]; /* where the question came from */
+};
+
+/* Another that claims this node's name. */
+struct swim_rival {
+    node_id id;
+    uint32_t sequence;
+    uint32_t tries;
+    time_ns next_ns; /* of the next ping; TIME_NEVER: there is none */
+    char address[SWIM_ADDRESS_BYTES_MAX];
 };
 
 /* A growing array of what goes out with the next ready. */
@@ -110,6 +130,7 @@ struct swim {
     struct cluster_id cluster;
     int failed; /* QR_ERR_NO_MEMORY: only free */
     bool is_joined;
+    bool is_let_in; /* somebody holds it for a member */
     bool is_leaving;
     bool is_stopped;
     bool is_quiet;     /* what is taken now is not told on: it is a first table */
@@ -146,6 +167,9 @@ struct swim {
     struct swim_relay *relays; /* SWIM_RELAYS_MAX, made with the first */
     time_ns relay_ns;          /* no relay is due earlier */
     uint32_t local_health;
+    time_ns rise_ns; /* when its own incarnation may leap next */
+    struct swim_rival rival;
+    time_ns rival_told_ns; /* when it may be told of this node next */
 
     time_ns round_ns;        /* the next period's probe */
     time_ns gossip_ns;       /* TIME_NEVER: nothing is queued */
@@ -242,6 +266,8 @@ void swim_send(struct swim *swim, const struct swim_to *to, struct swim_message 
 void swim_send_with(struct swim *swim, const struct swim_to *to, struct swim_message message,
                     size_t first);
 bool swim_put_update(struct swim *swim, uint32_t slot, enum swim_state state);
+void swim_address_copy(char out[SWIM_ADDRESS_BYTES_MAX], const char *address);
+bool swim_is_same_address(const char *a, const char *b);
 void swim_outboxes_clear(struct swim *swim);
 void swim_outboxes_free(struct swim *swim);
 
@@ -251,6 +277,15 @@ void swim_leave(struct swim *swim, enum swim_reason reason);
 /* It is dead, or has left: set that, spread it, tell it here. */
 void swim_end(struct swim *swim, uint32_t slot, const struct swim_update *update, node_id source,
               uint32_t agreed);
+
+/* names.c */
+/* Whether the member of this update may have the name on this card. */
+bool swim_may_have_name(struct swim *swim, const struct swim_update *update,
+                        const struct swim_card *card);
+/* Ask whoever else claims this node's name. */
+void swim_rival_tick(struct swim *swim);
+/* Whether it was an answer to that; then this node goes. */
+bool swim_rival_ack(struct swim *swim, const struct swim_message *message);
 
 /* suspicion.c */
 void swim_suspect(struct swim *swim, uint32_t slot, uint64_t incarnation, node_id accuser);

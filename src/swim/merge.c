@@ -68,47 +68,6 @@ void swim_leave(struct swim *swim, enum swim_reason reason)
     swim->gossip_ns = swim->now_ns;
 }
 
-/* Whether life `a` began before life `b`: the same everywhere, whoever is heard of first. */
-static bool is_older(uint64_t a_started, node_id a, uint64_t b_started, node_id b)
-{
-    return a_started != b_started ? a_started < b_started : a < b;
-}
-
-/* Whether the member of this id may have the name on this card. If a newer one has it, that is
- * out: it hears so from the older one's updates, as this node did.
- */
-static bool may_have_name(struct swim *swim, node_id id, const struct swim_card *card)
-{
-    uint32_t holder_slot = swim_find_name(swim, card);
-    if (holder_slot == SWIM_NONE || swim_slot_of(swim, holder_slot)->id == id) {
-        return true;
-    }
-    struct swim_slot *holder = swim_slot_of(swim, holder_slot);
-    bool is_holder_older =
-        is_older(swim_card_started(holder->card), holder->id, swim_card_started(card), id);
-    swim_tell(swim, (struct swim_news){
-                        .type = SWIM_NEWS_NAME_TAKEN,
-                        .reason = SWIM_REASON_NAME_TAKEN,
-                        .id = is_holder_older ? id : holder->id,
-                        .source = is_holder_older ? holder->id : id,
-                    });
-    if (is_holder_older) {
-        return false;
-    }
-    if (holder_slot == SWIM_SELF) {
-        swim_leave(swim, SWIM_REASON_NAME_TAKEN);
-        return true;
-    }
-    struct swim_update update = {
-        .state = SWIM_LEFT,
-        .reason = SWIM_REASON_NAME_TAKEN,
-        .id = holder->id,
-        .incarnation = holder->incarnation,
-    };
-    swim_end(swim, holder_slot, &update, swim->options.self, 0);
-    return true;
-}
-
 static void tell_alive(struct swim *swim, uint32_t slot, bool was_listed, enum swim_state was,
                        bool is_changed)
 {
@@ -133,7 +92,7 @@ static void take_alive(struct swim *swim, uint32_t slot, const struct swim_updat
         swim->failed = QR_ERR_NO_MEMORY;
         return;
     }
-    if (!may_have_name(swim, update->id, card) || swim->failed != 0) {
+    if (!swim_may_have_name(swim, update, card) || swim->failed != 0) {
         swim_cards_drop(swim->options.cards, card);
         return;
     }
@@ -182,6 +141,15 @@ static void remember(struct swim *swim, const struct swim_update *update)
 /* Above what was heard; within bounds, or nobody would take it. */
 static void refute(struct swim *swim, uint64_t incarnation)
 {
+    uint64_t own = swim->slots[SWIM_SELF].incarnation;
+    if (incarnation > own + SWIM_RISE_LITTLE) {
+        if (swim->now_ns < swim->rise_ns) {
+            swim->counters.implausible++;
+            return;
+        }
+        swim->rise_ns = swim->now_ns + SWIM_RISE_PERIODS * swim->options.period_ns;
+        incarnation = min_u64(incarnation, own + SWIM_RISE_MAX);
+    }
     if (incarnation + 1 >= SWIM_INCARNATION_MAX) {
         swim->counters.malformed++;
         return;
@@ -233,7 +201,7 @@ static void take_suspect(struct swim *swim, uint32_t slot, const struct swim_upd
 {
     struct swim_slot *member = swim_slot_of(swim, slot);
     bool is_live = swim_state_is_live(member->state);
-    if (member->card == NULL || (!is_live && !may_have_name(swim, member->id, member->card))) {
+    if (member->card == NULL || (!is_live && !swim_may_have_name(swim, update, member->card))) {
         swim->counters.unknown++;
         return;
     }
@@ -287,7 +255,13 @@ static void take(struct swim *swim, const struct swim_update *update)
         return;
     }
     uint32_t slot = swim_find(swim, update->id);
+    uint64_t known = swim->slots[SWIM_SELF].incarnation;
     if (slot != SWIM_NONE) {
+        known = max_u64(known, swim_slot_of(swim, slot)->incarnation);
+    }
+    if (update->incarnation > known + SWIM_AHEAD_MAX) {
+        swim->counters.implausible++;
+    } else if (slot != SWIM_NONE) {
         take_of_known(swim, slot, update);
     } else if (update->state == SWIM_ALIVE) {
         take_alive(swim, SWIM_NONE, update);
@@ -318,6 +292,7 @@ void swim_take_updates(struct swim *swim, const struct swim_message *message)
 {
     swim->outdated = SWIM_NONE;
     if (message->has_to) {
+        swim->is_let_in = swim->is_let_in || message->held_incarnation >= swim->options.incarnation;
         take_of_self(swim, &(struct swim_update){
                                .state = message->held_state,
                                .id = message->to,

@@ -82,6 +82,9 @@ void swim_tell_of(struct swim *swim, enum swim_news_type type, uint32_t slot, no
 static node_id accuser_of(struct swim *swim, const struct swim_slot *member)
 {
     struct swim_suspicion *suspicion = &swim->suspicions[member->suspicion];
+    if (suspicion->accuser_count == 0) {
+        return 0; /* nobody: whoever hears it waits for one who is known */
+    }
     return suspicion->accusers[suspicion->told++ % suspicion->accuser_count];
 }
 
@@ -130,7 +133,7 @@ static void envelope_fill(struct swim *swim, const struct swim_to *to, struct sw
     out->local_health = (uint8_t)swim->local_health;
 }
 
-static void address_copy(char out[SWIM_ADDRESS_BYTES_MAX], const char *address)
+void swim_address_copy(char out[SWIM_ADDRESS_BYTES_MAX], const char *address)
 {
     size_t length = 0;
     while (address[length] != '\0') {
@@ -156,7 +159,7 @@ void swim_send_with(struct swim *swim, const struct swim_to *to, struct swim_mes
                 .answers = to->is_answer ? to->answers : 0,
                 .message = message,
             };
-            address_copy(stream->address, to->is_answer ? "" : to->address);
+            swim_address_copy(stream->address, to->is_answer ? "" : to->address);
             return;
         }
     } else {
@@ -165,7 +168,7 @@ void swim_send_with(struct swim *swim, const struct swim_to *to, struct swim_mes
         if (packet != NULL) {
             packet->first_update = (uint32_t)first;
             packet->message = message;
-            address_copy(packet->address, to->address);
+            swim_address_copy(packet->address, to->address);
             return;
         }
     }
@@ -175,7 +178,10 @@ void swim_send_with(struct swim *swim, const struct swim_to *to, struct swim_mes
 void swim_send(struct swim *swim, const struct swim_to *to, struct swim_message message)
 {
     size_t first = swim->updates.count;
-    size_t room_bytes = to->bytes_max > 0 ? to->bytes_max : swim->options.packet_bytes_max;
+    size_t room_bytes = swim->options.packet_bytes_max;
+    if (to->bytes_max > 0) {
+        room_bytes = min_u64(room_bytes, to->bytes_max);
+    }
     room_bytes = room_bytes > SWIM_HEAD_BYTES_MAX ? room_bytes - SWIM_HEAD_BYTES_MAX : 0;
     if (MUTANT(SWIM_PACKET_OVERFULL)) {
         room_bytes = SIZE_MAX;
@@ -196,7 +202,7 @@ struct swim_to swim_to_slot(const struct swim *swim, uint32_t slot)
     };
 }
 
-static bool is_same_text(const char *a, const char *b)
+bool swim_is_same_address(const char *a, const char *b)
 {
     while (*a != '\0' && *a == *b) {
         a++;
@@ -210,7 +216,8 @@ static bool is_at_home(struct swim *swim, const struct swim_event *event)
 {
     uint32_t slot = swim_find(swim, event->received.message->from);
     return slot != SWIM_NONE && swim_state_is_live(swim_slot_of(swim, slot)->state) &&
-           is_same_text(event->received.source, swim_card_peer(swim_slot_of(swim, slot)->card));
+           swim_is_same_address(event->received.source,
+                                swim_card_peer(swim_slot_of(swim, slot)->card));
 }
 
 struct swim_to swim_back(struct swim *swim, const struct swim_event *event)

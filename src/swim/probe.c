@@ -120,9 +120,8 @@ static void fail(struct swim *swim, struct swim_probe *probe, uint32_t slot)
     }
 }
 
-static void unreachable(struct swim *swim, const struct swim_probe *probe, uint32_t slot)
+static void unreachable(struct swim *swim, uint32_t slot)
 {
-    ASSERT(probe->kind == PROBE_HINTED);
     swim_tell_of(swim, SWIM_NEWS_UNREACHABLE, slot, swim->options.self);
 }
 
@@ -137,7 +136,7 @@ static void go_on(struct swim *swim, struct swim_probe *probe)
     case PROBE_FREE:
         break;
     case PROBE_HINT:
-        unreachable(swim, probe, slot);
+        unreachable(swim, slot);
         probe->stage = PROBE_DIRECT;
         probe->next_ns = probe->began_ns + swim_patience(swim, swim->options.ping_timeout_ns);
         break;
@@ -189,6 +188,29 @@ void swim_probe_second(struct swim *swim, uint32_t slot)
     }
 }
 
+/* A hint of one that is being probed. That probe is never begun anew: it ends when it would
+ * have ended, or hints that keep coming would keep it from its end. It is told of once.
+ */
+static void hinted_again(struct swim *swim, struct swim_probe *probe, uint32_t slot,
+                         bool is_refused)
+{
+    bool is_told = probe->kind == PROBE_HINTED && probe->stage != PROBE_HINT;
+    if (is_told || (probe->stage == PROBE_HINT && !is_refused)) {
+        return;
+    }
+    probe->kind = PROBE_HINTED;
+    if (probe->stage == PROBE_DIRECT && !is_refused) {
+        probe->stage = PROBE_HINT;
+        probe->next_ns = swim->now_ns + swim->options.hint_timeout_ns;
+        ping(swim, slot, probe->sequence, false);
+        return;
+    }
+    unreachable(swim, slot);
+    if (probe->stage != PROBE_INDIRECT) {
+        go_around(swim, probe, slot);
+    }
+}
+
 int swim_probe_hinted(struct swim *swim, node_id id, bool is_refused)
 {
     uint32_t slot = swim_find(swim, id);
@@ -197,18 +219,17 @@ int swim_probe_hinted(struct swim *swim, node_id id, bool is_refused)
         return QR_ERR_NOT_FOUND;
     }
     struct swim_probe *probe = probe_of(swim, id);
-    if (probe == NULL) {
-        probe = probe_free(swim);
+    if (probe != NULL) {
+        hinted_again(swim, probe, slot, is_refused);
+        return 0;
     }
+    probe = probe_free(swim);
     if (probe == NULL) {
         return QR_ERR_BUSY;
     }
-    if (probe->stage != PROBE_FREE && probe->kind == PROBE_HINTED && !is_refused) {
-        return 0; /* it is being looked at */
-    }
     begin(swim, probe, PROBE_HINTED, slot);
     if (is_refused) {
-        unreachable(swim, probe, slot);
+        unreachable(swim, slot);
         go_around(swim, probe, slot);
     }
     return 0;
@@ -216,6 +237,9 @@ int swim_probe_hinted(struct swim *swim, node_id id, bool is_refused)
 
 void swim_on_ping(struct swim *swim, const struct swim_event *event)
 {
+    if (swim->slots[SWIM_SELF].reason == SWIM_REASON_NAME_TAKEN) {
+        return; /* the one that it goes for may be asking whether it is there */
+    }
     struct swim_to to = swim_back(swim, event);
     swim_send(swim, &to,
               (struct swim_message){
@@ -256,7 +280,7 @@ static void heard_again(struct swim *swim, const struct swim_event *event)
 void swim_on_ack(struct swim *swim, const struct swim_event *event)
 {
     const struct swim_message *message = event->received.message;
-    if (swim_relay_ack(swim, message)) {
+    if (swim_relay_ack(swim, message) || swim_rival_ack(swim, message)) {
         return;
     }
     struct swim_probe *probe = probe_asked(swim, message->ack.sequence);

@@ -4,8 +4,6 @@
  * an address of somebody's choice.
  */
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <string.h>
-
 #include "base/assert.h"
 #include "quorate/error.h"
 #include "swim/internal.h"
@@ -63,13 +61,9 @@ void swim_on_ping_req(struct swim *swim, const struct swim_event *event)
         .subject = request->target,
         .nack_ns = swim->now_ns + rest_ns * 4 / 5,
         .end_ns = swim->now_ns + swim->options.period_ns * 2,
+        .bytes_max = back.bytes_max,
     };
-    size_t length = 0;
-    while (event->received.source[length] != '\0') {
-        length++;
-    }
-    ASSERT(length < SWIM_ADDRESS_BYTES_MAX);
-    memcpy(relay->address, event->received.source, length);
+    swim_address_copy(relay->address, event->received.source);
     swim->relay_ns = min_u64(swim->relay_ns, relay->nack_ns);
 
     struct swim_to to = swim_to_slot(swim, slot);
@@ -79,7 +73,12 @@ void swim_on_ping_req(struct swim *swim, const struct swim_event *event)
 
 static struct swim_to origin_of(const struct swim_relay *relay)
 {
-    return (struct swim_to){.address = relay->address, .id = relay->origin, .has_id = true};
+    return (struct swim_to){
+        .address = relay->address,
+        .id = relay->origin,
+        .has_id = true,
+        .bytes_max = relay->bytes_max,
+    };
 }
 
 bool swim_relay_ack(struct swim *swim, const struct swim_message *message)
@@ -117,6 +116,10 @@ void swim_relays_tick(struct swim *swim)
             struct swim_to to = origin_of(relay);
             relay->nack_ns = TIME_NEVER;
             nack(swim, &to, relay->origin_sequence, relay->subject);
+            if (relay->bytes_max > 0) {
+                relay->sequence = 0; /* a stranger gets one answer to one question */
+                continue;
+            }
         }
         if (relay->end_ns <= swim->now_ns) {
             relay->sequence = 0;

@@ -180,7 +180,6 @@ static void slot_invariants(const struct swim *swim, uint32_t slot)
     if (member->suspicion != SWIM_NONE) {
         const struct swim_suspicion *suspicion = &swim->suspicions[member->suspicion];
         ASSERT(suspicion->slot == slot);
-        ASSERT(suspicion->accuser_count >= 1);
         ASSERT(suspicion->accuser_count <= SWIM_ACCUSERS_MAX);
         ASSERT(suspicion->due_ns >= swim->suspicion_ns);
     }

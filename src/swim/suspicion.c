@@ -13,10 +13,29 @@
 
 static void due_set(struct swim *swim, struct swim_suspicion *suspicion)
 {
-    uint32_t agree = suspicion->accuser_count - 1;
+    uint32_t agree = suspicion->accuser_count > 0 ? suspicion->accuser_count - 1 : 0;
     suspicion->due_ns =
         suspicion->began_ns + swim_suspicion_ns(&swim->options, swim_live_count(swim), agree);
     swim->suspicion_ns = min_u64(swim->suspicion_ns, suspicion->due_ns);
+}
+
+/* Whether its word counts: anybody can name an accuser that there never was. */
+static bool is_witness(const struct swim *swim, node_id accuser)
+{
+    uint32_t slot = swim_find(swim, accuser);
+    return slot != SWIM_NONE && swim_state_is_live(swim->slots[slot].state);
+}
+
+/* Accusers that have gone since count no longer, and make room for others. */
+static void forget_gone(struct swim *swim, struct swim_suspicion *suspicion)
+{
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < suspicion->accuser_count; i++) {
+        if (is_witness(swim, suspicion->accusers[i])) {
+            suspicion->accusers[kept++] = suspicion->accusers[i];
+        }
+    }
+    suspicion->accuser_count = kept;
 }
 
 static void begin(struct swim *swim, uint32_t slot, node_id accuser)
@@ -30,7 +49,7 @@ static void begin(struct swim *swim, uint32_t slot, node_id accuser)
     struct swim_suspicion *suspicion = &swim->suspicions[swim->suspicion_count];
     *suspicion = (struct swim_suspicion){
         .slot = slot,
-        .accuser_count = 1,
+        .accuser_count = is_witness(swim, accuser),
         .began_ns = swim->now_ns,
         .accusers = {accuser},
     };
@@ -109,6 +128,11 @@ static bool has_accused(const struct swim_suspicion *suspicion, node_id accuser)
 void swim_confirm(struct swim *swim, uint32_t slot, node_id accuser)
 {
     struct swim_suspicion *suspicion = &swim->suspicions[swim_slot_of(swim, slot)->suspicion];
+    if (!is_witness(swim, accuser)) {
+        swim->counters.unknown++;
+        return;
+    }
+    forget_gone(swim, suspicion);
     if (has_accused(suspicion, accuser) || suspicion->accuser_count == SWIM_ACCUSERS_MAX) {
         swim->counters.stale++;
         return;
@@ -170,6 +194,7 @@ void swim_suspicions_tick(struct swim *swim, time_ns late_ns)
             suspicion->due_ns += late_ns; /* what refutes it may be about to be read */
         }
         if (suspicion->due_ns <= swim->now_ns) {
+            forget_gone(swim, suspicion);
             if (suspicion->accuser_count >= quorum_needed(swim)) {
                 declare_dead(swim, suspicion->slot);
                 continue;

@@ -20,6 +20,7 @@ static void timers_init(struct swim *swim, time_ns now_ns)
     swim->relay_ns = TIME_NEVER;
     swim->heal_ns = TIME_NEVER;
     swim->reap_ns = TIME_NEVER;
+    swim->rival.next_ns = TIME_NEVER;
     swim->heal_gap_ns = options->heal_min_ns;
     /* Not all in step. */
     swim->round_ns = now_ns + prng_between(&swim->prng, 0, options->period_ns - 1);
@@ -196,7 +197,9 @@ static int on_received(struct swim *swim, const struct swim_event *event)
 {
     const struct swim_message *message = event->received.message;
     int status = check_envelope(swim, message);
-    if (status == 0 && event->type == SWIM_EVENT_PACKET && swim_is_push_pull(message->type)) {
+    bool is_packet = event->type == SWIM_EVENT_PACKET;
+    if (status == 0 && is_packet &&
+        (swim_is_push_pull(message->type) || event->received.size_bytes > SWIM_PACKET_BYTES_MAX)) {
         swim->counters.malformed++;
         status = QR_ERR_MALFORMED;
     }
@@ -246,11 +249,14 @@ static int on_join(struct swim *swim, const struct swim_event *event)
 
 static int on_profile(struct swim *swim, const struct swim_event *event)
 {
+    uint64_t incarnation = swim->slots[SWIM_SELF].incarnation;
+    if (incarnation + 1 >= SWIM_INCARNATION_MAX) {
+        return QR_ERR_INVALID;
+    }
     int status = own_card_set(swim, event->profile);
     if (status != 0) {
         return status;
     }
-    uint64_t incarnation = swim->slots[SWIM_SELF].incarnation;
     if (!swim->is_leaving) {
         swim_slot_set(swim, SWIM_SELF, SWIM_ALIVE, incarnation + 1, SWIM_REASON_NONE);
         swim_queue_push(swim, SWIM_SELF);
@@ -293,6 +299,7 @@ static int on_tick(struct swim *swim)
         swim_sync_tick(swim);
         swim_heal_tick(swim);
         swim_reap_tick(swim);
+        swim_rival_tick(swim);
     }
     if (swim->failed == 0) {
         swim_gossip_tick(swim);
@@ -358,6 +365,7 @@ time_ns swim_deadline(const struct swim *swim)
     if (!swim->is_leaving) {
         due_ns = min_u64(due_ns, min_u64(swim->round_ns, swim->sync_ns));
         due_ns = min_u64(due_ns, min_u64(swim->heal_ns, swim->reap_ns));
+        due_ns = min_u64(due_ns, swim->rival.next_ns);
     }
     return due_ns;
 }

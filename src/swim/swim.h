@@ -201,11 +201,11 @@ void swim_free(struct swim *swim);
  * arrived meanwhile, and then ticks.
  *
  * Returns 0, or, with nothing changed but time and counters,
- *   QR_ERR_MALFORMED  packet, stream: it contradicts itself.
+ *   QR_ERR_MALFORMED  packet, stream: it contradicts itself, or a packet is too long.
  *   QR_ERR_FOREIGN    packet, stream: of another cluster, for another node, or by this node.
  *   QR_ERR_NOT_FOUND  hint: no such member, or it is dead or left already.
  *   QR_ERR_BUSY       hint: SWIM_PROBES_MAX.
- *   QR_ERR_INVALID    join, profile: out of bounds.
+ *   QR_ERR_INVALID    join, profile: out of bounds, or no incarnation is left for another.
  *   QR_ERR_STOPPED    it has left, or its name belongs to another: it does nothing any more.
  *   QR_ERR_NO_MEMORY  the machine can only be freed.
  *
@@ -231,7 +231,8 @@ time_ns swim_deadline(const struct swim *swim);
     X(heals)             /* the dead and the seeds tried */                                        \
     X(suspicions_held)   /* for the limit of changes of one member */                              \
     X(stale)             /* updates that say what is known, or older */                            \
-    X(unknown)           /* updates about nobody who is known */                                   \
+    X(unknown)           /* updates about nobody who is known, or by such an accuser */            \
+    X(implausible)       /* incarnations far above what is known */                                \
     X(malformed)                                                                                   \
     X(foreign)                                                                                     \
     X(misdirected)                                                                                 \

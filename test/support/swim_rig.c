@@ -98,6 +98,23 @@ void swim_rig_fill(struct swim_rig *rig, node_id last)
     }
 }
 
+void swim_rig_fill_long(struct swim_rig *rig, node_id last)
+{
+    for (node_id id = 2; id <= last; id++) {
+        struct swim_profile profile = profile_of(id, 1);
+        uint8_t bytes[SWIM_PROFILE_BYTES_MAX];
+        (void)snprintf(profile.peer, sizeof(profile.peer), "h%0100" PRIu64 ":7700", id);
+        memset(profile.client, 'c', SWIM_ADDRESS_BYTES_MAX - 1);
+        memset(profile.http, 'h', SWIM_ADDRESS_BYTES_MAX - 1);
+        profile.meta_bytes = SWIM_META_BYTES_MAX;
+        struct swim_update update = {.state = SWIM_ALIVE, .id = id, .incarnation = 1};
+        update.profile.size_bytes = (uint16_t)swim_profile_encode(&profile, bytes);
+        update.profile.bytes = bytes;
+        struct swim_message gossip = {.type = SWIM_GOSSIP};
+        ASSERT(swim_rig_packet(rig, 2, gossip, &update, 1) == 0);
+    }
+}
+
 void swim_rig_pass(struct swim_rig *rig, time_ns span_ns)
 {
     time_ns end_ns = rig->now_ns + span_ns;

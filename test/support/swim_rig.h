@@ -44,6 +44,9 @@ int swim_rig_say(struct swim_rig *rig, node_id from, enum swim_state state, node
 /* Members 2 to `last` are alive at incarnation 1; the machine hears of them from 2. */
 void swim_rig_fill(struct swim_rig *rig, node_id last);
 
+/* The same, with profiles about as long as they get. */
+void swim_rig_fill_long(struct swim_rig *rig, node_id last);
+
 /* Tick whenever one is due, up to then; the packets of the last tick that sent any stay. */
 void swim_rig_pass(struct swim_rig *rig, time_ns span_ns);
 

@@ -153,51 +153,6 @@ static void no_old_rumour_brings_back_who_left_and_was_reaped(void **state)
     swim_rig_deinit(&rig);
 }
 
-static void of_two_with_one_name_the_newer_is_refused(void **state)
-{
-    struct swim_rig rig;
-    (void)state;
-    swim_rig_init(&rig, NULL);
-    swim_rig_fill(&rig, 3);
-    struct swim_update twin = {.id = 9, .incarnation = 1};
-    twin.profile = swim_rig_profile(&rig, 3, 2); /* the name of 3, who started at 1 */
-    struct swim_message gossip = {.type = SWIM_GOSSIP};
-    assert_int_equal(swim_rig_packet(&rig, 2, gossip, &twin, 1), 0);
-    struct swim_member_status member;
-    assert_false(swim_member(rig.swim, 9, &member));
-    const struct swim_news *news = swim_rig_news(&rig, SWIM_NEWS_NAME_TAKEN);
-    assert_non_null(news);
-    assert_int_equal(news->id, 9);
-    assert_int_equal(news->source, 3);
-
-    twin.profile = swim_rig_profile(&rig, 3, 0); /* the older is heard of later */
-    assert_int_equal(swim_rig_packet(&rig, 2, gossip, &twin, 1), 0);
-    assert_int_equal(swim_rig_member(&rig, 9).state, SWIM_ALIVE);
-    assert_int_equal(swim_rig_member(&rig, 3).state, SWIM_LEFT);
-    assert_int_equal(swim_rig_member(&rig, 3).reason, SWIM_REASON_NAME_TAKEN);
-    swim_rig_deinit(&rig);
-}
-
-static void a_node_whose_name_is_taken_goes(void **state)
-{
-    struct swim_rig rig;
-    (void)state;
-    swim_rig_init(&rig, NULL);
-    swim_rig_fill(&rig, 3);
-    struct swim_update older = {.id = 9, .incarnation = 1};
-    older.profile = swim_rig_profile(&rig, 1, 2); /* this node started at 5 */
-    assert_int_equal(
-        swim_rig_packet(&rig, 2, (struct swim_message){.type = SWIM_GOSSIP}, &older, 1), 0);
-    const struct swim_news *news = swim_rig_news(&rig, SWIM_NEWS_NAME_TAKEN);
-    assert_non_null(news);
-    assert_int_equal(news->id, 1);
-    swim_rig_pass(&rig, 3 * NS_PER_S);
-    struct swim_status status;
-    swim_status(rig.swim, &status);
-    assert_true(status.is_stopped);
-    swim_rig_deinit(&rig);
-}
-
 static void few_members(struct swim_options *options)
 {
     options->members_max = 4;
@@ -225,8 +180,6 @@ int main(void)
         cmocka_unit_test(who_is_held_for_suspect_hears_it_in_any_packet),
         cmocka_unit_test(many_suspicions_are_held_up_and_no_refutation_is),
         cmocka_unit_test(no_old_rumour_brings_back_who_left_and_was_reaped),
-        cmocka_unit_test(of_two_with_one_name_the_newer_is_refused),
-        cmocka_unit_test(a_node_whose_name_is_taken_goes),
         cmocka_unit_test(members_have_a_limit_and_nobody_is_forgotten_for_a_newcomer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -222,16 +222,42 @@ static void a_hint_is_followed_at_once_and_changes_nothing_by_itself(void **stat
     assert_non_null(swim_rig_news(&rig, SWIM_NEWS_UNREACHABLE));
     assert_int_equal(swim_rig_member(&rig, 3).state, SWIM_ALIVE);
 
+    hint.hint.id = 4;
     hint.hint.is_refused = true; /* nobody listens there: told without waiting */
     assert_int_equal(swim_rig_step(&rig, hint), 0);
     assert_non_null(swim_rig_news(&rig, SWIM_NEWS_UNREACHABLE));
-    assert_int_equal(swim_rig_member(&rig, 3).state, SWIM_ALIVE);
+    assert_int_equal(swim_rig_member(&rig, 4).state, SWIM_ALIVE);
 
     hint.hint.id = 99;
     assert_int_equal(swim_rig_step(&rig, hint), QR_ERR_NOT_FOUND);
     hint.hint.id = 1;
     assert_int_equal(swim_rig_step(&rig, hint), QR_ERR_NOT_FOUND);
     swim_rig_deinit(&rig);
+}
+
+/* Raft's connections to it are refused, again and again. */
+static void hints_that_keep_coming_do_not_keep_a_probe_from_its_end(void **state)
+{
+    (void)state;
+    for (int is_refused = 0; is_refused < 2; is_refused++) {
+        struct swim_rig rig;
+        swim_rig_init(&rig, NULL);
+        swim_rig_fill(&rig, 2);
+        int told = 0;
+        time_ns end_ns = rig.now_ns + 20 * NS_PER_S;
+        while (rig.now_ns < end_ns && swim_rig_member(&rig, 2).state == SWIM_ALIVE) {
+            struct swim_event hint = {.type = SWIM_EVENT_HINT,
+                                      .hint = {.id = 2, .is_refused = is_refused != 0}};
+            assert_int_equal(swim_rig_step(&rig, hint), 0);
+            told += swim_rig_news(&rig, SWIM_NEWS_UNREACHABLE) != NULL;
+            rig.now_ns += 50 * NS_PER_MS;
+            assert_int_equal(swim_rig_step(&rig, (struct swim_event){.type = SWIM_EVENT_TICK}), 0);
+            told += swim_rig_news(&rig, SWIM_NEWS_UNREACHABLE) != NULL;
+        }
+        assert_int_equal(swim_rig_member(&rig, 2).state, SWIM_SUSPECT);
+        assert_int_equal(told, 1);
+        swim_rig_deinit(&rig);
+    }
 }
 
 static void hints_have_a_limit(void **state)
@@ -469,6 +495,7 @@ int main(void)
         cmocka_unit_test(an_update_is_sent_often_enough_in_small_clusters),
         cmocka_unit_test(a_tick_that_comes_late_blames_this_node),
         cmocka_unit_test(a_hint_is_followed_at_once_and_changes_nothing_by_itself),
+        cmocka_unit_test(hints_that_keep_coming_do_not_keep_a_probe_from_its_end),
         cmocka_unit_test(hints_have_a_limit),
         cmocka_unit_test(the_leader_of_the_highest_term_is_believed),
         cmocka_unit_test(what_is_foreign_or_contradicts_itself_is_dropped_and_not_answered),
