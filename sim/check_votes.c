@@ -102,7 +102,11 @@ void check_votes_asked(struct check_votes *check, const struct raft_message *mes
     const struct raft_pre_vote *question = &message->pre_vote;
     struct pre_vote *seen =
         sim_pairs_take(&check->pre_votes, message->to, message->from, sizeof(*seen));
-    if (seen->next_term != question->next_term) {
+    /* A late copy of an earlier question: what is answered to the first is on its way. */
+    if (seen->next_term > question->next_term) {
+        return;
+    }
+    if (seen->next_term < question->next_term) {
         *seen = (struct pre_vote){.next_term = question->next_term};
     }
     seen->may_be_granted = seen->may_be_granted || !is_better(last, question->last);

@@ -156,6 +156,12 @@ static void a_pre_vote_is_granted_to_a_log_as_good_as_ones_own(void **state)
     assert_sound(failure);
     question.pre_vote.next_term = 7;
     check_votes_asked(&check, &question, (struct raft_position){5, 1});
+    question.pre_vote.next_term = 6;
+    check_votes_asked(&check, &question, (struct raft_position){5, 1}); /* a copy that comes late */
+    answer.pre_vote_response.next_term = 6;
+    check_votes_answered(&check, &answer, 1, &failure);
+    assert_sound(failure);
+    answer.pre_vote_response.next_term = 7;
     answer.pre_vote_response.is_granted = false;
     check_votes_answered(&check, &answer, 1, &failure);
     assert_sound(failure);
