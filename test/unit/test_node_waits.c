@@ -60,6 +60,33 @@ static void what_voters_answered_is_told_the_latest_of_each(void **state)
     solo_deinit(&solo);
 }
 
+static void a_promise_is_kept_over_a_restart_without_a_lease_of_its_own(void **state)
+{
+    (void)state;
+    for (int keeps = 0; keeps <= 1; keeps++) {
+        struct solo solo;
+        begin(&solo);
+        solo_stop(&solo);
+        solo.options.keeps_promise = keeps == 1;
+        solo_start(&solo);
+        solo_forget(&solo);
+        struct wire_message message = {
+            .type = RAFT_PRE_VOTE,
+            .raft = {.type = RAFT_PRE_VOTE,
+                     .from = 2,
+                     .to = SOLO_SELF,
+                     .term = 1,
+                     .pre_vote = {.next_term = 2, .last = {9, 9}}},
+        };
+        solo_receive(&solo, 2, &message);
+        solo_turn(&solo);
+        const struct solo_sent *sent = solo_last(&solo, RAFT_PRE_VOTE_RESPONSE);
+        assert_non_null(sent);
+        assert_true(sent->message.raft.pre_vote_response.is_granted == (keeps == 0));
+        solo_deinit(&solo);
+    }
+}
+
 static void a_leader_that_steps_down_for_silence_tells_when(void **state)
 {
     (void)state;
@@ -243,6 +270,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_voters_answered_is_told_the_latest_of_each),
+        cmocka_unit_test(a_promise_is_kept_over_a_restart_without_a_lease_of_its_own),
         cmocka_unit_test(a_leader_that_steps_down_for_silence_tells_when),
         cmocka_unit_test(entries_that_wait_for_the_disk_are_told_with_their_time),
         cmocka_unit_test(a_configuration_is_pending_until_it_is_committed),
