@@ -249,7 +249,7 @@ static void leave(struct backup_restore *restore)
     remove_next(restore);
 }
 
-/* Writing the identity failed. Only when its name is there is anything in doubt: whether it stays. */
+/* Writing the identity failed. Only when its name is there is there a doubt: whether it stays. */
 static void fail_identity(struct backup_restore *restore, int status, const char *why)
 {
     struct node_identity identity;

@@ -151,6 +151,16 @@ static void what_cannot_be_is_refused(void **state)
     end();
 }
 
+static void a_position_without_room_behind_it_fits_in_none(void **state)
+{
+    (void)state;
+    assert_true(backup_position_fits((struct raft_position){BACKUP_INDEX_MAX, BACKUP_INDEX_MAX}));
+    assert_false(backup_position_fits((struct raft_position){1, BACKUP_INDEX_MAX + 1}));
+    assert_false(backup_position_fits((struct raft_position){BACKUP_INDEX_MAX + 1, 1}));
+    assert_false(backup_position_fits((struct raft_position){0, 1}));
+    assert_false(backup_position_fits((struct raft_position){1, 0}));
+}
+
 static void content_of_another_backup_is_refused(void **state)
 {
     (void)state;
@@ -250,6 +260,7 @@ int main(void)
         cmocka_unit_test(what_is_no_backup_is_called_so),
         cmocka_unit_test(one_of_a_later_version_is_called_so),
         cmocka_unit_test(what_cannot_be_is_refused),
+        cmocka_unit_test(a_position_without_room_behind_it_fits_in_none),
         cmocka_unit_test(content_of_another_backup_is_refused),
         cmocka_unit_test(one_without_the_state_or_beyond_all_time_is_refused),
         cmocka_unit_test(a_reader_without_memory_says_so),

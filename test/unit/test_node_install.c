@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "node/internal.h"
 #include "unit/snapshot_cluster.h"
 
 static void a_member_that_was_away_too_long_gets_a_snapshot(void **state)
@@ -327,31 +326,6 @@ static void one_that_is_not_taken_over_is_never_backed_up(void **state)
     end();
 }
 
-/* Readers that were closed keep their places until the disk is done with them. */
-static void one_waits_for_a_reader_when_all_are_in_use(void **state)
-{
-    (void)state;
-    struct snapshot_reader *readers[SNAPSHOT_READERS_MAX];
-    struct snapshot_info info;
-    int away = hold_before_taking_over();
-    struct snapshot_store *store = rig.nodes[away].node->snapshots.store;
-    for (size_t i = 0; i < SNAPSHOT_READERS_MAX; i++) {
-        assert_int_equal(
-            snapshot_reader_open(store, status_of(away).snapshot_index, 0, &readers[i], &info), 0);
-    }
-    rig_release_apply(&rig, away);
-    rig_run(&rig, 100);
-    assert_false(rig.nodes[away].is_failed);
-    assert_int_equal(status_of(away).snapshots_installed, 0);
-    assert_in_range(node_deadline(rig.nodes[away].node), 1, rig.time.now_ns + NS_PER_MS);
-    for (size_t i = 0; i < SNAPSHOT_READERS_MAX; i++) {
-        snapshot_reader_close(readers[i]);
-    }
-    assert_true(rig_settle(&rig, 3, SETTLE_MS));
-    assert_int_equal(status_of(away).snapshots_installed, 1);
-    end();
-}
-
 /* The first install fails; the node ends its part, and the next start takes the snapshot over. */
 static void a_failed_install_does_not_stand_in_the_way_of_the_next(void **state)
 {
@@ -571,7 +545,6 @@ int main(void)
         cmocka_unit_test(a_disk_that_hangs_for_good_is_not_waited_for),
         cmocka_unit_test(the_rate_is_kept_to),
         cmocka_unit_test(one_that_is_not_taken_over_is_never_backed_up),
-        cmocka_unit_test(one_waits_for_a_reader_when_all_are_in_use),
         cmocka_unit_test(a_failed_install_does_not_stand_in_the_way_of_the_next),
         cmocka_unit_test(no_read_is_answered_while_one_is_taken_over),
         cmocka_unit_test(a_proposal_that_may_be_in_it_is_not_sent_again),
