@@ -31,6 +31,33 @@ static bool is_live_address(struct swim *swim, const char *address)
     return false;
 }
 
+void swim_heal_ping(struct swim *swim, const struct swim_to *to)
+{
+    struct swim_tried *tried = &swim->tried[swim->tried_at];
+    swim->tried_at = (swim->tried_at + 1) % SWIM_TRIED_MAX;
+    *tried = (struct swim_tried){
+        .sequence = (uint32_t)prng_between(&swim->prng, 1, UINT32_MAX),
+        .has_id = to->has_id,
+        .id = to->id,
+        .end_ns = swim->now_ns + SWIM_TRIED_PERIODS * swim->options.period_ns,
+    };
+    swim_address_copy(tried->address, to->address);
+    swim_send(swim, to,
+              (struct swim_message){.type = SWIM_PING, .ping = {.sequence = tried->sequence}});
+}
+
+struct swim_tried *swim_heal_tried(struct swim *swim, const struct swim_message *message)
+{
+    for (size_t i = 0; i < SWIM_TRIED_MAX; i++) {
+        struct swim_tried *tried = &swim->tried[i];
+        if (tried->sequence != 0 && tried->sequence == message->ack.sequence &&
+            swim->now_ns <= tried->end_ns && (!tried->has_id || tried->id == message->from)) {
+            return tried;
+        }
+    }
+    return NULL;
+}
+
 static bool try_dead(struct swim *swim, uint32_t slot)
 {
     const struct swim_slot *member = swim_slot_of(swim, slot);
@@ -39,8 +66,7 @@ static bool try_dead(struct swim *swim, uint32_t slot)
     }
     /* Its death goes with it, so that it can refute it: see swim_send(). */
     struct swim_to to = swim_to_slot(swim, slot);
-    swim_send(swim, &to,
-              (struct swim_message){.type = SWIM_PING, .ping = {.sequence = SWIM_TO_DEAD}});
+    swim_heal_ping(swim, &to);
     return true;
 }
 
@@ -51,8 +77,7 @@ static bool try_seed(struct swim *swim, const char *address)
     }
     struct swim_to to = {.address = address};
     if (swim->is_joined) {
-        swim_send(swim, &to,
-                  (struct swim_message){.type = SWIM_PING, .ping = {.sequence = SWIM_TO_SEED}});
+        swim_heal_ping(swim, &to);
     } else {
         swim->sync_allowed_ns = 0;
         swim_sync_begin(swim, address);

@@ -14,9 +14,8 @@
 #define SWIM_NONE UINT32_MAX
 #define SWIM_SELF 0 /* its slot */
 
-/* Sequences of pings that belong to no probe: to a seed, and to one of the dead. */
-#define SWIM_TO_SEED 0
-#define SWIM_TO_DEAD 1
+#define SWIM_TRIED_MAX 8 /* pings of the dead and the seeds, and syncs, of which an answer counts */
+#define SWIM_TRIED_PERIODS 16 /* for so long */
 
 /* Incarnations are milliseconds of a wall clock, which may be at its epoch: so far may a member's
  * first be from this node's own. What is claimed above that, of anybody, is dropped. A node that
@@ -114,6 +113,17 @@ struct swim_rival {
     char address[SWIM_ADDRESS_BYTES_MAX];
 };
 
+/* A ping of one of the dead, or of a seed, whose answer is awaited: at an address of this node's
+ * choice, by a sequence that nobody else knows.
+ */
+struct swim_tried {
+    uint32_t sequence; /* 0: none */
+    bool has_id;
+    node_id id;
+    time_ns end_ns;
+    char address[SWIM_ADDRESS_BYTES_MAX];
+};
+
 /* A growing array of what goes out with the next ready. */
 struct swim_outbox {
     void *items;
@@ -178,6 +188,10 @@ struct swim {
     time_ns heal_ns;
     time_ns heal_gap_ns;
     uint32_t heal_at; /* slot, then seed */
+    struct swim_tried tried[SWIM_TRIED_MAX];
+    uint32_t tried_at;               /* the next is put there */
+    uint32_t synced[SWIM_TRIED_MAX]; /* sequences; 0: none */
+    uint32_t synced_at;
     time_ns reap_ns;
     char seeds[SWIM_SEEDS_MAX][SWIM_ADDRESS_BYTES_MAX];
     uint32_t seed_count;
@@ -300,9 +314,11 @@ int swim_probe_hinted(struct swim *swim, node_id id, bool is_refused);
 void swim_probe_second(struct swim *swim, uint32_t slot);
 void swim_probes_tick(struct swim *swim, time_ns late_ns);
 void swim_on_ping(struct swim *swim, const struct swim_event *event);
-void swim_on_ack(struct swim *swim, const struct swim_event *event);
+void swim_on_ack(struct swim *swim, const struct swim_message *message);
 void swim_on_nack(struct swim *swim, const struct swim_message *message);
 void swim_on_ping_req(struct swim *swim, const struct swim_event *event);
+/* Whether this ack answers a ping of this node's own. */
+bool swim_ack_is_asked(struct swim *swim, const struct swim_message *message);
 bool swim_relay_ack(struct swim *swim, const struct swim_message *message);
 void swim_relays_tick(struct swim *swim);
 uint32_t swim_sequence_next(struct swim *swim);
@@ -313,9 +329,15 @@ time_ns swim_patience(const struct swim *swim, time_ns span_ns);
 /* sync.c, heal.c */
 /* Unless one began a short while ago. */
 void swim_sync_begin(struct swim *swim, const char *address);
+/* Whether this node asked for this push_pull_response. */
+bool swim_sync_is_asked(const struct swim *swim, uint32_t sequence);
 void swim_sync_compare(struct swim *swim, const struct swim_message *message);
 void swim_on_push_pull(struct swim *swim, const struct swim_event *event);
 void swim_sync_tick(struct swim *swim);
+/* Ping an address, of this member when it is known whose it is. */
+void swim_heal_ping(struct swim *swim, const struct swim_to *to);
+/* What was tried, when this ack answers it; else NULL. */
+struct swim_tried *swim_heal_tried(struct swim *swim, const struct swim_message *message);
 void swim_heal_soon(struct swim *swim);
 void swim_heal_tick(struct swim *swim);
 void swim_reap_tick(struct swim *swim);

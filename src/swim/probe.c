@@ -13,8 +13,8 @@
 uint32_t swim_sequence_next(struct swim *swim)
 {
     swim->sequence++;
-    if (swim->sequence <= SWIM_TO_DEAD) {
-        swim->sequence = SWIM_TO_DEAD + 1;
+    if (swim->sequence == 0) {
+        swim->sequence = 1;
     }
     return swim->sequence;
 }
@@ -258,39 +258,45 @@ static struct swim_probe *probe_asked(struct swim *swim, uint32_t sequence)
     return NULL;
 }
 
-/* One of the dead, or a seed, answers. If it is above what is known of it, it can be let in: it
- * tells all. Else it does not know yet that it is held for gone.
- */
-static void heard_again(struct swim *swim, const struct swim_event *event)
+bool swim_ack_is_asked(struct swim *swim, const struct swim_message *message)
 {
-    const struct swim_message *message = event->received.message;
+    return probe_asked(swim, message->ack.sequence) != NULL ||
+           swim_heal_tried(swim, message) != NULL;
+}
+
+/* One of the dead, or a seed, answers. If it is above what is known of it, it can be let in: it
+ * is told all. Else it does not know yet that it is held for gone.
+ */
+static void heard_again(struct swim *swim, struct swim_tried *tried,
+                        const struct swim_message *message)
+{
     uint32_t slot = swim_find(swim, message->from);
+    tried->sequence = 0;
     if (slot != SWIM_NONE && swim_state_is_live(swim_slot_of(swim, slot)->state)) {
         return;
     }
     if (slot == SWIM_NONE || message->incarnation > swim_slot_of(swim, slot)->incarnation) {
-        swim_sync_begin(swim, event->received.source);
-    } else if (message->ack.sequence == SWIM_TO_SEED) {
-        struct swim_to to = swim_back(swim, event);
-        swim_send(swim, &to,
-                  (struct swim_message){.type = SWIM_PING, .ping = {.sequence = SWIM_TO_DEAD}});
+        swim_sync_begin(swim, tried->address);
+    } else if (!tried->has_id) {
+        char address[SWIM_ADDRESS_BYTES_MAX];
+        swim_address_copy(address, tried->address);
+        struct swim_to to = {.address = address, .id = message->from, .has_id = true};
+        swim_heal_ping(swim, &to);
     }
 }
 
-void swim_on_ack(struct swim *swim, const struct swim_event *event)
+void swim_on_ack(struct swim *swim, const struct swim_message *message)
 {
-    const struct swim_message *message = event->received.message;
     if (swim_relay_ack(swim, message) || swim_rival_ack(swim, message)) {
         return;
     }
     struct swim_probe *probe = probe_asked(swim, message->ack.sequence);
+    struct swim_tried *tried = swim_heal_tried(swim, message);
     if (probe != NULL) {
         probe->stage = PROBE_FREE;
         swim_health_change(swim, -1);
-        return;
-    }
-    if (message->ack.sequence <= SWIM_TO_DEAD) {
-        heard_again(swim, event);
+    } else if (tried != NULL) {
+        heard_again(swim, tried, message);
     }
 }
 

@@ -158,10 +158,13 @@ static int check_envelope(struct swim *swim, const struct swim_message *message)
     return 0;
 }
 
-/* A node that is in no cluster is in that of the first that answers it. */
+/* A node that is in no cluster is in that of the first that it asked and that answers. */
 static void take_cluster(struct swim *swim, const struct swim_message *message)
 {
-    bool is_answer = message->type == SWIM_ACK || message->type == SWIM_PUSH_PULL_RESPONSE;
+    bool is_answer = message->type == SWIM_ACK
+                         ? swim_ack_is_asked(swim, message)
+                         : message->type == SWIM_PUSH_PULL_RESPONSE &&
+                               swim_sync_is_asked(swim, message->push_pull_response.sequence);
     if (is_answer && cluster_id_is_none(swim->cluster) && !cluster_id_is_none(message->cluster)) {
         swim->cluster = message->cluster;
         swim_tell(swim, (struct swim_news){.type = SWIM_NEWS_CLUSTER, .source = message->from});
@@ -179,7 +182,7 @@ static void dispatch(struct swim *swim, const struct swim_event *event)
         swim_on_ping_req(swim, event);
         break;
     case SWIM_ACK:
-        swim_on_ack(swim, event);
+        swim_on_ack(swim, message);
         break;
     case SWIM_NACK:
         swim_on_nack(swim, message);

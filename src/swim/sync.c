@@ -72,7 +72,19 @@ void swim_sync_begin(struct swim *swim, const char *address)
     swim->sync_allowed_ns = swim->now_ns + prng_between(&swim->prng, gap_ns / 2, gap_ns * 3 / 2);
     swim->counters.syncs++;
     struct swim_to to = {.address = address, .is_stream = true};
-    send_table(swim, &to, SWIM_PUSH_PULL, swim_sequence_next(swim));
+    uint32_t sequence = (uint32_t)prng_between(&swim->prng, 1, UINT32_MAX);
+    swim->synced[swim->synced_at] = sequence;
+    swim->synced_at = (swim->synced_at + 1) % SWIM_TRIED_MAX;
+    send_table(swim, &to, SWIM_PUSH_PULL, sequence);
+}
+
+bool swim_sync_is_asked(const struct swim *swim, uint32_t sequence)
+{
+    bool is_asked = false;
+    for (size_t i = 0; i < SWIM_TRIED_MAX; i++) {
+        is_asked = is_asked || (sequence != 0 && swim->synced[i] == sequence);
+    }
+    return is_asked;
 }
 
 void swim_sync_compare(struct swim *swim, const struct swim_message *message)

@@ -205,6 +205,54 @@ static void accusers_that_are_no_members_kill_nobody(void **state)
     }
 }
 
+static void an_answer_that_was_not_asked_for_makes_it_send_nothing(void **state)
+{
+    struct swim_rig rig;
+    (void)state;
+    swim_rig_init(&rig, NULL);
+    swim_rig_fill(&rig, 4);
+    for (uint32_t sequence = 0; sequence < 100; sequence++) {
+        struct swim_message ack = {.type = SWIM_ACK, .incarnation = 9, .ack = {sequence}};
+        assert_int_equal(stranger_says(&rig, ack, 90), 0);
+        assert_int_equal(rig.ready.stream_count, 0);
+        assert_int_equal(rig.ready.packet_count, 0);
+    }
+    swim_rig_deinit(&rig);
+}
+
+static void in_no_cluster(struct swim_options *options)
+{
+    options->cluster = (struct cluster_id){0};
+}
+
+static void only_a_cluster_that_was_asked_for_is_taken(void **state)
+{
+    static const char *const seeds[] = {"h2:7700"};
+    struct swim_rig rig;
+    (void)state;
+    swim_rig_init(&rig, in_no_cluster);
+    assert_int_equal(swim_rig_step(&rig, (struct swim_event){.type = SWIM_EVENT_JOIN,
+                                                             .join = {.seeds = seeds, .count = 1}}),
+                     0);
+    rig.now_ns = swim_deadline(rig.swim);
+    while (rig.ready.stream_count == 0) {
+        rig.now_ns = swim_deadline(rig.swim);
+        assert_int_equal(swim_rig_step(&rig, (struct swim_event){.type = SWIM_EVENT_TICK}), 0);
+    }
+    uint32_t asked = rig.ready.streams[0].message.push_pull.sequence;
+    struct swim_message ack = {.type = SWIM_ACK, .ack = {1}};
+    assert_int_equal(swim_rig_packet(&rig, 2, ack, NULL, 0), 0);
+    assert_null(swim_rig_news(&rig, SWIM_NEWS_CLUSTER));
+    struct swim_message answer = {.type = SWIM_PUSH_PULL_RESPONSE};
+    answer.push_pull_response.sequence = asked + 1;
+    assert_int_equal(swim_rig_packet(&rig, 2, answer, NULL, 0), 0);
+    assert_null(swim_rig_news(&rig, SWIM_NEWS_CLUSTER));
+    answer.push_pull_response.sequence = asked;
+    assert_int_equal(swim_rig_packet(&rig, 2, answer, NULL, 0), 0);
+    assert_non_null(swim_rig_news(&rig, SWIM_NEWS_CLUSTER));
+    swim_rig_deinit(&rig);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -214,6 +262,8 @@ int main(void)
         cmocka_unit_test(no_forged_incarnation_is_the_last_word),
         cmocka_unit_test(a_clock_at_its_epoch_is_plausible),
         cmocka_unit_test(accusers_that_are_no_members_kill_nobody),
+        cmocka_unit_test(an_answer_that_was_not_asked_for_makes_it_send_nothing),
+        cmocka_unit_test(only_a_cluster_that_was_asked_for_is_taken),
         cmocka_unit_test(a_profile_that_has_no_incarnation_left_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
