@@ -33,6 +33,7 @@
 #define SWIM_STREAMS_MAX 256  /* likewise */
 #define SWIM_HEALTH_MAX 8     /* Lifeguard's S */
 
+/* A span without bounds of its own is 1 ms to 365 days. */
 struct swim_options {
     const struct allocator *allocator; /* borrowed; outlives the machine */
     struct swim_cards *cards;          /* borrowed; may be shared; NULL: it makes its own */

@@ -432,6 +432,16 @@ static void options_out_of_bounds_are_refused(void **state)
     }
     struct swim_options options = swim_options_default();
     options.allocator = &heap.allocator;
+    time_ns *spans[] = {&options.gossip_ns,   &options.sync_ns, &options.heal_min_ns,
+                        &options.heal_max_ns, &options.reap_ns, &options.leave_ns};
+    for (size_t i = 0; i < COUNT_OF(spans); i++) {
+        time_ns before_ns = *spans[i];
+        for (int is_long = 0; is_long < 2; is_long++) {
+            *spans[i] = is_long ? TIME_NEVER : 1;
+            assert_int_equal(swim_new(&options, &profile, 0, &swim), QR_ERR_INVALID);
+        }
+        *spans[i] = before_ns;
+    }
     memcpy(profile.name, "A b", 4);
     assert_int_equal(swim_new(&options, &profile, 0, &swim), QR_ERR_INVALID);
     heap_deinit(&heap);
