@@ -158,8 +158,10 @@ void swim_probes_tick(struct swim *swim, time_ns late_ns)
         }
         if (late_ns > 0) {
             /* This node did not run: it is no wonder that nothing was heard. */
-            probe->next_ns += late_ns;
-            probe->began_ns += late_ns;
+            time_ns next_ns =
+                max_u64(probe->next_ns + late_ns, swim->now_ns + swim->options.ping_timeout_ns);
+            probe->began_ns += next_ns - probe->next_ns;
+            probe->next_ns = next_ns;
         } else {
             go_on(swim, probe);
         }
