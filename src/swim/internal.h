@@ -27,6 +27,9 @@
 #define SWIM_RISE_PERIODS 8
 #define SWIM_AHEAD_MAX (4 * SWIM_RISE_MAX)
 
+/* Gossip is believed of no term above the own Raft's by more. */
+#define SWIM_TERM_AHEAD_MAX (UINT64_C(1) << 32)
+
 /* A member may be suspected so often at once, and once more every so many periods. */
 #define SWIM_FLAPS_MAX 4
 #define SWIM_FLAP_PERIODS 4
@@ -198,6 +201,7 @@ struct swim {
 
     raft_term leader_term;
     node_id leader;
+    raft_term own_term;      /* the highest of which Raft, here, told */
     raft_term conflict_term; /* that was told of last, with whom */
     node_id conflict_leader;
 

@@ -110,8 +110,26 @@ void swim_free(struct swim *swim)
     release(allocator, swim, sizeof(*swim));
 }
 
-/* The highest term wins. Two leaders in one term there never are: the second is not believed,
- * but told of.
+static void tell_leader(struct swim *swim, enum swim_news_type type, raft_term term, node_id leader,
+                        node_id source)
+{
+    if (type == SWIM_NEWS_CONFLICT) {
+        if (term == swim->conflict_term && leader == swim->conflict_leader) {
+            return; /* it was told of */
+        }
+        swim->conflict_term = term;
+        swim->conflict_leader = leader;
+    }
+    swim_tell(swim, (struct swim_news){
+                        .type = type,
+                        .id = leader,
+                        .source = source,
+                        .term = term,
+                    });
+}
+
+/* What others say. The highest term wins. Two leaders in one term there never are: the second is
+ * not believed, but told of.
  */
 static void take_leader(struct swim *swim, raft_term term, node_id leader, node_id source)
 {
@@ -120,22 +138,34 @@ static void take_leader(struct swim *swim, raft_term term, node_id leader, node_
         (is_same_term && leader == swim->leader)) {
         return;
     }
-    bool is_conflict = is_same_term && !MUTANT(SWIM_SECOND_LEADER_BELIEVED);
-    if (!is_conflict) {
-        swim->leader_term = term;
-        swim->leader = leader;
-    } else if (term == swim->conflict_term && leader == swim->conflict_leader) {
-        return; /* it was told of */
-    } else {
-        swim->conflict_term = term;
-        swim->conflict_leader = leader;
+    if (term > swim->own_term + SWIM_TERM_AHEAD_MAX) {
+        swim->counters.implausible++;
+        return;
     }
-    swim_tell(swim, (struct swim_news){
-                        .type = is_conflict ? SWIM_NEWS_CONFLICT : SWIM_NEWS_LEADER,
-                        .id = leader,
-                        .source = source,
-                        .term = term,
-                    });
+    if (is_same_term && !MUTANT(SWIM_SECOND_LEADER_BELIEVED)) {
+        tell_leader(swim, SWIM_NEWS_CONFLICT, term, leader, source);
+        return;
+    }
+    swim->leader_term = term;
+    swim->leader = leader;
+    tell_leader(swim, SWIM_NEWS_LEADER, term, leader, source);
+}
+
+/* What Raft knows, here, counts whatever gossip said before. If that was right, and of a newer
+ * term, the next packet says so again.
+ */
+static void own_leader(struct swim *swim, raft_term term, node_id leader)
+{
+    swim->own_term = max_u64(swim->own_term, term);
+    if (term == swim->leader_term && leader == swim->leader) {
+        return;
+    }
+    if (term == swim->leader_term) {
+        tell_leader(swim, SWIM_NEWS_CONFLICT, term, swim->leader, swim->options.self);
+    }
+    swim->leader_term = term;
+    swim->leader = leader;
+    tell_leader(swim, SWIM_NEWS_LEADER, term, leader, swim->options.self);
 }
 
 /* Whether a message is from a member of this cluster to this node. */
@@ -332,7 +362,7 @@ static int take_event(struct swim *swim, const struct swim_event *event)
     case SWIM_EVENT_PROFILE:
         return on_profile(swim, event);
     case SWIM_EVENT_LEADER:
-        take_leader(swim, event->leader.term, event->leader.leader, swim->options.self);
+        own_leader(swim, event->leader.term, event->leader.leader);
         return swim->failed;
     case SWIM_EVENT_HINT: {
         int status = swim_probe_hinted(swim, event->hint.id, event->hint.is_refused);

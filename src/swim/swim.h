@@ -131,8 +131,8 @@ struct swim_event {
     X(SWIM_NEWS_UNREACHABLE, 7, "unreachable") /* a hinted probe had no answer yet: a hint */      \
     X(SWIM_NEWS_LEADER, 8, "leader_changed")   /* to `id`, in `term`; as told by `source` */       \
     X(SWIM_NEWS_CONFLICT, 9,                                                                       \
-      "leader_conflict")                      /* `source` tells of another in this term: not     \
-                                                   believed */ \
+      "leader_conflict") /* `source` tells of another in this term: not                          \
+                              believed; when it is this node: gossip was, and is not any more */ \
     X(SWIM_NEWS_NAME_TAKEN, 10, "name_taken") /* `id` has the name of the older `source` and     \
                                                    was not let in; when it is this node, it is     \
                                                    out, and the machine silent */ \
@@ -233,7 +233,7 @@ time_ns swim_deadline(const struct swim *swim);
     X(suspicions_held)   /* for the limit of changes of one member */                              \
     X(stale)             /* updates that say what is known, or older */                            \
     X(unknown)           /* updates about nobody who is known, or by such an accuser */            \
-    X(implausible)       /* incarnations far above what is known */                                \
+    X(implausible)       /* incarnations and terms far above what is known */                      \
     X(malformed)                                                                                   \
     X(foreign)                                                                                     \
     X(misdirected)                                                                                 \

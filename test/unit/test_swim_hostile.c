@@ -253,6 +253,49 @@ static void only_a_cluster_that_was_asked_for_is_taken(void **state)
     swim_rig_deinit(&rig);
 }
 
+static void say_leader(struct swim_rig *rig, bool is_own, raft_term term, node_id leader)
+{
+    struct swim_message gossip = {.type = SWIM_GOSSIP, .leader_term = term, .leader = leader};
+    struct swim_event own = {.type = SWIM_EVENT_LEADER, .leader = {.term = term, .leader = leader}};
+    assert_int_equal(is_own ? swim_rig_step(rig, own) : swim_rig_packet(rig, 2, gossip, NULL, 0),
+                     0);
+}
+
+static void gossip_of_leaders_does_not_override_raft_here(void **state)
+{
+    static const struct {
+        bool is_own;
+        raft_term term;
+        node_id leader;
+        raft_term known_term; /* then */
+        node_id known_leader;
+        bool is_conflict;
+    } cases[] = {
+        {false, UINT64_MAX, 3, 0, 0, false}, /* not believed */
+        {false, 900, 3, 900, 3, false},
+        {true, 8, 2, 8, 2, false},
+        {false, 9, 4, 9, 4, false}, /* later than what Raft here knows */
+        {false, 9, 3, 9, 4, true},
+        {true, 9, 3, 9, 3, true}, /* it is Raft that knows */
+        {false, 9 + (UINT64_C(1) << 32) + 1, 4, 9, 3, false},
+    };
+    struct swim_rig rig;
+    struct swim_status status;
+    (void)state;
+    swim_rig_init(&rig, NULL);
+    swim_rig_fill(&rig, 4);
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        say_leader(&rig, cases[i].is_own, cases[i].term, cases[i].leader);
+        swim_status(rig.swim, &status);
+        assert_int_equal(status.leader_term, cases[i].known_term);
+        assert_int_equal(status.leader, cases[i].known_leader);
+        assert_int_equal(swim_rig_news(&rig, SWIM_NEWS_CONFLICT) != NULL, cases[i].is_conflict);
+    }
+    swim_status(rig.swim, &status);
+    assert_int_equal(status.counters.implausible, 2);
+    swim_rig_deinit(&rig);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -264,6 +307,7 @@ int main(void)
         cmocka_unit_test(accusers_that_are_no_members_kill_nobody),
         cmocka_unit_test(an_answer_that_was_not_asked_for_makes_it_send_nothing),
         cmocka_unit_test(only_a_cluster_that_was_asked_for_is_taken),
+        cmocka_unit_test(gossip_of_leaders_does_not_override_raft_here),
         cmocka_unit_test(a_profile_that_has_no_incarnation_left_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
