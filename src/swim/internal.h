@@ -14,6 +14,7 @@
 #define SWIM_NONE UINT32_MAX
 #define SWIM_SELF 0 /* its slot */
 
+#define SWIM_REFUSED_MAX 16 /* of whom it is told in one period that they were not let in */
 #define SWIM_TRIED_MAX 8 /* pings of the dead and the seeds, and syncs, of which an answer counts */
 #define SWIM_TRIED_PERIODS 16 /* for so long */
 
@@ -205,6 +206,10 @@ struct swim {
     raft_term conflict_term; /* that was told of last, with whom */
     node_id conflict_leader;
 
+    node_id refused[SWIM_REFUSED_MAX]; /* in refused_period */
+    uint32_t refused_count;
+    uint64_t refused_period;
+
     struct swim_outbox packets;
     struct swim_outbox streams;
     struct swim_outbox news;
@@ -237,6 +242,8 @@ uint32_t swim_find(const struct swim *swim, node_id id);
 uint32_t swim_find_name(const struct swim *swim, const struct swim_card *card);
 /* A slot for a new id, of state left and hidden until it is set, or SWIM_NONE when it is full. */
 uint32_t swim_slot_take(struct swim *swim, node_id id);
+/* For one that lives: when all slots are taken hide who left, or else died, the longest ago. */
+void swim_slot_make_room(struct swim *swim);
 /* Give a slot its state, with all that hangs on it: lists, counts, digest, suspicion. */
 void swim_slot_set(struct swim *swim, uint32_t slot, enum swim_state state, uint64_t incarnation,
                    enum swim_reason reason);
@@ -265,6 +272,8 @@ void swim_queue_fill(struct swim *swim, size_t room_bytes, uint32_t told);
 
 /* output.c: what goes out. */
 void swim_tell(struct swim *swim, struct swim_news news);
+/* That somebody was not let in: of each once in a period, and of so many at most. */
+void swim_tell_refused(struct swim *swim, struct swim_news news);
 void swim_tell_of(struct swim *swim, enum swim_news_type type, uint32_t slot, node_id source);
 struct swim_to {
     const char *address;

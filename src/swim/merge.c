@@ -97,12 +97,13 @@ static void take_alive(struct swim *swim, uint32_t slot, const struct swim_updat
         return;
     }
     if (slot == SWIM_NONE) {
+        swim_slot_make_room(swim);
         slot = swim_slot_take(swim, update->id);
     }
     if (slot == SWIM_NONE || swim->failed != 0) {
         swim_cards_drop(swim->options.cards, card);
         if (swim->failed == 0) {
-            swim_tell(swim, (struct swim_news){.type = SWIM_NEWS_FULL, .id = update->id});
+            swim_tell_refused(swim, (struct swim_news){.type = SWIM_NEWS_FULL, .id = update->id});
         }
         return;
     }
