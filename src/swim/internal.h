@@ -192,6 +192,11 @@ struct swim {
     time_ns heal_ns;
     time_ns heal_gap_ns;
     uint32_t heal_at; /* slot, then seed */
+    /* While some are hidden, every other try goes to the listed, the latest first, and seeds. */
+    bool heal_is_listed;
+    time_ns heal_listed_ns; /* the last that was tried so: when it changed, its slot */
+    uint32_t heal_listed;
+    uint32_t heal_seed;
     struct swim_tried tried[SWIM_TRIED_MAX];
     uint32_t tried_at;               /* the next is put there */
     uint32_t synced[SWIM_TRIED_MAX]; /* sequences; 0: none */

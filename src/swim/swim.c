@@ -276,6 +276,7 @@ static int on_join(struct swim *swim, const struct swim_event *event)
     }
     swim->seed_count = (uint32_t)event->join.count;
     swim->heal_at = swim->slot_count; /* the seeds first */
+    swim->heal_is_listed = false;
     swim_heal_soon(swim);
     return 0;
 }

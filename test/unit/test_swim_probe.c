@@ -412,6 +412,31 @@ static void the_dead_are_tried_for_ever_and_asked_for_all_they_know(void **state
     swim_rig_deinit(&rig);
 }
 
+static void the_hidden_dead_do_not_hold_up_the_listed(void **state)
+{
+    struct swim_rig rig;
+    (void)state;
+    swim_rig_init(&rig, NULL);
+    swim_rig_fill(&rig, 60);
+    for (node_id id = 3; id <= 58; id++) {
+        assert_int_equal(swim_rig_say(&rig, 2, SWIM_DEAD, id, 1), 0);
+    }
+    assert_int_equal(swim_rig_say(&rig, 2, SWIM_LEFT, 2, 1), 0);
+    swim_rig_pass(&rig, 48 * 3600 * NS_PER_S);
+    for (node_id id = 59; id <= 60; id++) {
+        assert_int_equal(swim_rig_say(&rig, 2, SWIM_ALIVE, id, 8), 0);
+        assert_int_equal(swim_rig_say(&rig, 2, SWIM_DEAD, id, 8), 0);
+        rig.now_ns++;
+    }
+    bool is_tried[61] = {false};
+    for (int i = 0; i < 6; i++) {
+        is_tried[next_of(&rig, SWIM_PING).message.to] = true;
+    }
+    assert_true(is_tried[59]);
+    assert_true(is_tried[60]);
+    swim_rig_deinit(&rig);
+}
+
 static void options_out_of_bounds_are_refused(void **state)
 {
     struct heap heap;
@@ -512,6 +537,7 @@ int main(void)
         cmocka_unit_test(a_stranger_is_sent_no_more_than_it_sent),
         cmocka_unit_test(who_leaves_says_so_and_is_silent_then),
         cmocka_unit_test(the_dead_are_tried_for_ever_and_asked_for_all_they_know),
+        cmocka_unit_test(the_hidden_dead_do_not_hold_up_the_listed),
         cmocka_unit_test(options_out_of_bounds_are_refused),
         cmocka_unit_test(memory_that_runs_out_anywhere_leaves_a_machine_to_be_freed),
     };
