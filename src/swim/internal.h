@@ -88,8 +88,9 @@ struct swim_probe {
     enum swim_probe_stage stage;
     enum swim_probe_kind kind;
     uint32_t sequence;
-    uint32_t relays;
-    uint32_t nacks;
+    uint32_t relay_count;
+    uint32_t nacks; /* a bit for each relay that said so */
+    node_id relays[SWIM_INDIRECT_MAX];
     uint64_t incarnation; /* that was probed */
     node_id id;
     time_ns began_ns;
@@ -264,8 +265,11 @@ void swim_order_add(struct swim *swim, uint32_t slot);
 void swim_order_remove(struct swim *swim, uint32_t slot);
 /* The next to probe, or SWIM_NONE when nobody else lives. */
 uint32_t swim_order_next(struct swim *swim);
-/* Up to `count` different live members at random, not `without`. Returns how many. */
-uint32_t swim_order_pick(struct swim *swim, uint32_t without, uint32_t count, uint32_t *slots);
+/* Up to `count` different live members at random. Returns how many. */
+uint32_t swim_order_pick(struct swim *swim, uint32_t count, uint32_t *slots);
+/* The same, of those that nobody suspects, and not `without`. */
+uint32_t swim_order_pick_alive(struct swim *swim, uint32_t without, uint32_t count,
+                               uint32_t *slots);
 
 /* queue.c: updates that wait to be spread. */
 void swim_gossip_tick(struct swim *swim);

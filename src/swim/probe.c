@@ -86,9 +86,10 @@ static void begin(struct swim *swim, struct swim_probe *probe, enum swim_probe_k
 static void go_around(struct swim *swim, struct swim_probe *probe, uint32_t slot)
 {
     uint32_t relays[SWIM_INDIRECT_MAX];
-    probe->relays = swim_order_pick(swim, slot, swim->options.indirect_pings, relays);
-    for (uint32_t i = 0; i < probe->relays; i++) {
+    probe->relay_count = swim_order_pick_alive(swim, slot, swim->options.indirect_pings, relays);
+    for (uint32_t i = 0; i < probe->relay_count; i++) {
         struct swim_to to = swim_to_slot(swim, relays[i]);
+        probe->relays[i] = to.id;
         swim_send(swim, &to,
                   (struct swim_message){
                       .type = SWIM_PING_REQ,
@@ -100,11 +101,22 @@ static void go_around(struct swim *swim, struct swim_probe *probe, uint32_t slot
     probe->next_ns = probe->began_ns + swim_patience(swim, swim->options.period_ns);
 }
 
+/* Relays that ought to have said that they hear nothing: not those that may be gone themselves. */
+static uint32_t nacks_missing(struct swim *swim, const struct swim_probe *probe)
+{
+    uint32_t missing = 0;
+    for (uint32_t i = 0; i < probe->relay_count; i++) {
+        uint32_t slot = swim_find(swim, probe->relays[i]);
+        missing += (probe->nacks >> i & 1) == 0 && slot != SWIM_NONE &&
+                   swim_slot_of(swim, slot)->state == SWIM_ALIVE;
+    }
+    return missing;
+}
+
 /* Nobody got an answer. That nacks are missing too speaks against this node itself. */
 static void fail(struct swim *swim, struct swim_probe *probe, uint32_t slot)
 {
-    uint32_t missing = probe->relays > probe->nacks ? probe->relays - probe->nacks : 0;
-    swim_health_change(swim, probe->relays > 0 ? (int)missing : 1);
+    swim_health_change(swim, probe->relay_count > 0 ? (int)nacks_missing(swim, probe) : 1);
     swim->counters.probes_failed++;
     probe->stage = PROBE_FREE;
 
@@ -305,7 +317,12 @@ void swim_on_ack(struct swim *swim, const struct swim_message *message)
 void swim_on_nack(struct swim *swim, const struct swim_message *message)
 {
     struct swim_probe *probe = probe_asked(swim, message->nack.sequence);
-    if (probe != NULL && probe->id == message->nack.subject && probe->nacks < probe->relays) {
-        probe->nacks++;
+    if (probe == NULL || probe->id != message->nack.subject) {
+        return;
+    }
+    for (uint32_t i = 0; i < probe->relay_count; i++) {
+        if (probe->relays[i] == message->from) {
+            probe->nacks |= UINT32_C(1) << i;
+        }
     }
 }

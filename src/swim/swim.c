@@ -304,7 +304,7 @@ void swim_gossip_tick(struct swim *swim)
         return;
     }
     uint32_t slots[SWIM_INDIRECT_MAX];
-    uint32_t count = swim_order_pick(swim, SWIM_NONE, swim->options.gossip_fanout, slots);
+    uint32_t count = swim_order_pick(swim, swim->options.gossip_fanout, slots);
     for (uint32_t i = 0; i < count && swim->queued_count > 0; i++) {
         struct swim_to to = swim_to_slot(swim, slots[i]);
         struct swim_message message = {.type = SWIM_GOSSIP};

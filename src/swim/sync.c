@@ -127,7 +127,7 @@ void swim_sync_tick(struct swim *swim)
         return;
     }
     uint32_t slot;
-    if (swim_order_pick(swim, SWIM_NONE, 1, &slot) == 1) {
+    if (swim_order_pick(swim, 1, &slot) == 1) {
         swim_sync_begin(swim, swim_card_peer(swim_slot_of(swim, slot)->card));
     }
     swim->sync_ns = swim->now_ns + interval(swim);
