@@ -182,6 +182,9 @@ struct swim {
     struct swim_relay *relays; /* SWIM_RELAYS_MAX, made with the first */
     time_ns relay_ns;          /* no relay is due earlier */
     uint32_t local_health;
+    uint32_t double_count; /* how often others said that it lives, above its own incarnation */
+    time_ns double_ns;     /* no answer to that before */
+    time_ns double_told_ns;
     time_ns rise_ns; /* when its own incarnation may leap next */
     struct swim_rival rival;
     time_ns rival_told_ns; /* when it may be told of this node next */

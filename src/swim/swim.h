@@ -138,7 +138,9 @@ struct swim_event {
                                                    out, and the machine silent */ \
     X(SWIM_NEWS_CLUSTER, 11, "cluster_found") /* by a node that was in none: see the status */     \
     X(SWIM_NEWS_FULL, 12, "full")             /* members_max: `id` was not let in */               \
-    X(SWIM_NEWS_GONE, 13, "gone")             /* this node's own departure is spread */
+    X(SWIM_NEWS_GONE, 13, "gone")             /* this node's own departure is spread */            \
+    X(SWIM_NEWS_DOUBLE, 14, "double")         /* another seems to live with this node's id, or its \
+                                                 clock went back; told seldom */
 
 enum swim_news_type {
 #define X(name, value, text) name = value,

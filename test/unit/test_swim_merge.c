@@ -216,6 +216,39 @@ static void that_somebody_was_not_let_in_is_told_once_in_a_period(void **state)
     swim_rig_deinit(&rig);
 }
 
+static void two_processes_with_one_id_do_not_chase_each_other_and_are_told_of(void **state)
+{
+    struct swim_rig rig;
+    (void)state;
+    swim_rig_init(&rig, NULL);
+    swim_rig_fill(&rig, 3);
+    int told = 0;
+    for (int i = 0; i < 1000; i++) { /* ten periods */
+        uint64_t other = swim_rig_member(&rig, 1).incarnation + 1;
+        assert_int_equal(swim_rig_say(&rig, 2, SWIM_ALIVE, 1, other), 0);
+        told += swim_rig_news(&rig, SWIM_NEWS_DOUBLE) != NULL;
+        rig.now_ns += rig.options.period_ns / 100;
+    }
+    assert_int_equal(told, 1);
+    assert_in_range(swim_rig_member(&rig, 1).incarnation, 5 + 2 * 8, 5 + 2 * 12);
+    swim_rig_deinit(&rig);
+}
+
+static void an_earlier_life_of_this_node_is_no_double(void **state)
+{
+    struct swim_rig rig;
+    (void)state;
+    swim_rig_init(&rig, NULL);
+    swim_rig_fill(&rig, 3);
+    for (uint64_t incarnation = 20; incarnation <= 40; incarnation += 20) {
+        assert_int_equal(swim_rig_say(&rig, 2, SWIM_ALIVE, 1, incarnation), 0);
+        assert_null(swim_rig_news(&rig, SWIM_NEWS_DOUBLE));
+        rig.now_ns += rig.options.period_ns;
+    }
+    assert_int_equal(swim_rig_member(&rig, 1).incarnation, 41);
+    swim_rig_deinit(&rig);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -225,6 +258,8 @@ int main(void)
         cmocka_unit_test(who_is_held_for_suspect_hears_it_in_any_packet),
         cmocka_unit_test(many_suspicions_are_held_up_and_no_refutation_is),
         cmocka_unit_test(no_old_rumour_brings_back_who_left_and_was_reaped),
+        cmocka_unit_test(two_processes_with_one_id_do_not_chase_each_other_and_are_told_of),
+        cmocka_unit_test(an_earlier_life_of_this_node_is_no_double),
         cmocka_unit_test(who_is_gone_makes_room_for_a_newcomer),
         cmocka_unit_test(that_somebody_was_not_let_in_is_told_once_in_a_period),
         cmocka_unit_test(members_have_a_limit_and_nobody_alive_is_forgotten_for_a_newcomer),
