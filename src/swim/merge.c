@@ -196,8 +196,9 @@ static void take_double(struct swim *swim, uint64_t incarnation)
 static void take_of_self(struct swim *swim, const struct swim_update *update)
 {
     uint64_t incarnation = swim->slots[SWIM_SELF].incarnation;
-    bool is_refuted =
-        MUTANT(SWIM_LEAVER_REFUTES) && swim->slots[SWIM_SELF].reason != SWIM_REASON_NAME_TAKEN;
+    bool is_refuted = MUTANT(SWIM_LEAVER_REFUTES) &&
+                      swim_find_name(swim, swim->slots[SWIM_SELF].card) == SWIM_NONE &&
+                      swim->slots[SWIM_SELF].reason != SWIM_REASON_NAME_TAKEN;
     if (swim->is_leaving && !is_refuted) {
         return;
     }
