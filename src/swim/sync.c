@@ -89,7 +89,11 @@ bool swim_sync_is_asked(const struct swim *swim, uint32_t sequence)
 
 void swim_sync_compare(struct swim *swim, const struct swim_message *message)
 {
-    if (message->digest == swim->digest || swim->queued_count > 0 || swim->options.sync_ns == 0) {
+    /* Who does not know this node at all gets to know it by no news that is left to spread. */
+    bool is_unheard = message->has_to && message->held_state == SWIM_ALIVE &&
+                      message->held_incarnation == 0 && swim->slots[SWIM_SELF].incarnation > 0;
+    bool is_other = message->digest != swim->digest && swim->queued_count == 0;
+    if (swim->options.sync_ns == 0 || (!is_unheard && !is_other)) {
         return;
     }
     uint32_t slot = swim_find(swim, message->from);

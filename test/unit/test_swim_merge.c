@@ -249,6 +249,28 @@ static void an_earlier_life_of_this_node_is_no_double(void **state)
     swim_rig_deinit(&rig);
 }
 
+static void who_does_not_know_this_node_is_told_all_whatever_is_queued(void **state)
+{
+    (void)state;
+    for (uint64_t held = 0; held <= 5; held += 5) {
+        struct swim_rig rig;
+        struct swim_status status;
+        swim_rig_init(&rig, NULL);
+        swim_rig_fill(&rig, 3);
+        swim_status(rig.swim, &status);
+        assert_true(status.queued_count > 0);
+        struct swim_message gossip = {
+            .type = SWIM_GOSSIP, .has_to = true, .to = 1, .held_incarnation = held};
+        assert_int_equal(swim_rig_packet(&rig, 3, gossip, NULL, 0), 0);
+        assert_int_equal(rig.ready.stream_count, held == 0 ? 1 : 0);
+        if (held == 0) {
+            assert_int_equal(rig.ready.streams[0].message.type, SWIM_PUSH_PULL);
+            assert_string_equal(rig.ready.streams[0].address, "h3:7700");
+        }
+        swim_rig_deinit(&rig);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -260,6 +282,7 @@ int main(void)
         cmocka_unit_test(no_old_rumour_brings_back_who_left_and_was_reaped),
         cmocka_unit_test(two_processes_with_one_id_do_not_chase_each_other_and_are_told_of),
         cmocka_unit_test(an_earlier_life_of_this_node_is_no_double),
+        cmocka_unit_test(who_does_not_know_this_node_is_told_all_whatever_is_queued),
         cmocka_unit_test(who_is_gone_makes_room_for_a_newcomer),
         cmocka_unit_test(that_somebody_was_not_let_in_is_told_once_in_a_period),
         cmocka_unit_test(members_have_a_limit_and_nobody_alive_is_forgotten_for_a_newcomer),
