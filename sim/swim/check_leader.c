@@ -9,8 +9,9 @@ void check_leader_news(struct checks *checks, uint32_t node, const struct swim_n
     if (news->type != SWIM_NEWS_LEADER) {
         return;
     }
+    bool is_own = news->source == checks->world->nodes[node].id; /* Raft there said so */
     bool is_second = news->term == checks->term[node] && news->id != checks->leader[node];
-    if (news->term < checks->term[node] || is_second) {
+    if (!is_own && (news->term < checks->term[node] || is_second)) {
         world_fail(checks->world, is_second ? "leader_second" : "leader_goes_back",
                    "node %" PRIu32 " knew a leader of term %" PRIu64 ", and now one of %" PRIu64,
                    node, checks->term[node], news->term);

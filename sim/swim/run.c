@@ -18,6 +18,7 @@
 #define LOAD_PERIODS 20   /* over which packets are counted */
 #define WALL_MS 1000000   /* what the clocks say at the beginning */
 #define MILLIONTHS 1000000
+#define FORGED_ID 13 /* nobody's */
 #define ID_STEP UINT64_C(0x9e3779b97f4a7c15)
 
 struct run {
@@ -47,7 +48,8 @@ struct run {
     X(profile, 2)                                                                                  \
     X(elect, 3)                                                                                    \
     X(two_leaders, 1)                                                                              \
-    X(hint, 2)
+    X(hint, 2)                                                                                     \
+    X(forge, 3)
 
 static uint64_t draw(struct run *run, uint64_t low, uint64_t high)
 {
@@ -306,6 +308,62 @@ static void fault_hint(struct run *run)
                 .hint = {.id = run->world.nodes[about].id, .is_refused = draw(run, 0, 1) == 0},
             });
     }
+}
+
+/* What a stranger may send: nothing of it changes who is held for live, and nobody goes for it. */
+static void forge(struct run *run, uint32_t node, struct swim_message message,
+                  struct swim_update update)
+{
+    uint64_t digest = world_status(&run->world, node).digest;
+    if (cluster_id_is_none(message.cluster)) {
+        message.cluster = run->world.options.cluster;
+    }
+    message.from = FORGED_ID;
+    message.updates = &update;
+    message.update_count = update.id != 0;
+    world_step(&run->world, node,
+               (struct swim_event){
+                   .type = SWIM_EVENT_PACKET,
+                   .received = {.message = &message, .source = "a0:1", .size_bytes = 200},
+               });
+    if (world_status(&run->world, node).digest != digest) {
+        world_fail(&run->world, "forged", "node %" PRIu32 " believes a stranger", node);
+    }
+}
+
+static void fault_forge(struct run *run)
+{
+    uint32_t node = pick(run, true);
+    uint32_t about = (uint32_t)draw(run, 0, run->world.node_count - 1);
+    if (node == WORLD_NOBODY || about == node || world_status(&run->world, node).is_leaving) {
+        return; /* who leaves has no name to lose */
+    }
+    struct swim_member_status self;
+    struct swim_profile profile;
+    uint8_t bytes[SWIM_PROFILE_BYTES_MAX];
+    uint32_t place = 0;
+    ASSERT(swim_member_at(run->world.nodes[node].swim, &place, &self));
+    ASSERT(swim_profile_decode(self.profile, &profile) == 0);
+    profile.started = 0;
+    node_id id = run->world.nodes[about].id;
+    struct swim_message gossip = {.type = SWIM_GOSSIP};
+    struct swim_update none = {.id = 0};
+    struct swim_update last = {.state = SWIM_DEAD,
+                               .id = id,
+                               .incarnation = SWIM_INCARNATION_MAX - 2,
+                               .accuser = FORGED_ID};
+    struct swim_update name = {.state = SWIM_ALIVE, .id = FORGED_ID, .incarnation = 1};
+    name.profile.size_bytes = (uint16_t)swim_profile_encode(&profile, bytes);
+    name.profile.bytes = bytes;
+
+    forge(run, node, (struct swim_message){.type = SWIM_PING, .cluster = {8, 8}}, last);
+    forge(run, node, (struct swim_message){.type = SWIM_PING, .has_to = true, .to = id}, last);
+    forge(run, node, (struct swim_message){.type = SWIM_ACK, .incarnation = 1}, none);
+    forge(run, node, gossip, last); /* that nobody could refute */
+    forge(run, node, gossip, name); /* this node's, and older than it */
+    gossip.leader_term = UINT64_MAX;
+    gossip.leader = FORGED_ID;
+    forge(run, node, gossip, none);
 }
 
 static void befall(struct run *run)

@@ -14,9 +14,9 @@
 #define SWIM_NONE UINT32_MAX
 #define SWIM_SELF 0 /* its slot */
 
-/* Sequences of pings that belong to no probe: to a seed, and to one of the dead. */
-#define SWIM_TO_SEED 0
-#define SWIM_TO_DEAD 1
+#define SWIM_REFUSED_MAX 16 /* of whom it is told in one period that they were not let in */
+#define SWIM_TRIED_MAX 8 /* pings of the dead and the seeds, and syncs, of which an answer counts */
+#define SWIM_TRIED_PERIODS 16 /* for so long */
 
 /* Incarnations are milliseconds of a wall clock, which may be at its epoch: so far may a member's
  * first be from this node's own. What is claimed above that, of anybody, is dropped. A node that
@@ -27,6 +27,9 @@
 #define SWIM_RISE_LITTLE (UINT64_C(1) << 20)
 #define SWIM_RISE_PERIODS 8
 #define SWIM_AHEAD_MAX (4 * SWIM_RISE_MAX)
+
+/* Gossip is believed of no term above the own Raft's by more. */
+#define SWIM_TERM_AHEAD_MAX (UINT64_C(1) << 32)
 
 /* A member may be suspected so often at once, and once more every so many periods. */
 #define SWIM_FLAPS_MAX 4
@@ -85,8 +88,9 @@ struct swim_probe {
     enum swim_probe_stage stage;
     enum swim_probe_kind kind;
     uint32_t sequence;
-    uint32_t relays;
-    uint32_t nacks;
+    uint32_t relay_count;
+    uint32_t nacks; /* a bit for each relay that said so */
+    node_id relays[SWIM_INDIRECT_MAX];
     uint64_t incarnation; /* that was probed */
     node_id id;
     time_ns began_ns;
@@ -111,6 +115,17 @@ struct swim_rival {
     uint32_t sequence;
     uint32_t tries;
     time_ns next_ns; /* of the next ping; TIME_NEVER: there is none */
+    char address[SWIM_ADDRESS_BYTES_MAX];
+};
+
+/* A ping of one of the dead, or of a seed, whose answer is awaited: at an address of this node's
+ * choice, by a sequence that nobody else knows.
+ */
+struct swim_tried {
+    uint32_t sequence; /* 0: none */
+    bool has_id;
+    node_id id;
+    time_ns end_ns;
     char address[SWIM_ADDRESS_BYTES_MAX];
 };
 
@@ -167,6 +182,9 @@ struct swim {
     struct swim_relay *relays; /* SWIM_RELAYS_MAX, made with the first */
     time_ns relay_ns;          /* no relay is due earlier */
     uint32_t local_health;
+    uint32_t double_count; /* how often others said that it lives, above its own incarnation */
+    time_ns double_ns;     /* no answer to that before */
+    time_ns double_told_ns;
     time_ns rise_ns; /* when its own incarnation may leap next */
     struct swim_rival rival;
     time_ns rival_told_ns; /* when it may be told of this node next */
@@ -178,14 +196,28 @@ struct swim {
     time_ns heal_ns;
     time_ns heal_gap_ns;
     uint32_t heal_at; /* slot, then seed */
+    /* While some are hidden, every other try goes to the listed, the latest first, and seeds. */
+    bool heal_is_listed;
+    time_ns heal_listed_ns; /* the last that was tried so: when it changed, its slot */
+    uint32_t heal_listed;
+    uint32_t heal_seed;
+    struct swim_tried tried[SWIM_TRIED_MAX];
+    uint32_t tried_at;               /* the next is put there */
+    uint32_t synced[SWIM_TRIED_MAX]; /* sequences; 0: none */
+    uint32_t synced_at;
     time_ns reap_ns;
     char seeds[SWIM_SEEDS_MAX][SWIM_ADDRESS_BYTES_MAX];
     uint32_t seed_count;
 
     raft_term leader_term;
     node_id leader;
+    raft_term own_term;      /* the highest of which Raft, here, told */
     raft_term conflict_term; /* that was told of last, with whom */
     node_id conflict_leader;
+
+    node_id refused[SWIM_REFUSED_MAX]; /* in refused_period */
+    uint32_t refused_count;
+    uint64_t refused_period;
 
     struct swim_outbox packets;
     struct swim_outbox streams;
@@ -219,6 +251,8 @@ uint32_t swim_find(const struct swim *swim, node_id id);
 uint32_t swim_find_name(const struct swim *swim, const struct swim_card *card);
 /* A slot for a new id, of state left and hidden until it is set, or SWIM_NONE when it is full. */
 uint32_t swim_slot_take(struct swim *swim, node_id id);
+/* For one that lives: when all slots are taken hide who left, or else died, the longest ago. */
+void swim_slot_make_room(struct swim *swim);
 /* Give a slot its state, with all that hangs on it: lists, counts, digest, suspicion. */
 void swim_slot_set(struct swim *swim, uint32_t slot, enum swim_state state, uint64_t incarnation,
                    enum swim_reason reason);
@@ -234,8 +268,11 @@ void swim_order_add(struct swim *swim, uint32_t slot);
 void swim_order_remove(struct swim *swim, uint32_t slot);
 /* The next to probe, or SWIM_NONE when nobody else lives. */
 uint32_t swim_order_next(struct swim *swim);
-/* Up to `count` different live members at random, not `without`. Returns how many. */
-uint32_t swim_order_pick(struct swim *swim, uint32_t without, uint32_t count, uint32_t *slots);
+/* Up to `count` different live members at random. Returns how many. */
+uint32_t swim_order_pick(struct swim *swim, uint32_t count, uint32_t *slots);
+/* The same, of those that nobody suspects, and not `without`. */
+uint32_t swim_order_pick_alive(struct swim *swim, uint32_t without, uint32_t count,
+                               uint32_t *slots);
 
 /* queue.c: updates that wait to be spread. */
 void swim_gossip_tick(struct swim *swim);
@@ -247,6 +284,8 @@ void swim_queue_fill(struct swim *swim, size_t room_bytes, uint32_t told);
 
 /* output.c: what goes out. */
 void swim_tell(struct swim *swim, struct swim_news news);
+/* That somebody was not let in: of each once in a period, and of so many at most. */
+void swim_tell_refused(struct swim *swim, struct swim_news news);
 void swim_tell_of(struct swim *swim, enum swim_news_type type, uint32_t slot, node_id source);
 struct swim_to {
     const char *address;
@@ -300,9 +339,11 @@ int swim_probe_hinted(struct swim *swim, node_id id, bool is_refused);
 void swim_probe_second(struct swim *swim, uint32_t slot);
 void swim_probes_tick(struct swim *swim, time_ns late_ns);
 void swim_on_ping(struct swim *swim, const struct swim_event *event);
-void swim_on_ack(struct swim *swim, const struct swim_event *event);
+void swim_on_ack(struct swim *swim, const struct swim_message *message);
 void swim_on_nack(struct swim *swim, const struct swim_message *message);
 void swim_on_ping_req(struct swim *swim, const struct swim_event *event);
+/* Whether this ack answers a ping of this node's own. */
+bool swim_ack_is_asked(struct swim *swim, const struct swim_message *message);
 bool swim_relay_ack(struct swim *swim, const struct swim_message *message);
 void swim_relays_tick(struct swim *swim);
 uint32_t swim_sequence_next(struct swim *swim);
@@ -313,9 +354,15 @@ time_ns swim_patience(const struct swim *swim, time_ns span_ns);
 /* sync.c, heal.c */
 /* Unless one began a short while ago. */
 void swim_sync_begin(struct swim *swim, const char *address);
+/* Whether this node asked for this push_pull_response. */
+bool swim_sync_is_asked(const struct swim *swim, uint32_t sequence);
 void swim_sync_compare(struct swim *swim, const struct swim_message *message);
 void swim_on_push_pull(struct swim *swim, const struct swim_event *event);
 void swim_sync_tick(struct swim *swim);
+/* Ping an address, of this member when it is known whose it is. */
+void swim_heal_ping(struct swim *swim, const struct swim_to *to);
+/* What was tried, when this ack answers it; else NULL. */
+struct swim_tried *swim_heal_tried(struct swim *swim, const struct swim_message *message);
 void swim_heal_soon(struct swim *swim);
 void swim_heal_tick(struct swim *swim);
 void swim_reap_tick(struct swim *swim);

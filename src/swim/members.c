@@ -123,18 +123,48 @@ uint32_t swim_find_name(const struct swim *swim, const struct swim_card *card)
     return SWIM_NONE;
 }
 
-/* The one that is hidden for the longest, to make room; SWIM_NONE: none is. */
-static uint32_t oldest_hidden(const struct swim *swim)
+/* Who is gone for the longest of those in this state, hidden or listed; SWIM_NONE: nobody. */
+static uint32_t oldest_gone(const struct swim *swim, enum swim_state state, bool is_hidden)
 {
     uint32_t oldest = SWIM_NONE;
-    for (uint32_t slot = 0; slot < swim->slot_count && swim->hidden_count > 0; slot++) {
+    for (uint32_t slot = 1; slot < swim->slot_count; slot++) {
         const struct swim_slot *member = &swim->slots[slot];
-        if (member->is_used && member->is_hidden &&
+        if (member->is_used && member->is_hidden == is_hidden && member->state == state &&
             (oldest == SWIM_NONE || member->changed_ns < swim->slots[oldest].changed_ns)) {
             oldest = slot;
         }
     }
     return oldest;
+}
+
+/* The one that is hidden for the longest, to make room; SWIM_NONE: none is. */
+static uint32_t oldest_hidden(const struct swim *swim)
+{
+    if (swim->hidden_count == 0) {
+        return SWIM_NONE;
+    }
+    uint32_t left = oldest_gone(swim, SWIM_LEFT, true);
+    uint32_t dead = oldest_gone(swim, SWIM_DEAD, true);
+    if (left == SWIM_NONE || dead == SWIM_NONE) {
+        return left == SWIM_NONE ? dead : left;
+    }
+    return swim->slots[left].changed_ns <= swim->slots[dead].changed_ns ? left : dead;
+}
+
+void swim_slot_make_room(struct swim *swim)
+{
+    if (swim->free_slot != SWIM_NONE || swim->slot_count < swim->options.members_max ||
+        swim->hidden_count > 0) {
+        return;
+    }
+    uint32_t slot = oldest_gone(swim, SWIM_LEFT, false);
+    if (slot == SWIM_NONE) {
+        slot = oldest_gone(swim, SWIM_DEAD, false);
+    }
+    if (slot != SWIM_NONE) {
+        swim_tell_of(swim, SWIM_NEWS_REAPED, slot, swim->options.self);
+        swim_slot_hide(swim, slot);
+    }
 }
 
 void swim_slot_forget(struct swim *swim, uint32_t slot)

@@ -13,6 +13,9 @@
 #include "quorate/error.h"
 #include "swim/internal.h"
 
+#define DOUBLES_OF_ONE_LIFE 3 /* what it said at first, and later: it need not be heard in order */
+#define DOUBLE_TOLD_PERIODS 16
+
 bool swim_overrides(enum swim_state state, uint64_t incarnation, enum swim_state known_state,
                     uint64_t known_incarnation)
 {
@@ -97,12 +100,13 @@ static void take_alive(struct swim *swim, uint32_t slot, const struct swim_updat
         return;
     }
     if (slot == SWIM_NONE) {
+        swim_slot_make_room(swim);
         slot = swim_slot_take(swim, update->id);
     }
     if (slot == SWIM_NONE || swim->failed != 0) {
         swim_cards_drop(swim->options.cards, card);
         if (swim->failed == 0) {
-            swim_tell(swim, (struct swim_news){.type = SWIM_NEWS_FULL, .id = update->id});
+            swim_tell_refused(swim, (struct swim_news){.type = SWIM_NEWS_FULL, .id = update->id});
         }
         return;
     }
@@ -168,24 +172,42 @@ static bool is_own_profile(const struct swim *swim, const struct swim_update *up
            memcmp(card->bytes, update->profile.bytes, card->size_bytes) == 0;
 }
 
+/* It is said to live as it does not. An earlier life had a higher incarnation, and its clock has
+ * gone back since: going above it once is all. If that comes up again and again another process
+ * has its id: the two must not chase each other, and somebody has to hear of it.
+ */
+static void take_double(struct swim *swim, uint64_t incarnation)
+{
+    if (swim->now_ns < swim->double_ns) {
+        return; /* it is heard of again */
+    }
+    swim->double_ns = swim->now_ns + swim->options.period_ns;
+    swim->double_count++;
+    if (swim->double_count > DOUBLES_OF_ONE_LIFE && swim->now_ns >= swim->double_told_ns) {
+        swim->double_told_ns = swim->now_ns + DOUBLE_TOLD_PERIODS * swim->options.period_ns;
+        swim_tell_of(swim, SWIM_NEWS_DOUBLE, SWIM_SELF, swim->options.self);
+    }
+    refute(swim, incarnation);
+}
+
 /* What is said of this node itself. Nobody knows better: whatever would override what it says
  * of itself it overrides in turn (SWIM §4.2).
  */
 static void take_of_self(struct swim *swim, const struct swim_update *update)
 {
     uint64_t incarnation = swim->slots[SWIM_SELF].incarnation;
-    bool is_refuted =
-        MUTANT(SWIM_LEAVER_REFUTES) && swim->slots[SWIM_SELF].reason != SWIM_REASON_NAME_TAKEN;
+    bool is_refuted = MUTANT(SWIM_LEAVER_REFUTES) &&
+                      swim_find_name(swim, swim->slots[SWIM_SELF].card) == SWIM_NONE &&
+                      swim->slots[SWIM_SELF].reason != SWIM_REASON_NAME_TAKEN;
     if (swim->is_leaving && !is_refuted) {
         return;
     }
     if (update->state == SWIM_ALIVE) {
-        /* An earlier life of this node had a higher one: its clock has gone back since. */
         bool is_earlier = update->incarnation > incarnation && !MUTANT(SWIM_EARLIER_LIFE_IGNORED);
         bool is_other = update->incarnation == incarnation && update->profile.size_bytes > 0 &&
                         !is_own_profile(swim, update);
         if (is_earlier || is_other) {
-            refute(swim, update->incarnation);
+            take_double(swim, update->incarnation);
         }
         return;
     }

@@ -21,14 +21,14 @@
 #define THIRD_AFTER 16
 #define TRIES 8 /* one in each half period: over before the next begins */
 
-static void refused(struct swim *swim, node_id id, node_id holder)
+static struct swim_news taken(node_id id, node_id holder)
 {
-    swim_tell(swim, (struct swim_news){
-                        .type = SWIM_NEWS_NAME_TAKEN,
-                        .reason = SWIM_REASON_NAME_TAKEN,
-                        .id = id,
-                        .source = holder,
-                    });
+    return (struct swim_news){
+        .type = SWIM_NEWS_NAME_TAKEN,
+        .reason = SWIM_REASON_NAME_TAKEN,
+        .id = id,
+        .source = holder,
+    };
 }
 
 /* Whether life `a` began before life `b`: the same everywhere, whoever is heard of first. */
@@ -64,7 +64,7 @@ static void rival_begin(struct swim *swim, node_id id, const struct swim_card *c
         return;
     }
     if (MUTANT(SWIM_NAME_BY_WORD) && !is_elder) {
-        refused(swim, swim->options.self, id);
+        swim_tell(swim, taken(swim->options.self, id));
         swim_leave(swim, SWIM_REASON_NAME_TAKEN);
         return;
     }
@@ -93,7 +93,7 @@ bool swim_may_have_name(struct swim *swim, const struct swim_update *update,
         return true;
     }
     const struct swim_slot *holder = swim_slot_of(swim, holder_slot);
-    refused(swim, update->id, holder->id);
+    swim_tell_refused(swim, taken(update->id, holder->id));
     if (holder_slot == SWIM_SELF) {
         rival_begin(swim, update->id, card);
     }
@@ -130,7 +130,7 @@ bool swim_rival_ack(struct swim *swim, const struct swim_message *message)
     bool is_going = slot != SWIM_NONE && swim_slot_of(swim, slot)->state == SWIM_LEFT &&
                     swim_slot_of(swim, slot)->incarnation >= message->incarnation;
     if (!is_going && !swim->is_leaving) {
-        refused(swim, swim->options.self, rival->id);
+        swim_tell(swim, taken(swim->options.self, rival->id));
         swim_leave(swim, SWIM_REASON_NAME_TAKEN);
     }
     return true;

@@ -5,6 +5,7 @@
 
 #define FANOUT_MAX 8
 #define SHRINK_MAX 64
+#define SPAN_MAX_NS (365 * 24 * 3600 * NS_PER_S)
 #define UNIT 1024 /* fixed point of the logarithms */
 /* log10(x) = log2(x) * 308 / 1024, nearly. */
 #define LOG10_OF_2 308
@@ -56,6 +57,12 @@ static bool is_within(uint64_t value, uint64_t least, uint64_t most)
     return value >= least && value <= most;
 }
 
+/* Neither so short that nothing else is done, nor so long that sums of moments wrap. */
+static bool is_span(time_ns span_ns)
+{
+    return is_within(span_ns, NS_PER_MS, SPAN_MAX_NS);
+}
+
 bool swim_options_are_valid(const struct swim_options *options)
 {
     return options->allocator != NULL && options->incarnation < SWIM_INCARNATION_MAX &&
@@ -72,9 +79,11 @@ bool swim_options_are_valid(const struct swim_options *options)
            is_within(options->piggyback_max, 1, SWIM_PIGGYBACK_MAX) &&
            is_within(options->transmit_factor, 1, SWIM_TRANSMITS_MAX) &&
            is_within(options->transmit_min, 1, SWIM_TRANSMITS_MAX) &&
-           is_within(options->gossip_fanout, 1, FANOUT_MAX) && options->heal_min_ns > 0 &&
-           options->heal_min_ns <= options->heal_max_ns && options->reap_ns > 0 &&
-           options->leave_ns > 0;
+           is_within(options->gossip_fanout, 1, FANOUT_MAX) &&
+           (options->gossip_ns == 0 || is_span(options->gossip_ns)) &&
+           (options->sync_ns == 0 || is_span(options->sync_ns)) && is_span(options->heal_min_ns) &&
+           is_span(options->heal_max_ns) && options->heal_min_ns <= options->heal_max_ns &&
+           is_span(options->reap_ns) && is_span(options->leave_ns);
 }
 
 /* log2 in units of 1/1024, rounded down; x >= 1. By squaring (Knuth 1.2.2, exercise 25). */

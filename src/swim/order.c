@@ -72,7 +72,8 @@ uint32_t swim_order_next(struct swim *swim)
     return swim->order[swim->order_at++];
 }
 
-uint32_t swim_order_pick(struct swim *swim, uint32_t without, uint32_t count, uint32_t *slots)
+static uint32_t pick(struct swim *swim, uint32_t without, bool takes_suspects, uint32_t count,
+                     uint32_t *slots)
 {
     uint32_t found = 0;
     for (uint32_t tries = 0; tries < count * TRIES_PER_PICK + TRIES_PER_PICK; tries++) {
@@ -80,13 +81,24 @@ uint32_t swim_order_pick(struct swim *swim, uint32_t without, uint32_t count, ui
             break;
         }
         uint32_t slot = swim->order[prng_between(&swim->prng, 0, swim->order_count - 1)];
-        bool is_new = slot != without;
+        bool is_fit =
+            slot != without && (takes_suspects || swim_slot_of(swim, slot)->state == SWIM_ALIVE);
         for (uint32_t i = 0; i < found; i++) {
-            is_new = is_new && slots[i] != slot;
+            is_fit = is_fit && slots[i] != slot;
         }
-        if (is_new) {
+        if (is_fit) {
             slots[found++] = slot;
         }
     }
     return found;
+}
+
+uint32_t swim_order_pick(struct swim *swim, uint32_t count, uint32_t *slots)
+{
+    return pick(swim, SWIM_NONE, true, count, slots);
+}
+
+uint32_t swim_order_pick_alive(struct swim *swim, uint32_t without, uint32_t count, uint32_t *slots)
+{
+    return pick(swim, without, false, count, slots);
 }

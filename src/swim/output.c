@@ -67,6 +67,24 @@ void swim_tell(struct swim *swim, struct swim_news news)
     }
 }
 
+void swim_tell_refused(struct swim *swim, struct swim_news news)
+{
+    uint64_t period = (swim->now_ns - swim->start_ns) / swim->options.period_ns;
+    if (period != swim->refused_period) {
+        swim->refused_period = period;
+        swim->refused_count = 0;
+    }
+    for (uint32_t i = 0; i < swim->refused_count; i++) {
+        if (swim->refused[i] == news.id) {
+            return;
+        }
+    }
+    if (swim->refused_count < SWIM_REFUSED_MAX) {
+        swim->refused[swim->refused_count++] = news.id;
+        swim_tell(swim, news);
+    }
+}
+
 void swim_tell_of(struct swim *swim, enum swim_news_type type, uint32_t slot, node_id source)
 {
     const struct swim_slot *member = swim_slot_of(swim, slot);

@@ -13,8 +13,8 @@
 uint32_t swim_sequence_next(struct swim *swim)
 {
     swim->sequence++;
-    if (swim->sequence <= SWIM_TO_DEAD) {
-        swim->sequence = SWIM_TO_DEAD + 1;
+    if (swim->sequence == 0) {
+        swim->sequence = 1;
     }
     return swim->sequence;
 }
@@ -86,9 +86,10 @@ static void begin(struct swim *swim, struct swim_probe *probe, enum swim_probe_k
 static void go_around(struct swim *swim, struct swim_probe *probe, uint32_t slot)
 {
     uint32_t relays[SWIM_INDIRECT_MAX];
-    probe->relays = swim_order_pick(swim, slot, swim->options.indirect_pings, relays);
-    for (uint32_t i = 0; i < probe->relays; i++) {
+    probe->relay_count = swim_order_pick_alive(swim, slot, swim->options.indirect_pings, relays);
+    for (uint32_t i = 0; i < probe->relay_count; i++) {
         struct swim_to to = swim_to_slot(swim, relays[i]);
+        probe->relays[i] = to.id;
         swim_send(swim, &to,
                   (struct swim_message){
                       .type = SWIM_PING_REQ,
@@ -100,11 +101,22 @@ static void go_around(struct swim *swim, struct swim_probe *probe, uint32_t slot
     probe->next_ns = probe->began_ns + swim_patience(swim, swim->options.period_ns);
 }
 
+/* Relays that ought to have said that they hear nothing: not those that may be gone themselves. */
+static uint32_t nacks_missing(struct swim *swim, const struct swim_probe *probe)
+{
+    uint32_t missing = 0;
+    for (uint32_t i = 0; i < probe->relay_count; i++) {
+        uint32_t slot = swim_find(swim, probe->relays[i]);
+        missing += (probe->nacks >> i & 1) == 0 && slot != SWIM_NONE &&
+                   swim_slot_of(swim, slot)->state == SWIM_ALIVE;
+    }
+    return missing;
+}
+
 /* Nobody got an answer. That nacks are missing too speaks against this node itself. */
 static void fail(struct swim *swim, struct swim_probe *probe, uint32_t slot)
 {
-    uint32_t missing = probe->relays > probe->nacks ? probe->relays - probe->nacks : 0;
-    swim_health_change(swim, probe->relays > 0 ? (int)missing : 1);
+    swim_health_change(swim, probe->relay_count > 0 ? (int)nacks_missing(swim, probe) : 1);
     swim->counters.probes_failed++;
     probe->stage = PROBE_FREE;
 
@@ -158,8 +170,10 @@ void swim_probes_tick(struct swim *swim, time_ns late_ns)
         }
         if (late_ns > 0) {
             /* This node did not run: it is no wonder that nothing was heard. */
-            probe->next_ns += late_ns;
-            probe->began_ns += late_ns;
+            time_ns next_ns =
+                max_u64(probe->next_ns + late_ns, swim->now_ns + swim->options.ping_timeout_ns);
+            probe->began_ns += next_ns - probe->next_ns;
+            probe->next_ns = next_ns;
         } else {
             go_on(swim, probe);
         }
@@ -258,46 +272,57 @@ static struct swim_probe *probe_asked(struct swim *swim, uint32_t sequence)
     return NULL;
 }
 
-/* One of the dead, or a seed, answers. If it is above what is known of it, it can be let in: it
- * tells all. Else it does not know yet that it is held for gone.
- */
-static void heard_again(struct swim *swim, const struct swim_event *event)
+bool swim_ack_is_asked(struct swim *swim, const struct swim_message *message)
 {
-    const struct swim_message *message = event->received.message;
+    return probe_asked(swim, message->ack.sequence) != NULL ||
+           swim_heal_tried(swim, message) != NULL;
+}
+
+/* One of the dead, or a seed, answers. If it is above what is known of it, it can be let in: it
+ * is told all. Else it does not know yet that it is held for gone.
+ */
+static void heard_again(struct swim *swim, struct swim_tried *tried,
+                        const struct swim_message *message)
+{
     uint32_t slot = swim_find(swim, message->from);
+    tried->sequence = 0;
     if (slot != SWIM_NONE && swim_state_is_live(swim_slot_of(swim, slot)->state)) {
         return;
     }
     if (slot == SWIM_NONE || message->incarnation > swim_slot_of(swim, slot)->incarnation) {
-        swim_sync_begin(swim, event->received.source);
-    } else if (message->ack.sequence == SWIM_TO_SEED) {
-        struct swim_to to = swim_back(swim, event);
-        swim_send(swim, &to,
-                  (struct swim_message){.type = SWIM_PING, .ping = {.sequence = SWIM_TO_DEAD}});
+        swim_sync_begin(swim, tried->address);
+    } else if (!tried->has_id) {
+        char address[SWIM_ADDRESS_BYTES_MAX];
+        swim_address_copy(address, tried->address);
+        struct swim_to to = {.address = address, .id = message->from, .has_id = true};
+        swim_heal_ping(swim, &to);
     }
 }
 
-void swim_on_ack(struct swim *swim, const struct swim_event *event)
+void swim_on_ack(struct swim *swim, const struct swim_message *message)
 {
-    const struct swim_message *message = event->received.message;
     if (swim_relay_ack(swim, message) || swim_rival_ack(swim, message)) {
         return;
     }
     struct swim_probe *probe = probe_asked(swim, message->ack.sequence);
+    struct swim_tried *tried = swim_heal_tried(swim, message);
     if (probe != NULL) {
         probe->stage = PROBE_FREE;
         swim_health_change(swim, -1);
-        return;
-    }
-    if (message->ack.sequence <= SWIM_TO_DEAD) {
-        heard_again(swim, event);
+    } else if (tried != NULL) {
+        heard_again(swim, tried, message);
     }
 }
 
 void swim_on_nack(struct swim *swim, const struct swim_message *message)
 {
     struct swim_probe *probe = probe_asked(swim, message->nack.sequence);
-    if (probe != NULL && probe->id == message->nack.subject && probe->nacks < probe->relays) {
-        probe->nacks++;
+    if (probe == NULL || probe->id != message->nack.subject) {
+        return;
+    }
+    for (uint32_t i = 0; i < probe->relay_count; i++) {
+        if (probe->relays[i] == message->from) {
+            probe->nacks |= UINT32_C(1) << i;
+        }
     }
 }

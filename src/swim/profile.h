@@ -4,9 +4,9 @@
  *          profile once, however many members or machines hold it.
  * Does not know which member it belongs to, or whether that is alive.
  * Threads  one caller at a time for all machines that share one struct swim_cards.
- * Format   docs/swim.md, Bytes: format (u8, 1), started (u64), name, peer (each its length in
- *          a byte and its bytes), roles, version_min, version_max (u32), health (u8), client,
- *          http, meta (likewise).
+ * Format   docs/wire-format.md, "Packets": format (u8, 1), started (u64), name, peer (each its
+ *          length in a byte and its bytes), roles, version_min, version_max (u32), health (u8),
+ *          client, http, meta (likewise).
  */
 /* SPDX-License-Identifier: Apache-2.0 */
 #ifndef SWIM_PROFILE_H

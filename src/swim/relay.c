@@ -84,8 +84,7 @@ static struct swim_to origin_of(const struct swim_relay *relay)
 bool swim_relay_ack(struct swim *swim, const struct swim_message *message)
 {
     uint32_t sequence = message->ack.sequence;
-    for (size_t i = 0; i < SWIM_RELAYS_MAX && swim->relays != NULL && sequence > SWIM_TO_DEAD;
-         i++) {
+    for (size_t i = 0; i < SWIM_RELAYS_MAX && swim->relays != NULL && sequence != 0; i++) {
         struct swim_relay *relay = &swim->relays[i];
         if (relay->sequence == sequence && relay->subject == message->from) {
             struct swim_to to = origin_of(relay);

@@ -191,7 +191,9 @@ void swim_suspicions_tick(struct swim *swim, time_ns late_ns)
     for (uint32_t i = swim->suspicion_count; i > 0 && swim->failed == 0; i--) {
         struct swim_suspicion *suspicion = &swim->suspicions[i - 1];
         if (suspicion->due_ns <= swim->now_ns && late_ns > 0) {
-            suspicion->due_ns += late_ns; /* what refutes it may be about to be read */
+            /* What refutes it may be about to be read. */
+            suspicion->due_ns =
+                max_u64(suspicion->due_ns + late_ns, swim->now_ns + swim->options.ping_timeout_ns);
         }
         if (suspicion->due_ns <= swim->now_ns) {
             forget_gone(swim, suspicion);

@@ -110,8 +110,26 @@ void swim_free(struct swim *swim)
     release(allocator, swim, sizeof(*swim));
 }
 
-/* The highest term wins. Two leaders in one term there never are: the second is not believed,
- * but told of.
+static void tell_leader(struct swim *swim, enum swim_news_type type, raft_term term, node_id leader,
+                        node_id source)
+{
+    if (type == SWIM_NEWS_CONFLICT) {
+        if (term == swim->conflict_term && leader == swim->conflict_leader) {
+            return; /* it was told of */
+        }
+        swim->conflict_term = term;
+        swim->conflict_leader = leader;
+    }
+    swim_tell(swim, (struct swim_news){
+                        .type = type,
+                        .id = leader,
+                        .source = source,
+                        .term = term,
+                    });
+}
+
+/* What others say. The highest term wins. Two leaders in one term there never are: the second is
+ * not believed, but told of.
  */
 static void take_leader(struct swim *swim, raft_term term, node_id leader, node_id source)
 {
@@ -120,22 +138,34 @@ static void take_leader(struct swim *swim, raft_term term, node_id leader, node_
         (is_same_term && leader == swim->leader)) {
         return;
     }
-    bool is_conflict = is_same_term && !MUTANT(SWIM_SECOND_LEADER_BELIEVED);
-    if (!is_conflict) {
-        swim->leader_term = term;
-        swim->leader = leader;
-    } else if (term == swim->conflict_term && leader == swim->conflict_leader) {
-        return; /* it was told of */
-    } else {
-        swim->conflict_term = term;
-        swim->conflict_leader = leader;
+    if (term > swim->own_term + SWIM_TERM_AHEAD_MAX) {
+        swim->counters.implausible++;
+        return;
     }
-    swim_tell(swim, (struct swim_news){
-                        .type = is_conflict ? SWIM_NEWS_CONFLICT : SWIM_NEWS_LEADER,
-                        .id = leader,
-                        .source = source,
-                        .term = term,
-                    });
+    if (is_same_term && !MUTANT(SWIM_SECOND_LEADER_BELIEVED)) {
+        tell_leader(swim, SWIM_NEWS_CONFLICT, term, leader, source);
+        return;
+    }
+    swim->leader_term = term;
+    swim->leader = leader;
+    tell_leader(swim, SWIM_NEWS_LEADER, term, leader, source);
+}
+
+/* What Raft knows, here, counts whatever gossip said before. If that was right, and of a newer
+ * term, the next packet says so again.
+ */
+static void own_leader(struct swim *swim, raft_term term, node_id leader)
+{
+    swim->own_term = max_u64(swim->own_term, term);
+    if (term == swim->leader_term && leader == swim->leader) {
+        return;
+    }
+    if (term == swim->leader_term) {
+        tell_leader(swim, SWIM_NEWS_CONFLICT, term, swim->leader, swim->options.self);
+    }
+    swim->leader_term = term;
+    swim->leader = leader;
+    tell_leader(swim, SWIM_NEWS_LEADER, term, leader, swim->options.self);
 }
 
 /* Whether a message is from a member of this cluster to this node. */
@@ -158,10 +188,13 @@ static int check_envelope(struct swim *swim, const struct swim_message *message)
     return 0;
 }
 
-/* A node that is in no cluster is in that of the first that answers it. */
+/* A node that is in no cluster is in that of the first that it asked and that answers. */
 static void take_cluster(struct swim *swim, const struct swim_message *message)
 {
-    bool is_answer = message->type == SWIM_ACK || message->type == SWIM_PUSH_PULL_RESPONSE;
+    bool is_answer = message->type == SWIM_ACK
+                         ? swim_ack_is_asked(swim, message)
+                         : message->type == SWIM_PUSH_PULL_RESPONSE &&
+                               swim_sync_is_asked(swim, message->push_pull_response.sequence);
     if (is_answer && cluster_id_is_none(swim->cluster) && !cluster_id_is_none(message->cluster)) {
         swim->cluster = message->cluster;
         swim_tell(swim, (struct swim_news){.type = SWIM_NEWS_CLUSTER, .source = message->from});
@@ -179,7 +212,7 @@ static void dispatch(struct swim *swim, const struct swim_event *event)
         swim_on_ping_req(swim, event);
         break;
     case SWIM_ACK:
-        swim_on_ack(swim, event);
+        swim_on_ack(swim, message);
         break;
     case SWIM_NACK:
         swim_on_nack(swim, message);
@@ -243,6 +276,7 @@ static int on_join(struct swim *swim, const struct swim_event *event)
     }
     swim->seed_count = (uint32_t)event->join.count;
     swim->heal_at = swim->slot_count; /* the seeds first */
+    swim->heal_is_listed = false;
     swim_heal_soon(swim);
     return 0;
 }
@@ -270,7 +304,7 @@ void swim_gossip_tick(struct swim *swim)
         return;
     }
     uint32_t slots[SWIM_INDIRECT_MAX];
-    uint32_t count = swim_order_pick(swim, SWIM_NONE, swim->options.gossip_fanout, slots);
+    uint32_t count = swim_order_pick(swim, swim->options.gossip_fanout, slots);
     for (uint32_t i = 0; i < count && swim->queued_count > 0; i++) {
         struct swim_to to = swim_to_slot(swim, slots[i]);
         struct swim_message message = {.type = SWIM_GOSSIP};
@@ -329,7 +363,7 @@ static int take_event(struct swim *swim, const struct swim_event *event)
     case SWIM_EVENT_PROFILE:
         return on_profile(swim, event);
     case SWIM_EVENT_LEADER:
-        take_leader(swim, event->leader.term, event->leader.leader, swim->options.self);
+        own_leader(swim, event->leader.term, event->leader.leader);
         return swim->failed;
     case SWIM_EVENT_HINT: {
         int status = swim_probe_hinted(swim, event->hint.id, event->hint.is_refused);

@@ -33,6 +33,7 @@
 #define SWIM_STREAMS_MAX 256  /* likewise */
 #define SWIM_HEALTH_MAX 8     /* Lifeguard's S */
 
+/* A span without bounds of its own is 1 ms to 365 days. */
 struct swim_options {
     const struct allocator *allocator; /* borrowed; outlives the machine */
     struct swim_cards *cards;          /* borrowed; may be shared; NULL: it makes its own */
@@ -130,14 +131,16 @@ struct swim_event {
     X(SWIM_NEWS_UNREACHABLE, 7, "unreachable") /* a hinted probe had no answer yet: a hint */      \
     X(SWIM_NEWS_LEADER, 8, "leader_changed")   /* to `id`, in `term`; as told by `source` */       \
     X(SWIM_NEWS_CONFLICT, 9,                                                                       \
-      "leader_conflict")                      /* `source` tells of another in this term: not     \
-                                                   believed */ \
+      "leader_conflict") /* `source` tells of another in this term: not                          \
+                              believed; when it is this node: gossip was, and is not any more */ \
     X(SWIM_NEWS_NAME_TAKEN, 10, "name_taken") /* `id` has the name of the older `source` and     \
                                                    was not let in; when it is this node, it is     \
                                                    out, and the machine silent */ \
     X(SWIM_NEWS_CLUSTER, 11, "cluster_found") /* by a node that was in none: see the status */     \
     X(SWIM_NEWS_FULL, 12, "full")             /* members_max: `id` was not let in */               \
-    X(SWIM_NEWS_GONE, 13, "gone")             /* this node's own departure is spread */
+    X(SWIM_NEWS_GONE, 13, "gone")             /* this node's own departure is spread */            \
+    X(SWIM_NEWS_DOUBLE, 14, "double")         /* another seems to live with this node's id, or its \
+                                                 clock went back; told seldom */
 
 enum swim_news_type {
 #define X(name, value, text) name = value,
@@ -232,7 +235,7 @@ time_ns swim_deadline(const struct swim *swim);
     X(suspicions_held)   /* for the limit of changes of one member */                              \
     X(stale)             /* updates that say what is known, or older */                            \
     X(unknown)           /* updates about nobody who is known, or by such an accuser */            \
-    X(implausible)       /* incarnations far above what is known */                                \
+    X(implausible)       /* incarnations and terms far above what is known */                      \
     X(malformed)                                                                                   \
     X(foreign)                                                                                     \
     X(misdirected)                                                                                 \

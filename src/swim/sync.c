@@ -72,12 +72,28 @@ void swim_sync_begin(struct swim *swim, const char *address)
     swim->sync_allowed_ns = swim->now_ns + prng_between(&swim->prng, gap_ns / 2, gap_ns * 3 / 2);
     swim->counters.syncs++;
     struct swim_to to = {.address = address, .is_stream = true};
-    send_table(swim, &to, SWIM_PUSH_PULL, swim_sequence_next(swim));
+    uint32_t sequence = (uint32_t)prng_between(&swim->prng, 1, UINT32_MAX);
+    swim->synced[swim->synced_at] = sequence;
+    swim->synced_at = (swim->synced_at + 1) % SWIM_TRIED_MAX;
+    send_table(swim, &to, SWIM_PUSH_PULL, sequence);
+}
+
+bool swim_sync_is_asked(const struct swim *swim, uint32_t sequence)
+{
+    bool is_asked = false;
+    for (size_t i = 0; i < SWIM_TRIED_MAX; i++) {
+        is_asked = is_asked || (sequence != 0 && swim->synced[i] == sequence);
+    }
+    return is_asked;
 }
 
 void swim_sync_compare(struct swim *swim, const struct swim_message *message)
 {
-    if (message->digest == swim->digest || swim->queued_count > 0 || swim->options.sync_ns == 0) {
+    /* Who does not know this node at all gets to know it by no news that is left to spread. */
+    bool is_unheard = message->has_to && message->held_state == SWIM_ALIVE &&
+                      message->held_incarnation == 0 && swim->slots[SWIM_SELF].incarnation > 0;
+    bool is_other = message->digest != swim->digest && swim->queued_count == 0;
+    if (swim->options.sync_ns == 0 || (!is_unheard && !is_other)) {
         return;
     }
     uint32_t slot = swim_find(swim, message->from);
@@ -115,7 +131,7 @@ void swim_sync_tick(struct swim *swim)
         return;
     }
     uint32_t slot;
-    if (swim_order_pick(swim, SWIM_NONE, 1, &slot) == 1) {
+    if (swim_order_pick(swim, 1, &slot) == 1) {
         swim_sync_begin(swim, swim_card_peer(swim_slot_of(swim, slot)->card));
     }
     swim->sync_ns = swim->now_ns + interval(swim);

@@ -205,6 +205,97 @@ static void accusers_that_are_no_members_kill_nobody(void **state)
     }
 }
 
+static void an_answer_that_was_not_asked_for_makes_it_send_nothing(void **state)
+{
+    struct swim_rig rig;
+    (void)state;
+    swim_rig_init(&rig, NULL);
+    swim_rig_fill(&rig, 4);
+    for (uint32_t sequence = 0; sequence < 100; sequence++) {
+        struct swim_message ack = {.type = SWIM_ACK, .incarnation = 9, .ack = {sequence}};
+        assert_int_equal(stranger_says(&rig, ack, 90), 0);
+        assert_int_equal(rig.ready.stream_count, 0);
+        assert_int_equal(rig.ready.packet_count, 0);
+    }
+    swim_rig_deinit(&rig);
+}
+
+static void in_no_cluster(struct swim_options *options)
+{
+    options->cluster = (struct cluster_id){0};
+}
+
+static void only_a_cluster_that_was_asked_for_is_taken(void **state)
+{
+    static const char *const seeds[] = {"h2:7700"};
+    struct swim_rig rig;
+    (void)state;
+    swim_rig_init(&rig, in_no_cluster);
+    assert_int_equal(swim_rig_step(&rig, (struct swim_event){.type = SWIM_EVENT_JOIN,
+                                                             .join = {.seeds = seeds, .count = 1}}),
+                     0);
+    rig.now_ns = swim_deadline(rig.swim);
+    while (rig.ready.stream_count == 0) {
+        rig.now_ns = swim_deadline(rig.swim);
+        assert_int_equal(swim_rig_step(&rig, (struct swim_event){.type = SWIM_EVENT_TICK}), 0);
+    }
+    uint32_t asked = rig.ready.streams[0].message.push_pull.sequence;
+    struct swim_message ack = {.type = SWIM_ACK, .ack = {1}};
+    assert_int_equal(swim_rig_packet(&rig, 2, ack, NULL, 0), 0);
+    assert_null(swim_rig_news(&rig, SWIM_NEWS_CLUSTER));
+    struct swim_message answer = {.type = SWIM_PUSH_PULL_RESPONSE};
+    answer.push_pull_response.sequence = asked + 1;
+    assert_int_equal(swim_rig_packet(&rig, 2, answer, NULL, 0), 0);
+    assert_null(swim_rig_news(&rig, SWIM_NEWS_CLUSTER));
+    answer.push_pull_response.sequence = asked;
+    assert_int_equal(swim_rig_packet(&rig, 2, answer, NULL, 0), 0);
+    assert_non_null(swim_rig_news(&rig, SWIM_NEWS_CLUSTER));
+    swim_rig_deinit(&rig);
+}
+
+static void say_leader(struct swim_rig *rig, bool is_own, raft_term term, node_id leader)
+{
+    struct swim_message gossip = {.type = SWIM_GOSSIP, .leader_term = term, .leader = leader};
+    struct swim_event own = {.type = SWIM_EVENT_LEADER, .leader = {.term = term, .leader = leader}};
+    assert_int_equal(is_own ? swim_rig_step(rig, own) : swim_rig_packet(rig, 2, gossip, NULL, 0),
+                     0);
+}
+
+static void gossip_of_leaders_does_not_override_raft_here(void **state)
+{
+    static const struct {
+        bool is_own;
+        raft_term term;
+        node_id leader;
+        raft_term known_term; /* then */
+        node_id known_leader;
+        bool is_conflict;
+    } cases[] = {
+        {false, UINT64_MAX, 3, 0, 0, false}, /* not believed */
+        {false, 900, 3, 900, 3, false},
+        {true, 8, 2, 8, 2, false},
+        {false, 9, 4, 9, 4, false}, /* later than what Raft here knows */
+        {false, 9, 3, 9, 4, true},
+        {true, 9, 3, 9, 3, true}, /* it is Raft that knows */
+        {false, 9 + (UINT64_C(1) << 32) + 1, 4, 9, 3, false},
+    };
+    struct swim_rig rig;
+    struct swim_status status;
+    (void)state;
+    swim_rig_init(&rig, NULL);
+    swim_rig_fill(&rig, 4);
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        say_leader(&rig, cases[i].is_own, cases[i].term, cases[i].leader);
+        swim_status(rig.swim, &status);
+        assert_int_equal(status.leader_term, cases[i].known_term);
+        assert_int_equal(status.leader, cases[i].known_leader);
+        assert_int_equal(swim_rig_news(&rig, SWIM_NEWS_CONFLICT) != NULL, cases[i].is_conflict);
+    }
+    swim_status(rig.swim, &status);
+    assert_int_equal(status.counters.implausible, 2);
+    swim_rig_deinit(&rig);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -214,6 +305,9 @@ int main(void)
         cmocka_unit_test(no_forged_incarnation_is_the_last_word),
         cmocka_unit_test(a_clock_at_its_epoch_is_plausible),
         cmocka_unit_test(accusers_that_are_no_members_kill_nobody),
+        cmocka_unit_test(an_answer_that_was_not_asked_for_makes_it_send_nothing),
+        cmocka_unit_test(only_a_cluster_that_was_asked_for_is_taken),
+        cmocka_unit_test(gossip_of_leaders_does_not_override_raft_here),
         cmocka_unit_test(a_profile_that_has_no_incarnation_left_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -158,7 +158,7 @@ static void few_members(struct swim_options *options)
     options->members_max = 4;
 }
 
-static void members_have_a_limit_and_nobody_is_forgotten_for_a_newcomer(void **state)
+static void members_have_a_limit_and_nobody_alive_is_forgotten_for_a_newcomer(void **state)
 {
     struct swim_rig rig;
     (void)state;
@@ -171,6 +171,106 @@ static void members_have_a_limit_and_nobody_is_forgotten_for_a_newcomer(void **s
     swim_rig_deinit(&rig);
 }
 
+static void who_is_gone_makes_room_for_a_newcomer(void **state)
+{
+    struct swim_rig rig;
+    struct swim_member_status member;
+    (void)state;
+    swim_rig_init(&rig, few_members);
+    swim_rig_fill(&rig, 4);
+    assert_int_equal(swim_rig_say(&rig, 2, SWIM_DEAD, 3, 1), 0);
+    rig.now_ns++;
+    assert_int_equal(swim_rig_say(&rig, 4, SWIM_LEFT, 4, 1), 0);
+    /* Who left before who died, though that was earlier. */
+    assert_int_equal(swim_rig_say(&rig, 2, SWIM_ALIVE, 5, 1), 0);
+    assert_int_equal(swim_rig_member(&rig, 5).state, SWIM_ALIVE);
+    assert_false(swim_member(rig.swim, 4, &member));
+    assert_int_equal(swim_rig_news(&rig, SWIM_NEWS_REAPED)->id, 4);
+    assert_int_equal(swim_rig_say(&rig, 2, SWIM_ALIVE, 6, 1), 0);
+    assert_int_equal(swim_rig_member(&rig, 6).state, SWIM_ALIVE);
+    assert_false(swim_member(rig.swim, 3, &member));
+    assert_int_equal(swim_rig_say(&rig, 2, SWIM_ALIVE, 7, 1), 0);
+    assert_false(swim_member(rig.swim, 7, &member));
+    assert_non_null(swim_rig_news(&rig, SWIM_NEWS_FULL));
+    swim_rig_deinit(&rig);
+}
+
+static void that_somebody_was_not_let_in_is_told_once_in_a_period(void **state)
+{
+    struct swim_rig rig;
+    (void)state;
+    swim_rig_init(&rig, few_members);
+    swim_rig_fill(&rig, 4);
+    int told = 0;
+    for (node_id i = 0; i < 100; i++) {
+        assert_int_equal(swim_rig_say(&rig, 2, SWIM_ALIVE, 5 + i % 2, 1), 0);
+        told += swim_rig_news(&rig, SWIM_NEWS_FULL) != NULL;
+    }
+    assert_int_equal(told, 2);
+    rig.now_ns += rig.options.period_ns;
+    for (node_id id = 5; id < 1000; id++) {
+        assert_int_equal(swim_rig_say(&rig, 2, SWIM_ALIVE, id, 1), 0);
+        told += swim_rig_news(&rig, SWIM_NEWS_FULL) != NULL;
+    }
+    assert_in_range(told, 3, 50);
+    swim_rig_deinit(&rig);
+}
+
+static void two_processes_with_one_id_do_not_chase_each_other_and_are_told_of(void **state)
+{
+    struct swim_rig rig;
+    (void)state;
+    swim_rig_init(&rig, NULL);
+    swim_rig_fill(&rig, 3);
+    int told = 0;
+    for (int i = 0; i < 1000; i++) { /* ten periods */
+        uint64_t other = swim_rig_member(&rig, 1).incarnation + 1;
+        assert_int_equal(swim_rig_say(&rig, 2, SWIM_ALIVE, 1, other), 0);
+        told += swim_rig_news(&rig, SWIM_NEWS_DOUBLE) != NULL;
+        rig.now_ns += rig.options.period_ns / 100;
+    }
+    assert_int_equal(told, 1);
+    assert_in_range(swim_rig_member(&rig, 1).incarnation, 5 + 2 * 8, 5 + 2 * 12);
+    swim_rig_deinit(&rig);
+}
+
+static void an_earlier_life_of_this_node_is_no_double(void **state)
+{
+    struct swim_rig rig;
+    (void)state;
+    swim_rig_init(&rig, NULL);
+    swim_rig_fill(&rig, 3);
+    for (uint64_t incarnation = 20; incarnation <= 40; incarnation += 20) {
+        assert_int_equal(swim_rig_say(&rig, 2, SWIM_ALIVE, 1, incarnation), 0);
+        assert_null(swim_rig_news(&rig, SWIM_NEWS_DOUBLE));
+        rig.now_ns += rig.options.period_ns;
+    }
+    assert_int_equal(swim_rig_member(&rig, 1).incarnation, 41);
+    swim_rig_deinit(&rig);
+}
+
+static void who_does_not_know_this_node_is_told_all_whatever_is_queued(void **state)
+{
+    (void)state;
+    for (uint64_t held = 0; held <= 5; held += 5) {
+        struct swim_rig rig;
+        struct swim_status status;
+        swim_rig_init(&rig, NULL);
+        swim_rig_fill(&rig, 3);
+        swim_status(rig.swim, &status);
+        assert_true(status.queued_count > 0);
+        struct swim_message gossip = {
+            .type = SWIM_GOSSIP, .has_to = true, .to = 1, .held_incarnation = held};
+        assert_int_equal(swim_rig_packet(&rig, 3, gossip, NULL, 0), 0);
+        assert_int_equal(rig.ready.stream_count, held == 0 ? 1 : 0);
+        if (held == 0) {
+            assert_int_equal(rig.ready.streams[0].message.type, SWIM_PUSH_PULL);
+            assert_string_equal(rig.ready.streams[0].address, "h3:7700");
+        }
+        swim_rig_deinit(&rig);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -180,7 +280,12 @@ int main(void)
         cmocka_unit_test(who_is_held_for_suspect_hears_it_in_any_packet),
         cmocka_unit_test(many_suspicions_are_held_up_and_no_refutation_is),
         cmocka_unit_test(no_old_rumour_brings_back_who_left_and_was_reaped),
-        cmocka_unit_test(members_have_a_limit_and_nobody_is_forgotten_for_a_newcomer),
+        cmocka_unit_test(two_processes_with_one_id_do_not_chase_each_other_and_are_told_of),
+        cmocka_unit_test(an_earlier_life_of_this_node_is_no_double),
+        cmocka_unit_test(who_does_not_know_this_node_is_told_all_whatever_is_queued),
+        cmocka_unit_test(who_is_gone_makes_room_for_a_newcomer),
+        cmocka_unit_test(that_somebody_was_not_let_in_is_told_once_in_a_period),
+        cmocka_unit_test(members_have_a_limit_and_nobody_alive_is_forgotten_for_a_newcomer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

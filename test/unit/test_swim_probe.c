@@ -65,29 +65,84 @@ static void an_ack_ends_a_probe_whoever_brings_it(void **state)
     }
 }
 
-static void missing_nacks_lower_this_nodes_own_health(void **state)
+/* Of three relays so many say that they hear nothing, some of them twice; others are suspected. */
+struct nack_case {
+    uint32_t nacks;
+    uint32_t times;
+    uint32_t suspects;
+    uint32_t health;
+};
+
+static void nacks_that_are_missing_lower_this_nodes_own_health(void **state)
 {
+    static const struct nack_case cases[] = {
+        {0, 0, 0, 3}, {1, 1, 0, 2}, {2, 1, 0, 1}, {3, 1, 0, 0},
+        {1, 3, 0, 2}, {2, 1, 1, 0}, {1, 1, 1, 1}, {0, 0, 3, 0},
+    };
     (void)state;
-    for (uint32_t nacks = 0; nacks <= 3; nacks++) {
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
         struct swim_rig rig;
         struct swim_status status;
+        node_id relays[SWIM_INDIRECT_MAX];
+        size_t count = 0;
         swim_rig_init(&rig, NULL);
         swim_rig_fill(&rig, 8);
         struct swim_packet ping = next_of(&rig, SWIM_PING);
         time_ns began_ns = rig.now_ns;
         (void)next_of(&rig, SWIM_PING_REQ);
+        for (size_t at = 0; at < rig.ready.packet_count; at++) {
+            if (rig.ready.packets[at].message.type == SWIM_PING_REQ) {
+                relays[count++] = rig.ready.packets[at].message.to;
+            }
+        }
+        assert_int_equal(count, 3);
         struct swim_message nack = {
             .type = SWIM_NACK,
             .nack = {.sequence = ping.message.ping.sequence, .subject = ping.message.to},
         };
-        for (uint32_t i = 0; i < nacks; i++) {
-            assert_int_equal(swim_rig_packet(&rig, 2, nack, NULL, 0), 0);
+        for (uint32_t at = 0; at < cases[i].nacks * cases[i].times; at++) {
+            node_id relay = relays[at % cases[i].nacks];
+            assert_int_equal(swim_rig_packet(&rig, relay, nack, NULL, 0), 0);
+        }
+        assert_int_equal(swim_rig_packet(&rig, 99, nack, NULL, 0), 0); /* of nobody who was asked */
+        for (uint32_t at = 0; at < cases[i].suspects; at++) {
+            assert_int_equal(swim_rig_say(&rig, ping.message.to, SWIM_SUSPECT, relays[2 - at], 1),
+                             0);
         }
         swim_rig_pass(&rig, began_ns + rig.options.period_ns - rig.now_ns);
         swim_status(rig.swim, &status);
-        assert_int_equal(status.local_health, 3 - nacks);
+        assert_int_equal(status.local_health, cases[i].health);
         swim_rig_deinit(&rig);
     }
+}
+
+static void only_who_is_held_for_alive_is_asked_to_ping(void **state)
+{
+    struct swim_rig rig;
+    (void)state;
+    swim_rig_init(&rig, NULL);
+    swim_rig_fill(&rig, 5);
+    for (node_id id = 3; id <= 5; id++) {
+        assert_int_equal(swim_rig_say(&rig, 2, SWIM_SUSPECT, id, 1), 0);
+    }
+    int requests = 0;
+    for (int ticks = 0; ticks < 100 && requests < 3; ticks++) {
+        rig.now_ns = swim_deadline(rig.swim);
+        assert_int_equal(swim_rig_step(&rig, (struct swim_event){.type = SWIM_EVENT_TICK}), 0);
+        const struct swim_packet *ping = swim_rig_sent(&rig, SWIM_PING);
+        for (size_t i = 0; i < rig.ready.packet_count; i++) {
+            if (rig.ready.packets[i].message.type == SWIM_PING_REQ) {
+                assert_int_equal(rig.ready.packets[i].message.to, 2);
+                requests++;
+            }
+        }
+        if (ping != NULL && ping->message.to == 2) {
+            struct swim_message ack = {.type = SWIM_ACK, .ack = {ping->message.ping.sequence}};
+            assert_int_equal(swim_rig_packet(&rig, 2, ack, NULL, 0), 0);
+        }
+    }
+    assert_int_equal(requests, 3);
+    swim_rig_deinit(&rig);
 }
 
 static void a_ping_for_another_is_answered_by_ack_or_nack(void **state)
@@ -412,6 +467,31 @@ static void the_dead_are_tried_for_ever_and_asked_for_all_they_know(void **state
     swim_rig_deinit(&rig);
 }
 
+static void the_hidden_dead_do_not_hold_up_the_listed(void **state)
+{
+    struct swim_rig rig;
+    (void)state;
+    swim_rig_init(&rig, NULL);
+    swim_rig_fill(&rig, 60);
+    for (node_id id = 3; id <= 58; id++) {
+        assert_int_equal(swim_rig_say(&rig, 2, SWIM_DEAD, id, 1), 0);
+    }
+    assert_int_equal(swim_rig_say(&rig, 2, SWIM_LEFT, 2, 1), 0);
+    swim_rig_pass(&rig, 48 * 3600 * NS_PER_S);
+    for (node_id id = 59; id <= 60; id++) {
+        assert_int_equal(swim_rig_say(&rig, 2, SWIM_ALIVE, id, 8), 0);
+        assert_int_equal(swim_rig_say(&rig, 2, SWIM_DEAD, id, 8), 0);
+        rig.now_ns++;
+    }
+    bool is_tried[61] = {false};
+    for (int i = 0; i < 6; i++) {
+        is_tried[next_of(&rig, SWIM_PING).message.to] = true;
+    }
+    assert_true(is_tried[59]);
+    assert_true(is_tried[60]);
+    swim_rig_deinit(&rig);
+}
+
 static void options_out_of_bounds_are_refused(void **state)
 {
     struct heap heap;
@@ -432,6 +512,16 @@ static void options_out_of_bounds_are_refused(void **state)
     }
     struct swim_options options = swim_options_default();
     options.allocator = &heap.allocator;
+    time_ns *spans[] = {&options.gossip_ns,   &options.sync_ns, &options.heal_min_ns,
+                        &options.heal_max_ns, &options.reap_ns, &options.leave_ns};
+    for (size_t i = 0; i < COUNT_OF(spans); i++) {
+        time_ns before_ns = *spans[i];
+        for (int is_long = 0; is_long < 2; is_long++) {
+            *spans[i] = is_long ? TIME_NEVER : 1;
+            assert_int_equal(swim_new(&options, &profile, 0, &swim), QR_ERR_INVALID);
+        }
+        *spans[i] = before_ns;
+    }
     memcpy(profile.name, "A b", 4);
     assert_int_equal(swim_new(&options, &profile, 0, &swim), QR_ERR_INVALID);
     heap_deinit(&heap);
@@ -488,7 +578,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(silence_goes_from_a_ping_by_others_to_suspicion),
         cmocka_unit_test(an_ack_ends_a_probe_whoever_brings_it),
-        cmocka_unit_test(missing_nacks_lower_this_nodes_own_health),
+        cmocka_unit_test(nacks_that_are_missing_lower_this_nodes_own_health),
+        cmocka_unit_test(only_who_is_held_for_alive_is_asked_to_ping),
         cmocka_unit_test(a_ping_for_another_is_answered_by_ack_or_nack),
         cmocka_unit_test(one_accuser_alone_kills_nobody_and_two_do),
         cmocka_unit_test(a_suspicion_is_shorter_the_more_agree),
@@ -502,6 +593,7 @@ int main(void)
         cmocka_unit_test(a_stranger_is_sent_no_more_than_it_sent),
         cmocka_unit_test(who_leaves_says_so_and_is_silent_then),
         cmocka_unit_test(the_dead_are_tried_for_ever_and_asked_for_all_they_know),
+        cmocka_unit_test(the_hidden_dead_do_not_hold_up_the_listed),
         cmocka_unit_test(options_out_of_bounds_are_refused),
         cmocka_unit_test(memory_that_runs_out_anywhere_leaves_a_machine_to_be_freed),
     };
