@@ -294,7 +294,9 @@ static node_id told_last; /* the last member of the configuration that was told 
 static void on_members(void *context, const struct raft_configuration *configuration)
 {
     (void)context;
-    told_last = configuration->members[configuration->count - 1].id;
+    if (configuration->count > 0) { /* none is known before the first is in the log */
+        told_last = configuration->members[configuration->count - 1].id;
+    }
 }
 
 /* A leader's entry at 2: voters 1, 2, 3 and a learner. */
