@@ -171,10 +171,12 @@ static void add_unsynced(struct disk_memory *memory, const struct disk_op *op)
     ASSERT(size_bytes % DISK_SECTOR_BYTES == 0);
     size_t added = size_bytes / DISK_SECTOR_BYTES;
     size_t total = memory->unsynced_count + added;
-    struct disk_memory_sector *unsynced =
-        realloc(memory->unsynced, total * sizeof(*memory->unsynced));
-    ASSERT(unsynced != NULL);
-    memory->unsynced = unsynced;
+    if (total > memory->unsynced_room) {
+        memory->unsynced_room = 2 * total;
+        memory->unsynced =
+            realloc(memory->unsynced, memory->unsynced_room * sizeof(*memory->unsynced));
+        ASSERT(memory->unsynced != NULL);
+    }
     for (size_t i = 0; i < added; i++) {
         struct disk_memory_sector *sector = &memory->unsynced[memory->unsynced_count++];
         disk_memory_name_copy(sector->name, op->name);
@@ -474,6 +476,7 @@ void disk_memory_copy(struct disk_memory *copy, const struct disk_memory *memory
     disk_memory_copy_files(copy, memory);
     copy->unsynced = disk_memory_allocate(memory->unsynced_count, sizeof(*copy->unsynced));
     copy->unsynced_count = memory->unsynced_count;
+    copy->unsynced_room = memory->unsynced_count;
     if (memory->unsynced_count > 0) {
         memcpy(copy->unsynced, memory->unsynced, memory->unsynced_count * sizeof(*copy->unsynced));
     }

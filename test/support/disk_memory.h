@@ -22,10 +22,11 @@ struct disk_memory_file {
     char durable_name[DISK_NAME_BYTES_MAX]; /* what a crash leaves; "": none yet */
     uint64_t number;                        /* of no other file, whatever its name */
     uint64_t size_bytes;
-    uint8_t *seen;      /* what a reader sees */
-    uint8_t *durable;   /* what a crash leaves at least */
-    uint8_t *is_synced; /* one for each sector: written and synced since the last crash */
-    bool is_unsynced;   /* written whole: a crash leaves nothing, a part or all of it */
+    uint64_t room_bytes; /* for so much there is memory */
+    uint8_t *seen;       /* what a reader sees */
+    uint8_t *durable;    /* what a crash leaves at least */
+    uint8_t *is_synced;  /* one for each sector: written and synced since the last crash */
+    bool is_unsynced;    /* written whole: a crash leaves nothing, a part or all of it */
     bool has_sync_failed;
     bool is_stored;        /* piece by piece: its sectors are among the unsynced ones */
     uint64_t synced_bytes; /* while is_stored: how long a crash leaves it at least */
@@ -52,6 +53,7 @@ struct disk_memory {
     size_t naming_count;
     struct disk_memory_sector *unsynced; /* in the order of writing */
     size_t unsynced_count;
+    size_t unsynced_room;  /* for so many there is memory */
     struct disk_op *first; /* submitted, not carried out */
     struct disk_op *last;
     size_t pending_count;

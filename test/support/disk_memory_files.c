@@ -57,6 +57,7 @@ static void file_free(struct disk_memory_file *file)
 static void file_fill(struct disk_memory_file *file, uint64_t size_bytes)
 {
     file->size_bytes = size_bytes;
+    file->room_bytes = size_bytes;
     file->seen = disk_memory_allocate(size_bytes, 1);
     file->durable = disk_memory_allocate(size_bytes, 1);
     file->is_synced = disk_memory_allocate(size_bytes / DISK_SECTOR_BYTES + 1, 1);
@@ -138,11 +139,20 @@ void disk_memory_grow(struct disk_memory_file *file, uint64_t size_bytes)
 {
     struct disk_memory_file old = *file;
     ASSERT(size_bytes >= old.size_bytes);
-    file_fill(file, size_bytes);
-    memcpy(file->seen, old.seen, old.size_bytes);
-    memcpy(file->durable, old.durable, old.size_bytes);
-    memcpy(file->is_synced, old.is_synced, old.size_bytes / DISK_SECTOR_BYTES);
-    file_free(&old);
+    if (size_bytes > old.room_bytes) {
+        file_fill(file, 2 * size_bytes);
+        memcpy(file->seen, old.seen, old.size_bytes);
+        memcpy(file->durable, old.durable, old.size_bytes);
+        memcpy(file->is_synced, old.is_synced, old.size_bytes / DISK_SECTOR_BYTES);
+        file_free(&old);
+    }
+    size_t added = (size_t)(size_bytes - old.size_bytes);
+    memset(file->seen + old.size_bytes, 0, added);
+    memset(file->durable + old.size_bytes, 0, added);
+    memset(file->is_synced + old.size_bytes / DISK_SECTOR_BYTES, 0, added / DISK_SECTOR_BYTES);
+    file->size_bytes = size_bytes;
+    file->is_unsynced = false;
+    file->has_sync_failed = false;
 }
 
 void disk_memory_write(struct disk_memory *memory, const char *name, uint64_t offset,
