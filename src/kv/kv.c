@@ -121,6 +121,8 @@ static int command_apply(struct kv *kv, const struct qr_entry *entry,
         return 0;
     }
     bool is_read = (command->flags & KV_READ) != 0;
+    /* Counted also where nobody waits for what is read: what is refused is the same everywhere. */
+    bool is_short = (command->flags & KV_MAY_WAIT) == 0 || may_see_all(kv, applying.work);
     if (is_read && !entry->wants_result) {
         return 0;
     }
@@ -128,7 +130,7 @@ static int command_apply(struct kv *kv, const struct qr_entry *entry,
         reply->error(reply->context, "TRYAGAIN too much is read at once; nothing was changed");
         return 0;
     }
-    if ((command->flags & KV_MAY_WAIT) != 0 && !may_see_all(kv, applying.work)) {
+    if (!is_short) {
         reply->error(reply->context, "ERR one transaction looks at too many keys");
         return 0;
     }

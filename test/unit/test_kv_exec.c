@@ -340,6 +340,34 @@ static void what_one_entry_copies_is_bounded(void **state)
     store_deinit(&test);
 }
 
+/* Each node has the result for its own clients only. */
+static void what_is_refused_does_not_depend_on_who_waits_for_the_result(void **state)
+{
+    (void)state;
+    static struct store_test asked;
+    static struct store_test other;
+    enum { KEYS = 100000 };
+    store_init(&asked);
+    store_init(&other);
+    for (int i = 0; i < KEYS; i++) {
+        char line[32];
+        snprintf(line, sizeof(line), "SET k%d 1", i);
+        store_do(&asked, line);
+        store_do(&other, line);
+    }
+    clear();
+    for (uint64_t seen = 0; seen < KV_EXEC_KEYS_SEEN_MAX; seen += KEYS) {
+        add("KEYS nosuch");
+    }
+    add("FLUSHALL");
+    assert_non_null(strstr(run(&asked), "one transaction looks at too many keys"));
+    assert_int_equal(apply(&other, false), 0);
+    assert_string_equal(store_do(&asked, "DBSIZE"), "(integer) 100000");
+    assert_int_equal(store_digest(&asked), store_digest(&other));
+    store_deinit(&asked);
+    store_deinit(&other);
+}
+
 static void each_allocation_may_fail(void **state)
 {
     (void)state;
@@ -375,6 +403,7 @@ int main(void)
         cmocka_unit_test(long_replies_become_errors_one_by_one),
         cmocka_unit_test(a_write_whose_reply_is_too_long_says_that_it_is_done),
         cmocka_unit_test(what_one_entry_copies_is_bounded),
+        cmocka_unit_test(what_is_refused_does_not_depend_on_who_waits_for_the_result),
         cmocka_unit_test(each_allocation_may_fail),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
