@@ -15,13 +15,11 @@ struct checks {
     struct world *world;
     /* check_incarnation.c: the highest that [who] has known of [whom] in this life. */
     uint64_t known[CHECK_NODES_MAX][CHECK_NODES_MAX];
-    uint64_t known_life[CHECK_NODES_MAX];
     /* check_return.c: at which [who] held [whom] for gone, plus 1. */
     uint64_t ended[CHECK_NODES_MAX][CHECK_NODES_MAX];
     /* check_leader.c */
     raft_term term[CHECK_NODES_MAX];
     node_id leader[CHECK_NODES_MAX];
-    raft_term highest_term; /* that anybody was told */
     /* check_left.c: it went by its own will, and nobody was out of its reach. */
     bool has_left_in_peace[CHECK_NODES_MAX];
     /* check_names.c: it was in, in reach of all, before another came with its name. */

@@ -26,21 +26,30 @@ static void check_pair(struct checks *checks, uint32_t node, uint32_t about)
     }
 }
 
+/* Before the others look: of two with one name nobody holds both for alive. */
+static void check_names_once(struct world *world)
+{
+    for (uint32_t node = 0; node < world->node_count; node++) {
+        for (uint32_t about = 0; about < node; about++) {
+            if (world_is_up(world, node) && world_is_up(world, about) &&
+                world->nodes[about].name == world->nodes[node].name) {
+                world_fail(world, "one_name_twice", "nodes %" PRIu32 " and %" PRIu32, about, node);
+            }
+        }
+    }
+}
+
 void check_agree_at_rest(struct checks *checks)
 {
     struct world *world = checks->world;
     uint64_t digest = 0;
+    check_names_once(world);
     for (uint32_t node = 0; node < world->node_count; node++) {
         if (!world_is_up(world, node)) {
             continue;
         }
         for (uint32_t about = 0; about < world->node_count; about++) {
             check_pair(checks, node, about);
-            bool has_twin = about != node && world_is_up(world, about) &&
-                            world->nodes[about].name == world->nodes[node].name;
-            if (has_twin) {
-                world_fail(world, "one_name_twice", "nodes %" PRIu32 " and %" PRIu32, node, about);
-            }
         }
         uint64_t own = world_status(world, node).digest;
         if (digest != 0 && own != digest) {

@@ -11,7 +11,12 @@ void check_return_news(struct checks *checks, uint32_t node, const struct swim_n
     if (!is_end && news->type != SWIM_NEWS_JOINED) {
         return;
     }
-    uint64_t *ended = &checks->ended[node][world_node_of(world, news->id)];
+    uint32_t about = world_node_of(world, news->id);
+    if (about == WORLD_NOBODY) {
+        world_fail(world, "forged", "node %" PRIu32 " is told of a stranger", node);
+        return;
+    }
+    uint64_t *ended = &checks->ended[node][about];
     if (is_end) {
         *ended = news->incarnation + 1;
     } else if (news->incarnation < *ended) {
@@ -27,7 +32,12 @@ void check_return_stepped(struct checks *checks, uint32_t node)
     struct world *world = checks->world;
     struct swim_member_status member;
     for (uint32_t place = 0; swim_member_at(world->nodes[node].swim, &place, &member); place++) {
-        uint64_t ended = checks->ended[node][world_node_of(world, member.id)];
+        uint32_t about = world_node_of(world, member.id);
+        if (about == WORLD_NOBODY) {
+            world_fail(world, "forged", "node %" PRIu32 " knows a stranger", node);
+            continue;
+        }
+        uint64_t ended = checks->ended[node][about];
         bool is_live = member.state == SWIM_ALIVE || member.state == SWIM_SUSPECT;
         if (is_live && member.incarnation < ended) {
             world_fail(world, "gone_returns", "node %" PRIu32 " holds %" PRIu64 " for live again",

@@ -37,7 +37,7 @@ enum {
         MEASURE_FALSE_COUNT,
 };
 
-/* Of one cluster in 30 minutes, [0] without Lifeguard and [1] with it. */
+/* Of all clusters, each for 30 minutes, [0] without Lifeguard and [1] with it. */
 struct measure_false {
     const char *what;
     uint64_t suspected[2]; /* healthy members, each time that somebody begins to suspect */

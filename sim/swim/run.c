@@ -26,7 +26,7 @@ struct run {
     struct checks checks;
     struct prng prng; /* of the plan: what befalls does not depend on what was sent */
     uint32_t names;
-    bool is_peaceful; /* no partition, no starved host, now */
+    bool is_peaceful; /* no partition and no starved host so far */
     raft_term term;
 };
 
@@ -203,10 +203,9 @@ static void fault_links(struct run *run)
 {
     uint64_t links = draw(run, 1, WORLD_CUTS_MAX);
     for (run->world.cut_count = 0; run->world.cut_count < links; run->world.cut_count++) {
-        run->world.cuts[run->world.cut_count] = (struct world_cut){
-            .from = (uint32_t)draw(run, 0, run->world.node_count - 1),
-            .to = (uint32_t)draw(run, 0, run->world.node_count - 1),
-        };
+        uint32_t from = (uint32_t)draw(run, 0, run->world.node_count - 1);
+        uint32_t to = (uint32_t)draw(run, 0, run->world.node_count - 1);
+        run->world.cuts[run->world.cut_count] = (struct world_cut){from, to};
     }
     peace_ends(run);
 }
@@ -478,7 +477,9 @@ void run_seed(uint64_t seed, bool is_traced, struct run_report *out)
     run->world.is_checked = true;
     run->world.is_traced = is_traced;
     run->world.network.delay_max_ns = draw(run, 1, 40) * NS_PER_MS;
-    run->world.network.loss = (uint32_t)draw(run, 0, 1) * (uint32_t)draw(run, 0, MILLIONTHS / 5);
+    bool has_loss = draw(run, 0, 1) == 1;
+    uint32_t loss = (uint32_t)draw(run, 0, MILLIONTHS / 5);
+    run->world.network.loss = has_loss ? loss : 0;
     run->world.network.duplicate = (uint32_t)draw(run, 0, MILLIONTHS / 20);
     run->world.network.replay = (uint32_t)draw(run, 0, MILLIONTHS / 10);
     run->world.network.replay_ns = REAP_PERIODS * 4 * options.period_ns;

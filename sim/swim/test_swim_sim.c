@@ -121,6 +121,19 @@ static void spoil_by_newcomer(struct world *world, struct checks *checks)
     spoil_by_name(world, checks);
 }
 
+static void spoil_by_name_of_two(struct world *world, struct checks *checks)
+{
+    (void)checks;
+    world->nodes[2].name = world->nodes[1].name;
+}
+
+static void spoil_by_stranger(struct world *world, struct checks *checks)
+{
+    struct swim_news news = {.type = SWIM_NEWS_JOINED, .id = 13};
+    assert_int_equal(world_node_of(world, news.id), WORLD_NOBODY);
+    check_return_news(checks, 0, &news);
+}
+
 static void spoil_by_death_of_one_who_left(struct world *world, struct checks *checks)
 {
     world_kill(world, 3);
@@ -138,6 +151,8 @@ static void each_checker_finds_what_it_is_for(void **state)
     expect("gone_returns", spoil_by_return);
     expect("incarnation_goes_back", spoil_by_memory);
     expect("load", spoil_by_load);
+    expect("one_name_twice", spoil_by_name_of_two);
+    expect("forged", spoil_by_stranger);
     expect("out_for_nobody", spoil_by_name);
     expect("incumbent_out", spoil_by_newcomer);
     expect("left_held_dead", spoil_by_death_of_one_who_left);

@@ -44,6 +44,12 @@ static int own_card_set(struct swim *swim, const struct swim_profile *profile)
     if (card == NULL) {
         return QR_ERR_NO_MEMORY;
     }
+    /* A name has one live owner, as far as this node knows. */
+    uint32_t holder = swim_find_name(swim, card);
+    if (swim->slots[SWIM_SELF].is_named && holder != SWIM_NONE && holder != SWIM_SELF) {
+        swim_cards_drop(swim->options.cards, card);
+        return QR_ERR_INVALID;
+    }
     swim_slot_set_card(swim, SWIM_SELF, card);
     return swim->failed;
 }
@@ -356,6 +362,9 @@ static int take_event(struct swim *swim, const struct swim_event *event)
     case SWIM_EVENT_JOIN:
         return on_join(swim, event);
     case SWIM_EVENT_LEAVE:
+        if ((unsigned)event->leave > SWIM_REASON_NAME_TAKEN) {
+            return QR_ERR_INVALID;
+        }
         if (!swim->is_leaving) {
             swim_leave(swim, event->leave);
         }

@@ -208,7 +208,8 @@ void swim_free(struct swim *swim);
  *   QR_ERR_FOREIGN    packet, stream: of another cluster, for another node, or by this node.
  *   QR_ERR_NOT_FOUND  hint: no such member, or it is dead or left already.
  *   QR_ERR_BUSY       hint: SWIM_PROBES_MAX.
- *   QR_ERR_INVALID    join, profile: out of bounds, or no incarnation is left for another.
+ *   QR_ERR_INVALID    join, leave, profile: out of bounds; profile: no incarnation is left for
+ *                     another, or a live member has that name.
  *   QR_ERR_STOPPED    it has left, or its name belongs to another: it does nothing any more.
  *   QR_ERR_NO_MEMORY  the machine can only be freed.
  *

@@ -1,6 +1,6 @@
 /* swim_rig.h: one SWIM machine, to which a test says what others would.
  *
- * Owns     the machine, of id 1, and copies of what its last step put out.
+ * Owns     the machine, of id 1, and what its last step put out, until the next one.
  * Threads  one.
  */
 /* SPDX-License-Identifier: Apache-2.0 */
@@ -25,7 +25,7 @@ struct swim_rig {
 void swim_rig_init(struct swim_rig *rig, void (*change)(struct swim_options *options));
 void swim_rig_deinit(struct swim_rig *rig);
 
-/* The profile of member `id`: name mID, peer address hID:7700, started as said. In static memory,
+/* The profile of member `id`: name mID, peer address hID:7700, started as said. In the rig,
  * until the next call.
  */
 struct swim_blob swim_rig_profile(struct swim_rig *rig, node_id id, uint64_t started);
@@ -47,7 +47,7 @@ void swim_rig_fill(struct swim_rig *rig, node_id last);
 /* The same, with profiles about as long as they get. */
 void swim_rig_fill_long(struct swim_rig *rig, node_id last);
 
-/* Tick whenever one is due, up to then; the packets of the last tick that sent any stay. */
+/* Tick whenever one is due, up to then; `ready` is of the last tick. */
 void swim_rig_pass(struct swim_rig *rig, time_ns span_ns);
 
 struct swim_member_status swim_rig_member(const struct swim_rig *rig, node_id id);

@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "quorate/error.h"
 #include "support/swim_rig.h"
 
 #define RIVAL 9
@@ -132,6 +133,36 @@ static void a_node_that_goes_for_its_name_answers_no_ping(void **state)
     swim_rig_deinit(&rig);
 }
 
+static void nobody_takes_the_name_of_a_live_member_by_a_new_profile(void **state)
+{
+    (void)state;
+    struct swim_rig rig;
+    swim_rig_init(&rig, NULL);
+    swim_rig_fill(&rig, 3);
+    struct swim_profile profile;
+    assert_int_equal(swim_profile_decode(swim_rig_profile(&rig, 1, 1), &profile), 0);
+    profile.name[1] = '3';
+    struct swim_event event = {.type = SWIM_EVENT_PROFILE, .profile = &profile};
+    assert_int_equal(swim_rig_step(&rig, event), QR_ERR_INVALID);
+    assert_int_equal(swim_rig_member(&rig, 1).incarnation, 5);
+    assert_int_equal(swim_rig_say(&rig, 2, SWIM_DEAD, 3, 1), 0);
+    assert_int_equal(swim_rig_step(&rig, event), 0);
+    assert_int_equal(swim_rig_member(&rig, 1).incarnation, 6);
+    swim_rig_deinit(&rig);
+}
+
+static void nobody_leaves_for_a_reason_that_there_is_not(void **state)
+{
+    (void)state;
+    struct swim_rig rig;
+    swim_rig_init(&rig, NULL);
+    struct swim_event event = {.type = SWIM_EVENT_LEAVE,
+                               .leave = (enum swim_reason)(SWIM_REASON_NAME_TAKEN + 1)};
+    assert_int_equal(swim_rig_step(&rig, event), QR_ERR_INVALID);
+    assert_int_equal(swim_rig_member(&rig, 1).state, SWIM_ALIVE);
+    swim_rig_deinit(&rig);
+}
+
 static void an_ack_that_was_not_asked_for_ends_nobody(void **state)
 {
     struct swim_rig rig;
@@ -155,6 +186,8 @@ int main(void)
         cmocka_unit_test(a_node_goes_for_another_of_its_name_only_when_that_answers),
         cmocka_unit_test(a_node_that_goes_for_its_name_answers_no_ping),
         cmocka_unit_test(an_ack_that_was_not_asked_for_ends_nobody),
+        cmocka_unit_test(nobody_takes_the_name_of_a_live_member_by_a_new_profile),
+        cmocka_unit_test(nobody_leaves_for_a_reason_that_there_is_not),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
