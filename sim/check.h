@@ -143,8 +143,12 @@ void check_promises_heard(struct check_promises *check, const struct raft_messag
 /* A voter sends this answer to it. */
 void check_promises_given(struct check_promises *check, const struct raft_message *message);
 
-/* A voter, whose own clock says `local_ns` now, sends its vote, or its pre-vote, to whom nobody
- * told to campaign.
+/* A voter sends its vote, or its pre-vote, to whom the leader told to campaign in the vote's term:
+ * it handed over, and what was promised in earlier terms holds no more.
+ */
+void check_promises_void(struct check_promises *check, const struct raft_message *message);
+
+/* A voter, whose own clock says `local_ns` now, sends its vote, or its pre-vote.
  */
 void check_promises_vote(const struct check_promises *check, const struct raft_message *message,
                          time_ns local_ns, time_ns patience_ns, time_ns now_ns,

@@ -24,7 +24,8 @@ struct heard {
 struct given {
     uint64_t leader;
     uint64_t term;
-    time_ns since_ns; /* by the voter's clock */
+    time_ns since_ns;    /* by the voter's clock */
+    uint64_t void_below; /* what was promised in earlier terms holds no more */
 };
 
 void check_promises_heard(struct check_promises *check, const struct raft_message *message,
@@ -52,7 +53,15 @@ void check_promises_given(struct check_promises *check, const struct raft_messag
     time_ns since_ns = heard->rounds[round % ROUNDS_MAX].local_ns;
     struct given *given = sim_pairs_take(&check->given, message->from, BY_VOTER, sizeof(*given));
     if (since_ns >= given->since_ns) {
-        *given = (struct given){message->to, message->term, since_ns};
+        *given = (struct given){message->to, message->term, since_ns, given->void_below};
+    }
+}
+
+void check_promises_void(struct check_promises *check, const struct raft_message *message)
+{
+    struct given *given = sim_pairs_take(&check->given, message->from, BY_VOTER, sizeof(*given));
+    if (given->void_below < message->term) {
+        given->void_below = message->term;
     }
 }
 
@@ -64,7 +73,7 @@ void check_promises_vote(const struct check_promises *check, const struct raft_m
     uint64_t term = message->type == RAFT_PRE_VOTE_RESPONSE ? message->pre_vote_response.next_term
                                                             : message->term;
     if (given != NULL && given->leader != message->to && given->term < term &&
-        local_ns - given->since_ns < patience_ns) {
+        given->term >= given->void_below && local_ns - given->since_ns < patience_ns) {
         sim_failure_set(failure, now_ns, "promise_kept",
                         "%016" PRIx64 " votes in term %" PRIu64 " for %016" PRIx64 ", %" PRIu64
                         " ns, at most, after it heard the leader of term %" PRIu64

@@ -127,12 +127,13 @@ void sim_observe_read_said(struct sim_host *host, uint32_t peer, const struct wi
     }
 }
 
-/* Who campaigns because its leader told it to, may be voted for. */
+/* Who campaigns because its leader told it to may be voted for, in that term. */
 void sim_observe_vote_said(struct sim_host *host, const struct raft_message *vote)
 {
     struct sim *sim = host->sim;
-    if (!check_votes_is_transfer(&sim->votes, vote->to, vote->term)) {
-        check_promises_vote(&sim->promises, vote, sim_host_time(host).now_ns,
-                            sim->plan.election_min_ms * NS_PER_MS, sim_now(sim), &sim->failure);
+    if (check_votes_is_transfer(&sim->votes, vote->to, vote->term)) {
+        check_promises_void(&sim->promises, vote);
     }
+    check_promises_vote(&sim->promises, vote, sim_host_time(host).now_ns,
+                        sim->plan.election_min_ms * NS_PER_MS, sim_now(sim), &sim->failure);
 }

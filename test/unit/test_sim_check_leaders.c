@@ -5,22 +5,9 @@
 #include "quorate/error.h"
 #include "sim/check.h"
 #include "support/unit.h"
+#include "unit/sim_failure_support.h"
 
-static const struct sim_failure none;
 static const uint64_t voters[] = {1, 2, 3, 4, 5};
-
-#define assert_sound(failure)                                                                      \
-    do {                                                                                           \
-        assert_string_equal((failure).text, "");                                                   \
-        assert_false((failure).is_set);                                                            \
-    } while (0)
-
-static void assert_broken(const struct sim_failure *failure, const char *checker)
-{
-    assert_true(failure->is_set);
-    assert_string_equal(failure->checker, checker);
-    assert_true(failure->text[0] != '\0');
-}
 
 static void a_table_keeps_what_it_was_given(void **state)
 {
@@ -252,6 +239,15 @@ static void an_answer_to_a_later_leader_takes_the_place_of_the_promise(void **st
     assert_sound(failure);
     check_promises_vote(&check, &pre_vote, 2990 + 149, 150, 1, &failure);
     assert_broken(&failure, "promise_kept");
+    failure = none;
+    check_promises_void(&check, &pre_vote); /* who campaigned when told to, in 299, and lost */
+    check_promises_vote(&check, &pre_vote, 2990 + 149, 150, 1, &failure);
+    assert_broken(&failure, "promise_kept"); /* that one was promised in 299 */
+    failure = none;
+    vote.to = 3;
+    check_promises_void(&check, &vote); /* the leader of 299 has told it to campaign */
+    check_promises_vote(&check, &vote, 2999, 150, 1, &failure);
+    assert_sound(failure);
     check_promises_deinit(&check);
 }
 

@@ -5,21 +5,7 @@
 #include "quorate/error.h"
 #include "sim/check.h"
 #include "support/unit.h"
-
-static const struct sim_failure none;
-
-#define assert_sound(failure)                                                                      \
-    do {                                                                                           \
-        assert_string_equal((failure).text, "");                                                   \
-        assert_false((failure).is_set);                                                            \
-    } while (0)
-
-static void assert_broken(const struct sim_failure *failure, const char *checker)
-{
-    assert_true(failure->is_set);
-    assert_string_equal(failure->checker, checker);
-    assert_true(failure->text[0] != '\0');
-}
+#include "unit/sim_failure_support.h"
 
 static void the_first_violation_is_kept(void **state)
 {
