@@ -416,7 +416,8 @@ struct qr_status {
     uint64_t age_ms;         /* of what is applied here, see qr_read_age() */
 
     uint64_t leader_heard_ms; /* since it heard a leader, or was opened; QR_AGE_UNKNOWN: it leads */
-    uint64_t quorum_lost_ms; /* since it stepped down, hearing no majority; QR_AGE_UNKNOWN: never */
+    /* Since it stepped down, hearing no majority; QR_AGE_UNKNOWN: not since it was last elected. */
+    uint64_t quorum_lost_ms;
     bool is_stalled;         /* its disk or state machine does not advance: it does not lead */
     uint64_t saving_ms;      /* entries wait for the disk so long without progress; 0: none */
     uint64_t applying_ms;    /* likewise for the state machine */

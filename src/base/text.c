@@ -112,6 +112,15 @@ void text_quoted(struct text *text, const void *data, size_t size_bytes)
     text_char(text, '"');
 }
 
+bool text_equal(const char *a, const char *b)
+{
+    while (*a != '\0' && *a == *b) {
+        a++;
+        b++;
+    }
+    return *a == *b;
+}
+
 static void json_value_begins(struct text *text)
 {
     if (text->needs_comma) {

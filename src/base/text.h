@@ -36,6 +36,9 @@ void text_hex(struct text *text, uint64_t value, unsigned digits);
  */
 void text_quoted(struct text *text, const void *data, size_t size_bytes);
 
+/* Whether two strings are the same. */
+bool text_equal(const char *a, const char *b);
+
 /* JSON. Commas come by themselves: between members of an object and elements of an array.
  * A key is written before each member of an object, never in an array.
  */

@@ -122,21 +122,6 @@ static int status_of(redisContext *context, const char *whose, struct node_statu
     return code;
 }
 
-static bool is_in_no_cluster(const struct node_status *status)
-{
-    return status->is_joining || strspn(status->cluster, "0") == strlen(status->cluster);
-}
-
-static const struct node_status_member *find(const struct node_status *status, const char *id)
-{
-    for (size_t i = 0; i < status->member_count; i++) {
-        if (strcmp(status->members[i].id, id) == 0) {
-            return &status->members[i];
-        }
-    }
-    return NULL;
-}
-
 static bool is_name_taken(const struct add *add)
 {
     const struct node_status *cluster = &add->before;
@@ -154,7 +139,7 @@ static int judge(const struct add *add)
 {
     const struct node_status *node = &add->newcomer;
     const struct add_options *options = &add->options;
-    if (is_in_no_cluster(&add->before)) {
+    if (node_status_is_in_no_cluster(&add->before)) {
         return cli_complain(CLI_FAILED, "%s is in no cluster that another node could join",
                             add->before.name);
     }
@@ -162,9 +147,9 @@ static int judge(const struct add *add)
         return cli_complain(CLI_FAILED, "the node at %s is called %s, and not %s; nothing was done",
                             options->at, node->name, options->name);
     }
-    if (!is_in_no_cluster(node)) {
+    if (!node_status_is_in_no_cluster(node)) {
         bool is_same = strcmp(node->cluster, add->before.cluster) == 0;
-        bool is_member = is_same && find(&add->before, node->id) != NULL;
+        bool is_member = is_same && node_status_find(&add->before, node->id) != NULL;
         return cli_complain(CLI_FAILED, "%s %s; nothing was done", options->name,
                             is_member ? "is a member already"
                             : is_same ? "was a member of this cluster and is none any more: start "
@@ -218,7 +203,7 @@ static int await(struct add *add, time_ns limit_ns)
             return cli_complain(CLI_UNKNOWN, "%s was told to join, and answers no more",
                                 add->options.name);
         }
-        if (!is_in_no_cluster(node)) {
+        if (!node_status_is_in_no_cluster(node)) {
             return judge_joined(add);
         }
         cli_sleep_ms(PAUSE_MS);
@@ -235,7 +220,7 @@ static void look_for_vote(struct add *add, time_ns limit_ns)
 {
     while (cli_clock_ns() < limit_ns &&
            status_of(add->cluster, "the cluster", &add->after) == CLI_DONE) {
-        const struct node_status_member *member = find(&add->after, add->newcomer.id);
+        const struct node_status_member *member = node_status_find(&add->after, add->newcomer.id);
         if (member != NULL) {
             add->is_vote_known = true;
             add->wants_vote = member->wants_vote || strcmp(member->kind, "voter") == 0;

@@ -37,6 +37,18 @@ bool cli_address_is_any(const struct cli_address *address)
     return strcmp(address->host, "0.0.0.0") == 0 || strcmp(address->host, "::") == 0;
 }
 
+int cli_address_write(const struct cli_address *address, char *out, size_t size_bytes)
+{
+    bool is_ip6 = strchr(address->host, ':') != NULL;
+    int length = snprintf(out, size_bytes, "%s%s%s:%u", is_ip6 ? "[" : "", address->host,
+                          is_ip6 ? "]" : "", (unsigned)address->port);
+    if (length < 0 || (size_t)length >= size_bytes) {
+        out[0] = '\0';
+        return QR_ERR_TOO_LARGE;
+    }
+    return 0;
+}
+
 int cli_address_announced(const char *own, const char *dialed, char *out, size_t size_bytes)
 {
     struct cli_address address;
@@ -45,14 +57,11 @@ int cli_address_announced(const char *own, const char *dialed, char *out, size_t
     ASSERT(status == 0);
     status = cli_address_parse(dialed, strlen(dialed), &member);
     ASSERT(status == 0);
-    int length;
     if (cli_address_is_any(&address)) {
-        bool is_ip6 = strchr(member.host, ':') != NULL;
-        length = snprintf(out, size_bytes, "%s%s%s:%u", is_ip6 ? "[" : "", member.host,
-                          is_ip6 ? "]" : "", (unsigned)address.port);
-    } else {
-        length = snprintf(out, size_bytes, "%s", own);
+        member.port = address.port;
+        return cli_address_write(&member, out, size_bytes);
     }
+    int length = snprintf(out, size_bytes, "%s", own);
     if (length < 0 || (size_t)length >= size_bytes) {
         out[0] = '\0';
         return QR_ERR_TOO_LARGE;

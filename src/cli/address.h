@@ -32,6 +32,11 @@ NODISCARD int cli_addresses_parse(const char *text, struct cli_addresses *out);
 /* True for 0.0.0.0 and ::, which mean every address of this machine, and to others nothing. */
 bool cli_address_is_any(const struct cli_address *address);
 
+/* Write HOST:PORT, an IPv6 host in brackets. Returns 0, or QR_ERR_TOO_LARGE when `size_bytes` do
+ * not hold it; then `out` is "".
+ */
+NODISCARD int cli_address_write(const struct cli_address *address, char *out, size_t size_bytes);
+
 /* What clients elsewhere are told of the address `own` that this node listens on: when that is
  * any address, the host that members dial, `dialed`. Both are well-formed.
  * Returns 0, or QR_ERR_TOO_LARGE when `size_bytes` do not hold it; then `out` is "".

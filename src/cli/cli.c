@@ -10,6 +10,21 @@
 #include <string.h>
 #include <sys/resource.h>
 
+static void *heap_allocate(void *context, size_t size_bytes)
+{
+    (void)context;
+    return malloc(size_bytes);
+}
+
+static void heap_release(void *context, void *memory, size_t size_bytes)
+{
+    (void)context;
+    (void)size_bytes;
+    free(memory);
+}
+
+const struct allocator cli_heap = {.allocate = heap_allocate, .release = heap_release};
+
 int cli_complain(enum cli_exit code, const char *format, ...)
 {
     va_list arguments;

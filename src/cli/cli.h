@@ -9,6 +9,7 @@
 
 #include <argp.h>
 
+#include "base/allocator.h"
 #include "base/types.h"
 
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
@@ -18,7 +19,7 @@ enum cli_exit {
     CLI_FAILED = 1,      /* refused or failed: nothing is in doubt */
     CLI_USAGE = 2,       /* the command line or the configuration is wrong */
     CLI_UNREACHABLE = 3, /* no node answered; nothing was changed */
-    CLI_UNKNOWN = 4,     /* a write was sent and its outcome is not known */
+    CLI_UNKNOWN = 4,     /* it was begun, and its outcome is not known */
 };
 
 struct cli_command {
@@ -27,6 +28,9 @@ struct cli_command {
     /* Run with argv[0] "quorate NAME"; returns an enum cli_exit. */
     int (*run)(int argc, char **argv);
 };
+
+/* Memory of the C library. */
+extern const struct allocator cli_heap;
 
 /* Every subcommand, in the order of `quorate help`; `count` is set. Static. */
 const struct cli_command *cli_commands(size_t *count);

@@ -17,9 +17,9 @@
 
 /* A node that was asked, or could not be. */
 struct explain_node {
-    char address[QR_ADDRESS_BYTES_MAX]; /* of its /status; "": it was not told */
-    char name[QR_NAME_BYTES_MAX];       /* the member that is to be there; "": only an address */
-    char id[NODE_WORD_BYTES_MAX];       /* of that member */
+    char address[QR_ADDRESS_BYTES_MAX + sizeof("[]:65535")]; /* of its /status; "": not told */
+    char name[QR_NAME_BYTES_MAX]; /* the member that is to be there; "": only an address */
+    char id[NODE_WORD_BYTES_MAX]; /* of that member */
     bool is_reached;
     struct node_status status; /* when it was reached */
 };
@@ -106,7 +106,9 @@ int explain_spare(const struct explain_view *view, explain_test *test);
 /* How many of the voters must agree. */
 size_t explain_majority(const struct explain_view *view);
 
-/* Whether the leader has heard this member within an election timeout; itself, always. */
+/* Whether the leader has heard this member within two of the longest election timeouts; itself,
+ * always.
+ */
 explain_test explain_is_heard;
 
 /* Whether it is heard, and nothing is known that keeps it from acknowledging entries: a full disk,

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/assert.h"
 #include "base/text.h"
 #include "cli/cli.h"
 #include "cli/explain.h"
@@ -55,13 +56,6 @@ static void options_parse(int argc, char **argv, struct explain_options *out)
     cli_arguments_parse(&argp, argc, argv, out);
 }
 
-static void address_write(const struct cli_address *address, char *out, size_t out_bytes)
-{
-    bool is_ipv6 = strchr(address->host, ':') != NULL;
-    snprintf(out, out_bytes, is_ipv6 ? "[%.100s]:%u" : "%.110s:%u", address->host,
-             (unsigned)address->port);
-}
-
 static void ask(struct explain_node *node)
 {
     struct cli_address address;
@@ -103,7 +97,9 @@ static void gather(const struct explain_options *options, struct explain_facts *
 {
     for (size_t i = 0; i < options->http.count && i < EXPLAIN_NODES_MAX; i++) {
         struct explain_node *node = &facts->nodes[facts->node_count++];
-        address_write(&options->http.items[i], node->address, sizeof(node->address));
+        int status =
+            cli_address_write(&options->http.items[i], node->address, sizeof(node->address));
+        ASSERT(status == 0);
         ask(node);
     }
     for (size_t i = 0; i < facts->node_count; i++) {

@@ -6,23 +6,13 @@
 
 typedef unsigned long long ull;
 
-static const struct node_status_member *find(const struct node_status *status, const char *id)
-{
-    for (size_t i = 0; i < status->member_count; i++) {
-        if (strcmp(status->members[i].id, id) == 0) {
-            return &status->members[i];
-        }
-    }
-    return NULL;
-}
-
 /* How fast it comes nearer, or how long ago it was heard. */
 static void say_catching_up(const struct explain_view *view,
                             const struct node_status_member *member, uint64_t behind)
 {
     const struct explain_facts *facts = view->facts;
     const struct node_status_member *before =
-        facts->earlier_ms == 0 ? NULL : find(&facts->earlier, member->id);
+        facts->earlier_ms == 0 ? NULL : node_status_find(&facts->earlier, member->id);
     explain_say(view, EXPLAIN_MEMBERS,
                 "%s is to become a voter by itself once it has caught up: it is %llu entries "
                 "behind (it has %llu of %llu).",
@@ -106,7 +96,7 @@ static void say_unreached(const struct explain_view *view, const struct explain_
 static void say_no_member(const struct explain_view *view, const struct explain_node *node)
 {
     const struct node_status *status = &node->status;
-    if (status->is_joining || strspn(status->cluster, "0") == strlen(status->cluster)) {
+    if (node_status_is_in_no_cluster(status)) {
         explain_say(view, EXPLAIN_MEMBERS, "%s is in no cluster yet.%s%s%s", status->name,
                     status->join_error[0] == '\0' ? "" : " Its last attempt to join: ",
                     status->join_error, status->join_error[0] == '\0' ? "" : ".");
@@ -114,7 +104,7 @@ static void say_no_member(const struct explain_view *view, const struct explain_
         explain_say(view, EXPLAIN_MEMBERS,
                     "%s, at %s, belongs to another cluster: to %s, and not to %s.", status->name,
                     node->address, status->cluster, view->best->status.cluster);
-    } else if (find(&view->best->status, status->id) == NULL) {
+    } else if (node_status_find(&view->best->status, status->id) == NULL) {
         explain_say(
             view, EXPLAIN_MEMBERS,
             "%s (%s) is of this cluster, but no member of it, as %s has it: it was removed, "

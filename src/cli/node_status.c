@@ -140,6 +140,21 @@ int node_status_fetch(const struct cli_address *address, unsigned timeout_ms,
     return status;
 }
 
+const struct node_status_member *node_status_find(const struct node_status *status, const char *id)
+{
+    for (size_t i = 0; i < status->member_count; i++) {
+        if (strcmp(status->members[i].id, id) == 0) {
+            return &status->members[i];
+        }
+    }
+    return NULL;
+}
+
+bool node_status_is_in_no_cluster(const struct node_status *status)
+{
+    return status->is_joining || strspn(status->cluster, "0") == strlen(status->cluster);
+}
+
 size_t node_status_count(const struct node_status *status, const char *kind)
 {
     size_t count = 0;

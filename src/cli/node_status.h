@@ -85,6 +85,12 @@ NODISCARD int node_status_parse(const char *json, size_t size_bytes, struct node
 NODISCARD int node_status_fetch(const struct cli_address *address, unsigned timeout_ms,
                                 struct node_status *out);
 
+/* The member with that id, or NULL. */
+const struct node_status_member *node_status_find(const struct node_status *status, const char *id);
+
+/* Whether it belongs to no cluster, or is only about to. */
+bool node_status_is_in_no_cluster(const struct node_status *status);
+
 /* Members of that kind ("voter"). */
 size_t node_status_count(const struct node_status *status, const char *kind);
 

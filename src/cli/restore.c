@@ -86,21 +86,6 @@ static const struct argp_option option_rows[] = {
     {0},
 };
 
-static void *heap_allocate(void *context, size_t size_bytes)
-{
-    (void)context;
-    return malloc(size_bytes);
-}
-
-static void heap_release(void *context, void *memory, size_t size_bytes)
-{
-    (void)context;
-    (void)size_bytes;
-    free(memory);
-}
-
-static const struct allocator heap = {.allocate = heap_allocate, .release = heap_release};
-
 static int open_file(struct restore *restore)
 {
     struct stat stat;
@@ -159,7 +144,7 @@ static int take_check(struct restore *restore, void *to, size_t size_bytes)
 /* The first reading: down to the last byte, into a store that is thrown away. */
 static int check(struct restore *restore)
 {
-    struct kv *kv = kv_new(&heap);
+    struct kv *kv = kv_new(&cli_heap);
     struct qr_backup_reader *reader = NULL;
     if (kv == NULL || qr_backup_reader_new(kv_state_machine(kv), &reader) != 0) {
         kv_free(kv);

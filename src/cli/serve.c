@@ -46,21 +46,6 @@ struct serving {
     int exit_code;
 };
 
-static void *heap_allocate(void *context, size_t size_bytes)
-{
-    (void)context;
-    return malloc(size_bytes);
-}
-
-static void heap_release(void *context, void *memory, size_t size_bytes)
-{
-    (void)context;
-    (void)size_bytes;
-    free(memory);
-}
-
-static const struct allocator heap = {.allocate = heap_allocate, .release = heap_release};
-
 static void handles_close(struct serving *serving)
 {
     uv_handle_t *handles[] = {(uv_handle_t *)&serving->terminate,
@@ -323,7 +308,7 @@ int cli_serve(int argc, char **argv)
         return cli_complain(CLI_FAILED, "the event loop cannot start; too many open files?");
     }
     serving.logger = qr_logger_new(STDERR_FILENO, options.log_format, options.log_level);
-    serving.kv = kv_new(&heap);
+    serving.kv = kv_new(&cli_heap);
     if (serving.logger == NULL || serving.kv == NULL) {
         return cli_complain(CLI_FAILED, "%s", qr_error_text(QR_ERR_NO_MEMORY));
     }

@@ -14,21 +14,6 @@
 #define START_TIMEOUT_MS 40000
 #define STEP_MS 20
 
-static void *heap_allocate(void *context, size_t size_bytes)
-{
-    (void)context;
-    return malloc(size_bytes);
-}
-
-static void heap_release(void *context, void *memory, size_t size_bytes)
-{
-    (void)context;
-    (void)size_bytes;
-    free(memory);
-}
-
-static const struct allocator heap = {.allocate = heap_allocate, .release = heap_release};
-
 static bool cluster_wait(void *argument, unsigned milliseconds)
 {
     struct verify *verify = argument;
@@ -144,7 +129,7 @@ int cli_verify(int argc, char **argv)
     verify->run = cli_clock_ns() ^ ((uint64_t)getpid() << 40);
     verify->interrupt = interrupt_open();
     pthread_mutex_init(&verify->lock, NULL);
-    history_init(&verify->history, &heap, VERIFY_OPERATIONS_MAX);
+    history_init(&verify->history, &cli_heap, VERIFY_OPERATIONS_MAX);
     int code =
         options.cluster_count > 0 ? verify_own_cluster(verify) : load_and_judge(verify, NULL);
     history_deinit(&verify->history);

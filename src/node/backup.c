@@ -31,7 +31,7 @@ int node_backup_open(struct node *node, raft_index least, struct node_time time,
                      uint8_t *head)
 {
     const struct node_snapshots *snapshots = &node->snapshots;
-    if (!node_is_running(node) || node->phase != NODE_RUNNING) {
+    if (!node_is_running(node)) {
         return QR_ERR_STOPPED;
     }
     node->time = time;

@@ -63,20 +63,11 @@ static int fail(struct backup_restore *restore, int status, const char *first, c
     return status;
 }
 
-static bool names_equal(const char *a, const char *b)
-{
-    size_t at = 0;
-    while (a[at] != '\0' && a[at] == b[at]) {
-        at++;
-    }
-    return a[at] == b[at];
-}
-
 /* Written aside, and never finished: it counts for nothing. */
 static bool is_unfinished(const char *name)
 {
     const char *end = name;
-    while (*end != '\0' && !names_equal(end, DISK_TEMPORARY_SUFFIX)) {
+    while (*end != '\0' && !text_equal(end, DISK_TEMPORARY_SUFFIX)) {
         end++;
     }
     return *end != '\0';
@@ -86,7 +77,7 @@ static void meet(void *argument, const char *name, uint64_t size_bytes)
 {
     struct backup_restore *restore = argument;
     (void)size_bytes;
-    if (names_equal(name, BACKUP_RESTORE_NOTE) || is_unfinished(name)) {
+    if (text_equal(name, BACKUP_RESTORE_NOTE) || is_unfinished(name)) {
         return;
     }
     bool is_ours = snapshot_is_file(name) && restore->leftover_count < LEFTOVERS_MAX;
@@ -98,12 +89,11 @@ static void meet(void *argument, const char *name, uint64_t size_bytes)
     restore->is_strange = restore->is_strange || !is_ours;
 }
 
-/* Whether there is a note is asked of the file itself: list() may tell it or not. */
-static bool has_note(const struct backup_restore *restore)
+/* It is asked of the file itself: list() may tell it or not. */
+bool backup_restore_has_note(const struct disk *disk)
 {
     uint8_t byte;
     size_t got = 0;
-    const struct disk *disk = restore->options.disk;
     return disk->read(disk->context, BACKUP_RESTORE_NOTE, 0, (struct disk_part){&byte, 1}, &got) ==
            0;
 }
@@ -115,7 +105,7 @@ static int look(struct backup_restore *restore)
     if (status != 0) {
         return fail(restore, status, "the directory cannot be listed", "");
     }
-    if (restore->leftover_count > 0 && !has_note(restore)) {
+    if (restore->leftover_count > 0 && !backup_restore_has_note(restore->options.disk)) {
         restore->is_strange = true;
         memcpy(restore->strange, restore->leftovers[0], DISK_NAME_BYTES_MAX);
     }
@@ -223,7 +213,7 @@ static void remove_next(struct backup_restore *restore)
         restore->stage = open_store(restore) == 0 ? RESTORE_FILLING : RESTORE_LEAVING;
     }
     if (restore->stage == RESTORE_LEAVING) {
-        if (names_equal(restore->removal.name, BACKUP_RESTORE_NOTE)) {
+        if (text_equal(restore->removal.name, BACKUP_RESTORE_NOTE)) {
             restore->stage = RESTORE_OVER;
         } else {
             submit_removal(restore, BACKUP_RESTORE_NOTE);
@@ -286,7 +276,7 @@ static void found(struct backup_restore *restore)
         return;
     }
     if (status != 0) {
-        say(restore, "it is restored, and the first start finishes it; for now: ", why);
+        say(restore, "it is restored, and the first start finishes what failed: ", why);
     }
     leave(restore);
 }

@@ -73,4 +73,7 @@ bool backup_restore_is_idle(const struct backup_restore *restore); /* no operati
 int backup_restore_status(const struct backup_restore *restore);
 const char *backup_restore_detail(const struct backup_restore *restore);
 
+/* Whether a restore was begun in this directory: without an identity it did not come to its end. */
+bool backup_restore_has_note(const struct disk *disk);
+
 #endif

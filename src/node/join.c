@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/text.h"
 #include "node/internal.h"
 #include "quorate/error.h"
 
@@ -150,15 +151,6 @@ int node_join_copy(struct node *node, const char *join)
     return 0;
 }
 
-static bool is_same(const char *a, const char *b)
-{
-    while (*a != '\0' && *a == *b) {
-        a++;
-        b++;
-    }
-    return *a == *b;
-}
-
 int node_join(struct node *node, const char *join, bool is_learner, struct node_time time)
 {
     ASSERT(join[0] != '\0');
@@ -169,7 +161,7 @@ int node_join(struct node *node, const char *join, bool is_learner, struct node_
         return QR_ERR_FOREIGN;
     }
     bool asks_no_vote = node->options.is_learner || is_learner;
-    if (node->join != NULL && asks_no_vote == node->asks_no_vote && is_same(node->join, join)) {
+    if (node->join != NULL && asks_no_vote == node->asks_no_vote && text_equal(node->join, join)) {
         return 0; /* it is at it */
     }
     int status = node_join_copy(node, join);

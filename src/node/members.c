@@ -8,20 +8,12 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/text.h"
 #include "node/internal.h"
 #include "quorate/error.h"
 
 #define ANNOUNCE_NS NS_PER_S
 #define PROMOTE_CHECKS 3 /* a heartbeat apart */
-
-static bool string_equal(const char *a, const char *b)
-{
-    while (*a != '\0' && *a == *b) {
-        a++;
-        b++;
-    }
-    return *a == *b;
-}
 
 static void copy_text(char *to, size_t to_bytes, const char *from)
 {
@@ -31,9 +23,8 @@ static void copy_text(char *to, size_t to_bytes, const char *from)
 
 static bool is_same(const struct raft_member *member, const struct wire_join *request)
 {
-    return string_equal(member->name, request->name) &&
-           string_equal(member->address, request->address) &&
-           string_equal(member->meta, request->meta);
+    return text_equal(member->name, request->name) &&
+           text_equal(member->address, request->address) && text_equal(member->meta, request->meta);
 }
 
 static void answer(struct node *node, const struct node_join *join, int status, const char *reason)

@@ -212,9 +212,9 @@ NODISCARD int node_read_by_round(struct node *node, uint64_t token, struct node_
 /* Whether what is applied here may be read as it is, now, by who takes it however old it is, up to
  * `age_ns_max`; TIME_NEVER: also when its age is not known.
  *
- * age_ns   at most so long ago everything that had been acknowledged anywhere was applied here, by
- *          this node's clock; TIME_NEVER: it is not known, since no question was answered in this
- *          life.
+ * age_ns   at most so long ago everything that had been acknowledged anywhere was applied here,
+ *          by this node's clock, and by leases' where there are any; TIME_NEVER: it is not known,
+ *          since no question was answered in this life.
  *
  * Allowed from within callbacks. Returns 0, or, with nothing done but that the age is found out
  * again soon, QR_ERR_STALE (older, or of unknown age), QR_ERR_BUSY (the state machine is taking

@@ -63,15 +63,6 @@ static void look_for_log(void *argument, const char *name, uint64_t size_bytes)
     *has_log = *has_log || wal_is_log_file(name) || snapshot_is_file(name);
 }
 
-/* Whether a restore was begun in this directory: without an identity it did not come to its end. */
-static bool has_restore_note(const struct disk *disk)
-{
-    uint8_t byte;
-    size_t got = 0;
-    return disk->read(disk->context, BACKUP_RESTORE_NOTE, 0, (struct disk_part){&byte, 1}, &got) ==
-           0;
-}
-
 /* Read whose directory it is; one without an identity gets it, if that is all it lacks. */
 static int open_identity(struct node *node, char *detail)
 {
@@ -83,7 +74,7 @@ static int open_identity(struct node *node, char *detail)
     if (status != QR_ERR_NOT_FOUND) {
         return status;
     }
-    if (has_restore_note(disk)) {
+    if (backup_restore_has_note(disk)) {
         return refuse(QR_ERR_INVALID,
                       "the restore of a backup into this directory was not finished: run `quorate "
                       "restore` once more, or empty it",

@@ -97,7 +97,8 @@ struct sessions_entry {
 };
 
 /* Whether an entry under a session or token is to be applied. It is decided by committed entries
- * alone; sessions_keep() must follow where it is.
+ * alone; sessions_keep() must follow where it is, and the result is known: without it a repeat is
+ * answered QR_ERR_FORGOTTEN.
  *
  * is_first   true: apply it. False: it is a repeat; sessions_find() has the answer.
  *

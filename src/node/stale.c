@@ -3,8 +3,8 @@
  * A question for an index (reads.c) that was asked at a moment and is answered proves, once the
  * state machine stands at that index, that all which was acknowledged anywhere before that
  * moment is applied here. The age of what is here is the time since the latest such moment: a
- * bound by this node's own clock alone, however late a message came. That a leader was heard
- * proves less, for what it said may have been on its way for long.
+ * bound by this node's own clock, and by leases' where there are any, however late a message
+ * came. That a leader was heard proves less, for what it said may have been on its way for long.
  *
  * Every read tells. So that there is an age also where nobody reads otherwise, a question that
  * no read waits for is asked now and then, and with every heartbeat while stale reads are made.

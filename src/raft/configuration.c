@@ -6,6 +6,7 @@
 
 #include "base/assert.h"
 #include "base/bytes.h"
+#include "base/text.h"
 #include "quorate/error.h"
 
 #define VERSION_SIMPLE 1
@@ -23,19 +24,10 @@ int raft_configuration_find(const struct raft_configuration *configuration, node
     return -1;
 }
 
-static bool string_equal(const char *a, const char *b)
-{
-    while (*a != '\0' && *a == *b) {
-        a++;
-        b++;
-    }
-    return *a == *b;
-}
-
 int raft_configuration_find_name(const struct raft_configuration *configuration, const char *name)
 {
     for (size_t i = 0; i < configuration->count; i++) {
-        if (string_equal(configuration->members[i].name, name)) {
+        if (text_equal(configuration->members[i].name, name)) {
             return (int)i;
         }
     }

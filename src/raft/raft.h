@@ -336,7 +336,7 @@ struct raft_status {
     uint64_t cached_bytes;
     uint64_t uncommitted_bytes;
     time_ns leader_heard_ns; /* when it heard a leader last, of any term, or was made */
-    time_ns quorum_lost_ns;  /* when it last stepped down because it heard no majority; 0: never */
+    time_ns quorum_lost_ns;  /* when it stepped down, hearing no majority; 0: not since elected */
 };
 
 void raft_status(const struct raft *raft, struct raft_status *out);

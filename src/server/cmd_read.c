@@ -25,7 +25,9 @@ static void reply_age(const struct reply *reply, uint64_t age_ms)
     }
 }
 
-/* "STALE what is applied here may be 812 ms old, more than 100; nothing was changed" */
+/* "STALE what is applied here may be 812 ms old, and at most 100 ms were asked for; nothing was
+ * changed"
+ */
 static void reply_too_old(struct server *server, uint64_t age_ms_max, const struct reply *reply)
 {
     char message[SERVER_ERROR_BYTES];

@@ -450,8 +450,9 @@ void http_sweep(struct server *server, uint64_t now_ms);
 void status_json(struct server *server, struct buffer *out);
 void metrics_text(struct server *server, struct buffer *out);
 
-/* Handlers: cmd_connection.c, cmd_client.c, cmd_command.c, cmd_info.c, cmd_config.c,
- * cmd_transaction.c, cmd_once.c, cmd_read.c, cluster.c, scan.c, tail.c.
+/* Handlers: cmd_backup.c, cmd_change.c, cmd_client.c, cmd_command.c, cmd_config.c,
+ * cmd_connection.c, cmd_info.c, cmd_once.c, cmd_read.c, cmd_scan.c, cmd_transaction.c, cluster.c,
+ * tail.c.
  */
 command_handler cmd_asking, cmd_auth, cmd_client, cmd_cluster, cmd_command, cmd_config, cmd_echo,
     cmd_discard, cmd_exec, cmd_hello, cmd_idempotent, cmd_info, cmd_module, cmd_multi, cmd_outcome,

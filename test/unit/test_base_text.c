@@ -206,9 +206,20 @@ static void commas_stand_between_values_and_nowhere_else(void **state)
                               "\"no\":false,\"less\":-5}");
 }
 
+static void strings_are_the_same_or_not(void **state)
+{
+    (void)state;
+    assert_true(text_equal("", ""));
+    assert_true(text_equal("ab", "ab"));
+    assert_false(text_equal("ab", "a"));
+    assert_false(text_equal("a", "ab"));
+    assert_false(text_equal("ab", "ac"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(strings_are_the_same_or_not),
         cmocka_unit_test(quoting_escapes_what_json_does_not_allow),
         cmocka_unit_test(any_bytes_become_a_json_string_and_come_back),
         cmocka_unit_test(numbers_are_written_in_full),
