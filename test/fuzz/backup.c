@@ -49,31 +49,11 @@ static int read_pieces(const uint8_t *data, size_t size_bytes, size_t piece_byte
     return end_status;
 }
 
-/* Make the checksums of the content right, block by block. */
-static void fix_content(uint8_t *data, size_t size_bytes)
-{
-    uint32_t heads = 0;
-    size_t at = 0;
-    while (size_bytes - at > CONTENT_BLOCK_HEAD_BYTES) {
-        size_t body_bytes = load_u32(data + at + 4);
-        uint8_t *body = data + at + CONTENT_BLOCK_HEAD_BYTES;
-        if (body_bytes > size_bytes - at - CONTENT_BLOCK_HEAD_BYTES) {
-            return;
-        }
-        if (data[at + 8] == CONTENT_END && body_bytes == 24) {
-            store_u32(body + 16, heads);
-        }
-        store_u32(data + at + 12, crc32c(crc32c(0, data + at, 12), body, body_bytes));
-        heads = crc32c(heads, data + at, CONTENT_BLOCK_HEAD_BYTES);
-        at += CONTENT_BLOCK_HEAD_BYTES + body_bytes;
-    }
-}
-
 static void fix(uint8_t *data, size_t size_bytes)
 {
     uint8_t *content = data + BACKUP_HEAD_BYTES;
     size_t content_bytes = size_bytes - BACKUP_HEAD_BYTES;
-    fix_content(content, content_bytes);
+    fuzz_fix_content(content, content_bytes);
     store_u64(data + AT_CONTENT_BYTES, content_bytes);
     store_u32(data + AT_CONTENT_CHECKSUM, crc32c(0, content, content_bytes));
     store_u32(data + AT_CHECKSUM, crc32c(crc32c(0, data, AT_CHECKSUM), data + AT_COVERED,

@@ -104,26 +104,6 @@ static int read_stream(struct heap *heap, const uint8_t *data, size_t size_bytes
     return status;
 }
 
-/* Make the checksums right, block by block. */
-static void fix(uint8_t *data, size_t size_bytes)
-{
-    uint32_t heads = 0;
-    size_t at = 0;
-    while (size_bytes - at > CONTENT_BLOCK_HEAD_BYTES) {
-        size_t body_bytes = load_u32(data + at + 4);
-        uint8_t *body = data + at + CONTENT_BLOCK_HEAD_BYTES;
-        if (body_bytes > size_bytes - at - CONTENT_BLOCK_HEAD_BYTES) {
-            return;
-        }
-        if (data[at + 8] == CONTENT_END && body_bytes == 24) {
-            store_u32(body + 16, heads);
-        }
-        store_u32(data + at + 12, crc32c(crc32c(0, data + at, 12), body, body_bytes));
-        heads = crc32c(heads, data + at, CONTENT_BLOCK_HEAD_BYTES);
-        at += CONTENT_BLOCK_HEAD_BYTES + body_bytes;
-    }
-}
-
 static void check(struct heap *heap, const uint8_t *data, size_t size_bytes, size_t piece_bytes)
 {
     struct taken whole = {.again = malloc(2 * STREAM_BYTES_MAX + CONTENT_STORED_BYTES_MAX)};
@@ -167,7 +147,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size_bytes)
     ASSERT(stream != NULL);
     memcpy(stream, data + 2, stream_bytes);
     if ((data[0] & FUZZ_FIX) != 0) {
-        fix(stream, stream_bytes);
+        fuzz_fix_content(stream, stream_bytes);
     }
     heap_init(&heap);
     check(&heap, stream, stream_bytes, (size_t)data[1] + 1);

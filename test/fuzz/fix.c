@@ -3,6 +3,7 @@
 #include "base/crc32c.h"
 #include "base/entry.h"
 #include "fuzz/fuzz.h"
+#include "node/content.h"
 #include "wire/wire.h"
 
 size_t fuzz_fix_record(uint8_t *data, size_t size_bytes)
@@ -49,4 +50,23 @@ void fuzz_fix_frame(uint8_t *data, size_t size_bytes)
         record_bytes = fuzz_fix_record(data + at, size_bytes - at);
         at += record_bytes;
     } while (record_bytes > 0);
+}
+
+void fuzz_fix_content(uint8_t *data, size_t size_bytes)
+{
+    uint32_t heads = 0;
+    size_t at = 0;
+    while (size_bytes - at > CONTENT_BLOCK_HEAD_BYTES) {
+        size_t body_bytes = load_u32(data + at + 4);
+        uint8_t *body = data + at + CONTENT_BLOCK_HEAD_BYTES;
+        if (body_bytes > size_bytes - at - CONTENT_BLOCK_HEAD_BYTES) {
+            return;
+        }
+        if (data[at + 8] == CONTENT_END && body_bytes == 24) {
+            store_u32(body + 16, heads);
+        }
+        store_u32(data + at + 12, crc32c(crc32c(0, data + at, 12), body, body_bytes));
+        heads = crc32c(heads, data + at, CONTENT_BLOCK_HEAD_BYTES);
+        at += CONTENT_BLOCK_HEAD_BYTES + body_bytes;
+    }
 }

@@ -33,6 +33,9 @@ size_t fuzz_fix_record(uint8_t *data, size_t size_bytes);
 /* The same for a frame of `size_bytes`: its length, the checksum of its head, its records. */
 void fuzz_fix_frame(uint8_t *data, size_t size_bytes);
 
+/* The same for a snapshot's content: the checksum of each block, and that of the end. */
+void fuzz_fix_content(uint8_t *data, size_t size_bytes);
+
 /* check.c */
 
 /* Assert that a text ends in its buffer and holds `length` bytes and no NUL. */
