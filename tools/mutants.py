@@ -37,7 +37,8 @@ def listed():
 
 
 def simulate_swim(name, options):
-    done = run([str(SWIM_PROGRAM), "--seeds", str(options.seeds), "--mutant", name])
+    done = run([str(SWIM_PROGRAM), "--seeds", str(options.seeds)]
+               + (["--mutant", name] if name else []))
     failed = SWIM_FAILED.search(done.stdout)
     if failed:
         return failed[2], int(failed[1]), None
@@ -68,7 +69,7 @@ def simulate(name, options):
     try:
         report = json.loads(done.stdout)
         if report.get("failed_seed") is None:
-            return None, report["seeds_run"], None
+            return (None, report["seeds_run"], None) if name else simulate_swim(None, options)
         return report.get("checker") or "?", report["failed_seed"], None
     except (ValueError, KeyError, AttributeError):
         said = (done.stderr.strip() or done.stdout.strip()).splitlines()

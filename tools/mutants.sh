@@ -3,8 +3,9 @@
 #
 # usage: mutants.sh [--tests] [--seeds N] [NAME...]      all of them unless some are named
 #
-# By the simulator, seed after seed, until one fails; or by the unit and scenario tests. Before
-# them comes a run without any bug, which must pass. The last line is `N passed, N failed`, where
+# By the simulator, for those of SWIM by quorate_swim, seed after seed, until one fails; those of
+# stale reads by a unit test; or, with --tests, all by the unit and scenario tests. A run without
+# any bug must pass. The last line is `N passed, N failed`, where
 # a mutant that was caught has passed; the exit code is 0 when all were.
 # SPDX-License-Identifier: Apache-2.0
 set -euo pipefail
