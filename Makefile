@@ -23,7 +23,7 @@ all: deps-build ## build the program: build/quorate
 debug: deps-test ## build with assertions on every step, without optimization: build/debug
 	@tools/build.sh debug
 
-asan: deps-test ## run unit and scenario tests under AddressSanitizer and UBSan
+asan: deps-ci ## run unit and scenario tests under AddressSanitizer and UBSan
 	@tools/test.sh asan --suite unit --suite scenario
 
 tsan: deps-test ## run the tests of whatever has threads under ThreadSanitizer

@@ -41,7 +41,7 @@ def is_free(port):
     return True
 
 
-def free_ports(count=30):
+def free_ports(count=40):
     """A base port with free ones behind it, below the range of outgoing connections."""
     for _ in range(200):
         base = random.randrange(10240, 32000)
@@ -224,8 +224,10 @@ class Pipe:
         """Read so many answers of one line each; whether none of them was an error."""
         is_well = True
         while count > 0:
-            data = self.left + self.socket.recv(1 << 16)
-            lines = data.split(b"\r\n")
+            more = self.socket.recv(1 << 16)
+            if not more:
+                raise ConnectionError("the node closed the connection")
+            lines = (self.left + more).split(b"\r\n")
             self.left = lines.pop()
             is_well = is_well and not any(line.startswith(b"-") for line in lines)
             count -= len(lines)
