@@ -126,7 +126,7 @@ def judge_store(fault, *arguments, seconds=2):
         try:
             address = f"127.0.0.1:{server.server_address[1]}"
             done = run("verify", "--addresses", address, "--seconds", seconds, "--json",
-                       *arguments)
+                       *arguments, timeout=seconds + 60)
         finally:
             server.shutdown()
             thread.join()
