@@ -140,6 +140,19 @@ static void seed_closed(void *context, const char *reason)
     engine_mark(engine);
 }
 
+static void gossip_received(void *context, const struct transport_gossip *gossip)
+{
+    (void)context;
+    (void)gossip;
+}
+
+static void member_closed(void *context, node_id member, bool is_refused)
+{
+    (void)context;
+    (void)member;
+    (void)is_refused;
+}
+
 struct transport_events engine_transport_events(struct qr_engine *engine)
 {
     return (struct transport_events){
@@ -151,5 +164,7 @@ struct transport_events engine_transport_events(struct qr_engine *engine)
         .seed_ready = seed_ready,
         .seed_received = seed_received,
         .seed_closed = seed_closed,
+        .gossip_received = gossip_received,
+        .member_closed = member_closed,
     };
 }
