@@ -2,7 +2,7 @@
  *
  * Owns     the identity of the data directory, the Raft machine, the durable log, the
  *          proposals and reads that somebody waits for, joining a cluster, promotion of
- *          learners, and ticks of log time.
+ *          learners, ticks of log time, and the SWIM machine (see docs/swim.md, "With Raft").
  * Does not know a clock, a random number, a socket, a file or a thread: time comes with each
  *          call, chance as a seed, disk and network through interfaces.
  * Threads  one caller at a time; interfaces are called on the caller's thread, from within
@@ -22,6 +22,7 @@
 #include "quorate/state_machine.h"
 #include "quorate/types.h"
 #include "raft/raft.h"
+#include "swim/swim.h"
 #include "wal/disk.h"
 #include "wire/wire.h"
 
@@ -95,6 +96,25 @@ struct node_io {
     void (*change_done)(void *context, uint64_t token, int status,
                         const struct node_change_result *result);
 
+    /* A datagram to HOST:PORT; may be lost. Borrowed, at most SWIM_PACKET_BYTES_MAX. It and the
+     * two below may be NULL in a node without gossip; from within node_turn() alone.
+     */
+    void (*gossip_packet)(void *context, const char *address, const uint8_t *data,
+                          size_t size_bytes);
+
+    /* A message on a stream, at most SWIM_PIECE_BYTES_MAX, borrowed: on a new stream to `address`,
+     * the messages of one turn to one address on the same; or, address NULL, back on the stream
+     * `answers`, a number that node_gossip_stream() had; ignored when that is gone.
+     */
+    void (*gossip_stream)(void *context, const char *address, uint64_t answers, const uint8_t *data,
+                          size_t size_bytes);
+
+    /* News of the members, in order, each borrowed until return; the node has written its own log
+     * line already. `profile` is NULL where it is not known. May be NULL.
+     */
+    void (*gossip_news)(void *context, const struct swim_news *news,
+                        const struct swim_profile *profile);
+
     /* Role, term or leader changed; once a turn at most. */
     void (*changed)(void *context);
 
@@ -146,6 +166,17 @@ struct node_options {
      * lately; 0: only behind one.
      */
     time_ns fresh_interval_ns;
+
+    /* What members say to each other besides Raft: options of the SWIM machine, of which the node
+     * sets allocator, self, cluster, incarnation and seed; borrowed until node_open() returns.
+     * NULL: none, and the node is as if there were no such thing.
+     */
+    const struct swim_options *gossip;
+    const char *client_address; /* for its profile; copied; may be NULL */
+    const char *http_address;   /* likewise */
+    bool has_hints;             /* Raft is told when the leader seems to be gone */
+    bool is_observer; /* hears gossip alone: in no cluster, it never asks to be taken in; needs
+                         is_waiting or `join`, whose addresses are its seeds */
 };
 
 struct node;
@@ -315,6 +346,45 @@ void node_seed_receive(struct node *node, const struct wire_message *message,
                        struct node_time time);
 void node_seed_closed(struct node *node, const char *reason, struct node_time time);
 
+/* A datagram came, or a message on a stream, whatever bytes they are: what is not well formed is
+ * dropped and counted. Nothing happens without gossip.
+ *
+ * source      HOST:PORT it came from; on a stream, what the other end says is its own.
+ * stream      to which an answer goes: the caller's number.
+ * is_proved   it is a member's for certain: it was encrypted and is no replay.
+ */
+void node_gossip_packet(struct node *node, const uint8_t *data, size_t size_bytes,
+                        const char *source, bool is_proved, struct node_time time);
+void node_gossip_stream(struct node *node, uint64_t stream, const uint8_t *data, size_t size_bytes,
+                        const char *source, bool is_proved, struct node_time time);
+
+/* A connection with a member closed, or a dial was refused: look at once whether it lives. A hint,
+ * which may be false.
+ *
+ * is_refused   its host says that nobody listens there.
+ */
+void node_member_closed(struct node *node, node_id member, bool is_refused, struct node_time time);
+
+/* Tell the members that this node leaves, and why; it goes on with Raft, if it does not stop.
+ * node_gossip_is_gone() when that is spread, after swim_options.leave_ns at most: then it is
+ * silent. Without gossip, or in a node that stopped, it is gone at once.
+ */
+void node_gossip_leave(struct node *node, enum swim_reason reason, struct node_time time);
+bool node_gossip_is_gone(const struct node *node);
+
+/* The SWIM machine, to look at; NULL when there is none. Until the next call. */
+const struct swim *node_swim(const struct node *node);
+
+/* Who leads, as far as this node knows: what Raft or gossip heard of the later term. False: nobody
+ * that is known, or gossip's leader is not there any more. A hint about where to ask.
+ */
+bool node_leader(const struct node *node, node_id *leader, raft_term *term);
+
+/* HOST:PORT of a member's peer port: what it says itself, as long as it lives; else what the
+ * configuration says; NULL when neither knows it. Until the next call.
+ */
+const char *node_member_address(const struct node *node, node_id member);
+
 /* The batch of io.apply ended. status 0: results[i] is of entries[i], borrowed until return.
  * Else the state machine cannot go on, and the node fails.
  */
@@ -326,6 +396,27 @@ void node_turn(struct node *node, struct node_time time);
 
 /* When node_turn() must be called at the latest; TIME_NEVER for none. */
 time_ns node_deadline(const struct node *node);
+
+/* X(name): what a node counts of gossip. */
+#define NODE_GOSSIP_COUNTER_MAP(X)                                                                 \
+    X(packets_sent)                                                                                \
+    X(packets_sent_bytes)                                                                          \
+    X(packets_received) /* whatever became of them, like the messages */                           \
+    X(packets_received_bytes)                                                                      \
+    X(messages_sent) /* on streams */                                                              \
+    X(messages_sent_bytes)                                                                         \
+    X(messages_received)                                                                           \
+    X(messages_received_bytes)                                                                     \
+    X(undecodable) /* bytes that are no packet of a version that is known */                       \
+    X(closed_told) /* connections with members that closed */                                      \
+    X(leader_lost) /* told to Raft: the leader seems to be gone */                                 \
+    X(begun)       /* lives of the machine: more than one after it was removed and taken in */
+
+struct node_gossip_counters {
+#define X(name) uint64_t name;
+    NODE_GOSSIP_COUNTER_MAP(X)
+#undef X
+};
 
 struct node_status {
     struct raft_status raft;
@@ -354,6 +445,7 @@ struct node_status {
     uint64_t snapshots_installed; /* that came from a leader */
     uint64_t snapshots_sent;
     uint64_t snapshot_sent_bytes;
+    struct node_gossip_counters gossip; /* more is in node_swim() */
 };
 
 void node_status(const struct node *node, struct node_status *out);
