@@ -88,14 +88,17 @@ struct qr_engine_options {
     const char *data_directory;                   /* made when missing; locked while in use */
     const char *peer_address;                     /* HOST:PORT to listen on for members */
     const char *advertise_address;                /* what others dial; NULL: peer_address */
-    const char *meta;  /* told to every member, not looked into; NULL: "" */
+    const char *meta; /* told to every member, not looked into; NULL: "" */
+    /* Where clients and /status are, told to every member, observers included; NULL: nowhere. */
+    const char *client_address;
+    const char *http_address;
     const char *join;  /* HOST:PORT,… of members to join through, or NULL */
     bool is_bootstrap; /* a directory without a cluster begins one, alone */
     bool is_waiting;   /* a directory without a cluster waits for qr_join() */
     bool is_learner;   /* joins without ever asking for a vote */
     /* Takes part in membership alone: it knows who is alive and who leads, is in no configuration,
-     * gets no entry of the log and never votes. Needs `join`; contradicts is_bootstrap, is_waiting and
-     * is_learner.
+     * gets no entry of the log and never votes. Needs `join`; contradicts is_bootstrap,
+     * is_waiting and is_learner.
      */
     bool is_observer;
     /* That a leader was found dead, or unreachable, does not hasten an election: it waits for its

@@ -155,6 +155,8 @@ static int engine_open(struct serving *serving, char *detail)
         .peer_address = options->peer,
         .advertise_address = options->advertise[0] == '\0' ? NULL : options->advertise,
         .meta = meta,
+        .client_address = client,
+        .http_address = http,
         .join = options->join[0] == '\0' ? NULL : options->join,
         .is_bootstrap = options->is_bootstrap,
         .is_waiting = options->is_waiting,

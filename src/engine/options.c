@@ -45,6 +45,12 @@ static int check_address(const char *option, const char *text, char *detail)
     return 0;
 }
 
+/* An address that others are told, as it stands. */
+static int check_told(const char *option, const char *text, char *detail)
+{
+    return text == NULL ? 0 : check_address(option, text, detail);
+}
+
 /* What others dial must mean this machine to them as well. */
 int engine_advertised_check(const char *option, const char *text, char *detail)
 {
@@ -128,6 +134,12 @@ int engine_options_check(const struct qr_engine_options *options, char *detail)
     if (status == 0 && options->is_waiting && (options->is_bootstrap || options->join != NULL)) {
         status =
             refuse(detail, "is_waiting: with is_bootstrap or join there is nothing to wait for");
+    }
+    if (status == 0) {
+        status = check_told("client_address", options->client_address, detail);
+    }
+    if (status == 0) {
+        status = check_told("http_address", options->http_address, detail);
     }
     if (status == 0) {
         status = check_observer(options, detail);
