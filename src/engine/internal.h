@@ -23,6 +23,7 @@
 #include "quorate/engine.h"
 #include "runtime/disk_posix.h"
 #include "runtime/transport.h"
+#include "swim/swim.h"
 
 #define ENGINE_QUEUE_BYTES_MAX (UINT64_C(64) << 20) /* of requests; one message may pass it */
 #define ENGINE_SUSPECT_NS (5 * NS_PER_S)            /* without a connection; then dead */
@@ -170,6 +171,9 @@ NODISCARD int engine_options_check(const struct qr_engine_options *options, char
 NODISCARD int engine_join_check(const char *list, char *detail);
 NODISCARD int engine_name_check(const char *name, char *detail);
 NODISCARD int engine_advertised_check(const char *option, const char *text, char *detail);
+
+/* limits.c: what options and limits, checked, mean to SWIM; the node sets what it knows itself. */
+struct swim_options engine_swim_options(const struct qr_engine_options *options);
 
 /* turn.c: when the node gets its turn. */
 struct node_time engine_time(void);
