@@ -1,8 +1,8 @@
 /* stop.c: how an engine ends, by itself or when told to.
  *
- *   asked for (or the node failed) -> the members are told -> the node takes part no more, who waits is answered ->
- *   its log has nothing in flight -> the last values are kept, everything is closed ->
- *   nothing of it is left on the loop -> on_stopped
+ *   asked for (or the node failed) -> the members are told -> the node takes part no more, who
+ *   waits is answered -> its log has nothing in flight -> the last values are kept, everything is
+ *   closed -> nothing of it is left on the loop -> on_stopped
  */
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/assert.h"
