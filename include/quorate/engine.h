@@ -40,7 +40,14 @@ struct qr_engine;
     X(max_inflight_bytes,      UINT64_C(8) << 20, 65536, UINT64_C(1) << 30,  "bytes per peer")     \
     X(log_cache_bytes,         UINT64_C(8) << 20, 65536, UINT64_C(1) << 34,  "bytes")              \
     X(segment_bytes,           UINT64_C(16) << 20, 65536, UINT64_C(1) << 30, "bytes")              \
-    X(stall_timeout_ms,        10000,        100,       600000,              "milliseconds")
+    X(stall_timeout_ms,        10000,        100,       600000,              "milliseconds")       \
+    X(swim_protocol_period_ms, 1000,         50,        600000,              "milliseconds")       \
+    X(swim_ping_timeout_ms,    500,          5,         300000,              "milliseconds")       \
+    X(swim_indirect_pings,     3,            0,         8,                   "members")            \
+    X(swim_suspicion_timeout_ms, 5000,       100,       3600000,             "milliseconds")       \
+    X(swim_piggyback_max,      10,           1,         32,                  "updates")            \
+    X(swim_dead_quorum,        2,            1,         8,                   "members")            \
+    X(remove_dead_after_ms,    0,            0,   UINT64_C(31536000000), "milliseconds, 0: never")
 /* clang-format on */
 
 struct qr_limits {
@@ -52,8 +59,21 @@ struct qr_limits {
 /* The defaults. */
 struct qr_limits qr_limits_default(void);
 
+/* How quickly members that fail are found: docs/swim.md. */
+enum qr_swim_profile {
+    QR_SWIM_DEFAULT, /* what fits a data centre */
+    QR_SWIM_FAST,    /* for one LAN: a killed process is seen in under a second */
+};
+
+/* "default" or "fast"; "?" for what is none. Static. */
+const char *qr_swim_profile_name(enum qr_swim_profile profile);
+
+/* Set the six limits of SWIM (swim_…) to those of a profile. */
+void qr_limits_set_profile(struct qr_limits *limits, enum qr_swim_profile profile);
+
 /* Check every limit and the relations between them (heartbeat below the election timeout,
- * minimum below maximum, a message fits a segment).
+ * minimum below maximum, a message fits a segment, a ping times out within its period, a suspicion
+ * lasts a period at least, nobody is removed for being dead before a suspicion could end).
  *
  * detail   of QR_ERROR_DETAIL_BYTES; on failure "name: value is out of bounds, least..most".
  *
@@ -68,13 +88,26 @@ struct qr_engine_options {
     const char *data_directory;                   /* made when missing; locked while in use */
     const char *peer_address;                     /* HOST:PORT to listen on for members */
     const char *advertise_address;                /* what others dial; NULL: peer_address */
-    const char *meta;         /* told to every member, not looked into; NULL: "" */
-    const char *join;         /* HOST:PORT,… of members to join through, or NULL */
-    bool is_bootstrap;        /* a directory without a cluster begins one, alone */
-    bool is_waiting;          /* a directory without a cluster waits for qr_join() */
-    bool is_learner;          /* joins without ever asking for a vote */
-    struct qr_limits limits;  /* from qr_limits_default() */
-    struct qr_logger *logger; /* borrowed; NULL: silent */
+    const char *meta; /* told to every member, not looked into; NULL: "" */
+    /* Where clients and /status are, told to every member, observers included; NULL: nowhere. */
+    const char *client_address;
+    const char *http_address;
+    const char *join;  /* HOST:PORT,… of members to join through, or NULL */
+    bool is_bootstrap; /* a directory without a cluster begins one, alone */
+    bool is_waiting;   /* a directory without a cluster waits for qr_join() */
+    bool is_learner;   /* joins without ever asking for a vote */
+    /* Takes part in membership alone: it knows who is alive and who leads, is in no configuration,
+     * gets no entry of the log and never votes. Needs `join`; contradicts is_bootstrap,
+     * is_waiting and is_learner.
+     */
+    bool is_observer;
+    /* That a leader was found dead, or unreachable, does not hasten an election: it waits for its
+     * timeout.
+     */
+    bool has_no_hints;
+    enum qr_swim_profile swim_profile; /* for what no limit says */
+    struct qr_limits limits;           /* from qr_limits_default() */
+    struct qr_logger *logger;          /* borrowed; NULL: silent */
     void *loop; /* a uv_loop_t of the caller's to live on; NULL: a thread of its own */
 
     /* Read barriers cost the leader no round while the answers of a majority to the last one
