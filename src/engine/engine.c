@@ -122,6 +122,7 @@ static struct qr_engine *make(const struct qr_engine_options *options)
     const char *wrong = state_machine_read(options->state_machine, &engine->state_machine);
     ASSERT(wrong == NULL);
     engine->limits = options->limits;
+    engine->is_observer = options->is_observer;
     engine->on_stopped = options->on_stopped;
     engine->argument = options->argument;
     engine->log = logger_sink(options->logger);

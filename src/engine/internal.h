@@ -21,6 +21,7 @@
 #include "node/node.h"
 #include "quorate/backup.h"
 #include "quorate/engine.h"
+#include "quorate/membership.h"
 #include "runtime/disk_posix.h"
 #include "runtime/transport.h"
 #include "swim/swim.h"
@@ -79,6 +80,22 @@ struct commit_handler {
     void *argument;
 };
 
+struct membership_handler {
+    uint64_t token;       /* 0: free */
+    uint64_t after_event; /* called for events behind this one */
+    qr_membership_handler *handler;
+    void *argument;
+};
+
+/* How far a departure has come. */
+enum engine_leave_state {
+    ENGINE_STAYING,
+    ENGINE_LEAVE_ASKED,
+    ENGINE_HANDING_OVER, /* a transfer of leadership is waited for */
+    ENGINE_HANDED_OVER,  /* or nobody took it */
+    ENGINE_LEAVING,      /* the members are told */
+};
+
 /* What makes snapshots smaller. */
 struct engine_codec {
     struct content_codec codec;
@@ -112,6 +129,7 @@ struct qr_engine {
     void (*on_stopped)(void *argument, int status, const char *reason);
     void *argument;
     char name[QR_NAME_BYTES_MAX];
+    bool is_observer;
     struct log_sink log;
 
     bool has_thread; /* of its own, with own_loop */
@@ -144,6 +162,9 @@ struct qr_engine {
     raft_index told_index;    /* the last entry that the handlers have, or are being told of */
     struct commit_handler handlers[QR_COMMIT_HANDLERS_MAX];
     uint64_t last_token;
+    struct membership_handler membership_handlers[QR_MEMBERSHIP_HANDLERS_MAX];
+    enum engine_leave_state leave_state;
+    enum qr_leave_reason leave_reason;
     struct qr_counters counters; /* the engine's own part */
 
     atomic_bool is_leader;
@@ -253,6 +274,26 @@ void engine_set_members(struct qr_engine *engine);
 void engine_status_fill(struct qr_engine *engine, struct qr_status *out);
 void engine_counters_fill(struct qr_engine *engine, struct qr_counters *out);
 void engine_publish_role(struct qr_engine *engine);
+
+/* status_members.c: the members, as the configuration, the connections and gossip have them. */
+void engine_members_fill(const struct qr_engine *engine, const struct node_status *status,
+                         struct qr_status *out);
+
+/* Who leads, and what gossip knows; ahead of engine_members_fill(). */
+void engine_gossip_fill(const struct qr_engine *engine, const struct node_status *status,
+                        struct qr_status *out);
+enum qr_health engine_health(const struct qr_engine *engine, node_id id);
+
+/* Milliseconds since a moment of the loop's clock; QR_AGE_UNKNOWN: it is 0, never. */
+uint64_t engine_since_ms(time_ns then_ns);
+void engine_copy(char *out, size_t out_bytes, const char *string);
+
+/* membership.c */
+void engine_gossip_news(void *context, const struct swim_news *news,
+                        const struct swim_profile *profile);
+
+/* leave.c: at the end of a turn: go on with leaving, if that is asked for. */
+void engine_leave_turn(struct qr_engine *engine);
 
 /* stop.c */
 

@@ -70,6 +70,7 @@ static void turn(struct qr_engine *engine)
     node_turn(engine->node, engine_time());
     engine->in_node--;
     transport_flush(engine->transport);
+    engine_leave_turn(engine);
     arm(engine);
     engine_stop_turn(engine);
 }
