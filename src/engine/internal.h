@@ -23,11 +23,14 @@
 #include "quorate/engine.h"
 #include "quorate/membership.h"
 #include "runtime/disk_posix.h"
+#include "runtime/gossip.h"
 #include "runtime/transport.h"
 #include "swim/swim.h"
 
 #define ENGINE_QUEUE_BYTES_MAX (UINT64_C(64) << 20) /* of requests; one message may pass it */
 #define ENGINE_SUSPECT_NS (5 * NS_PER_S)            /* without a connection; then dead */
+#define ENGINE_LEAVE_NS (100 * NS_PER_MS)           /* the members are told for so long; */
+#define ENGINE_LEAVE_NS_MAX (200 * NS_PER_MS)       /* nothing makes stopping slower than that */
 #define ENGINE_FRESH_NS NS_PER_S /* how often the age of what is applied is asked */
 
 enum request_kind {
@@ -147,7 +150,10 @@ struct qr_engine {
 
     struct disk_posix *disk;
     struct transport *transport;
-    struct node *node; /* NULL once it is closing */
+    struct gossip *gossip;
+    bool is_gossip_due; /* packets have arrived */
+    time_ns leave_ns;   /* when leaving is waited for no longer; 0: it has not begun */
+    struct node *node;  /* NULL once it is closing */
     node_id self;
     bool is_dirty;    /* something came in since the last turn; then `idle` is active */
     uint32_t in_node; /* node calls under way: it must not be called */
@@ -269,6 +275,22 @@ uint64_t engine_wake_at(void *context);
 struct node_io engine_node_io(struct qr_engine *engine);
 struct transport_events engine_transport_events(struct qr_engine *engine);
 void engine_set_members(struct qr_engine *engine);
+
+/* gossip.c: what SWIM says, and hears. */
+NODISCARD int engine_gossip_open(struct qr_engine *engine, const struct qr_engine_options *options,
+                                 char *detail);
+
+/* Before a turn: what has arrived. `is_polled`: the loop has just looked at its sockets. */
+void engine_gossip_take(struct qr_engine *engine, bool is_polled);
+void engine_gossip_packet(void *context, const char *address, const uint8_t *data,
+                          size_t size_bytes);
+void engine_gossip_stream(void *context, const char *address, uint64_t answers, const uint8_t *data,
+                          size_t size_bytes);
+void engine_gossip_received(void *context, const struct transport_gossip *gossip);
+void engine_member_closed(void *context, node_id member, bool is_refused);
+
+/* Leave, or go on with it; whether it is done, or took too long. */
+bool engine_gossip_leave(struct qr_engine *engine);
 
 /* status.c */
 void engine_status_fill(struct qr_engine *engine, struct qr_status *out);

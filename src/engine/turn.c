@@ -57,7 +57,7 @@ static void on_timer(uv_timer_t *timer)
     arm(engine);
 }
 
-static void turn(struct qr_engine *engine)
+static void turn(struct qr_engine *engine, bool is_polled)
 {
     ASSERT(engine->in_node == 0);
     engine->is_dirty = false;
@@ -66,6 +66,7 @@ static void turn(struct qr_engine *engine)
         return;
     }
     engine_backups_turn(engine);
+    engine_gossip_take(engine, is_polled);
     engine->in_node++;
     node_turn(engine->node, engine_time());
     engine->in_node--;
@@ -79,7 +80,7 @@ static void on_check(uv_check_t *check)
 {
     struct qr_engine *engine = check->data;
     if (engine->is_dirty) {
-        turn(engine);
+        turn(engine, true);
     }
     if (!engine->is_dirty && !uv_is_closing((uv_handle_t *)&engine->idle)) {
         (void)uv_idle_stop(&engine->idle);
@@ -93,7 +94,7 @@ static void on_prepare(uv_prepare_t *prepare)
         /* Idle stays active until the check: what this turn told others may want the loop's
          * next round at once.
          */
-        turn(engine);
+        turn(engine, false);
     }
 }
 

@@ -93,6 +93,18 @@ void transport_arm(struct transport *transport)
     ASSERT(failed == 0);
 }
 
+static const char *overdue_reason(const struct connection *connection)
+{
+    switch (connection->state) {
+    case CONNECTION_OPEN:
+        return "idle";
+    case CONNECTION_HELLO:
+        return "no hello in time";
+    default:
+        return "no connection in time";
+    }
+}
+
 /* Give up what took too long. Closing tells others, who may close more: so from the start. */
 static void close_overdue(struct transport *transport, time_ns now_ns)
 {
@@ -102,8 +114,7 @@ static void close_overdue(struct transport *transport, time_ns now_ns)
             connection = connection->next;
             continue;
         }
-        bool is_hello = connection->state == CONNECTION_HELLO;
-        connection_close(connection, is_hello ? "no hello in time" : "no connection in time");
+        connection_close(connection, overdue_reason(connection));
         connection = transport->is_closing ? NULL : transport->connections;
     }
 }
@@ -248,7 +259,7 @@ bool transport_is_connected(const struct transport *transport, node_id id)
     const struct connection *connection = transport->connections;
     for (; connection != NULL; connection = connection->next) {
         if (connection->state == CONNECTION_OPEN && connection->member == id &&
-            connection->kind != CONNECTION_SEED) {
+            connection->kind != CONNECTION_SEED && !connection_is_gossip(connection)) {
             return true;
         }
     }
