@@ -103,8 +103,8 @@ const char *qr_leave_reason_name(enum qr_leave_reason reason);
 /* Leave in good order, and stop: a leader hands over first, if another voter can take over within
  * an election timeout or two; the members are told that this node leaves, and why, so that nobody
  * takes it for dead; then it stops as by qr_engine_stop(), and on_stopped comes with status 0.
- * Until then it goes on serving. It takes three seconds at most with the default profile, and
- * qr_engine_stop() ends it at any time.
+ * Until then it goes on serving. The members are told for 600 ms; qr_engine_stop(), which
+ * takes 100 ms for that and hands nothing over, ends it at any time.
  *
  * A member stays a member of the configuration: with its data it comes back as what it was. To take
  * it out ask qr_change_cluster() first.

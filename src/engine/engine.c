@@ -88,7 +88,6 @@ static int open_node(struct qr_engine *engine, const struct qr_engine_options *o
 {
     const struct qr_limits *limits = &options->limits;
     struct swim_options gossip = engine_swim_options(options);
-    gossip.leave_ns = ENGINE_LEAVE_NS;
     struct node_options given = {
         .allocator = &runtime_allocator,
         .disk = disk_posix_disk(engine->disk),

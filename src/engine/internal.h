@@ -29,8 +29,8 @@
 
 #define ENGINE_QUEUE_BYTES_MAX (UINT64_C(64) << 20) /* of requests; one message may pass it */
 #define ENGINE_SUSPECT_NS (5 * NS_PER_S)            /* without a connection; then dead */
-#define ENGINE_LEAVE_NS (100 * NS_PER_MS)           /* the members are told for so long; */
-#define ENGINE_LEAVE_NS_MAX (200 * NS_PER_MS)       /* nothing makes stopping slower than that */
+#define ENGINE_STOP_TELLING_NS (100 * NS_PER_MS)    /* so long who stops tells the members, */
+#define ENGINE_LEAVE_TELLING_NS (600 * NS_PER_MS)   /* and so long who leaves: a few rounds of it */
 #define ENGINE_FRESH_NS NS_PER_S /* how often the age of what is applied is asked */
 
 enum request_kind {
@@ -95,8 +95,7 @@ enum engine_leave_state {
     ENGINE_STAYING,
     ENGINE_LEAVE_ASKED,
     ENGINE_HANDING_OVER, /* a transfer of leadership is waited for */
-    ENGINE_HANDED_OVER,  /* or nobody took it */
-    ENGINE_LEAVING,      /* the members are told */
+    ENGINE_HANDED_OVER,  /* or nobody took it: the members are told */
 };
 
 /* What makes snapshots smaller. */
@@ -289,8 +288,10 @@ void engine_gossip_stream(void *context, const char *address, uint64_t answers, 
 void engine_gossip_received(void *context, const struct transport_gossip *gossip);
 void engine_member_closed(void *context, node_id member, bool is_refused);
 
-/* Leave, or go on with it; whether it is done, or took too long. */
-bool engine_gossip_leave(struct qr_engine *engine);
+/* Leave, or go on with it; whether it is done, or took `limit_ns`, which counts from the first call,
+ * like the reason.
+ */
+bool engine_gossip_leave(struct qr_engine *engine, enum swim_reason reason, time_ns limit_ns);
 
 /* status.c */
 void engine_status_fill(struct qr_engine *engine, struct qr_status *out);

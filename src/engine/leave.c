@@ -82,15 +82,6 @@ static void hand_over(struct qr_engine *engine)
     }
 }
 
-static void tell_members(struct qr_engine *engine)
-{
-    engine->leave_state = ENGINE_LEAVING;
-    engine->in_node++;
-    node_gossip_leave(engine->node, swim_reason_of(engine->leave_reason), engine_time());
-    engine->in_node--;
-    engine_mark(engine); /* the node sends in its turn */
-}
-
 void engine_leave_turn(struct qr_engine *engine)
 {
     ASSERT(engine->in_node == 0);
@@ -100,9 +91,9 @@ void engine_leave_turn(struct qr_engine *engine)
     if (engine->leave_state == ENGINE_LEAVE_ASKED) {
         hand_over(engine);
     }
-    if (engine->leave_state == ENGINE_HANDED_OVER) {
-        tell_members(engine);
-    } else if (engine->leave_state == ENGINE_LEAVING && node_gossip_is_gone(engine->node)) {
+    if (engine->leave_state == ENGINE_HANDED_OVER &&
+        engine_gossip_leave(engine, swim_reason_of(engine->leave_reason),
+                            ENGINE_LEAVE_TELLING_NS)) {
         engine_note_stop(engine, 0, "");
     }
 }

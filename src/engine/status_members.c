@@ -1,8 +1,8 @@
 /* status_members.c: the members, as the configuration, the connections and gossip have them.
  *
  * Who is a member, and votes, says the configuration alone. How one fares, and who there is
- * besides, says gossip, where that knows a member; of one that does not take part in it, as those of
- * release 0.1.0, the connections tell.
+ * besides, says gossip, where that knows a member; of one that does not take part in it, as those
+ * of release 0.1.0, the connections tell.
  */
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/assert.h"
