@@ -238,11 +238,18 @@ static void on_failed(void *context, int status, const char *reason)
 static void on_log(void *context, const struct log_event *event)
 {
     const struct build_node *self = context;
+    bool is_refusal = strcmp(event->name, "message_refused") == 0;
+    if (!self->world->is_log_wanted && !is_refusal) {
+        return;
+    }
+    char line[LINE_BYTES];
+    struct text text = text_of(line, sizeof(line));
+    log_event_text(event, &text);
     if (self->world->is_log_wanted) {
-        char line[LINE_BYTES];
-        struct text text = text_of(line, sizeof(line));
-        log_event_text(event, &text);
         self->world->log(self->world->context, (int)event->level, line);
+    }
+    if (is_refusal) {
+        self->world->refused(self->world->context, line);
     }
 }
 
