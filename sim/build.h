@@ -272,8 +272,8 @@ struct build {
      */
     bool (*configuration)(const struct build_node *node, size_t back,
                           struct build_configuration *out);
-    /* As node_gossip_packet(), or with a `stream` above 0 as node_gossip_stream(); not proved. NULL,
-     * like the two below: the release knows none.
+    /* As node_gossip_packet(), or with a `stream` above 0 as node_gossip_stream(); not proved.
+     * NULL, like the two below: the release knows none.
      */
     void (*gossip_receive)(struct build_node *node, uint64_t stream, const uint8_t *data,
                            size_t size_bytes, const char *source, struct build_time time);
