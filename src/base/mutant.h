@@ -193,6 +193,12 @@
       "what comes under a session that is over is applied as if it were new", "exactly-once.md")   \
     X(SWIM_REFUTE_UNRAISED, "swim-refute-unraised",                                                \
       "who is suspected says so at the same incarnation", "SWIM §4.2")                             \
+    X(GOSSIP_STALE_LEADER, "gossip-stale-leader",                                                  \
+      "members are told that the last leader leads in the present term", "docs/swim.md")           \
+    X(GOSSIP_CANDIDATE_LEADS, "gossip-candidate-leads",                                            \
+      "members are told that a candidate leads", "docs/swim.md")                                   \
+    X(GOSSIP_HINT_OF_ANY, "gossip-hint-of-any",                                                    \
+      "any member that dies is told to Raft as the leader's loss", "docs/swim.md")                 \
     X(SWIM_ALIVE_AT_EQUAL, "swim-alive-at-equal",                                                  \
       "alive overrides suspect and dead at the same incarnation", "SWIM §4.2")                     \
     X(SWIM_EARLIER_LIFE_IGNORED, "swim-earlier-life-ignored",                                      \
