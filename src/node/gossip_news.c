@@ -92,6 +92,9 @@ static void tell_leader_lost(struct node *node, node_id member)
     node->gossip->counters.leader_lost++;
     LOG(node->options.log, LOG_INFO, "leader_lost_by_gossip", log_id("leader", member),
         log_u64("term", now.term));
+    int status = node_step(node, (struct raft_event){.type = RAFT_EVENT_LEADER_LOST,
+                                                     .leader_lost = {now.leader, now.term}});
+    ASSERT(status == 0);
 }
 
 static void log_member(const struct node *node, enum log_level level, const char *event,
