@@ -44,6 +44,28 @@ static void one_that_joins_hears_of_its_cluster_first(void **state)
     gossip_rig_deinit(&rig);
 }
 
+/* Whom it was told of is no member of Raft's; the leader is. */
+static void one_that_joins_asks_the_leader_that_it_hears_of(void **state)
+{
+    (void)state;
+    static struct gossip_rig rig;
+    unsigned asked[2] = {0};
+    gossip_rig_init(&rig);
+    gossip_rig_peer_step(&rig, 2, (struct swim_event){.type = SWIM_EVENT_LEADER, .leader = {4, 3}});
+    solo_start(&rig.solo);
+    for (unsigned i = 0; i < 40; i++) {
+        unsigned before = rig.solo.dial_count;
+        gossip_rig_pass(&rig, 100, 0, 0);
+        if (rig.solo.dial_count > before) {
+            asked[strcmp(rig.solo.dialed, "a3") == 0]++;
+            node_seed_closed(rig.solo.node, "no connection", rig.solo.time);
+        }
+    }
+    assert_true(asked[0] > 2);
+    assert_true(asked[1] > 2);
+    gossip_rig_deinit(&rig);
+}
+
 static void an_observer_is_never_taken_in(void **state)
 {
     (void)state;
@@ -305,6 +327,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_that_joins_hears_of_its_cluster_first),
+        cmocka_unit_test(one_that_joins_asks_the_leader_that_it_hears_of),
         cmocka_unit_test(an_observer_is_never_taken_in),
         cmocka_unit_test(one_that_waits_looks_where_it_is_told_to),
         cmocka_unit_test(it_goes_over_to_the_cluster_that_takes_it_in),
