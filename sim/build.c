@@ -84,12 +84,15 @@ static void on_members(void *context, const struct raft_configuration *configura
 {
     const struct build_node *self = context;
     struct build_member members[RAFT_MEMBERS_MAX];
+    char addresses[RAFT_MEMBERS_MAX][RAFT_ADDRESS_BYTES_MAX];
     ASSERT(configuration->count <= RAFT_MEMBERS_MAX);
     for (size_t i = 0; i < configuration->count; i++) {
         const struct raft_member *member = &configuration->members[i];
+        struct text text = text_of(addresses[i], sizeof(addresses[i]));
+        text_string(&text, node_member_address(self->node, member->id));
         members[i] = (struct build_member){
             .id = member->id,
-            .address = member->address,
+            .address = addresses[i],
             .is_voter = (member->roles & (RAFT_VOTER | RAFT_VOTER_OUTGOING)) != 0,
         };
     }
