@@ -212,7 +212,8 @@ struct node {
     char seed_address[RAFT_ADDRESS_BYTES_MAX]; /* dialed last */
     char seed_hint[RAFT_ADDRESS_BYTES_MAX];    /* where the leader is said to be */
     time_ns seed_due_ns;
-    int join_status; /* of the last attempt to join, and */
+    bool joins_by_gossip; /* the last address came from there */
+    int join_status;      /* of the last attempt to join, and */
     char join_reason[WIRE_REASON_BYTES_MAX + RAFT_ADDRESS_BYTES_MAX]; /* who said what */
     raft_index told_configuration; /* index and term of that which io.members() knows */
     raft_term told_configuration_term;
