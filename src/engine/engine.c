@@ -88,7 +88,6 @@ static int open_node(struct qr_engine *engine, const struct qr_engine_options *o
 {
     const struct qr_limits *limits = &options->limits;
     struct swim_options gossip = engine_swim_options(options);
-    gossip.leave_ns = ENGINE_LEAVE_NS;
     struct node_options given = {
         .allocator = &runtime_allocator,
         .disk = disk_posix_disk(engine->disk),
@@ -151,6 +150,7 @@ static struct qr_engine *make(const struct qr_engine_options *options)
     const char *wrong = state_machine_read(options->state_machine, &engine->state_machine);
     ASSERT(wrong == NULL);
     engine->limits = options->limits;
+    engine->is_observer = options->is_observer;
     engine->on_stopped = options->on_stopped;
     engine->argument = options->argument;
     engine->log = logger_sink(options->logger);

@@ -90,13 +90,13 @@ void engine_member_closed(void *context, node_id member, bool is_refused)
 /* The members hear of it at once, from this node, and not from their probes. Meanwhile it goes on
  * with Raft.
  */
-bool engine_gossip_leave(struct qr_engine *engine)
+bool engine_gossip_leave(struct qr_engine *engine, enum swim_reason reason, time_ns limit_ns)
 {
     struct node_time time = engine_time();
     if (engine->leave_ns == 0) {
-        engine->leave_ns = time.now_ns + ENGINE_LEAVE_NS_MAX;
+        engine->leave_ns = time.now_ns + limit_ns;
         engine->in_node++;
-        node_gossip_leave(engine->node, SWIM_REASON_SHUTDOWN, time);
+        node_gossip_leave(engine->node, reason, time);
         engine->in_node--;
         engine_mark(engine);
     }

@@ -91,7 +91,8 @@ void engine_stop_turn(struct qr_engine *engine)
     if (!atomic_load(&engine->is_stop_asked)) {
         return;
     }
-    if (!engine->is_stopping && !engine_gossip_leave(engine)) {
+    if (!engine->is_stopping &&
+        !engine_gossip_leave(engine, SWIM_REASON_SHUTDOWN, ENGINE_STOP_TELLING_NS)) {
         return;
     }
     if (!engine->is_stopping) {

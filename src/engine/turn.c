@@ -35,6 +35,9 @@ static void on_timer(uv_timer_t *timer);
 static void arm(struct qr_engine *engine)
 {
     time_ns deadline_ns = engine->node == NULL ? TIME_NEVER : node_deadline(engine->node);
+    if (engine->node != NULL && !engine->is_stopping && engine->leave_ns != 0) {
+        deadline_ns = min_u64(deadline_ns, engine->leave_ns);
+    }
     if (deadline_ns >= engine->armed_ns) {
         return;
     }
@@ -71,6 +74,7 @@ static void turn(struct qr_engine *engine, bool is_polled)
     node_turn(engine->node, engine_time());
     engine->in_node--;
     transport_flush(engine->transport);
+    engine_leave_turn(engine);
     arm(engine);
     engine_stop_turn(engine);
 }

@@ -85,6 +85,7 @@ struct node_io engine_node_io(struct qr_engine *engine)
         .change_done = engine_change_done,
         .gossip_packet = engine_gossip_packet,
         .gossip_stream = engine_gossip_stream,
+        .gossip_news = engine_gossip_news,
         .changed = changed,
         .failed = failed,
     };
