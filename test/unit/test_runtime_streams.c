@@ -5,7 +5,6 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -237,12 +236,13 @@ static void a_member_that_closed_both_is_not_waited_for(void **state)
 }
 
 /* What is left of a process that is being killed: a listener that goes last. */
-static int listen_raw(const char *address)
+static int listen_raw(uint16_t port)
 {
-    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr = {.s_addr = htonl(INADDR_LOOPBACK)}};
+    struct sockaddr_in at = {.sin_family = AF_INET,
+                             .sin_port = htons(port),
+                             .sin_addr = {.s_addr = htonl(INADDR_LOOPBACK)}};
     int descriptor = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
     int on = 1;
-    at.sin_port = htons((uint16_t)atoi(strchr(address, ':') + 1));
     assert_int_equal(setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)), 0);
     assert_int_equal(bind(descriptor, (struct sockaddr *)&at, sizeof(at)), 0);
     assert_int_equal(listen(descriptor, 8), 0);
@@ -255,13 +255,14 @@ static void one_that_lets_us_in_once_more_and_is_gone_is_not_waited_for(void **s
     char address[32];
     bool was_soon = false;
     memcpy(address, pair->b.address, sizeof(address));
+    uint16_t port = transport_port(pair->b.transport);
     for (int round = 1; round <= 20 && !was_soon; round++) {
         transport_pair_join(pair);
         WAIT_FOR(pair, transport_side_is_connected(&pair->a, 2));
         int closed = pair->a.closed_count;
         int refused = pair->a.refused_member_count;
         transport_side_close(&pair->b);
-        int listener = listen_raw(address);
+        int listener = listen_raw(port);
         WAIT_FOR(pair, pair->a.closed_count > closed);
         int taken = -1;
         WAIT_FOR(pair, (taken = accept(listener, NULL, NULL)) >= 0);
