@@ -141,10 +141,22 @@ bool node_send(struct node *node, node_id to, const struct wire_message *message
     return node->options.io.send(node->options.io.context, to, frame);
 }
 
+/* Who sent proposals to the leader before waits for the first commit of this one, to know that
+ * they are lost and to send them again: it need not wait for a heartbeat.
+ */
+static void promise_first_commit(struct node *node, const struct raft_status *now)
+{
+    const struct raft_configuration *configuration = raft_configuration(node->raft);
+    for (size_t i = 0; i < configuration->count; i++) {
+        node_notify(node, configuration->members[i].id, now->last_index);
+    }
+}
+
 static void note_leader(struct node *node, const struct raft_status *now)
 {
     node->leader_changes++;
     if (now->role == RAFT_LEADER) {
+        promise_first_commit(node, now);
         LOG(node->options.log, LOG_INFO, "became_leader", log_u64("term", now->term),
             log_u64("last_index", now->last_index), log_u64("commit_index", now->commit_index));
         return;
