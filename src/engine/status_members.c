@@ -153,16 +153,19 @@ static void fill_configured(const struct qr_engine *engine, const struct node_st
 }
 
 /* Whom gossip alone knows, and what it says of itself. Who is gone is told of only where it was an
- * observer: a member that was removed, and left, is nobody's business any more.
+ * observer, or as long as nothing else says who the members are: one that was removed, and left, is
+ * nobody's business any more.
  */
 static bool is_observer(const struct qr_engine *engine, const struct swim_member_status *heard,
                         struct swim_profile *profile)
 {
+    const struct raft_configuration *configuration = node_configuration(engine->node);
     bool is_live = heard->state == SWIM_ALIVE || heard->state == SWIM_SUSPECT;
+    bool may_be_back = configuration->count == 0 && heard->reason != SWIM_REASON_REMOVED;
     return heard->is_listed && heard->profile.size_bytes > 0 &&
-           raft_configuration_find(node_configuration(engine->node), heard->id) < 0 &&
+           raft_configuration_find(configuration, heard->id) < 0 &&
            swim_profile_decode(heard->profile, profile) == 0 &&
-           (is_live || (profile->roles & SWIM_ROLE_OBSERVER) != 0);
+           (is_live || may_be_back || (profile->roles & SWIM_ROLE_OBSERVER) != 0);
 }
 
 static void add_observer(const struct swim_member_status *heard, const struct swim_profile *profile,
@@ -252,6 +255,10 @@ void engine_gossip_fill(const struct qr_engine *engine, const struct node_status
         return;
     }
     swim_status(node_swim(engine->node), &swim);
+    if (out->role == QR_OBSERVER) { /* in none, it watches this one */
+        out->cluster_high = swim.cluster.high;
+        out->cluster_low = swim.cluster.low;
+    }
     out->swim = (struct qr_swim_status){
         .is_on = !swim.is_stopped,
         .is_joined = swim.is_joined,

@@ -161,7 +161,7 @@ enum dispatch_outcome cmd_quorate_status(struct client *client, const struct kv_
     return DISPATCH_DONE;
 }
 
-/* QUORATE.LEAVE [SHUTDOWN | RESTART | REMOVED]: hand leadership over, tell the members, and stop. */
+/* QUORATE.LEAVE: hand leadership over, tell the members, and stop. */
 enum dispatch_outcome cmd_quorate_leave(struct client *client, const struct kv_argument *arguments,
                                         size_t count)
 {
