@@ -10,6 +10,7 @@
 #include "quorate/error.h"
 #include "runtime/clock.h"
 #include "runtime/transport_internal.h"
+#include "runtime/transport_tls.h"
 
 int transport_open(const struct transport_options *options, struct transport **out, char *detail)
 {
@@ -28,6 +29,14 @@ int transport_open(const struct transport_options *options, struct transport **o
     }
     transport->prng = prng_of(options->seed);
     transport->socket = -1;
+    if (options->keyring != NULL) {
+        transport->tls = transport_tls_new(options->allocator, options->keyring);
+        if (transport->tls == NULL) {
+            (void)snprintf(detail, TRANSPORT_DETAIL_BYTES, "TLS cannot be set up");
+            transport_free(transport);
+            return QR_ERR_NO_MEMORY;
+        }
+    }
     int status = transport_listen(transport, options->address, detail);
     if (status != 0) {
         transport_free(transport);
@@ -51,6 +60,7 @@ void transport_free(struct transport *transport)
     if (transport->socket >= 0) {
         (void)close(transport->socket);
     }
+    transport_tls_free(transport->tls);
     release(transport->options.allocator, transport, sizeof(*transport));
 }
 
@@ -275,6 +285,8 @@ bool transport_peer_state(const struct transport *transport, node_id id,
     }
     *out = (struct transport_peer_state){
         .is_connected = transport_is_connected(transport, id),
+        .is_proved = peer->connection != NULL && connection_is_proved(peer->connection) &&
+                     peer->connection->state == CONNECTION_OPEN,
         .heard_ns = peer->heard_ns,
         .lost_ns = peer->lost_ns,
     };

@@ -78,9 +78,12 @@ struct transport_events {
     void (*member_closed)(void *context, node_id member, bool is_refused);
 };
 
+struct keyring;
+
 struct transport_options {
     const struct allocator *allocator; /* borrowed */
     const struct log_sink *log;        /* borrowed; may be NULL */
+    struct keyring *keyring; /* kept: only who has a key is talked to, by TLS; NULL: plain */
     struct transport_events events;
     const char *address;       /* HOST:PORT to listen on; port 0: any */
     uint64_t seed;             /* of the jitter */
@@ -154,6 +157,7 @@ void transport_flush(struct transport *transport);
 
 struct transport_peer_state {
     bool is_connected; /* either way */
+    bool is_proved;    /* and our own connection is encrypted, by a key of the cluster */
     time_ns heard_ns;  /* when anything last came; 0: never */
     time_ns lost_ns;   /* since when there is no connection; if is_connected, nothing */
 };

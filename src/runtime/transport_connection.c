@@ -9,6 +9,7 @@
 #include "quorate/error.h"
 #include "runtime/clock.h"
 #include "runtime/transport_internal.h"
+#include "runtime/transport_tls.h"
 
 #define KEEPALIVE_S 15
 /* Sent, but not acknowledged for so long: the other end is gone, whatever the kernel hopes. */
@@ -80,6 +81,7 @@ void connection_let_go(struct connection *connection)
     struct transport *transport = connection->transport;
     connection_queue_clear(connection);
     chunk_drop(connection->chunk);
+    connection_tls_free(connection);
     unlink_connection(connection);
     release(transport->options.allocator, connection, sizeof(*connection));
     transport_let_go(transport);
@@ -192,6 +194,13 @@ static bool send_hello(struct connection *connection)
     return frame != NULL && connection_write_now(connection, frame);
 }
 
+void connection_greet(struct connection *connection)
+{
+    if (connection->kind != CONNECTION_INCOMING && !send_hello(connection)) {
+        connection_close(connection, "cannot send the hello");
+    }
+}
+
 void connection_begin(struct connection *connection)
 {
     (void)uv_tcp_nodelay(&connection->tcp, 1);
@@ -207,8 +216,10 @@ void connection_begin(struct connection *connection)
         connection_close(connection, "cannot read");
         return;
     }
-    if (connection->kind != CONNECTION_INCOMING && !send_hello(connection)) {
-        connection_close(connection, "cannot send the hello");
+    if (connection->transport->tls != NULL) {
+        connection_tls_begin(connection);
+    } else {
+        connection_greet(connection);
     }
 }
 
@@ -258,6 +269,12 @@ static void log_refusal(struct connection *connection, int status, const char *r
             log_string("address", connection->address), log_string("reason", reason),
             log_u64("suppressed", suppressed));
     }
+}
+
+void connection_refuse_peer(struct connection *connection, const char *why)
+{
+    log_refusal(connection, QR_ERR_FOREIGN, why);
+    connection_close(connection, why);
 }
 
 /* Who dialed us says who it is. */

@@ -37,6 +37,8 @@ struct frame_queue {
 };
 
 struct peer;
+struct transport_tls;
+struct connection_tls;
 
 struct connection {
     struct transport *transport;
@@ -61,6 +63,8 @@ struct connection {
     struct connection *next_dirty;
     bool is_writing;
     size_t writing_bytes;
+
+    struct connection_tls *tls; /* NULL: plain, or not connected yet */
 
     struct chunk *chunk; /* received into; NULL before the first byte */
     uint32_t start;      /* of what is not decoded yet */
@@ -108,6 +112,7 @@ struct transport {
     uint32_t incoming_count;
     uint64_t last_number;
     struct prng prng;
+    struct transport_tls *tls; /* NULL: everything is plain */
     struct connection *connections;
     struct connection *dirty;
     struct peer peers[TRANSPORT_PEERS_MAX];
@@ -175,6 +180,9 @@ void connection_discard(struct connection *connection);
 /* The socket is connected: the hello goes out, or is awaited. */
 void connection_begin(struct connection *connection);
 
+/* It may be talked to: the hello goes out, or is awaited. */
+void connection_greet(struct connection *connection);
+
 /* One thing less that libuv has of it; the last frees it. */
 void connection_let_go(struct connection *connection);
 
@@ -184,6 +192,9 @@ void connection_take(struct connection *connection, const struct wire_message *m
 /* The other end sent what it must not: log it, at most once a second, and close. */
 void connection_refuse(struct connection *connection, const char *why);
 
+/* The other end is none to talk to: the same. */
+void connection_refuse_peer(struct connection *connection, const char *why);
+
 /* transport_queue.c */
 bool connection_queue(struct connection *connection, struct wire_frame *frame);
 void connection_flush(struct connection *connection);
@@ -191,8 +202,21 @@ void connection_queue_clear(struct connection *connection);
 
 /* Send a frame, which is given, at once; false when the socket does not take all of it. */
 bool connection_write_now(struct connection *connection, struct wire_frame *frame);
+bool connection_write_plain(struct connection *connection, struct wire_frame *frame);
+
+/* Copy up to so many of the bytes that wait, which have left the queue then. */
+size_t connection_queue_read(struct connection *connection, uint8_t *out, size_t out_bytes);
 
 /* transport_receive.c */
 int connection_read_start(struct connection *connection);
+
+/* Where bytes of frames go next; empty when memory ran out. Then: so many came. */
+void connection_room(struct connection *connection, uv_buf_t *out);
+void connection_received(struct connection *connection, size_t size_bytes);
+
+/* transport_tls.c */
+
+/* Whether the other end has proved that it has a key of this cluster. */
+bool connection_is_proved(const struct connection *connection);
 
 #endif

@@ -10,6 +10,7 @@
 #include "base/assert.h"
 #include "quorate/error.h"
 #include "runtime/transport_internal.h"
+#include "runtime/transport_tls.h"
 
 /* Make sure that the frame at `start` fits, with at least a byte of room. */
 static bool make_room(struct connection *connection)
@@ -37,15 +38,24 @@ static bool make_room(struct connection *connection)
     return true;
 }
 
-static void on_room(uv_handle_t *handle, size_t suggested_bytes, uv_buf_t *out)
+void connection_room(struct connection *connection, uv_buf_t *out)
 {
-    (void)suggested_bytes;
-    struct connection *connection = handle->data;
     *out = uv_buf_init(NULL, 0);
     if (make_room(connection)) {
         struct chunk *chunk = connection->chunk;
         out->base = (char *)chunk->data + connection->filled;
         out->len = chunk->size_bytes - connection->filled;
+    }
+}
+
+static void on_room(uv_handle_t *handle, size_t suggested_bytes, uv_buf_t *out)
+{
+    (void)suggested_bytes;
+    struct connection *connection = handle->data;
+    if (connection->tls != NULL) {
+        connection_tls_room(connection, out);
+    } else {
+        connection_room(connection, out);
     }
 }
 
@@ -102,6 +112,11 @@ static bool take_frame(struct connection *connection)
     if (status == 0) {
         status = wire_decode(chunk, data, frame_bytes, transport->entries, &message);
     }
+    if (status < 0 && connection->tls == NULL && tls_is_handshake(data, left)) {
+        connection_refuse_peer(connection, "it encrypts: it has the cluster's secret, and this "
+                                           "node was started without --cluster-secret-file");
+        return false;
+    }
     if (status < 0) {
         connection_refuse(connection, qr_error_text(status));
         return false;
@@ -117,11 +132,26 @@ static bool take_frame(struct connection *connection)
     return connection->start < connection->filled;
 }
 
+void connection_received(struct connection *connection, size_t size_bytes)
+{
+    connection->filled += (uint32_t)size_bytes;
+    connection->frame_bytes = 0;
+    connection->transport->stats.received_bytes += size_bytes;
+    bool has_more = true;
+    while (has_more) {
+        has_more = take_frame(connection);
+    }
+}
+
 static void on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buffer)
 {
-    (void)buffer;
     struct connection *connection = stream->data;
     if (count == 0) {
+        return;
+    }
+    const char *why = count < 0 && count != UV_ENOBUFS ? connection_tls_end(connection) : NULL;
+    if (why != NULL) {
+        connection_refuse_peer(connection, why);
         return;
     }
     if (count < 0) {
@@ -130,12 +160,10 @@ static void on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buffer)
                                                            : uv_strerror((int)count));
         return;
     }
-    connection->filled += (uint32_t)count;
-    connection->frame_bytes = 0;
-    connection->transport->stats.received_bytes += (uint64_t)count;
-    bool has_more = true;
-    while (has_more) {
-        has_more = take_frame(connection);
+    if (connection->tls != NULL) {
+        connection_tls_received(connection, (const uint8_t *)buffer->base, (size_t)count);
+    } else {
+        connection_received(connection, (size_t)count);
     }
 }
 

@@ -1,4 +1,4 @@
-/* test_node_gossip_life.c: how the life of a node among the members begins, ends, and begins anew. */
+/* test_node_gossip_life.c: how a life among the members begins, ends, and begins anew. */
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <string.h>
 
