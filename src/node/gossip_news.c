@@ -67,14 +67,13 @@ bool node_leader(const struct node *node, node_id *leader, raft_term *term)
     return true;
 }
 
-/* Connections go where the member says that it is; who keeps them asks again. */
+/* Connections go where the member says that it is; who keeps them asks again. Also when it says
+ * what the configuration has: it may have said another when that was told.
+ */
 static void follow_address(struct node *node, node_id member)
 {
     const struct raft_configuration *configuration = node_configuration(node);
-    int at = raft_configuration_find(configuration, member);
-    struct swim_profile profile;
-    if (at >= 0 && member != node->identity.id && profile_of(node, member, &profile) &&
-        !text_equal(profile.peer, configuration->members[at].address)) {
+    if (member != node->identity.id && raft_configuration_find(configuration, member) >= 0) {
         node->has_told_configuration = false;
     }
 }

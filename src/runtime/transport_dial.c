@@ -18,6 +18,9 @@ void transport_back_off(struct transport *transport, struct peer *peer)
 void transport_redial(struct transport *transport, struct peer *peer)
 {
     time_ns now_ns = runtime_now_ns();
+    if (peer->dial_at_ns == 0) {
+        return; /* the other connection with it closed just now */
+    }
     /* One that lets us in and closes again and again must not keep us busy. */
     if (peer->redialed_ns != 0 && now_ns - peer->redialed_ns < TRANSPORT_BACKOFF_NS_MAX) {
         transport_back_off(transport, peer);
@@ -141,6 +144,7 @@ void transport_dial_peer(struct transport *transport, struct peer *peer)
     connection->member = peer->id;
     connection->attempt = peer->attempt++;
     peer->connection = connection;
+    peer->dial_at_ns = TIME_NEVER;
     dial(connection, peer->address);
 }
 
