@@ -227,7 +227,7 @@ static void on_client(struct sim_event *event)
         return;
     }
     bool is_enough = sim->phase == SIM_PHASE_SAFETY ? sim->operation_count >= sim->plan.operations
-                                                    : sim->step == SIM_STEP_SETTLING;
+                                                    : sim->step >= SIM_STEP_SETTLING;
     if (host == NULL || is_enough) {
         rest(client);
         return;

@@ -7,6 +7,7 @@
 #include "base/assert.h"
 #include "quorate/error.h"
 #include "raft/raft.h"
+#include "sim/build.h"
 
 static const uint64_t fault_most[SIM_FAULT_COUNT] = {
 #define X(upper, name, most, meaning) most,
@@ -239,6 +240,22 @@ static void draw_leases(struct prng *prng, struct sim_plan *plan)
     }
 }
 
+/* Most seeds have it: what leaves the others as they were must show with it, too. */
+static void draw_gossip(uint64_t seed, struct sim_plan *plan)
+{
+    struct prng prng = sim_stream_of(seed, SIM_STREAM_GOSSIP);
+    bool is_on = chance(&prng, 75);
+    bool is_fast = chance(&prng, 50);
+    bool has_hints = chance(&prng, 80);
+    bool has_false = chance(&prng, 50);
+    uint64_t rate = draw_log(&prng, 20, 5000);
+    if (is_on) {
+        plan->gossip = is_fast ? BUILD_GOSSIP_FAST : BUILD_GOSSIP_DEFAULT;
+        plan->hints = has_hints ? 1 : 0;
+        plan->false_hints = has_false ? rate : 0;
+    }
+}
+
 static const struct setting *find(const char *name, size_t length)
 {
     for (size_t i = 0; i < SETTING_COUNT; i++) {
@@ -332,6 +349,7 @@ int sim_plan_draw(uint64_t seed, const char *settings, struct sim_plan *out, cha
     draw_members(&later_prng, out);
     draw_snapshot_crashes(&later_prng, out);
     draw_leases(&later_prng, out);
+    draw_gossip(seed, out);
     const char *at = settings == NULL ? "" : settings;
     while (*at != '\0') {
         size_t length = strcspn(at, " ");

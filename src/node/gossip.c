@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/mutant.h"
 #include "base/text.h"
 #include "node/internal.h"
 #include "quorate/error.h"
@@ -243,6 +244,14 @@ static void tell_leader(struct node *node)
 {
     struct node_gossip *gossip = node->gossip;
     struct raft_status now = node_raft_status(node);
+    if (MUTANT(GOSSIP_CANDIDATE_LEADS) && now.role == RAFT_CANDIDATE) {
+        now.has_leader = true;
+        now.leader = node->identity.id;
+    }
+    if (MUTANT(GOSSIP_STALE_LEADER) && !now.has_leader && gossip->told_term > 0) {
+        now.has_leader = true;
+        now.leader = gossip->told_leader;
+    }
     if (!now.has_leader || (now.term == gossip->told_term && now.leader == gossip->told_leader)) {
         return;
     }

@@ -347,6 +347,10 @@ void node_seed_receive(struct node *node, const struct wire_message *message,
                        struct node_time time);
 void node_seed_closed(struct node *node, const char *reason, struct node_time time);
 
+/* Who leads this term seems to be gone; a hint, be it true or false: RAFT_EVENT_LEADER_LOST. */
+void node_hint_leader_lost(struct node *node, node_id leader, raft_term term,
+                           struct node_time time);
+
 /* The batch of io.apply ended. status 0: results[i] is of entries[i], borrowed until return.
  * Else the state machine cannot go on, and the node fails.
  */

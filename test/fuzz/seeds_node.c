@@ -45,7 +45,8 @@ static void put_append(struct writer *writer, uint8_t operation, raft_term term,
         .type = RAFT_APPEND_ENTRIES,
         .raft = {.type = RAFT_APPEND_ENTRIES, .term = term},
     };
-    message.raft.append_entries = (struct raft_append_entries){prev, prev.index, 1};
+    message.raft.append_entries =
+        (struct raft_append_entries){.prev = prev, .commit = prev.index, .round = 1};
     seeds_put_frame_operation(writer, message, 0);
     /* With entries: their terms are those of `prev`, and go up. */
     uint8_t *at = writer->at;
