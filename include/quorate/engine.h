@@ -503,6 +503,7 @@ struct qr_status {
 
     bool is_disk_full;
     bool is_stopped;
+    uint64_t time_ms; /* this moment by the node's wall clock, since the Unix epoch */
     struct qr_swim_status swim;
     uint64_t unlisted_count; /* observers for which there was no room below */
     size_t member_count;     /* those of the configuration, then the leader if it is none here */

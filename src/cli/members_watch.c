@@ -61,11 +61,6 @@ static void time_text(uint64_t time_ms, char out[16])
     }
 }
 
-static uint64_t now_ms(void)
-{
-    return (uint64_t)time(NULL) * 1000;
-}
-
 /* False: it is enough, or nobody takes the lines any more. */
 static bool print(struct watch *watch, const char *line)
 {
@@ -134,7 +129,7 @@ static void learn(struct watch *watch, const json_t *members)
 static bool state_came(struct watch *watch, const json_t *root)
 {
     const json_t *members = json_object_get(root, "members");
-    uint64_t time_ms = now_ms();
+    uint64_t time_ms = number_of(root, "time_ms");
     learn(watch, members);
     for (size_t i = 0; i < json_array_size(members); i++) {
         const json_t *member = json_array_get(members, i);

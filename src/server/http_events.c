@@ -90,6 +90,7 @@ static void append_state(struct server *server, struct buffer *out)
     json_id(&text, "id", status->node_id);
     json_string(&text, "leader", status->leader_name);
     json_number(&text, "term", status->leader_term);
+    json_number(&text, "time_ms", status->time_ms);
     text_json_key(&text, "members");
     text_json_array_begin(&text);
     for (size_t i = 0; i < status->member_count; i++) {

@@ -52,12 +52,13 @@ static void a_listener_is_told_the_state_and_then_what_happens(void **state)
     fake_engine_add_member(&fixture.engine, 2, "n2", "");
     fixture.engine.status.members[1].health = QR_SUSPECT;
     fixture.engine.status.leader_term = 7;
+    fixture.engine.status.time_ms = 1700000000000;
     int client = listen_to(&fixture, answer);
     assert_memory_equal(answer, "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n", 50);
     assert_string_equal(
         strstr(answer, "event: "),
         "event: state\ndata: {\"type\":\"state\",\"node\":\"n1\",\"id\":\"0000000000000001\","
-        "\"leader\":\"n1\",\"term\":7,\"members\":["
+        "\"leader\":\"n1\",\"term\":7,\"time_ms\":1700000000000,\"members\":["
         "{\"name\":\"n1\",\"id\":\"0000000000000001\",\"address\":\"127.0.0.1:7700\","
         "\"kind\":\"voter\",\"health\":\"alive\",\"client\":\"127.0.0.1:7701\","
         "\"http\":\"127.0.0.1:7702\"},"
