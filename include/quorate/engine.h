@@ -413,6 +413,7 @@ struct qr_member {
     bool is_observer; /* in no configuration that this node knows: it takes part in gossip alone.
                          To an observer the others are what they say of themselves. */
     enum qr_health health;
+    bool is_connected;    /* there is a connection with it, or was until just now */
     bool is_heard;        /* its health is what gossip says; else what connections tell */
     uint64_t health_ms;   /* so long, as far as this node knows; QR_AGE_UNKNOWN: not heard */
     uint64_t incarnation; /* of what gossip says of it; 0: nothing */

@@ -134,6 +134,8 @@ static void fill_configured(const struct qr_engine *engine, const struct node_st
             .id = member->id,
             .is_voter = raft_configuration_is_voter(configuration, member->id),
             .health = engine_health(engine, member->id),
+            .is_connected =
+                member->id == engine->self || health_by_connections(engine, member->id) == QR_ALIVE,
             .health_ms = QR_AGE_UNKNOWN,
             .match_index = match_of(engine, status, member->id),
             .wants_vote = (member->roles & RAFT_PROMOTABLE) != 0,

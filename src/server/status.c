@@ -81,6 +81,7 @@ static void json_member(struct text *text, const struct qr_member *member)
     text_json_u64(text, member->match_index);
     json_since(text, "health_ms", member->health_ms);
     json_bool(text, "heard", member->is_heard);
+    json_bool(text, "connected", member->is_connected);
     json_number(text, "incarnation", member->incarnation);
     member_json_services(text, member);
     json_bool(text, "wants_vote", member->wants_vote);

@@ -168,14 +168,14 @@ static const char promised_status[] =
     "\"unlisted\":0},\"members\":["
     "{\"name\":\"n1\",\"id\":\"0000000000000001\",\"address\":\"127.0.0.1:7700\","
     "\"kind\":\"voter\",\"health\":\"alive\",\"match_index\":0,"
-    "\"health_ms\":0,\"heard\":false,\"incarnation\":0,"
+    "\"health_ms\":0,\"heard\":false,\"connected\":false,\"incarnation\":0,"
     "\"client\":\"127.0.0.1:7701\",\"http\":\"127.0.0.1:7702\",\"wants_vote\":false,"
     "\"outgoing\":false,\"priority\":0,\"progress\":\"\",\"heard_ms\":0,"
     "\"inflight_bytes\":0,\"snapshot_sent_bytes\":0,\"snapshot_size_bytes\":0,"
     "\"snapshot_error\":\"\",\"vote\":\"\",\"vote_granted\":false,\"vote_ms\":0},"
     "{\"name\":\"n\\\"2\",\"id\":\"ffffffffffffffff\",\"address\":\"127.0.0.1:7700\","
     "\"kind\":\"learner\",\"health\":\"suspect\",\"match_index\":1152921504606846976,"
-    "\"health_ms\":4000,\"heard\":true,\"incarnation\":12,"
+    "\"health_ms\":4000,\"heard\":true,\"connected\":true,\"incarnation\":12,"
     "\"client\":\"\",\"http\":\"\",\"wants_vote\":true,\"outgoing\":false,\"priority\":0,"
     "\"progress\":\"snapshot\",\"heard_ms\":null,\"inflight_bytes\":0,"
     "\"snapshot_sent_bytes\":5,\"snapshot_size_bytes\":9,"
@@ -183,7 +183,7 @@ static const char promised_status[] =
     "\"vote_ms\":0},"
     "{\"name\":\"o3\",\"id\":\"0000000000000003\",\"address\":\"127.0.0.1:7700\","
     "\"kind\":\"observer\",\"health\":\"alive\",\"match_index\":0,"
-    "\"health_ms\":0,\"heard\":false,\"incarnation\":0,"
+    "\"health_ms\":0,\"heard\":false,\"connected\":false,\"incarnation\":0,"
     "\"client\":\"[::1]:7721\",\"http\":\"\",\"wants_vote\":false,"
     "\"outgoing\":false,\"priority\":0,\"progress\":\"\",\"heard_ms\":0,"
     "\"inflight_bytes\":0,\"snapshot_sent_bytes\":0,\"snapshot_size_bytes\":0,"
@@ -221,6 +221,7 @@ static void status_is_the_promised_json(void **state)
     status->members[1].snapshot_error = QR_ERR_BUSY;
     status->members[1].vote = "no";
     status->members[1].is_heard = true;
+    status->members[1].is_connected = true;
     status->members[1].health_ms = 4000;
     status->members[1].incarnation = 12;
     fake_engine_add_member(&fixture.engine, 3, "o3", "");
