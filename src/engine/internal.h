@@ -21,7 +21,9 @@
 #include "node/node.h"
 #include "quorate/backup.h"
 #include "quorate/engine.h"
+#include "quorate/keys.h"
 #include "runtime/disk_posix.h"
+#include "runtime/keyring.h"
 #include "runtime/transport.h"
 
 #define ENGINE_QUEUE_BYTES_MAX (UINT64_C(64) << 20) /* of requests; one message may pass it */
@@ -33,6 +35,7 @@ enum request_kind {
     REQUEST_READ,
     REQUEST_SNAPSHOT,
     REQUEST_CHANGE,
+    REQUEST_KEYS,
     REQUEST_CALL, /* on the stack of a thread that waits for it */
 };
 
@@ -63,12 +66,18 @@ struct request {
             void *argument;
         } change;
         struct {
+            qr_keys_done *done;
+            void *argument;
+            enum qr_keys_action action;
+            size_t key_bytes;
+        } keys;
+        struct {
             void (*run)(struct qr_engine *engine, void *argument);
             void *argument;
             bool is_done;
         } call;
     };
-    uint8_t data[]; /* propose: command, then payload; change: a struct wire_change */
+    uint8_t data[]; /* propose: command, then payload; change: a struct wire_change; keys: a key */
 };
 
 struct commit_handler {
@@ -83,6 +92,23 @@ struct engine_codec {
     struct content_codec codec;
     struct ZSTD_CCtx_s *compressor; /* NULL: not yet needed */
     struct ZSTD_DCtx_s *expander;
+};
+
+/* The change of the keys that is under way, and where they stand. */
+struct engine_keys {
+    char path[KEYRING_PATH_BYTES_MAX];
+    bool is_busy;
+    struct qr_engine *engine;
+    qr_keys_done *done;
+    void *argument;
+    const char *reason; /* of its success; static */
+    uv_work_t work;     /* what follows belongs to its thread while is_busy */
+    struct keyring_key before[KEYRING_KEYS_MAX];
+    struct keyring_key after[KEYRING_KEYS_MAX];
+    size_t before_count;
+    size_t after_count;
+    int status;
+    char detail[KEYRING_DETAIL_BYTES];
 };
 
 /* A backup that is being taken. */
@@ -128,6 +154,8 @@ struct qr_engine {
 
     struct disk_posix *disk;
     struct transport *transport;
+    struct keyring *keyring; /* NULL: without a secret. Of the loop's thread, as all of these */
+    struct engine_keys keys;
     struct node *node; /* NULL once it is closing */
     node_id self;
     bool is_dirty;    /* something came in since the last turn; then `idle` is active */
@@ -229,6 +257,11 @@ NODISCARD int engine_change(struct qr_engine *engine, const struct wire_change *
 void engine_take_change(struct qr_engine *engine, const struct request *request);
 void engine_change_done(void *context, uint64_t token, int status,
                         const struct node_change_result *result);
+
+/* keys.c */
+NODISCARD int engine_keys_open(struct qr_engine *engine, const struct qr_engine_options *options,
+                               char *detail);
+void engine_take_keys(struct qr_engine *engine, struct request *request);
 
 /* backup.c */
 void engine_backups_turn(struct qr_engine *engine);

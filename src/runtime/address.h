@@ -23,6 +23,11 @@ NODISCARD int address_parse(const char *text, struct address *out);
 /* The socket address, when the host is a number; false when it is a name. */
 bool address_to_socket(const struct address *address, struct sockaddr_storage *out);
 
+/* Whether only this machine reaches it: every address that the host has is loopback. A name that
+ * is not found is no danger: nobody can listen there. Waits for the look-up of a name.
+ */
+bool address_is_loopback(const struct address *address);
+
 /* A socket address as HOST:PORT; "?" when it is of no family we know. */
 void address_of_socket(const struct sockaddr *socket, char out[QR_ADDRESS_BYTES_MAX]);
 
