@@ -42,6 +42,12 @@ struct qr_keys {
 typedef void qr_keys_done(void *argument, int status, const char *reason,
                           const struct qr_keys *keys);
 
+/* The name of a key as it is written, or, where is_name_taken, of what is such a name already.
+ *
+ * Returns 0, QR_ERR_INVALID: it is neither, or QR_ERR_NO_MEMORY.
+ */
+int qr_key_name(const char *key, size_t key_bytes, bool is_name_taken, char id[QR_KEY_ID_BYTES]);
+
 /* List or change the keys of this node. The secret file is rewritten and synced first; then the
  * change holds at once. Connections that are open stay open.
  *

@@ -28,6 +28,8 @@ struct serve_options {
     bool is_bootstrap;
     bool is_waiting;
     bool is_learner;
+    char secret_file[SERVE_PATH_BYTES_MAX]; /* "": none */
+    bool is_insecure;
     enum qr_read_kind read_mode; /* linearizable, lease or stale */
     enum qr_log_format log_format;
     enum qr_log_level log_level;

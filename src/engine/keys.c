@@ -56,6 +56,39 @@ static void list(const struct qr_engine *engine, struct qr_keys *out)
     keyring_wipe(keys, sizeof(keys));
 }
 
+static bool is_name(const char *text, size_t size_bytes)
+{
+    bool is_hex = size_bytes == QR_KEY_ID_BYTES - 1;
+    for (size_t i = 0; is_hex && i < size_bytes; i++) {
+        is_hex = (text[i] >= '0' && text[i] <= '9') || (text[i] >= 'a' && text[i] <= 'f') ||
+                 (text[i] >= 'A' && text[i] <= 'F');
+    }
+    return is_hex;
+}
+
+static char lower(char c)
+{
+    return c >= 'A' && c <= 'F' ? (char)(c - 'A' + 'a') : c;
+}
+
+int qr_key_name(const char *key, size_t key_bytes, bool is_name_taken, char id[QR_KEY_ID_BYTES])
+{
+    struct keyring_key parsed;
+    if (is_name_taken && is_name(key, key_bytes)) {
+        for (size_t i = 0; i < key_bytes; i++) {
+            id[i] = lower(key[i]);
+        }
+        id[key_bytes] = '\0';
+        return 0;
+    }
+    int status = keyring_key_parse(key, key_bytes, &parsed);
+    if (status == 0) {
+        keyring_id_text(keyring_id_of(&parsed), id);
+    }
+    keyring_wipe(&parsed, sizeof(parsed));
+    return status;
+}
+
 /* Names are compared without regard to case, as hexadecimal is. */
 static bool is_name_of(const struct keyring_key *key, const char *text, size_t size_bytes)
 {
@@ -63,8 +96,7 @@ static bool is_name_of(const struct keyring_key *key, const char *text, size_t s
     keyring_id_text(keyring_id_of(key), name);
     bool is_same = size_bytes == sizeof(name) - 1;
     for (size_t i = 0; i < size_bytes && is_same; i++) {
-        char c = text[i] >= 'A' && text[i] <= 'F' ? (char)(text[i] - 'A' + 'a') : text[i];
-        is_same = c == name[i];
+        is_same = lower(text[i]) == name[i];
     }
     return is_same;
 }

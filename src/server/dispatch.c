@@ -28,6 +28,7 @@ static const struct server_command commands[] = {
     {"QUORATE.BACKUP",  -1, "admin noscript blocking", cmd_quorate_backup},
     {"QUORATE.CHANGE",  -2, "admin noscript",          cmd_quorate_change},
     {"QUORATE.JOIN",    -2, "admin noscript",          cmd_quorate_join},
+    {"QUORATE.KEYS",    -2, "admin noscript",          cmd_quorate_keys},
     {"QUORATE.PROPOSE", -2, "write denyoom",           cmd_quorate_propose},
     {"QUORATE.READ",    -1, "loading stale fast",      cmd_quorate_read},
     {"QUORATE.SESSION", -1, "write",                   cmd_quorate_session},

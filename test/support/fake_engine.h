@@ -16,12 +16,14 @@
 #include "node/sessions.h"
 #include "quorate/backup.h"
 #include "quorate/engine.h"
+#include "quorate/keys.h"
 
 struct fake_request {
     struct fake_request *next;
     bool is_read;
     bool is_change;
     qr_change_done *change_done;
+    qr_keys_done *keys_done; /* NULL: it is something else */
     qr_propose_done *propose_done;
     qr_read_done *read_done;
     void *argument;
@@ -48,6 +50,7 @@ struct qr_engine {
     size_t barrier_count;
     size_t change_count;
     char change[512];     /* the last one, in words */
+    char keys[64];        /* the last qr_keys(), in words */
     size_t waiting_count; /* of both, now */
     bool is_automatic;    /* a timer ends everything that waits, in order, with success */
     uv_timer_t timer;
