@@ -128,6 +128,8 @@ static void try_crash(struct world *world, struct probe_watch *watch, struct mea
     row->dead_all += periods(world, watch->began_ns, watch->dead_last_ns);
     double all = periods(world, watch->began_ns, watch->dead_last_ns);
     row->dead_worst = all > row->dead_worst ? all : row->dead_worst;
+    ASSERT(row->trials < MEASURE_TRIALS_MAX);
+    row->all[row->trials++] = all;
 }
 
 static void try_update(struct world *world, struct probe_watch *watch, struct measure_row *row)
@@ -163,44 +165,50 @@ static void measure_load(struct world *world, struct probe_watch *watch, struct 
     row->bytes = (double)bytes / LOAD_PERIODS / up_count(world);
 }
 
-/* One cluster: its load first, before anybody is dead; then crashes and updates. */
-static void measure_cluster(uint64_t seed, uint32_t members, uint32_t crashes,
-                            struct measure_row *row)
+void measure_cluster(const struct swim_options *options, uint64_t seed, uint32_t crashes,
+                     struct measure_row *row)
 {
     struct world world;
     struct probe_watch watch;
-    struct swim_options options = swim_options_default();
-    measure_begin(&world, &options, seed, members);
+    time_ns quiet_ns = QUIET_PERIODS * options->period_ns;
+    measure_begin(&world, options, seed, row->members);
     world.watch = (struct world_watch){.context = &watch, .sent = on_sent, .news = on_news};
     watch_begin(&watch, &world, WORLD_NOBODY);
-    world_run(&world, world.now_ns + QUIET_PERIODS * options.period_ns);
+    world_run(&world, world.now_ns + quiet_ns);
     measure_load(&world, &watch, row);
-    row->memory = (double)world.allocated_bytes / members;
+    row->memory = (double)world.allocated_bytes / row->members;
     for (uint32_t i = 0; i < crashes; i++) {
         try_update(&world, &watch, row);
-        world_run(&world, world.now_ns + QUIET_PERIODS * options.period_ns);
+        world_run(&world, world.now_ns + quiet_ns);
         try_crash(&world, &watch, row);
-        world_run(&world, world.now_ns + QUIET_PERIODS * options.period_ns);
+        world_run(&world, world.now_ns + quiet_ns);
     }
     world_deinit(&world);
 }
 
-static struct measure_row measure_size(uint32_t members)
+static int compare(const void *a, const void *b)
 {
-    struct measure_row row = {.members = members};
+    double x = *(const double *)a;
+    double y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+void measure_size(const struct swim_options *options, uint32_t members, struct measure_row *row)
+{
+    *row = (struct measure_row){.members = members};
     /* Small clusters: one crash each, in many; large ones: many in one. */
     uint32_t clusters = members <= 10 ? 300 : members <= 100 ? 20 : members <= 1000 ? 2 : 1;
     uint32_t crashes = members <= 10 ? 1 : members <= 100 ? 5 : members <= 1000 ? 15 : 8;
     for (uint32_t i = 0; i < clusters; i++) {
-        measure_cluster(SEED + i, members, crashes, &row);
+        measure_cluster(options, SEED + i, crashes, row);
     }
-    row.trials = clusters * crashes;
-    row.detection /= row.trials;
-    row.suspected /= row.trials;
-    row.dead_first /= row.trials;
-    row.dead_all /= row.trials;
-    row.spread /= row.trials;
-    return row;
+    ASSERT(row->trials == clusters * crashes);
+    row->detection /= row->trials;
+    row->suspected /= row->trials;
+    row->dead_first /= row->trials;
+    row->dead_all /= row->trials;
+    row->spread /= row->trials;
+    qsort(row->all, row->trials, sizeof(row->all[0]), compare);
 }
 
 static void print_sizes(const struct measure_row *row)
@@ -213,6 +221,25 @@ static void print_sizes(const struct measure_row *row)
     (void)fflush(stdout);
 }
 
+/* The fast profile, in milliseconds. */
+static void measure_fast(void)
+{
+    static const uint32_t sizes[] = {SMALLEST, 10, 20, 50, 100};
+    struct swim_options options = swim_options_fast();
+    double ms = (double)options.period_ns / NS_PER_MS;
+    printf("\nthe fast profile, times in ms:\n"
+           "| members | crashes | dead, first | dead, all | 99 %% | worst | packets in 1 s |\n");
+    for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+        struct measure_row row;
+        measure_size(&options, sizes[i], &row);
+        printf("| %6" PRIu32 " | %6" PRIu32 " | %4.0f | %4.0f | %4.0f | %4.0f | %5.2f |\n",
+               row.members, row.trials, row.dead_first * ms, row.dead_all * ms,
+               row.all[(row.trials * 99 - 1) / 100] * ms, row.dead_worst * ms,
+               row.packets * 1000 / ms);
+        (void)fflush(stdout);
+    }
+}
+
 int measure_all(uint32_t members_min, uint32_t members_max, const char *plots)
 {
     static const uint32_t sizes[] = {SMALLEST, 10, 100, 1000, 3000, 10000};
@@ -222,7 +249,8 @@ int measure_all(uint32_t members_min, uint32_t members_max, const char *plots)
            "spread | packets | bytes | KiB each |\n");
     for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
         if (sizes[i] >= members_min && sizes[i] <= members_max) {
-            rows[count] = measure_size(sizes[i]);
+            struct swim_options options = swim_options_default();
+            measure_size(&options, sizes[i], &rows[count]);
             print_sizes(&rows[count]);
             count++;
         }
@@ -230,6 +258,8 @@ int measure_all(uint32_t members_min, uint32_t members_max, const char *plots)
     if (members_min > SMALLEST) {
         return EXIT_SUCCESS;
     }
+    measure_fast();
+    measure_healing();
     measure_limits();
     struct measure_false falses[MEASURE_FALSE_COUNT];
     measure_falses(falses);

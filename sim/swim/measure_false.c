@@ -5,6 +5,7 @@
 
 #include "base/assert.h"
 #include "sim/swim/measure_internal.h"
+#include "sim/swim/process.h"
 
 #define MEMBERS 20
 #define MINUTES 30
@@ -13,10 +14,13 @@
 #define LIMIT_TRIALS 1000
 #define LIMIT_PERIODS 30
 
+#define SOCKET_MAX 256          /* small packets in 208 KiB, Linux's default */
+#define STEP_NS (NS_PER_MS / 5) /* of a processor, for a packet or a timer */
+
 struct false_watch {
     struct world *world;
     struct measure_false *out;
-    bool has_lifeguard;
+    enum measure_kind kind;
 };
 
 static void on_news(void *context, uint32_t node, const struct swim_news *news)
@@ -24,56 +28,88 @@ static void on_news(void *context, uint32_t node, const struct swim_news *news)
     struct false_watch *watch = context;
     uint32_t about = world_node_of(watch->world, news->id);
     bool is_dead = news->type == SWIM_NEWS_DEAD && news->agreed > 0;
-    (void)node;
-    if (watch->world->nodes[about].stall_ns > 0) {
-        watch->out->starved[watch->has_lifeguard] += is_dead;
+    if (watch->world->nodes[about].process != NULL) {
+        watch->out->starved[watch->kind] += is_dead;
         return;
     }
-    watch->out->dead[watch->has_lifeguard] += is_dead;
-    watch->out->suspected[watch->has_lifeguard] +=
+    watch->out->dead[watch->kind] += is_dead;
+    watch->out->suspected[watch->kind] +=
         news->type == SWIM_NEWS_SUSPECTED && news->source == watch->world->nodes[node].id;
 }
 
-static void run_false(struct measure_false *out, bool has_lifeguard, uint32_t starved,
-                      time_ns run_ns, time_ns stall_ns, uint32_t loss)
+struct false_case {
+    const char *what;
+    uint32_t starved;
+    uint32_t loss;
+    struct process_options process;
+};
+
+static const struct false_case false_cases[] = {
+#define X(name, starved_, run, stall, work, is_blocked, loss_, text)                               \
+    [MEASURE_FALSE_##name] = {.what = text,                                                        \
+                              .starved = starved_,                                                 \
+                              .loss = loss_,                                                       \
+                              .process = {.run_ns = (run)*NS_PER_MS,                               \
+                                          .stall_ns = (stall)*NS_PER_MS,                           \
+                                          .step_ns = STEP_NS,                                      \
+                                          .work_max_ns = (work)*NS_PER_MS,                         \
+                                          .socket_max = SOCKET_MAX,                                \
+                                          .is_blocked_only = is_blocked}},
+    MEASURE_FALSE_MAP(X)
+#undef X
+};
+
+void measure_false_run(size_t which, enum measure_kind kind, uint64_t seed, uint32_t minutes,
+                       struct measure_false *out)
 {
-    for (uint64_t seed = 1; seed <= RUNS; seed++) {
-        struct world world;
-        struct swim_options options = swim_options_default();
-        options.has_lifeguard = has_lifeguard;
-        measure_begin(&world, &options, seed, MEMBERS);
-        struct false_watch watch = {&world, out, has_lifeguard};
-        world.watch = (struct world_watch){.context = &watch, .news = on_news};
-        world.network.loss = loss * 10000;
-        for (uint32_t node = 0; node < starved; node++) {
-            world.nodes[node].run_ns = run_ns;
-            /* Not all at one moment. */
-            world.nodes[node].stall_ns = stall_ns + node * NS_PER_MS * 37;
-        }
-        world_run(&world, world.now_ns + MINUTES * 60 * NS_PER_S);
-        world_deinit(&world);
+    const struct false_case *wrong = &false_cases[which];
+    struct world world;
+    struct process processes[MEMBERS];
+    struct swim_options options = swim_options_default();
+    options.has_lifeguard = kind == MEASURE_OURS;
+    measure_begin(&world, &options, seed, MEMBERS);
+    struct false_watch watch = {&world, out, kind};
+    world.watch = (struct world_watch){.context = &watch, .news = on_news};
+    world.network.loss = wrong->loss * 10000;
+    for (uint32_t node = 0; node < wrong->starved; node++) {
+        struct process_options own = wrong->process;
+        own.has_timers_first = kind == MEASURE_NAIVE;
+        own.phase_ns = prng_between(&world.prng, 0, own.run_ns + own.stall_ns - 1);
+        own.stall_ns += node * NS_PER_MS * 37; /* not in step for ever */
+        process_init(&processes[node], &own);
+        world.nodes[node].process = &processes[node];
     }
+    world_run(&world, world.now_ns + (time_ns)minutes * 60 * NS_PER_S);
+    world_deinit(&world);
+    for (uint32_t node = 0; node < wrong->starved; node++) {
+        process_deinit(&processes[node]);
+    }
+}
+
+static void print_counts(const uint64_t counts[MEASURE_KINDS])
+{
+    printf(" %" PRIu64 ", %" PRIu64 ", %" PRIu64 " |", counts[MEASURE_NAIVE], counts[MEASURE_PLAIN],
+           counts[MEASURE_OURS]);
 }
 
 void measure_falses(struct measure_false out[MEASURE_FALSE_COUNT])
 {
-    printf("\n%d clusters of %d members for %d minutes each; without Lifeguard, with it:\n", RUNS,
-           MEMBERS, MINUTES);
+    printf("\n%d clusters of %d members for %d minutes each; without Lifeguard, timers before what "
+           "has arrived; what has arrived first; with Lifeguard:\n",
+           RUNS, MEMBERS, MINUTES);
     printf(
         "| what is wrong | healthy suspected | healthy declared dead | starved declared dead |\n");
-#define X(name, starved, run_ms, stall_ms, loss, text)                                             \
-    out[MEASURE_FALSE_##name] = (struct measure_false){.what = text};                              \
-    for (int has_lifeguard = 0; has_lifeguard < 2; has_lifeguard++) {                              \
-        run_false(&out[MEASURE_FALSE_##name], has_lifeguard == 1, starved, (run_ms)*NS_PER_MS,     \
-                  (stall_ms)*NS_PER_MS, loss);                                                     \
-    }
-    MEASURE_FALSE_MAP(X)
-#undef X
     for (size_t i = 0; i < MEASURE_FALSE_COUNT; i++) {
-        printf("| %s | %" PRIu64 ", %" PRIu64 " | %" PRIu64 ", %" PRIu64 " | %" PRIu64 ", %" PRIu64
-               " |\n",
-               out[i].what, out[i].suspected[0], out[i].suspected[1], out[i].dead[0],
-               out[i].dead[1], out[i].starved[0], out[i].starved[1]);
+        out[i] = (struct measure_false){.what = false_cases[i].what};
+        for (uint64_t run = 0; run < RUNS * MEASURE_KINDS; run++) {
+            measure_false_run(i, run % MEASURE_KINDS, 1 + run / MEASURE_KINDS, MINUTES, &out[i]);
+        }
+        printf("| %s |", out[i].what);
+        print_counts(out[i].suspected);
+        print_counts(out[i].dead);
+        print_counts(out[i].starved);
+        printf("\n");
+        (void)fflush(stdout);
     }
 }
 

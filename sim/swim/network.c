@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "sim/swim/process.h"
 #include "wire/packet.h"
 
 #define RETRANSMIT_NS (200 * NS_PER_MS) /* of a stream, when a segment was lost */
@@ -104,8 +105,11 @@ size_t network_send(struct world *world, uint32_t from, uint32_t address,
         (!is_stream && world_chance(world, world->network.loss))) {
         return size_bytes;
     }
+    const struct process *process = world->nodes[from].process;
+    bool is_blocked = process != NULL && process->options.is_blocked_only;
+    time_ns sent_ns = is_blocked ? process_after(process, world->now_ns, 0) : world->now_ns;
     struct world_event event = {
-        .at_ns = world->now_ns + delay(world, is_stream),
+        .at_ns = sent_ns + delay(world, is_stream),
         .size_bytes = (uint32_t)size_bytes,
         .source = from,
         .source_address = world->nodes[from].address,

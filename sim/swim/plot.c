@@ -14,6 +14,8 @@
 #define TOP 40
 #define BOTTOM 50
 #define PATH_BYTES 512
+#define BAR_HEIGHT 8
+#define BARS_HEIGHT 26 /* of the three of one line */
 
 struct curve {
     const char *name;
@@ -136,32 +138,36 @@ static void bar(FILE *file, double y, uint64_t value, uint64_t most, const char 
 {
     double width = most > 0 ? (double)value / (double)most * (WIDTH - 300 - 60) : 0;
     (void)fprintf(file,
-                  "<rect x=\"300\" y=\"%.1f\" width=\"%.1f\" height=\"12\" fill=\"%s\"/>"
-                  "<text x=\"%.1f\" y=\"%.1f\">%llu</text>\n",
-                  y, width, color, 300 + width + 4, y + 10, (unsigned long long)value);
+                  "<rect x=\"300\" y=\"%.1f\" width=\"%.1f\" height=\"7\" fill=\"%s\"/>"
+                  "<text x=\"%.1f\" y=\"%.1f\" font-size=\"9\">%llu</text>\n",
+                  y, width, color, 300 + width + 4, y + 7, (unsigned long long)value);
 }
 
 int plot_falses(const char *folder, const struct measure_false *falses)
 {
+    static const char *const colors[] = {"#b02a30", "#e08a00", "#1b6ca8"};
+    static const char *const kinds[] = {"plain SWIM, timers first", "plain SWIM, packets first",
+                                        "Lifeguard and ours"};
     FILE *file = begin(folder, "swim-false.svg", "Healthy members declared dead");
     if (file == NULL) {
         return -1;
     }
     uint64_t most = 0;
-    for (size_t i = 0; i < MEASURE_FALSE_COUNT; i++) {
-        most = falses[i].dead[0] > most ? falses[i].dead[0] : most;
-        most = falses[i].dead[1] > most ? falses[i].dead[1] : most;
+    for (size_t i = 0; i < MEASURE_FALSE_COUNT * MEASURE_KINDS; i++) {
+        uint64_t value = falses[i / MEASURE_KINDS].dead[i % MEASURE_KINDS];
+        most = value > most ? value : most;
     }
     for (size_t i = 0; i < MEASURE_FALSE_COUNT; i++) {
-        double y = TOP + 4 + (double)i * 40;
+        double y = TOP + (double)i * BARS_HEIGHT;
         (void)fprintf(file, "<text x=\"292\" y=\"%.1f\" text-anchor=\"end\">%s</text>\n", y + 16,
                       falses[i].what);
-        bar(file, y, falses[i].dead[0], most, "#b02a30");
-        bar(file, y + 14, falses[i].dead[1], most, "#1b6ca8");
+        for (size_t kind = 0; kind < MEASURE_KINDS; kind++) {
+            bar(file, y + (double)kind * BAR_HEIGHT, falses[i].dead[kind], most, colors[kind]);
+        }
     }
-    (void)fprintf(file,
-                  "<text x=\"300\" y=\"%d\" fill=\"#b02a30\">without Lifeguard</text>"
-                  "<text x=\"430\" y=\"%d\" fill=\"#1b6ca8\">with it</text>\n",
-                  HEIGHT - 12, HEIGHT - 12);
+    for (size_t kind = 0; kind < MEASURE_KINDS; kind++) {
+        (void)fprintf(file, "<text x=\"%zu\" y=\"%d\" fill=\"%s\">%s</text>\n", 60 + kind * 190,
+                      HEIGHT - 8, colors[kind], kinds[kind]);
+    }
     return end(file);
 }

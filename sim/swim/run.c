@@ -8,27 +8,15 @@
 #include <string.h>
 
 #include "base/assert.h"
-#include "sim/swim/check.h"
+#include "sim/swim/run_internal.h"
 
-#define FIRST_MAX 16      /* members at the beginning */
-#define FAULTS_MAX 24     /* in one run */
-#define QUIET_PERIODS 60  /* within which all must know the same */
-#define REPLAY_PERIODS 20 /* of these, in which old packets still come */
-#define REAP_PERIODS 25   /* so that some are reaped within a run */
-#define LOAD_PERIODS 20   /* over which packets are counted */
-#define WALL_MS 1000000   /* what the clocks say at the beginning */
+#define FIRST_MAX 16    /* members at the beginning */
+#define FAULTS_MAX 24   /* in one run */
+#define REAP_PERIODS 25 /* so that some are reaped within a run */
+#define WALL_MS 1000000 /* what the clocks say at the beginning */
 #define MILLIONTHS 1000000
 #define FORGED_ID 13 /* nobody's */
 #define ID_STEP UINT64_C(0x9e3779b97f4a7c15)
-
-struct run {
-    struct world world;
-    struct checks checks;
-    struct prng prng; /* of the plan: what befalls does not depend on what was sent */
-    uint32_t names;
-    bool is_peaceful; /* no partition and no starved host so far */
-    raft_term term;
-};
 
 /* X(name, weight) */
 #define FAULT_MAP(X)                                                                               \
@@ -57,7 +45,7 @@ static uint64_t draw(struct run *run, uint64_t low, uint64_t high)
 }
 
 /* A node that is up, or not; WORLD_NOBODY when there is none. */
-static uint32_t pick(struct run *run, bool is_up)
+uint32_t run_pick(struct run *run, bool is_up)
 {
     uint32_t found = WORLD_NOBODY;
     uint64_t count = 0;
@@ -93,7 +81,7 @@ static uint64_t wall_clock(struct run *run)
     return draw(run, 0, 7) == 0 ? wall - draw(run, 0, WALL_MS) : wall;
 }
 
-static void start(struct run *run, uint32_t node)
+void run_start(struct run *run, uint32_t node)
 {
     uint32_t seeds[2];
     for (size_t i = 0; i < 2; i++) {
@@ -115,7 +103,7 @@ static void stop(struct run *run, uint32_t node)
 
 static void fault_crash(struct run *run)
 {
-    uint32_t node = pick(run, true);
+    uint32_t node = run_pick(run, true);
     if (node != WORLD_NOBODY && up_count(run) > 2) {
         stop(run, node);
     }
@@ -123,18 +111,18 @@ static void fault_crash(struct run *run)
 
 static void fault_restart(struct run *run)
 {
-    uint32_t node = pick(run, false);
+    uint32_t node = run_pick(run, false);
     if (node != WORLD_NOBODY) {
-        start(run, node);
+        run_start(run, node);
     }
 }
 
 static void fault_move(struct run *run)
 {
-    uint32_t node = pick(run, false);
+    uint32_t node = run_pick(run, false);
     if (node != WORLD_NOBODY && node != 0) {
         world_move(&run->world, node);
-        start(run, node);
+        run_start(run, node);
     }
 }
 
@@ -146,22 +134,38 @@ static node_id new_id(struct run *run)
 /* Another disk in the same machine: another id, the same address, perhaps the same name. */
 static void fault_wipe(struct run *run)
 {
-    uint32_t node = pick(run, false);
+    uint32_t node = run_pick(run, false);
     if (node == WORLD_NOBODY || node == 0 || !has_room(run)) {
         return;
     }
     uint32_t name = draw(run, 0, 1) == 0 ? run->world.nodes[node].name : run->names++;
     uint32_t next = world_succeed(&run->world, node, new_id(run), name);
-    start(run, next);
+    run_start(run, next);
+}
+
+/* Whether all others hold it for live, in this life: who has not been heard of leaves unheard. */
+static bool is_known_to_all(const struct run *run, uint32_t node)
+{
+    const struct world *world = &run->world;
+    uint64_t incarnation = world_status(world, node).incarnation;
+    for (uint32_t other = 0; other < world->node_count; other++) {
+        struct swim_member_status member;
+        if (other != node && world_is_up(world, other) &&
+            (!swim_member(world->nodes[other].swim, world->nodes[node].id, &member) ||
+             member.state > SWIM_SUSPECT || member.incarnation != incarnation)) {
+            return false;
+        }
+    }
+    return true;
 }
 
 static void fault_leave(struct run *run)
 {
-    uint32_t node = pick(run, true);
+    uint32_t node = run_pick(run, true);
     if (node == WORLD_NOBODY || up_count(run) <= 2) {
         return;
     }
-    run->checks.has_left_in_peace[node] = run->is_peaceful;
+    run->checks.has_left_in_peace[node] = run->is_peaceful && is_known_to_all(run, node);
     world_step(&run->world, node,
                (struct swim_event){.type = SWIM_EVENT_LEAVE, .leave = SWIM_REASON_SHUTDOWN});
 }
@@ -169,17 +173,17 @@ static void fault_leave(struct run *run)
 static void fault_join(struct run *run)
 {
     if (has_room(run)) {
-        start(run, world_add(&run->world, new_id(run), run->names++));
+        run_start(run, world_add(&run->world, new_id(run), run->names++));
     }
 }
 
 /* Somebody starts a node with a name that is in use. */
 static void fault_twin(struct run *run)
 {
-    uint32_t node = pick(run, true);
+    uint32_t node = run_pick(run, true);
     if (has_room(run) && node != WORLD_NOBODY) {
         check_names_twin(&run->checks, node, run->is_peaceful);
-        start(run, world_add(&run->world, new_id(run), run->world.nodes[node].name));
+        run_start(run, world_add(&run->world, new_id(run), run->world.nodes[node].name));
     }
 }
 
@@ -220,7 +224,7 @@ static void fault_heal(struct run *run)
 
 static void fault_starve(struct run *run)
 {
-    uint32_t node = pick(run, true);
+    uint32_t node = run_pick(run, true);
     if (node != WORLD_NOBODY) {
         run->world.nodes[node].run_ns = draw(run, 10, 1000) * NS_PER_MS;
         run->world.nodes[node].stall_ns = draw(run, 100, 8000) * NS_PER_MS;
@@ -235,6 +239,12 @@ static void fault_recover(struct run *run)
     }
 }
 
+void run_heal(struct run *run)
+{
+    fault_heal(run);
+    fault_recover(run);
+}
+
 static void fault_mass_restart(struct run *run)
 {
     /* Nobody remembers who left. */
@@ -242,14 +252,14 @@ static void fault_mass_restart(struct run *run)
     for (uint32_t node = 0; node < run->world.node_count; node++) {
         if (world_is_up(&run->world, node)) {
             stop(run, node);
-            start(run, node);
+            run_start(run, node);
         }
     }
 }
 
 static void fault_profile(struct run *run)
 {
-    uint32_t node = pick(run, true);
+    uint32_t node = run_pick(run, true);
     if (node == WORLD_NOBODY) {
         return;
     }
@@ -274,7 +284,7 @@ static void elect(struct run *run, uint32_t node, raft_term term, uint32_t leade
 
 static void fault_elect(struct run *run)
 {
-    uint32_t node = pick(run, true);
+    uint32_t node = run_pick(run, true);
     if (node != WORLD_NOBODY) {
         /* At times one hears of it late. */
         raft_term term =
@@ -286,8 +296,8 @@ static void fault_elect(struct run *run)
 /* What Raft never does, and a bug or a stranger might. */
 static void fault_two_leaders(struct run *run)
 {
-    uint32_t a = pick(run, true);
-    uint32_t b = pick(run, true);
+    uint32_t a = run_pick(run, true);
+    uint32_t b = run_pick(run, true);
     if (a != WORLD_NOBODY && a != b) {
         run->term++;
         elect(run, a, run->term, a);
@@ -297,7 +307,7 @@ static void fault_two_leaders(struct run *run)
 
 static void fault_hint(struct run *run)
 {
-    uint32_t node = pick(run, true);
+    uint32_t node = run_pick(run, true);
     if (node != WORLD_NOBODY) {
         uint32_t about = (uint32_t)draw(run, 0, run->world.node_count - 1);
         world_step(
@@ -332,7 +342,7 @@ static void forge(struct run *run, uint32_t node, struct swim_message message,
 
 static void fault_forge(struct run *run)
 {
-    uint32_t node = pick(run, true);
+    uint32_t node = run_pick(run, true);
     uint32_t about = (uint32_t)draw(run, 0, run->world.node_count - 1);
     if (node == WORLD_NOBODY || about == node || world_status(&run->world, node).is_leaving) {
         return; /* who leaves has no name to lose */
@@ -401,13 +411,13 @@ static void bury(struct run *run)
     }
 }
 
-static void pass(struct run *run, time_ns span_ns)
+void run_pass(struct run *run, time_ns span_ns)
 {
     world_run(&run->world, run->world.now_ns + span_ns);
     bury(run);
 }
 
-static bool is_over(const struct run *run)
+bool run_is_over(const struct run *run)
 {
     return run->world.failure[0] != '\0';
 }
@@ -419,7 +429,7 @@ static void begin(struct run *run)
         (void)world_add(&run->world, new_id(run), run->names++);
     }
     for (uint32_t node = 0; node < count; node++) {
-        start(run, node);
+        run_start(run, node);
     }
 }
 
@@ -427,37 +437,13 @@ static void time_of_faults(struct run *run)
 {
     uint64_t faults = draw(run, 4, FAULTS_MAX);
     time_ns period_ns = run->world.options.period_ns;
-    for (uint64_t i = 0; i < faults && !is_over(run); i++) {
-        pass(run,
-             draw(run, 0, 1) == 0 ? draw(run, 0, period_ns * 3) : draw(run, 0, period_ns * 20));
-        if (!is_over(run)) {
+    for (uint64_t i = 0; i < faults && !run_is_over(run); i++) {
+        run_pass(run,
+                 draw(run, 0, 1) == 0 ? draw(run, 0, period_ns * 3) : draw(run, 0, period_ns * 20));
+        if (!run_is_over(run)) {
             befall(run);
         }
     }
-}
-
-static void judge(struct run *run)
-{
-    time_ns period_ns = run->world.options.period_ns;
-    fault_heal(run);
-    fault_recover(run);
-    run->world.network.loss = 0;
-    run->world.network.duplicate = 0;
-    pass(run, run->world.options.leave_ns + period_ns); /* who leaves has left then */
-    if (run->world.nodes[0].swim == NULL && run->world.owner[0] == 0) {
-        start(run, 0); /* the seed of all */
-    }
-    pass(run, REPLAY_PERIODS * period_ns);
-    run->world.network.replay = 0;
-    pass(run, (QUIET_PERIODS - REPLAY_PERIODS) * period_ns);
-    if (is_over(run)) {
-        return;
-    }
-    checks_at_rest(&run->checks);
-    checks_load_begin(&run->checks);
-    pass(run, LOAD_PERIODS * period_ns);
-    checks_load_end(&run->checks);
-    checks_at_rest(&run->checks);
 }
 
 void run_seed(uint64_t seed, bool is_traced, struct run_report *out)
@@ -476,7 +462,9 @@ void run_seed(uint64_t seed, bool is_traced, struct run_report *out)
     run->world.watch = checks_watch(&run->checks, &run->world);
     run->world.is_checked = true;
     run->world.is_traced = is_traced;
-    run->world.network.delay_max_ns = draw(run, 1, 40) * NS_PER_MS;
+    /* A profile is for a network where an answer comes within its timeouts. */
+    run->world.network.delay_max_ns =
+        min_u64(draw(run, 1, 40) * NS_PER_MS, options.ping_timeout_ns * 3 / 8);
     bool has_loss = draw(run, 0, 1) == 1;
     uint32_t loss = (uint32_t)draw(run, 0, MILLIONTHS / 5);
     run->world.network.loss = has_loss ? loss : 0;
@@ -484,9 +472,9 @@ void run_seed(uint64_t seed, bool is_traced, struct run_report *out)
     run->world.network.replay = (uint32_t)draw(run, 0, MILLIONTHS / 10);
     run->world.network.replay_ns = REAP_PERIODS * 4 * options.period_ns;
     begin(run);
-    pass(run, draw(run, 0, 20) * options.period_ns);
+    run_pass(run, draw(run, 0, 20) * options.period_ns);
     time_of_faults(run);
-    judge(run);
+    run_judge(run);
     *out = (struct run_report){
         .hash = run->world.hash,
         .events = run->world.event_count,

@@ -6,7 +6,8 @@
 
 #include "base/assert.h"
 #include "sim/swim/check.h"
-#include "sim/swim/measure.h"
+#include "sim/swim/measure_internal.h"
+#include "sim/swim/process.h"
 #include "sim/swim/run.h"
 
 #define SEEDS 100
@@ -204,6 +205,93 @@ static void fifty_restarted_at_once_agree_within_fifteen_seconds(void **state)
     world_deinit(&world);
 }
 
+static void ten_see_a_kill_within_four_seconds_on_average_and_eight_at_worst(void **state)
+{
+    struct swim_options options = swim_options_default();
+    struct measure_row row;
+    (void)state;
+    measure_size(&options, 10, &row);
+    assert_true(row.trials == 300);
+    assert_true(row.dead_all * (double)options.period_ns < 4.0 * NS_PER_S);
+    assert_true(row.dead_worst * (double)options.period_ns < 8.0 * NS_PER_S);
+}
+
+struct fast_case {
+    uint32_t members;
+    uint32_t clusters;
+    uint32_t crashes; /* in each */
+};
+
+static void the_fast_profile_sees_a_kill_in_under_one_second(void **state)
+{
+    static const struct fast_case cases[] = {{3, 100, 1}, {10, 100, 1}, {30, 10, 3}, {100, 4, 5}};
+    struct swim_options options = swim_options_fast();
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct measure_row row = {.members = cases[i].members};
+        for (uint64_t seed = 1; seed <= cases[i].clusters; seed++) {
+            measure_cluster(&options, seed, cases[i].crashes, &row);
+        }
+        assert_int_equal(row.trials, cases[i].clusters * cases[i].crashes);
+        assert_true(row.dead_worst * (double)options.period_ns < 1.0 * NS_PER_S);
+    }
+}
+
+static void idle_packets_of_a_member_are_as_many_at_any_size(void **state)
+{
+    static const uint32_t sizes[] = {5, 10, 20, 50, 100};
+    struct swim_options options = swim_options_default();
+    double least = 0;
+    double most = 0;
+    (void)state;
+    for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+        struct measure_row row = {.members = sizes[i]};
+        measure_cluster(&options, 1, 0, &row);
+        assert_true(row.packets > 0);
+        least = i == 0 || row.packets < least ? row.packets : least;
+        most = row.packets > most ? row.packets : most;
+    }
+    assert_true(most < least * 1.2);
+}
+
+static void expect_false_deaths(size_t which, enum measure_kind control)
+{
+    struct measure_false out = {0};
+    measure_false_run(which, control, 1, 30, &out);
+    measure_false_run(which, MEASURE_OURS, 1, 30, &out);
+    assert_true(out.dead[control] > 0); /* or it would be nothing that none came of ours */
+    assert_int_equal(out.dead[MEASURE_OURS], 0);
+}
+
+static void a_starved_member_has_no_healthy_one_declared_dead(void **state)
+{
+    (void)state;
+    expect_false_deaths(MEASURE_FALSE_busier, MEASURE_NAIVE);
+    expect_false_deaths(MEASURE_FALSE_blocked, MEASURE_PLAIN);
+}
+
+static void loss_has_no_healthy_one_declared_dead(void **state)
+{
+    (void)state;
+    expect_false_deaths(MEASURE_FALSE_loss20, MEASURE_PLAIN);
+}
+
+/* 30 ms of its own time, in slices of 10 of each 100. */
+static void a_process_runs_in_its_slices_only(void **state)
+{
+    struct process process;
+    struct process_options options = {.run_ns = 10, .stall_ns = 90};
+    (void)state;
+    process_init(&process, &options);
+    assert_int_equal(process_after(&process, 0, 5), 5);
+    assert_int_equal(process_after(&process, 5, 4), 9);
+    assert_int_equal(process_after(&process, 5, 5), 100);
+    assert_int_equal(process_after(&process, 5, 30), 305);
+    assert_int_equal(process_after(&process, 10, 0), 100);
+    assert_int_equal(process_after(&process, 99, 1), 101);
+    process_deinit(&process);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -212,6 +300,12 @@ int main(void)
         cmocka_unit_test(each_checker_finds_what_it_is_for),
         cmocka_unit_test(a_partition_longer_than_all_timers_closes_by_itself),
         cmocka_unit_test(fifty_restarted_at_once_agree_within_fifteen_seconds),
+        cmocka_unit_test(ten_see_a_kill_within_four_seconds_on_average_and_eight_at_worst),
+        cmocka_unit_test(the_fast_profile_sees_a_kill_in_under_one_second),
+        cmocka_unit_test(idle_packets_of_a_member_are_as_many_at_any_size),
+        cmocka_unit_test(a_starved_member_has_no_healthy_one_declared_dead),
+        cmocka_unit_test(loss_has_no_healthy_one_declared_dead),
+        cmocka_unit_test(a_process_runs_in_its_slices_only),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -12,6 +12,7 @@
 #include "base/crc32c.h"
 #include "quorate/error.h"
 #include "sim/swim/network.h"
+#include "sim/swim/process.h"
 #include "wire/packet.h"
 
 #define CLUSTER ((struct cluster_id){7, 7})
@@ -359,14 +360,35 @@ static void deliver(struct world *world, const struct world_event *event)
                });
 }
 
+void world_take(struct world *world, struct world_event *event)
+{
+    bool is_tick = event->bytes == NULL;
+    uint32_t node = is_tick ? event->node : world->owner[event->address];
+    world->event_count++;
+    uint64_t facts[3] = {world->now_ns, node, crc32c(0, event->bytes, event->size_bytes)};
+    world->hash = (world->hash ^ crc32c((uint32_t)world->hash, facts, sizeof(facts))) *
+                  UINT64_C(0x9e3779b97f4a7c15);
+    if (is_tick) {
+        world->nodes[node].wake_ns = TIME_NEVER;
+        world_step(world, node, (struct swim_event){.type = SWIM_EVENT_TICK});
+    } else {
+        deliver(world, event);
+    }
+    free(event->bytes);
+}
+
 static void handle(struct world *world, struct world_event *event)
 {
     bool is_tick = event->bytes == NULL;
     uint32_t node = is_tick ? event->node : world->owner[event->address];
     if (node == WORLD_NOBODY || world->nodes[node].swim == NULL ||
-        (is_tick && world->nodes[node].wake_ns > event->at_ns) ||
+        (is_tick && !event->is_turn && world->nodes[node].wake_ns > event->at_ns) ||
         (event->is_replay && world->network.replay == 0)) {
         free(event->bytes);
+        return;
+    }
+    if (world->nodes[node].process != NULL) {
+        process_take(world, node, event);
         return;
     }
     time_ns runs_ns = network_runs_at(&world->nodes[node], world->now_ns);
@@ -379,17 +401,7 @@ static void handle(struct world *world, struct world_event *event)
         network_push(world, *event);
         return;
     }
-    world->event_count++;
-    uint64_t facts[3] = {world->now_ns, node, crc32c(0, event->bytes, event->size_bytes)};
-    world->hash = (world->hash ^ crc32c((uint32_t)world->hash, facts, sizeof(facts))) *
-                  UINT64_C(0x9e3779b97f4a7c15);
-    if (is_tick) {
-        world->nodes[node].wake_ns = TIME_NEVER;
-        world_step(world, node, (struct swim_event){.type = SWIM_EVENT_TICK});
-    } else {
-        deliver(world, event);
-    }
-    free(event->bytes);
+    world_take(world, event);
 }
 
 void world_run(struct world *world, time_ns until_ns)

@@ -17,6 +17,7 @@
 #define WORLD_PORT ":7700"
 
 struct world;
+struct process;
 
 /* What happens, as it happens. Each may be NULL. */
 struct world_watch {
@@ -41,6 +42,7 @@ struct world_node {
     /* Starved: it runs for run_ns, then not for stall_ns, and so on; 0: it is well. */
     time_ns run_ns;
     time_ns stall_ns;
+    struct process *process; /* borrowed; NULL: it runs whenever there is something to do */
     uint64_t sent_packets;
     uint64_t sent_bytes;
     uint64_t lives;
@@ -56,6 +58,7 @@ struct world_event {
     uint32_t source_address;
     uint32_t address; /* of a packet or stream: who is there gets it */
     bool is_stream;
+    bool is_turn;   /* of a struct process, which `node` is */
     bool is_replay; /* it comes only as long as the network replays */
 };
 
@@ -123,6 +126,9 @@ uint32_t world_succeed(struct world *world, uint32_t node, node_id id, uint32_t 
 
 /* Step an event at its machine, and do what comes of it. */
 void world_step(struct world *world, uint32_t node, struct swim_event event);
+
+/* What is due at its machine now, a packet, a stream or a tick: given. */
+void world_take(struct world *world, struct world_event *event);
 
 /* Tell all machines of all others at once, as a first push_pull would. */
 void world_introduce_all(struct world *world);

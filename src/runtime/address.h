@@ -28,6 +28,9 @@ bool address_to_socket(const struct address *address, struct sockaddr_storage *o
  */
 bool address_is_loopback(const struct address *address);
 
+/* Whether it is an address with port 0. */
+bool address_is_any_port(const char *text);
+
 /* A socket address as HOST:PORT; "?" when it is of no family we know. */
 void address_of_socket(const struct sockaddr *socket, char out[QR_ADDRESS_BYTES_MAX]);
 

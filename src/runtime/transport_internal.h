@@ -15,8 +15,9 @@
 
 enum connection_kind {
     CONNECTION_INCOMING,
-    CONNECTION_PEER, /* dialed, to a member */
-    CONNECTION_SEED, /* dialed, to join through */
+    CONNECTION_PEER,   /* dialed, to a member */
+    CONNECTION_SEED,   /* dialed, to join through */
+    CONNECTION_GOSSIP, /* dialed, for SWIM alone */
 };
 
 enum connection_state {
@@ -49,8 +50,12 @@ struct connection {
     struct peer *peer;      /* CONNECTION_PEER, until closed */
     node_id member;         /* at the other end, as it said or as is expected */
     bool expects_us;        /* incoming: the hello named us, so it is a member's */
-    bool is_stranger;       /* incoming: of no cluster yet; all it may do is ask to join */
-    time_ns deadline_ns;    /* when it is given up; TIME_NEVER once OPEN */
+    bool is_stranger;       /* incoming: of no cluster yet; it may ask to join, and gossip */
+    bool is_used;           /* incoming: a message came; the first says what it is for */
+    bool is_gossip;         /* incoming: for SWIM alone */
+    bool is_proved;         /* the other end has a key of this cluster */
+    uint32_t version;       /* of the protocol, once OPEN */
+    time_ns deadline_ns;    /* when it is given up; TIME_NEVER once OPEN, but for idle ones */
     uint32_t pending_count; /* things libuv still has: the handle, a look-up */
 
     struct frame_queue queue;
@@ -69,6 +74,7 @@ struct connection {
     struct address target;
     uint32_t attempt;
     char address[QR_ADDRESS_BYTES_MAX];
+    char said_address[QR_ADDRESS_BYTES_MAX]; /* incoming: where it says that it lives */
     uv_tcp_t tcp;
     uv_connect_t connect;
     uv_write_t write;
@@ -82,6 +88,8 @@ struct peer {
     struct connection *connection; /* dialed, in any state but CLOSED; or NULL */
     time_ns dial_at_ns;            /* when there is none */
     uint64_t backoff_ns;
+    time_ns redialed_ns; /* when it was last dialed anew at once; 0: never */
+    bool is_redialed;    /* so, and neither refused nor open since */
     uint32_t attempt;
     time_ns heard_ns;
     time_ns lost_ns;
@@ -142,8 +150,21 @@ void transport_accept(uv_stream_t *listener, int status);
 void transport_dial_peer(struct transport *transport, struct peer *peer);
 void transport_dial_waiting_seed(struct transport *transport);
 
-/* A connection of this peer ended or was not made: say when to try again. */
+/* A connection of this peer was not made: say when to try again. */
 void transport_back_off(struct transport *transport, struct peer *peer);
+
+/* An open one ended: at once, but not again and again. */
+void transport_redial(struct transport *transport, struct peer *peer);
+
+/* One for gossip; NULL when it failed at once. */
+struct connection *transport_dial_gossip(struct transport *transport, const char *address);
+
+/* transport_gossip.c */
+bool connection_is_gossip(const struct connection *connection);
+
+/* Something was said on it: it is not idle. */
+void connection_touch_gossip(struct connection *connection);
+void connection_take_gossip(struct connection *connection, const struct wire_message *message);
 
 /* transport_connection.c */
 
@@ -192,10 +213,5 @@ int connection_read_start(struct connection *connection);
 /* Where bytes of frames go next; empty when memory ran out. Then: so many came. */
 void connection_room(struct connection *connection, uv_buf_t *out);
 void connection_received(struct connection *connection, size_t size_bytes);
-
-/* transport_tls.c */
-
-/* Whether the other end has proved that it has a key of this cluster. */
-bool connection_is_proved(const struct connection *connection);
 
 #endif

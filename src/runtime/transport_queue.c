@@ -262,7 +262,7 @@ void transport_reply(struct transport *transport, uint64_t number, struct wire_f
     while (connection != NULL && connection->number != number) {
         connection = connection->next;
     }
-    if (connection == NULL) {
+    if (connection == NULL || connection_is_gossip(connection)) {
         (void)drop(transport, frame);
         return;
     }

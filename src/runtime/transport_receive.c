@@ -80,6 +80,17 @@ static void rewind_chunk(struct connection *connection, uint32_t begin, bool may
     }
 }
 
+/* Nobody has a reason to begin with more than a head, nor a stranger to send more than gossip. */
+static size_t bytes_allowed(const struct connection *connection)
+{
+    size_t bytes_max = (size_t)connection->transport->options.frame_bytes_max;
+    if (connection->state == CONNECTION_HELLO) {
+        return WIRE_HEAD_BYTES_MAX;
+    }
+    return connection->is_stranger ? min_u64(bytes_max, WIRE_HEAD_BYTES_MAX + WIRE_GOSSIP_BYTES_MAX)
+                                   : bytes_max;
+}
+
 /* Decode and hand over the frame at `start`; false when there is no whole one, or no more. */
 static bool take_frame(struct connection *connection)
 {
@@ -87,10 +98,7 @@ static bool take_frame(struct connection *connection)
     struct chunk *chunk = connection->chunk;
     const uint8_t *data = chunk->data + connection->start;
     size_t left = connection->filled - connection->start;
-    /* A stranger has no reason to send more than a head. */
-    bool is_known = connection->state != CONNECTION_HELLO && !connection->is_stranger;
-    size_t frame_bytes_max =
-        is_known ? (size_t)transport->options.frame_bytes_max : WIRE_HEAD_BYTES_MAX;
+    size_t frame_bytes_max = bytes_allowed(connection);
     size_t frame_bytes = 0;
     int status = wire_frame_length(data, left, frame_bytes_max, &frame_bytes);
     if (status == 1) {

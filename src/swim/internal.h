@@ -149,6 +149,7 @@ struct swim {
     bool is_leaving;
     bool is_stopped;
     bool is_quiet;     /* what is taken now is not told on: it is a first table */
+    node_id teller;    /* from whom is what is taken now */
     uint32_t outdated; /* slot of one who has left, or is gone for long: the sender has not heard */
     time_ns gone_ns;
 

@@ -313,6 +313,7 @@ static void correct(struct swim *swim, node_id sender)
 void swim_take_updates(struct swim *swim, const struct swim_message *message)
 {
     swim->outdated = SWIM_NONE;
+    swim->teller = message->from;
     if (message->has_to) {
         swim->is_let_in = swim->is_let_in || message->held_incarnation >= swim->options.incarnation;
         take_of_self(swim, &(struct swim_update){

@@ -85,6 +85,17 @@ static void rival_begin(struct swim *swim, node_id id, const struct swim_card *c
     swim_address_copy(rival->address, swim_card_peer(card));
 }
 
+/* Who tells of another owner does not hold this one for live, and so would never say that it
+ * finds it dead: it would stay suspect here for ever when it is. The claimant itself has no say.
+ */
+static void count_teller(struct swim *swim, uint32_t holder_slot, node_id claimant)
+{
+    const struct swim_slot *holder = swim_slot_of(swim, holder_slot);
+    if (holder->state == SWIM_SUSPECT && swim->teller != claimant && swim->teller != holder->id) {
+        swim_confirm(swim, holder_slot, swim->teller);
+    }
+}
+
 bool swim_may_have_name(struct swim *swim, const struct swim_update *update,
                         const struct swim_card *card)
 {
@@ -96,6 +107,8 @@ bool swim_may_have_name(struct swim *swim, const struct swim_update *update,
     swim_tell_refused(swim, taken(update->id, holder->id));
     if (holder_slot == SWIM_SELF) {
         rival_begin(swim, update->id, card);
+    } else {
+        count_teller(swim, holder_slot, update->id);
     }
     return false;
 }

@@ -40,15 +40,15 @@ struct swim_options swim_options_default(void)
 struct swim_options swim_options_fast(void)
 {
     struct swim_options options = swim_options_default();
-    options.period_ns = 200 * NS_PER_MS;
-    options.ping_timeout_ns = 80 * NS_PER_MS;
+    options.period_ns = 80 * NS_PER_MS;
+    options.ping_timeout_ns = 40 * NS_PER_MS;
     options.hint_timeout_ns = 10 * NS_PER_MS;
-    options.suspicion_ns = 800 * NS_PER_MS;
-    options.gossip_ns = 40 * NS_PER_MS;
-    options.sync_ns = 10 * NS_PER_S;
-    options.heal_min_ns = 200 * NS_PER_MS;
-    options.heal_max_ns = 5 * NS_PER_S;
-    options.leave_ns = 500 * NS_PER_MS;
+    options.suspicion_ns = 600 * NS_PER_MS;
+    options.gossip_ns = 25 * NS_PER_MS;
+    options.sync_ns = 5 * NS_PER_S;
+    options.heal_min_ns = 100 * NS_PER_MS;
+    options.heal_max_ns = 2 * NS_PER_S;
+    options.leave_ns = 300 * NS_PER_MS;
     return options;
 }
 

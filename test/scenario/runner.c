@@ -14,6 +14,49 @@
 #define PLACE_BYTES 512
 #define DIVIDER "----\n"
 
+/* What the commands of a file are about, by the beginning of its name. */
+struct language {
+    const char *prefix;
+    void *(*begin)(FILE *out);
+    void (*run)(void *subject, const char *place, char *line);
+    void (*end)(void *subject);
+};
+
+static void *raft_begin(FILE *out)
+{
+    return cluster_new(out);
+}
+
+static void raft_run(void *subject, const char *place, char *line)
+{
+    command_run(subject, place, line);
+}
+
+static void raft_end(void *subject)
+{
+    cluster_free(subject);
+}
+
+static void *swim_begin(FILE *out)
+{
+    return swim_cluster_new(out);
+}
+
+static void swim_run(void *subject, const char *place, char *line)
+{
+    swim_command_run(subject, place, line);
+}
+
+static void swim_end(void *subject)
+{
+    swim_cluster_free(subject);
+}
+
+static const struct language languages[] = {
+    {"swim_", swim_begin, swim_run, swim_end},
+    {"", raft_begin, raft_run, raft_end},
+};
+
 /* A file being run: what is read, and what a rewrite would write. */
 struct scenario {
     const char *path;
@@ -22,8 +65,10 @@ struct scenario {
     unsigned line;
     char *buffer; /* of getline */
     size_t buffer_bytes;
-    struct cluster *cluster;
-    char *printed; /* by the block's commands */
+    const struct language *language;
+    void *subject;
+    FILE *said;    /* by the block's commands, */
+    char *printed; /* into this */
     size_t printed_bytes;
     bool is_wrong;
 };
@@ -47,7 +92,7 @@ static void run_line(struct scenario *scenario)
     char *line = strdup(scenario->buffer);
     ASSERT(line != NULL);
     line[strcspn(line, "\n")] = '\0';
-    command_run(scenario->cluster, place, line);
+    scenario->language->run(scenario->subject, place, line);
     free(line);
 }
 
@@ -70,7 +115,7 @@ static void end_block(struct scenario *scenario)
 {
     unsigned line = scenario->line;
     char *expected = read_expected(scenario);
-    (void)fflush(scenario->cluster->out);
+    (void)fflush(scenario->said);
     scenario->printed[scenario->printed_bytes] = '\0'; /* the stream was rewound before */
     if (strcmp(expected, scenario->printed) != 0) {
         (void)fprintf(stderr, "%s:%u: expected\n%sbut got\n%s\n", scenario->path, line, expected,
@@ -79,7 +124,7 @@ static void end_block(struct scenario *scenario)
     }
     (void)fprintf(scenario->out, DIVIDER "%s\n", scenario->printed);
     free(expected);
-    rewind(scenario->cluster->out);
+    rewind(scenario->said);
 }
 
 static void run_blocks(struct scenario *scenario)
@@ -103,6 +148,17 @@ static void run_blocks(struct scenario *scenario)
     }
 }
 
+static const struct language *language_of(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    const char *name = slash == NULL ? path : slash + 1;
+    const struct language *language = languages;
+    while (strncmp(name, language->prefix, strlen(language->prefix)) != 0) {
+        language++;
+    }
+    return language;
+}
+
 /* Run a file; `rewritten` becomes what it should say, the caller's to free. */
 static bool run_file(const char *path, char **rewritten)
 {
@@ -113,15 +169,16 @@ static bool run_file(const char *path, char **rewritten)
         exit(2);
     }
     scenario.out = open_memstream(rewritten, &rewritten_bytes);
-    FILE *printed = open_memstream(&scenario.printed, &scenario.printed_bytes);
-    ASSERT(scenario.out != NULL && printed != NULL);
-    (void)fflush(printed);
-    scenario.cluster = cluster_new(printed);
+    scenario.said = open_memstream(&scenario.printed, &scenario.printed_bytes);
+    ASSERT(scenario.out != NULL && scenario.said != NULL);
+    (void)fflush(scenario.said);
+    scenario.language = language_of(path);
+    scenario.subject = scenario.language->begin(scenario.said);
     run_blocks(&scenario);
-    cluster_free(scenario.cluster);
+    scenario.language->end(scenario.subject);
     (void)fclose(scenario.in);
     (void)fclose(scenario.out);
-    (void)fclose(printed);
+    (void)fclose(scenario.said);
     free(scenario.printed);
     free(scenario.buffer);
     return !scenario.is_wrong;

@@ -10,6 +10,7 @@
 
 #define SELF 1
 #define INCARNATION 5
+#define ANSWERS_MAX 32 /* to one step */
 
 static struct swim_profile profile_of(node_id id, uint64_t started)
 {
@@ -124,6 +125,22 @@ void swim_rig_pass(struct swim_rig *rig, time_ns span_ns)
         ASSERT(swim_rig_step(rig, (struct swim_event){.type = SWIM_EVENT_TICK}) == 0);
     }
     rig->now_ns = end_ns;
+}
+
+void swim_rig_answer_all(struct swim_rig *rig)
+{
+    struct swim_message sent[ANSWERS_MAX];
+    size_t count = rig->ready.packet_count;
+    ASSERT(count <= ANSWERS_MAX);
+    for (size_t i = 0; i < count; i++) {
+        sent[i] = rig->ready.packets[i].message;
+    }
+    for (size_t i = 0; i < count; i++) {
+        struct swim_message ack = {.type = SWIM_ACK, .ack = {sent[i].ping.sequence}};
+        if (sent[i].type == SWIM_PING) {
+            ASSERT(swim_rig_packet(rig, sent[i].to, ack, NULL, 0) == 0);
+        }
+    }
 }
 
 struct swim_member_status swim_rig_member(const struct swim_rig *rig, node_id id)

@@ -50,6 +50,9 @@ void swim_rig_fill_long(struct swim_rig *rig, node_id last);
 /* Tick whenever one is due, up to then; `ready` is of the last tick. */
 void swim_rig_pass(struct swim_rig *rig, time_ns span_ns);
 
+/* All that the last step pinged answer. */
+void swim_rig_answer_all(struct swim_rig *rig);
+
 struct swim_member_status swim_rig_member(const struct swim_rig *rig, node_id id);
 
 /* The first packet of this type in `ready`, or NULL; and the first news. */

@@ -16,17 +16,23 @@
 #include "runtime/memory.h"
 #include "support/unit.h"
 
+static uint32_t version_of(const struct transport_side *side)
+{
+    return side->version == 0 ? WIRE_VERSION_MAX : side->version;
+}
+
 static void hello(void *context, bool has_expected, node_id expected, struct wire_hello *out)
 {
     const struct transport_side *side = context;
     *out = (struct wire_hello){
         .version_min = WIRE_VERSION_MIN,
-        .version_max = WIRE_VERSION_MAX,
+        .version_max = version_of(side),
         .cluster = side->cluster,
         .from = side->id,
         .has_expected = has_expected,
         .expected = expected,
     };
+    (void)snprintf(out->address, sizeof(out->address), "%s", side->address);
 }
 
 static int hello_check(void *context, const struct wire_hello *said,
@@ -34,7 +40,7 @@ static int hello_check(void *context, const struct wire_hello *said,
 {
     struct transport_side *side = context;
     *response = (struct wire_hello_response){
-        .version = WIRE_VERSION_MAX, .cluster = side->cluster, .from = side->id};
+        .version = version_of(side), .cluster = side->cluster, .from = side->id};
     if (!cluster_id_is_none(said->cluster) && !cluster_id_equal(said->cluster, side->cluster)) {
         side->refused_count++;
         response->status = QR_ERR_FOREIGN;
@@ -97,6 +103,29 @@ static void seed_closed(void *context, const char *reason)
     (void)snprintf(side->reason, sizeof(side->reason), "%s", reason);
 }
 
+static void gossip_received(void *context, const struct transport_gossip *gossip)
+{
+    struct transport_side *side = context;
+    ASSERT(gossip->size_bytes <= sizeof(side->gossip));
+    side->gossip_count++;
+    side->gossip_stream = gossip->stream;
+    side->gossip_bytes = gossip->size_bytes;
+    if (gossip->size_bytes > 0) {
+        memcpy(side->gossip, gossip->data, gossip->size_bytes);
+    }
+    (void)snprintf(side->gossip_source, sizeof(side->gossip_source), "%s", gossip->source);
+}
+
+static void member_closed(void *context, node_id member, bool is_refused)
+{
+    struct transport_side *side = context;
+    side->closed_member = member;
+    side->closed_count += is_refused ? 0 : 1;
+    side->refused_member_count += is_refused ? 1 : 0;
+    side->closed_ns = is_refused ? side->closed_ns : runtime_now_ns();
+    side->refused_ns = is_refused ? runtime_now_ns() : side->refused_ns;
+}
+
 static void log_write(void *context, const struct log_event *event)
 {
     struct transport_side *side = context;
@@ -116,7 +145,7 @@ int transport_side_open(struct transport_side *side, const char *address)
         .log = &side->log,
         .keyring = side->keyring,
         .events = {side, hello, hello_check, hello_response_check, received, seed_ready,
-                   seed_received, seed_closed},
+                   seed_received, seed_closed, gossip_received, member_closed},
         .address = address,
         .seed = side->id,
         .frame_bytes_max = TRANSPORT_PAIR_FRAME_BYTES_MAX,

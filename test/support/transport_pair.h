@@ -47,6 +47,17 @@ struct transport_side {
     struct raft_data kept_data[TRANSPORT_PAIR_DATA_MAX]; /* likewise */
     size_t kept_data_count;
     bool keeps;
+    uint32_t version; /* that it speaks at most; 0: WIRE_VERSION_MAX */
+    int gossip_count;
+    uint64_t gossip_stream; /* of the last, like the following */
+    size_t gossip_bytes;
+    uint8_t gossip[WIRE_GOSSIP_BYTES_MAX];
+    char gossip_source[QR_ADDRESS_BYTES_MAX];
+    node_id closed_member;
+    int closed_count; /* connections with members that ended */
+    int refused_member_count;
+    time_ns closed_ns; /* when the last did */
+    time_ns refused_ns;
 };
 
 struct transport_pair {

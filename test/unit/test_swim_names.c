@@ -9,14 +9,21 @@
 
 #define RIVAL 9
 
-/* Member RIVAL is said to be alive with the name of `name`, at hAT:7700, since `started`. */
-static void claim(struct swim_rig *rig, enum swim_message_type type, node_id name, node_id at,
-                  uint64_t started)
+struct claim {
+    node_id by;
+    node_id name; /* whose */
+    node_id at;
+    uint64_t started;
+};
+
+/* Member RIVAL is said to be alive with another's name, at hAT:7700. */
+static void claim_as(struct swim_rig *rig, enum swim_message_type type, struct claim claim)
 {
     struct swim_profile profile;
     uint8_t bytes[SWIM_PROFILE_BYTES_MAX];
-    assert_int_equal(swim_profile_decode(swim_rig_profile(rig, at, started), &profile), 0);
-    profile.name[1] = (char)('0' + name);
+    assert_int_equal(swim_profile_decode(swim_rig_profile(rig, claim.at, claim.started), &profile),
+                     0);
+    profile.name[1] = (char)('0' + claim.name);
     struct swim_update update = {.state = SWIM_ALIVE, .id = RIVAL, .incarnation = 1};
     update.profile.size_bytes = (uint16_t)swim_profile_encode(&profile, bytes);
     update.profile.bytes = bytes;
@@ -24,7 +31,13 @@ static void claim(struct swim_rig *rig, enum swim_message_type type, node_id nam
     if (type == SWIM_PUSH_PULL_RESPONSE) {
         message.push_pull_response.is_last = true;
     }
-    assert_int_equal(swim_rig_packet(rig, 2, message, &update, 1), 0);
+    assert_int_equal(swim_rig_packet(rig, claim.by, message, &update, 1), 0);
+}
+
+static void claim(struct swim_rig *rig, enum swim_message_type type, node_id name, node_id at,
+                  uint64_t started)
+{
+    claim_as(rig, type, (struct claim){.by = 2, .name = name, .at = at, .started = started});
 }
 
 /* Let time pass; whoever is asked as RIVAL answers, or does not. Returns whether it was asked. */
@@ -73,6 +86,33 @@ static void who_has_a_name_keeps_it_whatever_another_says_of_its_age(void **stat
         assert_int_equal(swim_rig_say(&rig, 2, SWIM_DEAD, 3, 1), 0); /* then it is free */
         claim(&rig, SWIM_GOSSIP, 3, RIVAL, started);
         assert_int_equal(swim_rig_member(&rig, RIVAL).state, SWIM_ALIVE);
+        swim_rig_deinit(&rig);
+    }
+}
+
+/* 3 is gone, and only this node holds it for live: 2 let another in under its name, or the claimant
+ * says so itself.
+ */
+static void who_holds_another_for_the_owner_agrees_that_the_owner_is_gone(void **state)
+{
+    (void)state;
+    for (int by_itself = 0; by_itself < 2; by_itself++) {
+        struct swim_rig rig;
+        struct swim_member_status member;
+        swim_rig_init(&rig, NULL);
+        swim_rig_fill(&rig, 4);
+        assert_int_equal(swim_rig_say(&rig, 4, SWIM_SUSPECT, 3, 1), 0); /* 4 found it so */
+        swim_rig_answer_all(&rig); /* 3 does not refute, but this node is no accuser */
+        claim_as(&rig, SWIM_GOSSIP,
+                 (struct claim){.by = by_itself ? RIVAL : 2, .name = 3, .at = RIVAL, .started = 1});
+        assert_false(swim_member(rig.swim, RIVAL, &member));
+        time_ns end_ns = rig.now_ns + rig.options.suspicion_ns + rig.options.period_ns;
+        while (rig.now_ns < end_ns) {
+            rig.now_ns = swim_deadline(rig.swim);
+            assert_int_equal(swim_rig_step(&rig, (struct swim_event){.type = SWIM_EVENT_TICK}), 0);
+            swim_rig_answer_all(&rig);
+        }
+        assert_int_equal(swim_rig_member(&rig, 3).state, by_itself ? SWIM_SUSPECT : SWIM_DEAD);
         swim_rig_deinit(&rig);
     }
 }
@@ -183,6 +223,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(who_has_a_name_keeps_it_whatever_another_says_of_its_age),
+        cmocka_unit_test(who_holds_another_for_the_owner_agrees_that_the_owner_is_gone),
         cmocka_unit_test(a_node_goes_for_another_of_its_name_only_when_that_answers),
         cmocka_unit_test(a_node_that_goes_for_its_name_answers_no_ping),
         cmocka_unit_test(an_ack_that_was_not_asked_for_ends_nobody),

@@ -176,23 +176,6 @@ static void a_ping_for_another_is_answered_by_ack_or_nack(void **state)
     swim_rig_deinit(&rig);
 }
 
-/* All answer who are pinged. */
-static void answer_all(struct swim_rig *rig)
-{
-    struct swim_message sent[32];
-    size_t count = rig->ready.packet_count;
-    assert_in_range(count, 0, COUNT_OF(sent));
-    for (size_t i = 0; i < count; i++) {
-        sent[i] = rig->ready.packets[i].message;
-    }
-    for (size_t i = 0; i < count; i++) {
-        struct swim_message ack = {.type = SWIM_ACK, .ack = {sent[i].ping.sequence}};
-        if (sent[i].type == SWIM_PING) {
-            assert_int_equal(swim_rig_packet(rig, sent[i].to, ack, NULL, 0), 0);
-        }
-    }
-}
-
 static void one_accuser_alone_kills_nobody_and_two_do(void **state)
 {
     (void)state;
@@ -203,13 +186,13 @@ static void one_accuser_alone_kills_nobody_and_two_do(void **state)
         /* 8 answers this node, which therefore is no accuser itself; but it does not refute. */
         for (int i = 0; i < accusers; i++) {
             assert_int_equal(swim_rig_say(&rig, 2 + (node_id)i, SWIM_SUSPECT, 8, 1), 0);
-            answer_all(&rig);
+            swim_rig_answer_all(&rig);
         }
         time_ns end_ns = rig.now_ns + rig.options.suspicion_ns + rig.options.period_ns;
         while (rig.now_ns < end_ns) {
             rig.now_ns = swim_deadline(rig.swim);
             assert_int_equal(swim_rig_step(&rig, (struct swim_event){.type = SWIM_EVENT_TICK}), 0);
-            answer_all(&rig);
+            swim_rig_answer_all(&rig);
         }
         assert_int_equal(swim_rig_member(&rig, 8).state, accusers == 1 ? SWIM_SUSPECT : SWIM_DEAD);
         swim_rig_deinit(&rig);
