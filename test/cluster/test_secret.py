@@ -208,6 +208,28 @@ def case_absent(cluster):
     tap.check_equal(len(set(map(tuple, listed(cluster).values()))), 1, "different lists of keys")
 
 
+def case_alone(cluster):
+    """Without a secret a node listens on loopback alone, and is told what to do otherwise"""
+    done = rig.run("serve", "--data", cluster.folder / "alone", "--peer", "192.0.2.1:7700",
+                   "--client", "127.0.0.1:1", "--http", "127.0.0.1:2")
+    tap.check_equal(done.returncode, 1, "the exit code")
+    for words in ("is not loopback", "--cluster-secret-file", "--insecure"):
+        tap.check(words in done.stderr, done.stderr)
+    done = rig.run("serve", "--data", cluster.folder / "alone", "--peer", "192.0.2.1:7700",
+                   "--client", "127.0.0.1:1", "--http", "127.0.0.1:2", "--insecure")
+    tap.check("cannot listen on 192.0.2.1:7700" in done.stderr, done.stderr)
+
+
+def case_open_file(cluster):
+    """A secret file that others may read is refused, and what stands in it is not told"""
+    path = cluster.folder / "open"
+    put_secret(path, FIRST)
+    os.chmod(path, 0o644)
+    done = rig.run("serve", "--data", cluster.folder / "alone", "--cluster-secret-file", path)
+    tap.check_equal(done.returncode, 1, "the exit code")
+    tap.check("others may read" in done.stderr and FIRST not in done.stderr, done.stderr)
+
+
 def case_no_key_in_logs(cluster):
     """No key was ever written to a log"""
     for key in (FIRST, SECOND, STRANGE):
@@ -217,9 +239,9 @@ def case_no_key_in_logs(cluster):
 def main():
     tap.end_on_signals()
     with SecretCluster(3, spare=2) as cluster:
-        code = tap.run([case_replicates, case_wrong, case_plain, case_refuses, case_rotation,
-                        case_restart, case_absent, case_no_key_in_logs], cluster,
-                       cluster.tell_logs)
+        cases = [case_replicates, case_wrong, case_plain, case_refuses, case_rotation,
+                 case_restart, case_absent, case_alone, case_open_file, case_no_key_in_logs]
+        code = tap.run(cases, cluster, cluster.tell_logs)
     sys.exit(code)
 
 

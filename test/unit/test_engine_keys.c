@@ -338,8 +338,8 @@ static const struct {
     {"[::1]:0", false, false, false},        {"0.0.0.0:0", false, false, true},
     {"[::]:0", false, false, true},          {"192.0.2.1:0", false, false, true},
     {"[2001:db8::1]:0", false, false, true}, {"[::ffff:192.0.2.1]:0", false, false, true},
-    {"128.0.0.1:0", false, false, true},     {"0.0.0.0:0", true, false, false},
-    {"0.0.0.0:0", false, true, false},
+    {"128.0.0.1:0", false, false, true},     {"192.0.2.1:0", true, false, false},
+    {"192.0.2.1:0", false, true, false},
 };
 
 /* They may fail to listen, which no machine must be able to do; but for another reason. */
