@@ -217,9 +217,4 @@ int connection_read_start(struct connection *connection);
 void connection_room(struct connection *connection, uv_buf_t *out);
 void connection_received(struct connection *connection, size_t size_bytes);
 
-/* transport_tls.c */
-
-/* Whether the other end has proved that it has a key of this cluster. */
-bool connection_is_proved(const struct connection *connection);
-
 #endif
