@@ -29,7 +29,7 @@ for file in sim/*.c; do
 done
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-flags=(-std=c11 -O2 -ffreestanding -I. -Isrc -Iinclude -fno-stack-protector -U_FORTIFY_SOURCE
+flags=(-std=c11 -O1 -ffreestanding -I. -Isrc -Iinclude -fno-stack-protector -U_FORTIFY_SOURCE
     -fno-pic -fno-pie -w)
 
 objects=()

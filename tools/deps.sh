@@ -37,7 +37,7 @@ missing_elsewhere() {
             for name in cc make meson ninja pkg-config python3; do
                 command -v "$name" >/dev/null || echo "$name"
             done
-            for name in libuv jansson libcyaml yaml-0.1 hiredis libxxhash libzstd; do
+            for name in libuv jansson libcyaml yaml-0.1 hiredis libxxhash libzstd openssl; do
                 pkg-config --exists "$name" 2>/dev/null || echo "$name"
             done
             has_header http_parser.h || echo http_parser

@@ -23,6 +23,11 @@ export ASAN_OPTIONS=${ASAN_OPTIONS:-abort_on_error=1:detect_stack_use_after_retu
 export UBSAN_OPTIONS=${UBSAN_OPTIONS:-abort_on_error=1:halt_on_error=1:print_stacktrace=1}
 export TSAN_OPTIONS=${TSAN_OPTIONS:-halt_on_error=1:abort_on_error=1:suppressions=$PWD/tools/tsan.supp}
 
+# Sanitizers cost several times as much; the plain build runs the whole samples.
+if [ "$kind" = asan ]; then
+    export SWEEP=${SWEEP:-few}
+fi
+
 status=0
 build=(tools/build.sh "$kind")
 rebuild=(--no-rebuild)

@@ -40,7 +40,14 @@ struct qr_engine;
     X(max_inflight_bytes,      UINT64_C(8) << 20, 65536, UINT64_C(1) << 30,  "bytes per peer")     \
     X(log_cache_bytes,         UINT64_C(8) << 20, 65536, UINT64_C(1) << 34,  "bytes")              \
     X(segment_bytes,           UINT64_C(16) << 20, 65536, UINT64_C(1) << 30, "bytes")              \
-    X(stall_timeout_ms,        10000,        100,       600000,              "milliseconds")
+    X(stall_timeout_ms,        10000,        100,       600000,              "milliseconds")       \
+    X(swim_protocol_period_ms, 1000,         50,        600000,              "milliseconds")       \
+    X(swim_ping_timeout_ms,    500,          5,         300000,              "milliseconds")       \
+    X(swim_indirect_pings,     3,            0,         8,                   "members")            \
+    X(swim_suspicion_timeout_ms, 5000,       100,       3600000,             "milliseconds")       \
+    X(swim_piggyback_max,      10,           1,         32,                  "updates")            \
+    X(swim_dead_quorum,        2,            1,         8,                   "members")            \
+    X(remove_dead_after_ms,    0,            0,   UINT64_C(31536000000), "milliseconds, 0: never")
 /* clang-format on */
 
 struct qr_limits {
@@ -52,8 +59,21 @@ struct qr_limits {
 /* The defaults. */
 struct qr_limits qr_limits_default(void);
 
+/* How quickly members that fail are found: docs/swim.md. */
+enum qr_swim_profile {
+    QR_SWIM_DEFAULT, /* what fits a data centre */
+    QR_SWIM_FAST,    /* for one LAN: a killed process is seen in under a second */
+};
+
+/* "default" or "fast"; "?" for what is none. Static. */
+const char *qr_swim_profile_name(enum qr_swim_profile profile);
+
+/* Set the six limits of SWIM (swim_…) to those of a profile. */
+void qr_limits_set_profile(struct qr_limits *limits, enum qr_swim_profile profile);
+
 /* Check every limit and the relations between them (heartbeat below the election timeout,
- * minimum below maximum, a message fits a segment).
+ * minimum below maximum, a message fits a segment, a ping times out within its period, a suspicion
+ * lasts a period at least, nobody is removed for being dead before a suspicion could end).
  *
  * detail   of QR_ERROR_DETAIL_BYTES; on failure "name: value is out of bounds, least..most".
  *
@@ -68,13 +88,26 @@ struct qr_engine_options {
     const char *data_directory;                   /* made when missing; locked while in use */
     const char *peer_address;                     /* HOST:PORT to listen on for members */
     const char *advertise_address;                /* what others dial; NULL: peer_address */
-    const char *meta;         /* told to every member, not looked into; NULL: "" */
-    const char *join;         /* HOST:PORT,… of members to join through, or NULL */
-    bool is_bootstrap;        /* a directory without a cluster begins one, alone */
-    bool is_waiting;          /* a directory without a cluster waits for qr_join() */
-    bool is_learner;          /* joins without ever asking for a vote */
-    struct qr_limits limits;  /* from qr_limits_default() */
-    struct qr_logger *logger; /* borrowed; NULL: silent */
+    const char *meta; /* told to every member, not looked into; NULL: "" */
+    /* Where clients and /status are, told to every member, observers included; NULL: nowhere. */
+    const char *client_address;
+    const char *http_address;
+    const char *join;  /* HOST:PORT,… of members to join through, or NULL */
+    bool is_bootstrap; /* a directory without a cluster begins one, alone */
+    bool is_waiting;   /* a directory without a cluster waits for qr_join() */
+    bool is_learner;   /* joins without ever asking for a vote */
+    /* Takes part in membership alone: it knows who is alive and who leads, is in no configuration,
+     * gets no entry of the log and never votes. Needs `join`; contradicts is_bootstrap,
+     * is_waiting and is_learner.
+     */
+    bool is_observer;
+    /* That a leader was found dead, or unreachable, does not hasten an election: it waits for its
+     * timeout.
+     */
+    bool has_no_hints;
+    enum qr_swim_profile swim_profile; /* for what no limit says */
+    struct qr_limits limits;           /* from qr_limits_default() */
+    struct qr_logger *logger;          /* borrowed; NULL: silent */
     void *loop; /* a uv_loop_t of the caller's to live on; NULL: a thread of its own */
 
     /* Read barriers cost the leader no round while the answers of a majority to the last one
@@ -344,6 +377,7 @@ enum qr_role {
     QR_PRE_CANDIDATE,
     QR_CANDIDATE,
     QR_LEADER,
+    QR_OBSERVER, /* takes no part in Raft, see qr_engine_options.is_observer */
 };
 
 /* "leader", "follower" and so on; "?" for what is none. Static. */
@@ -375,8 +409,15 @@ struct qr_member {
     char name[QR_NAME_BYTES_MAX];
     char address[QR_ADDRESS_BYTES_MAX];
     char meta[QR_META_BYTES_MAX];
-    bool is_voter; /* else a learner */
+    bool is_voter;    /* else a learner, or an observer */
+    bool is_observer; /* in no configuration that this node knows: it takes part in gossip alone.
+                         To an observer the others are what they say of themselves. */
     enum qr_health health;
+    bool is_heard;        /* its health is what gossip says; else what connections tell */
+    uint64_t health_ms;   /* so long, as far as this node knows; QR_AGE_UNKNOWN: not heard */
+    uint64_t incarnation; /* of what gossip says of it; 0: nothing */
+    char client_address[QR_ADDRESS_BYTES_MAX]; /* as it says by gossip; "": it does not */
+    char http_address[QR_ADDRESS_BYTES_MAX];
     uint64_t match_index; /* leader: durable there, as far as known; elsewhere 0 */
     bool wants_vote;      /* a learner that is promoted by itself once it has caught up */
     bool is_outgoing;     /* a voter that the change under way takes the vote from */
@@ -392,6 +433,22 @@ struct qr_member {
     uint64_t vote_ms; /* how long ago */
 };
 
+/* What this node's part in gossip knows, in numbers: docs/swim.md. */
+struct qr_swim_status {
+    bool is_on;     /* it takes part */
+    bool is_joined; /* it has heard from somebody */
+    bool is_leaving;
+    uint64_t incarnation;  /* of what it says of itself */
+    uint64_t digest;       /* the same as another's: both hold the same members for live */
+    uint32_t local_health; /* 0: well; up to 8, the slower it finds itself */
+    uint32_t live_count;   /* this node included, as are those that are suspected */
+    uint32_t suspect_count;
+    uint32_t dead_count;
+    uint32_t left_count;
+    uint32_t queued_count; /* updates that are still to be spread */
+    uint64_t leader_term;  /* of the latest leader that was heard of; 0: none */
+};
+
 /* One consistent picture: everything belongs to the same moment. */
 struct qr_status {
     char name[QR_NAME_BYTES_MAX];
@@ -401,6 +458,8 @@ struct qr_status {
     enum qr_role role;
     uint64_t term;
     bool has_leader;
+    bool is_leader_by_gossip; /* this node does not vote, and heard of it from members alone */
+    uint64_t leader_term;     /* 0: no leader is known; by gossip it may be above `term` */
     uint64_t leader_id;
     char leader_name[QR_NAME_BYTES_MAX]; /* "" when not known */
     char leader_meta[QR_META_BYTES_MAX];
@@ -444,8 +503,10 @@ struct qr_status {
 
     bool is_disk_full;
     bool is_stopped;
-    size_t member_count;
-    struct qr_member members[QR_MEMBERS_MAX];
+    struct qr_swim_status swim;
+    uint64_t unlisted_count; /* observers for which there was no room below */
+    size_t member_count;     /* those of the configuration, then the leader if it is none here */
+    struct qr_member members[QR_MEMBERS_MAX]; /* then observers */
 };
 
 /* Fill `out`, which is the caller's. From another thread it waits for the engine's turn; after
@@ -474,7 +535,29 @@ void qr_status(struct qr_engine *engine, struct qr_status *out);
     X(snapshots_taken, "Snapshots taken of this node's state machine")                             \
     X(snapshots_installed, "Snapshots taken over from a leader")                                   \
     X(snapshots_sent, "Snapshots sent to members, to their end")                                   \
-    X(snapshot_sent_bytes, "Bytes of snapshots sent to members")
+    X(snapshot_sent_bytes, "Bytes of snapshots sent to members")                                   \
+    X(gossip_packets_sent, "Packets of gossip sent")                                               \
+    X(gossip_packets_received, "Packets of gossip received, whatever became of them")              \
+    X(gossip_packets_sent_bytes, "Bytes of gossip sent in packets")                                \
+    X(gossip_packets_received_bytes, "Bytes of gossip received in packets")                        \
+    X(gossip_messages_sent, "Messages of gossip sent over connections")                            \
+    X(gossip_messages_received, "Messages of gossip received over connections")                    \
+    X(gossip_messages_sent_bytes, "Bytes of gossip sent over connections")                         \
+    X(gossip_messages_received_bytes, "Bytes of gossip received over connections")                 \
+    X(gossip_undecodable, "Packets and messages of gossip that do not decode")                     \
+    X(gossip_leader_lost, "Times gossip said that the leader is gone, to hasten an election")      \
+    X(gossip_events, "Events of members that were told")                                           \
+    X(swim_probes, "Probes of members begun")                                                      \
+    X(swim_probes_failed, "Probes of members without an answer")                                   \
+    X(swim_suspicions_raised, "Members suspected by this node's own probes")                       \
+    X(swim_deaths_declared, "Members declared dead by this node")                                  \
+    X(swim_refutations, "Rumours of this node that it contradicted")                               \
+    X(swim_syncs, "Exchanges of all that is known of members, begun by this node")                 \
+    X(swim_heals, "Dead members and seeds that were tried")                                        \
+    X(swim_malformed, "Messages of gossip that contradict themselves")                             \
+    X(swim_foreign, "Messages of gossip of another cluster")                                       \
+    X(swim_misdirected, "Messages of gossip for another node")                                     \
+    X(swim_overflowed, "Messages of gossip dropped for a limit")
 
 struct qr_counters {
 #define X(name, help) uint64_t name;

@@ -30,6 +30,29 @@ static int check_cluster(const struct serve_options *options, char *detail)
     return 0;
 }
 
+/* Who only watches finds the cluster through others, at each start anew. */
+static int check_observer(const struct serve_options *options, char *detail)
+{
+    const char *other = options->is_bootstrap ? "bootstrap"
+                        : options->is_waiting ? "wait"
+                        : options->is_learner ? "learner"
+                                              : NULL;
+    if (!options->is_observer) {
+        return 0;
+    }
+    if (other != NULL) {
+        snprintf(detail, QR_ERROR_DETAIL_BYTES,
+                 "observer: true contradicts %s: an observer watches, and is no member", other);
+        return QR_ERR_INVALID;
+    }
+    if (options->join[0] == '\0') {
+        snprintf(detail, QR_ERROR_DETAIL_BYTES,
+                 "observer: true needs join, members to find the cluster through");
+        return QR_ERR_INVALID;
+    }
+    return 0;
+}
+
 /* What others dial must mean this machine to them as well. */
 static int check_dialed(const struct serve_options *options, char *detail)
 {
@@ -84,6 +107,9 @@ static int check_limits(const struct serve_options *options, char *detail)
 int serve_options_check(const struct serve_options *options, char *detail)
 {
     int status = check_cluster(options, detail);
+    if (status == 0) {
+        status = check_observer(options, detail);
+    }
     if (status == 0) {
         status = check_dialed(options, detail);
     }

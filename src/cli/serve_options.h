@@ -28,6 +28,10 @@ struct serve_options {
     bool is_bootstrap;
     bool is_waiting;
     bool is_learner;
+    bool is_observer;
+    bool has_no_hints;
+    enum qr_swim_profile swim_profile;
+    uint64_t given_limits; /* a bit each, of those that were set by name: no profile sets them */
     enum qr_read_kind read_mode; /* linearizable, lease or stale */
     enum qr_log_format log_format;
     enum qr_log_level log_level;

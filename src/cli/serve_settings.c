@@ -19,6 +19,8 @@ enum setting_kind {
     SETTING_LOG_FORMAT,
     SETTING_LOG_LEVEL,
     SETTING_READ_MODE,
+    SETTING_SWIM_HINTS,
+    SETTING_SWIM_PROFILE,
 };
 
 struct setting_row {
@@ -55,6 +57,8 @@ static const struct setting_row rows[] = {
      SETTING_FLAG, AT(is_waiting)},
     {"learner", NULL, "join without ever asking for a vote",
      SETTING_FLAG, AT(is_learner)},
+    {"observer", NULL, "watch who lives and who leads, and be no member; needs --join",
+     SETTING_FLAG, AT(is_observer)},
     {"read-mode", "linearizable|lease|stale",
      "lease trusts clocks to within 10 %; stale reads what is here; default linearizable",
      SETTING_READ_MODE, 0, 0},
@@ -62,6 +66,10 @@ static const struct setting_row rows[] = {
      SETTING_DISK, 0, 0},
     {"log-format", "text|json", "default text", SETTING_LOG_FORMAT, 0, 0},
     {"log-level", "debug|info|warn|error", "default info", SETTING_LOG_LEVEL, 0, 0},
+    {"swim-profile", "default|fast", "fast sets what fits a LAN; numbers that are given win",
+     SETTING_SWIM_PROFILE, 0, 0},
+    {"swim-hints", "on|off", "a leader found dead is replaced at once; default on",
+     SETTING_SWIM_HINTS, 0, 0},
 };
 
 static const struct limit_row {
@@ -80,6 +88,7 @@ static const struct limit_row {
 /* clang-format on */
 
 _Static_assert(COUNT_OF(rows) + COUNT_OF(limits) <= SERVE_SETTINGS_MAX, "the list holds all");
+_Static_assert(COUNT_OF(limits) <= 64, "a bit of given_limits for each");
 
 /* Whether `name`, with dashes, is the limit called `limit`, with underscores. */
 static bool is_limit_named(const char *name, const char *limit)
@@ -225,6 +234,38 @@ static int word_find(const char *const *words, size_t count, const char *value)
     return -1;
 }
 
+/* All limits that were not given become those of the profile, in whatever order they come. */
+static void profile_set(struct serve_options *options, enum qr_swim_profile profile)
+{
+    struct qr_limits profiled = options->limits;
+    qr_limits_set_profile(&profiled, profile);
+    for (size_t i = 0; i < COUNT_OF(limits); i++) {
+        if ((options->given_limits & UINT64_C(1) << i) == 0) {
+            memcpy((char *)&options->limits + limits[i].offset,
+                   (char *)&profiled + limits[i].offset, sizeof(uint64_t));
+        }
+    }
+    options->swim_profile = profile;
+}
+
+static int swim_word_set(struct serve_options *options, const struct setting_row *row,
+                         const char *value, char *detail)
+{
+    static const char *const profiles[] = {"default", "fast"};
+    static const char *const hints[] = {"on", "off"};
+    bool is_profile = row->kind == SETTING_SWIM_PROFILE;
+    int word = word_find(is_profile ? profiles : hints, 2, value);
+    if (word < 0) {
+        return refuse(detail, row->name, value, row->argument);
+    }
+    if (is_profile) {
+        profile_set(options, (enum qr_swim_profile)(QR_SWIM_DEFAULT + word));
+    } else {
+        options->has_no_hints = word == 1;
+    }
+    return 0;
+}
+
 static int word_set(struct serve_options *options, const struct setting_row *row, const char *value,
                     char *detail)
 {
@@ -273,6 +314,9 @@ static int row_set(struct serve_options *options, const struct setting_row *row,
     case SETTING_LOG_LEVEL:
     case SETTING_READ_MODE:
         return word_set(options, row, value, detail);
+    case SETTING_SWIM_HINTS:
+    case SETTING_SWIM_PROFILE:
+        return swim_word_set(options, row, value, detail);
     default:
         return text_set(row, value, at, detail);
     }
@@ -306,7 +350,9 @@ int serve_options_set(struct serve_options *options, const char *name, const cha
     }
     for (size_t i = 0; i < COUNT_OF(limits); i++) {
         if (is_limit_named(name, limits[i].name)) {
-            return limit_set(&options->limits, &limits[i], value, detail);
+            int status = limit_set(&options->limits, &limits[i], value, detail);
+            options->given_limits |= status == 0 ? UINT64_C(1) << i : 0;
+            return status;
         }
     }
     snprintf(detail, QR_ERROR_DETAIL_BYTES, "%.64s: there is no such setting", name);

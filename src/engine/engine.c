@@ -10,6 +10,7 @@
 #include "base/assert.h"
 #include "base/state_machine.h"
 #include "engine/internal.h"
+#include "runtime/address.h"
 #include "runtime/logger.h"
 #include "runtime/memory.h"
 #include "runtime/random.h"
@@ -17,6 +18,7 @@
 /* A frame's entries may pass max_message_bytes by one entry's header and the frame's own. */
 #define FRAME_SLACK_BYTES 65536
 #define SNAPSHOT_INTERVAL_NS NS_PER_S
+#define PORT_ATTEMPTS_MAX 16
 #define QUEUE_MESSAGES 2 /* what may wait for a peer: so many times what may be in flight */
 
 static void before_completions(void *context)
@@ -61,10 +63,31 @@ static int open_transport(struct qr_engine *engine, const struct qr_engine_optio
     return transport_open(&given, &engine->transport, detail);
 }
 
+/* TCP and UDP have the same port. Whichever is asked for by 0 is free for TCP alone. */
+static int open_sockets(struct qr_engine *engine, const struct qr_engine_options *options,
+                        char *detail)
+{
+    int status = QR_ERR_ADDRESS;
+    for (int i = 0; i < PORT_ATTEMPTS_MAX && status == QR_ERR_ADDRESS; i++) {
+        transport_free(engine->transport);
+        engine->transport = NULL;
+        status = open_transport(engine, options, detail);
+        if (status != 0) {
+            return status;
+        }
+        status = engine_gossip_open(engine, options, detail);
+        if (!address_is_any_port(options->peer_address)) {
+            return status;
+        }
+    }
+    return status;
+}
+
 static int open_node(struct qr_engine *engine, const struct qr_engine_options *options,
                      char *detail)
 {
     const struct qr_limits *limits = &options->limits;
+    struct swim_options gossip = engine_swim_options(options);
     struct node_options given = {
         .allocator = &runtime_allocator,
         .disk = disk_posix_disk(engine->disk),
@@ -101,6 +124,11 @@ static int open_node(struct qr_engine *engine, const struct qr_engine_options *o
                         : 0,
         .keeps_promise = true, /* whatever reads it answers itself: others may have leases */
         .fresh_interval_ns = ENGINE_FRESH_NS,
+        .gossip = &gossip,
+        .client_address = options->client_address,
+        .http_address = options->http_address,
+        .has_hints = !options->has_no_hints,
+        .is_observer = options->is_observer,
     };
     char why[NODE_DETAIL_BYTES] = "";
     engine->in_node++;
@@ -122,6 +150,7 @@ static struct qr_engine *make(const struct qr_engine_options *options)
     const char *wrong = state_machine_read(options->state_machine, &engine->state_machine);
     ASSERT(wrong == NULL);
     engine->limits = options->limits;
+    engine->is_observer = options->is_observer;
     engine->on_stopped = options->on_stopped;
     engine->argument = options->argument;
     engine->log = logger_sink(options->logger);
@@ -178,6 +207,7 @@ static int start(struct qr_engine *engine)
         return QR_ERR_NO_MEMORY;
     }
     transport_start(engine->transport, engine->loop);
+    gossip_start(engine->gossip, engine->loop);
     engine_start_turns(engine);
     engine_set_members(engine);
     engine_publish_role(engine);
@@ -189,7 +219,7 @@ static int open_parts(struct qr_engine *engine, const struct qr_engine_options *
 {
     int status = open_disk(engine, options, detail);
     if (status == 0) {
-        status = open_transport(engine, options, detail);
+        status = open_sockets(engine, options, detail);
     }
     if (status == 0) {
         status = open_node(engine, options, detail);
@@ -230,6 +260,7 @@ int qr_engine_open(const struct qr_engine_options *options, struct qr_engine **o
         return 0;
     }
     node_free(engine->node);
+    gossip_free(engine->gossip);
     transport_free(engine->transport);
     disk_posix_free(engine->disk);
     if (engine->has_thread) {

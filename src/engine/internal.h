@@ -21,11 +21,16 @@
 #include "node/node.h"
 #include "quorate/backup.h"
 #include "quorate/engine.h"
+#include "quorate/membership.h"
 #include "runtime/disk_posix.h"
+#include "runtime/gossip.h"
 #include "runtime/transport.h"
+#include "swim/swim.h"
 
 #define ENGINE_QUEUE_BYTES_MAX (UINT64_C(64) << 20) /* of requests; one message may pass it */
 #define ENGINE_SUSPECT_NS (5 * NS_PER_S)            /* without a connection; then dead */
+#define ENGINE_STOP_TELLING_NS (100 * NS_PER_MS)    /* so long who stops tells the members, */
+#define ENGINE_LEAVE_TELLING_NS (600 * NS_PER_MS)   /* and so long who leaves: a few rounds of it */
 #define ENGINE_FRESH_NS NS_PER_S /* how often the age of what is applied is asked */
 
 enum request_kind {
@@ -78,6 +83,21 @@ struct commit_handler {
     void *argument;
 };
 
+struct membership_handler {
+    uint64_t token;       /* 0: free */
+    uint64_t after_event; /* called for events behind this one */
+    qr_membership_handler *handler;
+    void *argument;
+};
+
+/* How far a departure has come. */
+enum engine_leave_state {
+    ENGINE_STAYING,
+    ENGINE_LEAVE_ASKED,
+    ENGINE_HANDING_OVER, /* a transfer of leadership is waited for */
+    ENGINE_HANDED_OVER,  /* or nobody took it: the members are told */
+};
+
 /* What makes snapshots smaller. */
 struct engine_codec {
     struct content_codec codec;
@@ -111,6 +131,7 @@ struct qr_engine {
     void (*on_stopped)(void *argument, int status, const char *reason);
     void *argument;
     char name[QR_NAME_BYTES_MAX];
+    bool is_observer;
     struct log_sink log;
 
     bool has_thread; /* of its own, with own_loop */
@@ -128,7 +149,10 @@ struct qr_engine {
 
     struct disk_posix *disk;
     struct transport *transport;
-    struct node *node; /* NULL once it is closing */
+    struct gossip *gossip;
+    bool is_gossip_due; /* packets have arrived */
+    time_ns leave_ns;   /* when leaving is waited for no longer; 0: it has not begun */
+    struct node *node;  /* NULL once it is closing */
     node_id self;
     bool is_dirty;    /* something came in since the last turn; then `idle` is active */
     uint32_t in_node; /* node calls under way: it must not be called */
@@ -143,6 +167,9 @@ struct qr_engine {
     raft_index told_index;    /* the last entry that the handlers have, or are being told of */
     struct commit_handler handlers[QR_COMMIT_HANDLERS_MAX];
     uint64_t last_token;
+    struct membership_handler membership_handlers[QR_MEMBERSHIP_HANDLERS_MAX];
+    enum engine_leave_state leave_state;
+    enum qr_leave_reason leave_reason;
     struct qr_counters counters; /* the engine's own part */
 
     atomic_bool is_leader;
@@ -170,6 +197,9 @@ NODISCARD int engine_options_check(const struct qr_engine_options *options, char
 NODISCARD int engine_join_check(const char *list, char *detail);
 NODISCARD int engine_name_check(const char *name, char *detail);
 NODISCARD int engine_advertised_check(const char *option, const char *text, char *detail);
+
+/* limits.c: what options and limits, checked, mean to SWIM; the node sets what it knows itself. */
+struct swim_options engine_swim_options(const struct qr_engine_options *options);
 
 /* turn.c: when the node gets its turn. */
 struct node_time engine_time(void);
@@ -245,10 +275,48 @@ struct node_io engine_node_io(struct qr_engine *engine);
 struct transport_events engine_transport_events(struct qr_engine *engine);
 void engine_set_members(struct qr_engine *engine);
 
+/* gossip.c: what SWIM says, and hears. */
+NODISCARD int engine_gossip_open(struct qr_engine *engine, const struct qr_engine_options *options,
+                                 char *detail);
+
+/* Before a turn: what has arrived. `is_polled`: the loop has just looked at its sockets. */
+void engine_gossip_take(struct qr_engine *engine, bool is_polled);
+void engine_gossip_packet(void *context, const char *address, const uint8_t *data,
+                          size_t size_bytes);
+void engine_gossip_stream(void *context, const char *address, uint64_t answers, const uint8_t *data,
+                          size_t size_bytes);
+void engine_gossip_received(void *context, const struct transport_gossip *gossip);
+void engine_member_closed(void *context, node_id member, bool is_refused);
+
+/* Leave, or go on with it; whether it is done, or took `limit_ns`, which counts from the first call,
+ * like the reason.
+ */
+bool engine_gossip_leave(struct qr_engine *engine, enum swim_reason reason, time_ns limit_ns);
+
 /* status.c */
 void engine_status_fill(struct qr_engine *engine, struct qr_status *out);
 void engine_counters_fill(struct qr_engine *engine, struct qr_counters *out);
 void engine_publish_role(struct qr_engine *engine);
+
+/* status_members.c: the members, as the configuration, the connections and gossip have them. */
+void engine_members_fill(const struct qr_engine *engine, const struct node_status *status,
+                         struct qr_status *out);
+
+/* Who leads, and what gossip knows; ahead of engine_members_fill(). */
+void engine_gossip_fill(const struct qr_engine *engine, const struct node_status *status,
+                        struct qr_status *out);
+enum qr_health engine_health(const struct qr_engine *engine, node_id id);
+
+/* Milliseconds since a moment of the loop's clock; QR_AGE_UNKNOWN: it is 0, never. */
+uint64_t engine_since_ms(time_ns then_ns);
+void engine_copy(char *out, size_t out_bytes, const char *string);
+
+/* membership.c */
+void engine_gossip_news(void *context, const struct swim_news *news,
+                        const struct swim_profile *profile);
+
+/* leave.c: at the end of a turn: go on with leaving, if that is asked for. */
+void engine_leave_turn(struct qr_engine *engine);
 
 /* stop.c */
 

@@ -18,6 +18,40 @@ struct qr_limits qr_limits_default(void)
     };
 }
 
+const char *qr_swim_profile_name(enum qr_swim_profile profile)
+{
+    return profile == QR_SWIM_DEFAULT ? "default" : profile == QR_SWIM_FAST ? "fast" : "?";
+}
+
+static struct swim_options swim_options_of(enum qr_swim_profile profile)
+{
+    return profile == QR_SWIM_FAST ? swim_options_fast() : swim_options_default();
+}
+
+void qr_limits_set_profile(struct qr_limits *limits, enum qr_swim_profile profile)
+{
+    struct swim_options options = swim_options_of(profile);
+    limits->swim_protocol_period_ms = options.period_ns / NS_PER_MS;
+    limits->swim_ping_timeout_ms = options.ping_timeout_ns / NS_PER_MS;
+    limits->swim_indirect_pings = options.indirect_pings;
+    limits->swim_suspicion_timeout_ms = options.suspicion_ns / NS_PER_MS;
+    limits->swim_piggyback_max = options.piggyback_max;
+    limits->swim_dead_quorum = options.dead_quorum;
+}
+
+struct swim_options engine_swim_options(const struct qr_engine_options *options)
+{
+    const struct qr_limits *limits = &options->limits;
+    struct swim_options swim = swim_options_of(options->swim_profile);
+    swim.period_ns = limits->swim_protocol_period_ms * NS_PER_MS;
+    swim.ping_timeout_ns = limits->swim_ping_timeout_ms * NS_PER_MS;
+    swim.indirect_pings = (uint32_t)limits->swim_indirect_pings;
+    swim.suspicion_ns = limits->swim_suspicion_timeout_ms * NS_PER_MS;
+    swim.piggyback_max = (uint32_t)limits->swim_piggyback_max;
+    swim.dead_quorum = (uint32_t)limits->swim_dead_quorum;
+    return swim;
+}
+
 struct bound {
     const char *name;
     uint64_t value;
@@ -40,6 +74,33 @@ static int check_bounds(const struct qr_limits *limits, char *detail)
                            bound->value, bound->least, bound->most);
             return QR_ERR_INVALID;
         }
+    }
+    return 0;
+}
+
+static int check_swim(const struct qr_limits *limits, char *detail)
+{
+    if (limits->swim_ping_timeout_ms >= limits->swim_protocol_period_ms) {
+        (void)snprintf(detail, QR_ERROR_DETAIL_BYTES,
+                       "swim_ping_timeout_ms: %" PRIu64
+                       " must be below swim_protocol_period_ms, %" PRIu64,
+                       limits->swim_ping_timeout_ms, limits->swim_protocol_period_ms);
+        return QR_ERR_INVALID;
+    }
+    if (limits->swim_suspicion_timeout_ms < limits->swim_protocol_period_ms) {
+        (void)snprintf(detail, QR_ERROR_DETAIL_BYTES,
+                       "swim_suspicion_timeout_ms: %" PRIu64
+                       " must be at least swim_protocol_period_ms, %" PRIu64,
+                       limits->swim_suspicion_timeout_ms, limits->swim_protocol_period_ms);
+        return QR_ERR_INVALID;
+    }
+    if (limits->remove_dead_after_ms != 0 &&
+        limits->remove_dead_after_ms < limits->swim_suspicion_timeout_ms) {
+        (void)snprintf(detail, QR_ERROR_DETAIL_BYTES,
+                       "remove_dead_after_ms: %" PRIu64
+                       " must be 0, or at least swim_suspicion_timeout_ms, %" PRIu64,
+                       limits->remove_dead_after_ms, limits->swim_suspicion_timeout_ms);
+        return QR_ERR_INVALID;
     }
     return 0;
 }
@@ -76,5 +137,5 @@ int qr_limits_check(const struct qr_limits *limits, char *detail)
                        limits->segment_bytes, limits->max_message_bytes, SEGMENT_SLACK_BYTES);
         return QR_ERR_INVALID;
     }
-    return 0;
+    return check_swim(limits, detail);
 }

@@ -45,6 +45,12 @@ static int check_address(const char *option, const char *text, char *detail)
     return 0;
 }
 
+/* An address that others are told, as it stands. */
+static int check_told(const char *option, const char *text, char *detail)
+{
+    return text == NULL ? 0 : check_address(option, text, detail);
+}
+
 /* What others dial must mean this machine to them as well. */
 int engine_advertised_check(const char *option, const char *text, char *detail)
 {
@@ -87,6 +93,25 @@ static int check_state_machine(const struct qr_state_machine *machine, char *det
     return wrong == NULL ? 0 : refuse(detail, "state_machine: %s", wrong);
 }
 
+/* Who only watches finds the cluster through others, at each start anew. */
+static int check_observer(const struct qr_engine_options *options, char *detail)
+{
+    if (!options->is_observer) {
+        return 0;
+    }
+    if (options->is_bootstrap || options->is_waiting || options->is_learner) {
+        return refuse(detail, "is_observer and %s: an observer is no member that %s",
+                      options->is_bootstrap ? "is_bootstrap"
+                      : options->is_waiting ? "is_waiting"
+                                            : "is_learner",
+                      options->is_bootstrap ? "votes" : "has a log");
+    }
+    if (options->join == NULL || options->join[0] == '\0') {
+        return refuse(detail, "is_observer: needs join, members to find the cluster through");
+    }
+    return 0;
+}
+
 int engine_options_check(const struct qr_engine_options *options, char *detail)
 {
     if (options->size_bytes < sizeof(*options)) {
@@ -109,6 +134,19 @@ int engine_options_check(const struct qr_engine_options *options, char *detail)
     if (status == 0 && options->is_waiting && (options->is_bootstrap || options->join != NULL)) {
         status =
             refuse(detail, "is_waiting: with is_bootstrap or join there is nothing to wait for");
+    }
+    if (status == 0) {
+        status = check_told("client_address", options->client_address, detail);
+    }
+    if (status == 0) {
+        status = check_told("http_address", options->http_address, detail);
+    }
+    if (status == 0) {
+        status = check_observer(options, detail);
+    }
+    if (status == 0 && options->swim_profile != QR_SWIM_DEFAULT &&
+        options->swim_profile != QR_SWIM_FAST) {
+        status = refuse(detail, "swim_profile: %d is none", (int)options->swim_profile);
     }
     if (status == 0) {
         status = check_address("peer_address", options->peer_address, detail);

@@ -15,7 +15,7 @@ _Static_assert(QR_MEMBERS_MAX == RAFT_MEMBERS_MAX && QR_NAME_BYTES_MAX == RAFT_N
 
 const char *qr_role_name(enum qr_role role)
 {
-    return raft_role_name((enum raft_role)role);
+    return role == QR_OBSERVER ? "observer" : raft_role_name((enum raft_role)role);
 }
 
 const char *qr_health_name(enum qr_health health)
@@ -48,88 +48,10 @@ const char *qr_progress_name(enum qr_progress progress)
     return "?";
 }
 
-static void copy(char *out, size_t out_bytes, const char *string)
+/* A directory that belongs to a cluster makes a member, whatever the options say. */
+static bool is_observing(const struct qr_engine *engine, const struct node_status *status)
 {
-    struct text text = text_of(out, out_bytes);
-    text_string(&text, string);
-}
-
-static enum qr_health health_of(const struct qr_engine *engine, node_id id)
-{
-    struct transport_peer_state state;
-    if (id == engine->self) {
-        return QR_ALIVE;
-    }
-    if (!transport_peer_state(engine->transport, id, &state)) {
-        return QR_SUSPECT; /* a member of a moment: the transport is told at the turn's end */
-    }
-    time_ns now_ns = runtime_now_ns();
-    time_ns recent_ns = 2 * engine->limits.election_timeout_max_ms * NS_PER_MS;
-    if (state.is_connected || (state.heard_ns > 0 && now_ns - state.heard_ns <= recent_ns)) {
-        return QR_ALIVE;
-    }
-    return now_ns - state.lost_ns < ENGINE_SUSPECT_NS ? QR_SUSPECT : QR_DEAD;
-}
-
-static uint64_t match_of(const struct qr_engine *engine, const struct node_status *status,
-                         node_id id)
-{
-    struct raft_peer_status peer;
-    if (status->raft.role != RAFT_LEADER) {
-        return 0;
-    }
-    if (id == engine->self) {
-        return status->raft.durable_index;
-    }
-    return node_peer_status(engine->node, id, &peer) ? peer.match_index : 0;
-}
-
-/* How long ago; QR_AGE_UNKNOWN: never. */
-static uint64_t since_ms(time_ns then_ns)
-{
-    time_ns now_ns = runtime_now_ns();
-    return then_ns == 0 ? QR_AGE_UNKNOWN : (now_ns > then_ns ? now_ns - then_ns : 0) / NS_PER_MS;
-}
-
-static enum qr_progress progress_of(enum raft_progress_state state)
-{
-    return state == RAFT_PROBE       ? QR_PROGRESS_PROBE
-           : state == RAFT_REPLICATE ? QR_PROGRESS_REPLICATE
-                                     : QR_PROGRESS_SNAPSHOT;
-}
-
-/* What a leader knows of a member. */
-static void fill_progress(const struct qr_engine *engine, struct qr_member *told)
-{
-    struct raft_peer_status peer;
-    told->heard_ms = QR_AGE_UNKNOWN;
-    if (!node_peer_status(engine->node, told->id, &peer)) {
-        return;
-    }
-    told->progress = progress_of(peer.state);
-    told->heard_ms = since_ms(peer.heard_ns);
-    told->inflight_bytes = peer.inflight_bytes;
-    told->snapshot_error = peer.sending_status;
-    (void)node_sending_progress(engine->node, told->id, &told->snapshot_sent_bytes,
-                                &told->snapshot_size_bytes);
-}
-
-/* What the members answered when this node wanted to lead. */
-static void fill_votes(const struct qr_engine *engine, struct qr_status *out)
-{
-    struct raft_vote_answer answers[RAFT_MEMBERS_MAX];
-    size_t count = node_vote_answers(engine->node, answers);
-    for (size_t i = 0; i < out->member_count; i++) {
-        struct qr_member *told = &out->members[i];
-        told->vote_ms = QR_AGE_UNKNOWN;
-        for (size_t k = 0; k < count; k++) {
-            if (answers[k].voter == told->id) {
-                told->vote = raft_vote_reason_text(answers[k].reason);
-                told->has_granted = answers[k].reason == RAFT_VOTE_GRANTED;
-                told->vote_ms = since_ms(answers[k].answered_ns);
-            }
-        }
-    }
+    return engine->is_observer && status->is_joining;
 }
 
 static void fill_waits(const struct qr_engine *engine, const struct node_status *status,
@@ -141,9 +63,10 @@ static void fill_waits(const struct qr_engine *engine, const struct node_status 
     node_waits(engine->node, &waits);
     disk_posix_times(engine->disk, &times);
     out->durable_index = status->raft.durable_index;
-    out->leader_heard_ms =
-        status->raft.role == RAFT_LEADER ? QR_AGE_UNKNOWN : since_ms(status->raft.leader_heard_ns);
-    out->quorum_lost_ms = since_ms(status->raft.quorum_lost_ns);
+    out->leader_heard_ms = status->raft.role == RAFT_LEADER
+                               ? QR_AGE_UNKNOWN
+                               : engine_since_ms(status->raft.leader_heard_ns);
+    out->quorum_lost_ms = engine_since_ms(status->raft.quorum_lost_ns);
     out->is_stalled = status->raft.is_stalled;
     out->saving_ms = waits.saving_ns / NS_PER_MS;
     out->applying_ms = waits.applying_ns / NS_PER_MS;
@@ -166,37 +89,11 @@ static void fill_waits(const struct qr_engine *engine, const struct node_status 
     int transferee = status->raft.is_transferring
                          ? raft_configuration_find(configuration, status->raft.transferee)
                          : -1;
-    copy(out->transferee_name, sizeof(out->transferee_name),
-         transferee < 0 ? "" : configuration->members[transferee].name);
-    out->is_joining = status->is_joining;
+    engine_copy(out->transferee_name, sizeof(out->transferee_name),
+                transferee < 0 ? "" : configuration->members[transferee].name);
+    out->is_joining = status->is_joining && !is_observing(engine, status);
     out->join_error = waits.join_status;
-    copy(out->join_reason, sizeof(out->join_reason), waits.join_reason);
-}
-
-static void fill_members(const struct qr_engine *engine, const struct node_status *status,
-                         struct qr_status *out)
-{
-    const struct raft_configuration *configuration = node_configuration(engine->node);
-    out->member_count = configuration->count;
-    for (size_t i = 0; i < configuration->count; i++) {
-        const struct raft_member *member = &configuration->members[i];
-        struct qr_member *told = &out->members[i];
-        told->id = member->id;
-        copy(told->name, sizeof(told->name), member->name);
-        copy(told->address, sizeof(told->address), member->address);
-        copy(told->meta, sizeof(told->meta), member->meta);
-        told->is_voter = raft_configuration_is_voter(configuration, member->id);
-        told->health = health_of(engine, member->id);
-        told->match_index = match_of(engine, status, member->id);
-        told->wants_vote = (member->roles & RAFT_PROMOTABLE) != 0;
-        told->is_outgoing = (member->roles & RAFT_VOTER_OUTGOING) != 0;
-        told->priority = member->priority;
-        fill_progress(engine, told);
-        if (out->has_leader && member->id == out->leader_id) {
-            copy(out->leader_name, sizeof(out->leader_name), member->name);
-            copy(out->leader_meta, sizeof(out->leader_meta), member->meta);
-        }
-    }
+    engine_copy(out->join_reason, sizeof(out->join_reason), waits.join_reason);
 }
 
 static uint64_t machine_digest(const struct qr_engine *engine)
@@ -214,10 +111,8 @@ void engine_status_fill(struct qr_engine *engine, struct qr_status *out)
         .node_id = status.id,
         .cluster_high = status.cluster.high,
         .cluster_low = status.cluster.low,
-        .role = (enum qr_role)status.raft.role,
+        .role = is_observing(engine, &status) ? QR_OBSERVER : (enum qr_role)status.raft.role,
         .term = status.raft.term,
-        .has_leader = status.raft.has_leader,
-        .leader_id = status.raft.has_leader ? status.raft.leader : 0,
         .first_index = status.raft.first_index,
         .last_index = status.raft.last_index,
         .commit_index = status.raft.commit_index,
@@ -234,9 +129,9 @@ void engine_status_fill(struct qr_engine *engine, struct qr_status *out)
         .is_disk_full = status.is_disk_full,
         .is_stopped = status.is_stopped || engine->is_stopping,
     };
-    copy(out->name, sizeof(out->name), engine->name);
-    fill_members(engine, &status, out);
-    fill_votes(engine, out);
+    engine_copy(out->name, sizeof(out->name), engine->name);
+    engine_gossip_fill(engine, &status, out);
+    engine_members_fill(engine, &status, out);
     fill_waits(engine, &status, out);
 }
 
@@ -253,6 +148,37 @@ static void take_status(struct qr_engine *engine, void *argument)
 void qr_status(struct qr_engine *engine, struct qr_status *out)
 {
     engine_call(engine, take_status, out);
+}
+
+/* Those of the SWIM machine begin anew with each life of it, see node_gossip_counters.begun. */
+static void fill_gossip_counters(const struct qr_engine *engine,
+                                 const struct node_gossip_counters *gossip, struct qr_counters *out)
+{
+    struct swim_status swim = {.local_health = 0};
+    out->gossip_packets_sent = gossip->packets_sent;
+    out->gossip_packets_received = gossip->packets_received;
+    out->gossip_packets_sent_bytes = gossip->packets_sent_bytes;
+    out->gossip_packets_received_bytes = gossip->packets_received_bytes;
+    out->gossip_messages_sent = gossip->messages_sent;
+    out->gossip_messages_received = gossip->messages_received;
+    out->gossip_messages_sent_bytes = gossip->messages_sent_bytes;
+    out->gossip_messages_received_bytes = gossip->messages_received_bytes;
+    out->gossip_undecodable = gossip->undecodable;
+    out->gossip_leader_lost = gossip->leader_lost;
+    if (node_swim(engine->node) != NULL) {
+        swim_status(node_swim(engine->node), &swim);
+    }
+    out->swim_probes = swim.counters.probes;
+    out->swim_probes_failed = swim.counters.probes_failed;
+    out->swim_suspicions_raised = swim.counters.suspicions_raised;
+    out->swim_deaths_declared = swim.counters.deaths_declared;
+    out->swim_refutations = swim.counters.refutations;
+    out->swim_syncs = swim.counters.syncs;
+    out->swim_heals = swim.counters.heals;
+    out->swim_malformed = swim.counters.malformed;
+    out->swim_foreign = swim.counters.foreign;
+    out->swim_misdirected = swim.counters.misdirected;
+    out->swim_overflowed = swim.counters.overflowed;
 }
 
 void engine_counters_fill(struct qr_engine *engine, struct qr_counters *out)
@@ -283,6 +209,7 @@ void engine_counters_fill(struct qr_engine *engine, struct qr_counters *out)
     out->snapshot_sent_bytes = status.snapshot_sent_bytes;
     out->snapshot_size_bytes = status.snapshot_size_bytes;
     out->sync_time_ns = disk.busy_ns;
+    fill_gossip_counters(engine, &status.gossip, out);
 }
 
 static void take_counters(struct qr_engine *engine, void *argument)

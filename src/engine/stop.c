@@ -1,8 +1,8 @@
 /* stop.c: how an engine ends, by itself or when told to.
  *
- *   asked for (or the node failed) -> the node takes part no more, who waits is answered ->
- *   its log has nothing in flight -> the last values are kept, everything is closed ->
- *   nothing of it is left on the loop -> on_stopped
+ *   asked for (or the node failed) -> the members are told -> the node takes part no more, who
+ *   waits is answered -> its log has nothing in flight -> the last values are kept, everything is
+ *   closed -> nothing of it is left on the loop -> on_stopped
  */
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/assert.h"
@@ -75,9 +75,11 @@ static void close_all(struct qr_engine *engine)
     engine->is_closed = true;
     (void)pthread_mutex_unlock(&engine->mutex);
     engine_take_requests(engine);
-    engine->open_handles += 2;
+    engine->open_handles += 3;
     transport_close(engine->transport, on_part_closed, engine);
     engine->transport = NULL;
+    gossip_close(engine->gossip, on_part_closed, engine);
+    engine->gossip = NULL;
     node_free(node);
     disk_posix_close(engine->disk, on_part_closed, engine);
     engine->disk = NULL;
@@ -87,6 +89,10 @@ static void close_all(struct qr_engine *engine)
 void engine_stop_turn(struct qr_engine *engine)
 {
     if (!atomic_load(&engine->is_stop_asked)) {
+        return;
+    }
+    if (!engine->is_stopping &&
+        !engine_gossip_leave(engine, SWIM_REASON_SHUTDOWN, ENGINE_STOP_TELLING_NS)) {
         return;
     }
     if (!engine->is_stopping) {

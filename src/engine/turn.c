@@ -35,6 +35,9 @@ static void on_timer(uv_timer_t *timer);
 static void arm(struct qr_engine *engine)
 {
     time_ns deadline_ns = engine->node == NULL ? TIME_NEVER : node_deadline(engine->node);
+    if (engine->node != NULL && !engine->is_stopping && engine->leave_ns != 0) {
+        deadline_ns = min_u64(deadline_ns, engine->leave_ns);
+    }
     if (deadline_ns >= engine->armed_ns) {
         return;
     }
@@ -57,7 +60,7 @@ static void on_timer(uv_timer_t *timer)
     arm(engine);
 }
 
-static void turn(struct qr_engine *engine)
+static void turn(struct qr_engine *engine, bool is_polled)
 {
     ASSERT(engine->in_node == 0);
     engine->is_dirty = false;
@@ -66,10 +69,12 @@ static void turn(struct qr_engine *engine)
         return;
     }
     engine_backups_turn(engine);
+    engine_gossip_take(engine, is_polled);
     engine->in_node++;
     node_turn(engine->node, engine_time());
     engine->in_node--;
     transport_flush(engine->transport);
+    engine_leave_turn(engine);
     arm(engine);
     engine_stop_turn(engine);
 }
@@ -78,7 +83,7 @@ static void on_check(uv_check_t *check)
 {
     struct qr_engine *engine = check->data;
     if (engine->is_dirty) {
-        turn(engine);
+        turn(engine, true);
     }
     if (!engine->is_dirty && !uv_is_closing((uv_handle_t *)&engine->idle)) {
         (void)uv_idle_stop(&engine->idle);
@@ -92,7 +97,7 @@ static void on_prepare(uv_prepare_t *prepare)
         /* Idle stays active until the check: what this turn told others may want the loop's
          * next round at once.
          */
-        turn(engine);
+        turn(engine, false);
     }
 }
 

@@ -13,12 +13,17 @@ void engine_set_members(struct qr_engine *engine)
 {
     const struct raft_configuration *configuration = node_configuration(engine->node);
     struct transport_peer peers[TRANSPORT_PEERS_MAX];
+    char addresses[TRANSPORT_PEERS_MAX][QR_ADDRESS_BYTES_MAX];
     size_t count = 0;
     for (size_t i = 0; i < configuration->count; i++) {
         const struct raft_member *member = &configuration->members[i];
         if (member->id != engine->self) {
             ASSERT(count < TRANSPORT_PEERS_MAX);
-            peers[count++] = (struct transport_peer){member->id, member->address};
+            /* Where it says that it is, which may be news to the configuration. */
+            struct text text = text_of(addresses[count], QR_ADDRESS_BYTES_MAX);
+            text_string(&text, node_member_address(engine->node, member->id));
+            peers[count] = (struct transport_peer){member->id, addresses[count]};
+            count++;
         }
     }
     transport_set_peers(engine->transport, peers, count);
@@ -78,6 +83,9 @@ struct node_io engine_node_io(struct qr_engine *engine)
         .proposal_done = engine_proposal_done,
         .read_done = engine_read_done,
         .change_done = engine_change_done,
+        .gossip_packet = engine_gossip_packet,
+        .gossip_stream = engine_gossip_stream,
+        .gossip_news = engine_gossip_news,
         .changed = changed,
         .failed = failed,
     };
@@ -151,5 +159,7 @@ struct transport_events engine_transport_events(struct qr_engine *engine)
         .seed_ready = seed_ready,
         .seed_received = seed_received,
         .seed_closed = seed_closed,
+        .gossip_received = engine_gossip_received,
+        .member_closed = engine_member_closed,
     };
 }

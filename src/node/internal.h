@@ -4,6 +4,7 @@
 #define NODE_INTERNAL_H
 
 #include "base/prng.h"
+#include "node/gossip_internal.h"
 #include "node/node.h"
 #include "node/pending.h"
 #include "node/sessions.h"
@@ -245,6 +246,8 @@ struct node {
     uint64_t elections_started;
     uint64_t leader_changes;
     uint64_t proposals_forwarded;
+
+    struct node_gossip *gossip; /* NULL: there is none */
 };
 
 /* node.c */

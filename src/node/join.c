@@ -148,6 +148,9 @@ int node_join_copy(struct node *node, const char *join)
     node->join_bytes = size_bytes;
     node->options.join = copy;
     node->seed_position = 0;
+    if (node->gossip != NULL) {
+        node->gossip->has_seeded = false;
+    }
     return 0;
 }
 
@@ -157,7 +160,7 @@ int node_join(struct node *node, const char *join, bool is_learner, struct node_
     if (node->phase == NODE_STOPPED) {
         return QR_ERR_STOPPED;
     }
-    if (node->phase != NODE_JOINING || !node->options.is_waiting) {
+    if (node->phase != NODE_JOINING || !node->options.is_waiting || node->options.is_observer) {
         return QR_ERR_FOREIGN;
     }
     bool asks_no_vote = node->options.is_learner || is_learner;

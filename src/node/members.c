@@ -36,10 +36,9 @@ static void answer(struct node *node, const struct node_join *join, int status, 
     response->cluster = node->identity.cluster;
     copy_text(response->reason, sizeof(response->reason), reason);
     if (now.has_leader && now.role != RAFT_LEADER) {
-        const struct raft_configuration *configuration = node_configuration(node);
-        int at = raft_configuration_find(configuration, now.leader);
+        const char *address = node_member_address(node, now.leader);
         copy_text(response->leader_address, sizeof(response->leader_address),
-                  at < 0 ? "" : configuration->members[at].address);
+                  address == NULL ? "" : address);
     }
     struct wire_frame *frame = wire_encode(node->options.allocator, &message);
     if (frame != NULL) {

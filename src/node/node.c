@@ -1,13 +1,13 @@
 /* node.c: the turn: what came in is let happen, in the one right order.
  *
- *   1. what is due by now (election, heartbeat, timeouts)
+ *   1. what is due by now (gossip, election, heartbeat, timeouts)
  *   2. held proposals and reads go to the leader
  *   3. the machine's ready: save first (write and sync begin), then messages (none of them
  *      promises what is not durable), then reads, then fetches
  *   4. a snapshot that a leader sent goes to the state machine, or else what is committed and
  *      durable does
  *   5. a slice of this node's own snapshot; what of the log is not needed any more goes
- *   6. who waited is told
+ *   6. who waited is told, and the members what has changed
  */
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "node/node.h"
@@ -122,6 +122,7 @@ void node_free(struct node *node)
     node_reads_deinit(node);
     pending_deinit(&node->pending);
     entry_arena_deinit(&node->held_arena);
+    node_gossip_free(node);
     raft_free(node->raft);
     wal_free(node->wal);
     release(allocator, node->join, node->join_bytes);
@@ -244,6 +245,9 @@ void node_turn(struct node *node, struct node_time time)
     ASSERT(time.now_ns >= node->time.now_ns);
     node->time = time;
     node->needs_turn = false;
+    if (node->phase != NODE_STOPPED) {
+        node_gossip_turn(node);
+    }
     if (node->phase == NODE_JOINING) {
         node_join_turn(node);
     }
@@ -256,6 +260,9 @@ void node_turn(struct node *node, struct node_time time)
     if (node->phase != NODE_STOPPED) {
         node_expire_proposals(node);
         node_finish_reads(node);
+    }
+    if (node->phase != NODE_STOPPED) {
+        node_gossip_tell(node);
     }
 }
 
@@ -282,6 +289,7 @@ time_ns node_deadline(const struct node *node)
     }
     time_ns deadline = min_u64(proposals_deadline(node), node_reads_deadline(node));
     deadline = min_u64(deadline, node_changes_deadline(node));
+    deadline = min_u64(deadline, node_gossip_deadline(node));
     if (node->phase == NODE_JOINING) {
         return min_u64(deadline, node->seed_due_ns);
     }
@@ -401,6 +409,7 @@ void node_receive(struct node *node, node_id from, uint64_t connection,
     case WIRE_HELLO:
     case WIRE_HELLO_RESPONSE:
     case WIRE_JOIN_RESPONSE:
-        break; /* not at this point of a conversation; harmless */
+    case WIRE_GOSSIP: /* what it carries comes by node_gossip_stream() */
+        break;        /* not at this point of a conversation; harmless */
     }
 }

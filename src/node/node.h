@@ -2,7 +2,7 @@
  *
  * Owns     the identity of the data directory, the Raft machine, the durable log, the
  *          proposals and reads that somebody waits for, joining a cluster, promotion of
- *          learners, and ticks of log time.
+ *          learners, ticks of log time, and the SWIM machine (see docs/swim.md, "With Raft").
  * Does not know a clock, a random number, a socket, a file or a thread: time comes with each
  *          call, chance as a seed, disk and network through interfaces.
  * Threads  one caller at a time; interfaces are called on the caller's thread, from within
@@ -19,9 +19,11 @@
 #include "base/log.h"
 #include "base/types.h"
 #include "node/content.h"
+#include "node/gossip.h"
 #include "quorate/state_machine.h"
 #include "quorate/types.h"
 #include "raft/raft.h"
+#include "swim/swim.h"
 #include "wal/disk.h"
 #include "wire/wire.h"
 
@@ -95,6 +97,25 @@ struct node_io {
     void (*change_done)(void *context, uint64_t token, int status,
                         const struct node_change_result *result);
 
+    /* A datagram to HOST:PORT; may be lost. Borrowed, at most SWIM_PACKET_BYTES_MAX. It and the
+     * two below may be NULL in a node without gossip; from within node_turn() alone.
+     */
+    void (*gossip_packet)(void *context, const char *address, const uint8_t *data,
+                          size_t size_bytes);
+
+    /* A message on a stream, at most SWIM_PIECE_BYTES_MAX, borrowed: on a new stream to `address`,
+     * the messages of one turn to one address on the same; or, address NULL, back on the stream
+     * `answers`, a number that node_gossip_stream() had; ignored when that is gone.
+     */
+    void (*gossip_stream)(void *context, const char *address, uint64_t answers, const uint8_t *data,
+                          size_t size_bytes);
+
+    /* News of the members, in order, each borrowed until return; the node has written its own log
+     * line already. `profile` is NULL where it is not known. May be NULL.
+     */
+    void (*gossip_news)(void *context, const struct swim_news *news,
+                        const struct swim_profile *profile);
+
     /* Role, term or leader changed; once a turn at most. */
     void (*changed)(void *context);
 
@@ -146,6 +167,17 @@ struct node_options {
      * lately; 0: only behind one.
      */
     time_ns fresh_interval_ns;
+
+    /* What members say to each other besides Raft: options of the SWIM machine, of which the node
+     * sets allocator, self, cluster, incarnation and seed; borrowed until node_open() returns.
+     * NULL: none, and the node is as if there were no such thing.
+     */
+    const struct swim_options *gossip;
+    const char *client_address; /* for its profile; copied; may be NULL */
+    const char *http_address;   /* likewise */
+    bool has_hints;             /* Raft is told when the leader seems to be gone */
+    bool is_observer; /* hears gossip alone: in no cluster, it never asks to be taken in; needs
+                         is_waiting or `join`, whose addresses are its seeds */
 };
 
 struct node;
@@ -354,6 +386,7 @@ struct node_status {
     uint64_t snapshots_installed; /* that came from a leader */
     uint64_t snapshots_sent;
     uint64_t snapshot_sent_bytes;
+    struct node_gossip_counters gossip; /* more is in node_swim() */
 };
 
 void node_status(const struct node *node, struct node_status *out);

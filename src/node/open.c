@@ -306,7 +306,8 @@ static int begin(struct node *node, const struct wal_recovered *recovered, char 
     }
     if (node->options.join != NULL || node->options.is_waiting) {
         node->phase = NODE_JOINING;
-        node->seed_due_ns = node->options.join == NULL ? TIME_NEVER : node->seed_due_ns;
+        bool asks = node->options.join != NULL && !node->options.is_observer;
+        node->seed_due_ns = asks ? node->seed_due_ns : TIME_NEVER;
         return 0;
     }
     return refuse_without_cluster(detail);
@@ -357,6 +358,9 @@ int node_open(const struct node_options *options, struct node_time time, struct 
     }
     if (status == 0) {
         status = open_snapshots(node, &recovered, detail);
+    }
+    if (status == 0) {
+        status = node_gossip_open(node, detail);
     }
     if (status == 0) {
         status = begin(node, &recovered, detail);

@@ -94,6 +94,7 @@ void node_status(const struct node *node, struct node_status *out)
         .snapshots_installed = node->install.installed_count,
         .snapshots_sent = node->sendings.sent_count,
         .snapshot_sent_bytes = node->sendings.sent_bytes,
+        .gossip = node->gossip == NULL ? (struct node_gossip_counters){0} : node->gossip->counters,
     };
 }
 

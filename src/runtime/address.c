@@ -75,6 +75,12 @@ static int port_number(const char *port)
     return value;
 }
 
+bool address_is_any_port(const char *text)
+{
+    struct address address;
+    return address_parse(text, &address) == 0 && port_number(address.port) == 0;
+}
+
 bool address_to_socket(const struct address *address, struct sockaddr_storage *out)
 {
     int port = port_number(address->port);

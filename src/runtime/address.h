@@ -23,6 +23,9 @@ NODISCARD int address_parse(const char *text, struct address *out);
 /* The socket address, when the host is a number; false when it is a name. */
 bool address_to_socket(const struct address *address, struct sockaddr_storage *out);
 
+/* Whether it is an address with port 0. */
+bool address_is_any_port(const char *text);
+
 /* A socket address as HOST:PORT; "?" when it is of no family we know. */
 void address_of_socket(const struct sockaddr *socket, char out[QR_ADDRESS_BYTES_MAX]);
 

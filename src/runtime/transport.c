@@ -10,6 +10,7 @@
 #include "quorate/error.h"
 #include "runtime/clock.h"
 #include "runtime/transport_internal.h"
+#include "runtime/transport_tls.h"
 
 int transport_open(const struct transport_options *options, struct transport **out, char *detail)
 {
@@ -28,6 +29,14 @@ int transport_open(const struct transport_options *options, struct transport **o
     }
     transport->prng = prng_of(options->seed);
     transport->socket = -1;
+    if (options->keyring != NULL) {
+        transport->tls = transport_tls_new(options->allocator, options->keyring);
+        if (transport->tls == NULL) {
+            (void)snprintf(detail, TRANSPORT_DETAIL_BYTES, "TLS cannot be set up");
+            transport_free(transport);
+            return QR_ERR_NO_MEMORY;
+        }
+    }
     int status = transport_listen(transport, options->address, detail);
     if (status != 0) {
         transport_free(transport);
@@ -51,6 +60,7 @@ void transport_free(struct transport *transport)
     if (transport->socket >= 0) {
         (void)close(transport->socket);
     }
+    transport_tls_free(transport->tls);
     release(transport->options.allocator, transport, sizeof(*transport));
 }
 
@@ -93,6 +103,18 @@ void transport_arm(struct transport *transport)
     ASSERT(failed == 0);
 }
 
+static const char *overdue_reason(const struct connection *connection)
+{
+    switch (connection->state) {
+    case CONNECTION_OPEN:
+        return "idle";
+    case CONNECTION_HELLO:
+        return "no hello in time";
+    default:
+        return "no connection in time";
+    }
+}
+
 /* Give up what took too long. Closing tells others, who may close more: so from the start. */
 static void close_overdue(struct transport *transport, time_ns now_ns)
 {
@@ -102,8 +124,7 @@ static void close_overdue(struct transport *transport, time_ns now_ns)
             connection = connection->next;
             continue;
         }
-        bool is_hello = connection->state == CONNECTION_HELLO;
-        connection_close(connection, is_hello ? "no hello in time" : "no connection in time");
+        connection_close(connection, overdue_reason(connection));
         connection = transport->is_closing ? NULL : transport->connections;
     }
 }
@@ -248,7 +269,7 @@ bool transport_is_connected(const struct transport *transport, node_id id)
     const struct connection *connection = transport->connections;
     for (; connection != NULL; connection = connection->next) {
         if (connection->state == CONNECTION_OPEN && connection->member == id &&
-            connection->kind != CONNECTION_SEED) {
+            connection->kind != CONNECTION_SEED && !connection_is_gossip(connection)) {
             return true;
         }
     }
@@ -264,6 +285,8 @@ bool transport_peer_state(const struct transport *transport, node_id id,
     }
     *out = (struct transport_peer_state){
         .is_connected = transport_is_connected(transport, id),
+        .is_proved = peer->connection != NULL && connection_is_proved(peer->connection) &&
+                     peer->connection->state == CONNECTION_OPEN,
         .heard_ns = peer->heard_ns,
         .lost_ns = peer->lost_ns,
     };

@@ -3,6 +3,7 @@
  * Owns     the listening socket, one dialed connection to each member, and those that
  *          members dialed to us. Who dials sends; the other end reads, and answers on the
  *          same connection only the hello, a join, and what it cannot send on one of its own.
+ *          Besides, for as long as something is said on them, connections for SWIM alone.
  * Does not know what a message means, who is a member, or when to send again.
  * Threads  the loop's, for every call and every event.
  *
@@ -29,6 +30,17 @@
 #define TRANSPORT_HELLO_TIMEOUT_NS (2 * NS_PER_S)
 #define TRANSPORT_BACKOFF_NS_MIN (20 * NS_PER_MS)
 #define TRANSPORT_BACKOFF_NS_MAX NS_PER_S
+#define TRANSPORT_GOSSIP_DIALED_MAX 16           /* at a time */
+#define TRANSPORT_GOSSIP_IDLE_NS (10 * NS_PER_S) /* then it is closed */
+
+/* A SWIM message that came on a stream. Borrowed. */
+struct transport_gossip {
+    uint64_t stream; /* for an answer: transport_gossip() */
+    const uint8_t *data;
+    size_t size_bytes;  /* 0..WIRE_GOSSIP_BYTES_MAX */
+    const char *source; /* the address that the other end says it has, or that was dialed */
+    bool is_proved;     /* it has a key of this cluster */
+};
 
 /* What the transport asks and tells. Called from the loop, never from within a call of the
  * transport but transport_flush(); they may call the transport, but not free it.
@@ -56,11 +68,22 @@ struct transport_events {
     void (*seed_ready)(void *context);
     void (*seed_received)(void *context, const struct wire_message *message);
     void (*seed_closed)(void *context, const char *reason);
+
+    void (*gossip_received)(void *context, const struct transport_gossip *gossip);
+
+    /* An open connection with a member ended, whoever dialed it. It is dialed anew at once
+     * (once a second at most); when its host then says that nobody listens, that is told as
+     * well, by is_refused.
+     */
+    void (*member_closed)(void *context, node_id member, bool is_refused);
 };
+
+struct keyring;
 
 struct transport_options {
     const struct allocator *allocator; /* borrowed */
     const struct log_sink *log;        /* borrowed; may be NULL */
+    struct keyring *keyring; /* kept: only who has a key is talked to, by TLS; NULL: plain */
     struct transport_events events;
     const char *address;       /* HOST:PORT to listen on; port 0: any */
     uint64_t seed;             /* of the jitter */
@@ -118,11 +141,23 @@ void transport_reply(struct transport *transport, uint64_t connection, struct wi
 void transport_dial_seed(struct transport *transport, const char *address);
 void transport_send_seed(struct transport *transport, struct wire_frame *frame);
 
+/* Queue a SWIM message: on a stream to `address`, dialed if there is none, or, address NULL,
+ * back on the stream that one came on.
+ *
+ * data   borrowed; 1..WIRE_GOSSIP_BYTES_MAX (asserted).
+ *
+ * False: it was dropped, and counted. The stream is gone, its queue is full, too many are
+ * dialed, or memory ran out. A stream to a node that does not know gossip closes by itself.
+ */
+bool transport_gossip(struct transport *transport, const char *address, uint64_t answers,
+                      const uint8_t *data, size_t size_bytes);
+
 /* Write what is queued, as far as the sockets take it; they go on by themselves. */
 void transport_flush(struct transport *transport);
 
 struct transport_peer_state {
     bool is_connected; /* either way */
+    bool is_proved;    /* and our own connection is encrypted, by a key of the cluster */
     time_ns heard_ns;  /* when anything last came; 0: never */
     time_ns lost_ns;   /* since when there is no connection; if is_connected, nothing */
 };

@@ -9,6 +9,7 @@
 #include "quorate/error.h"
 #include "runtime/clock.h"
 #include "runtime/transport_internal.h"
+#include "runtime/transport_tls.h"
 
 #define KEEPALIVE_S 15
 /* Sent, but not acknowledged for so long: the other end is gone, whatever the kernel hopes. */
@@ -80,6 +81,7 @@ void connection_let_go(struct connection *connection)
     struct transport *transport = connection->transport;
     connection_queue_clear(connection);
     chunk_drop(connection->chunk);
+    connection_tls_free(connection);
     unlink_connection(connection);
     release(transport->options.allocator, connection, sizeof(*connection));
     transport_let_go(transport);
@@ -115,11 +117,17 @@ void connection_discard(struct connection *connection)
     uv_close((uv_handle_t *)&connection->tcp, on_closed);
 }
 
+/* What Raft's messages go over, to a member or from one. */
+static bool is_of_member(const struct connection *connection)
+{
+    bool is_meant = connection->kind == CONNECTION_PEER || connection->expects_us;
+    return is_meant && transport_find_peer(connection->transport, connection->member) != NULL;
+}
+
 /* That a member comes and goes is news; anybody else could fill the log with it. */
 static enum log_level log_level(const struct connection *connection)
 {
-    return transport_find_peer(connection->transport, connection->member) != NULL ? LOG_INFO
-                                                                                  : LOG_DEBUG;
+    return is_of_member(connection) ? LOG_INFO : LOG_DEBUG;
 }
 
 void connection_close(struct connection *connection, const char *reason)
@@ -131,22 +139,29 @@ void connection_close(struct connection *connection, const char *reason)
     bool was_open = connection->state == CONNECTION_OPEN;
     struct peer *dialed = connection->peer;
     enum connection_kind kind = connection->kind;
-    struct peer *peer = transport_find_peer(transport, connection->member);
+    node_id member = connection->member;
+    struct peer *peer =
+        was_open && is_of_member(connection) ? transport_find_peer(transport, member) : NULL;
     connection_discard(connection);
     if (was_open && kind != CONNECTION_SEED) {
         LOG(transport->options.log, log_level(connection), "peer_disconnected",
-            log_id("node", connection->member), log_string("address", connection->address),
-            log_string("direction", kind == CONNECTION_PEER ? "out" : "in"),
+            log_id("node", member), log_string("address", connection->address),
+            log_string("direction", kind == CONNECTION_INCOMING ? "in" : "out"),
             log_string("reason", reason));
     }
-    if (was_open && peer != NULL && !transport_is_connected(transport, peer->id)) {
+    if (peer != NULL && !transport_is_connected(transport, member)) {
         peer->lost_ns = runtime_now_ns();
     }
-    if (dialed != NULL) {
+    if (peer != NULL && peer->connection == NULL) {
+        transport_redial(transport, peer);
+    } else if (dialed != NULL) {
         transport_back_off(transport, dialed);
     }
     if (kind == CONNECTION_SEED) {
         transport->options.events.seed_closed(transport->options.events.context, reason);
+    }
+    if (peer != NULL) {
+        transport->options.events.member_closed(transport->options.events.context, member, false);
     }
     transport_arm(transport);
 }
@@ -179,6 +194,13 @@ static bool send_hello(struct connection *connection)
     return frame != NULL && connection_write_now(connection, frame);
 }
 
+void connection_greet(struct connection *connection)
+{
+    if (connection->kind != CONNECTION_INCOMING && !send_hello(connection)) {
+        connection_close(connection, "cannot send the hello");
+    }
+}
+
 void connection_begin(struct connection *connection)
 {
     (void)uv_tcp_nodelay(&connection->tcp, 1);
@@ -194,12 +216,16 @@ void connection_begin(struct connection *connection)
         connection_close(connection, "cannot read");
         return;
     }
-    if (connection->kind != CONNECTION_INCOMING && !send_hello(connection)) {
-        connection_close(connection, "cannot send the hello");
+    if (connection->transport->tls != NULL) {
+        connection_tls_begin(connection);
+    } else {
+        connection_greet(connection);
     }
 }
 
-/* A node that dials again has lost its old connection, whether we noticed or not. */
+/* A node that dials again has lost its old connection, whether we noticed or not. Of those that
+ * mean nobody only the same use: one joins, and gossips meanwhile.
+ */
 static void close_older(struct connection *newer)
 {
     struct connection *connection = newer->transport->connections;
@@ -207,7 +233,8 @@ static void close_older(struct connection *newer)
         struct connection *next = connection->next;
         if (connection != newer && connection->kind == CONNECTION_INCOMING &&
             connection->state == CONNECTION_OPEN && connection->member == newer->member &&
-            connection->expects_us == newer->expects_us) {
+            connection->expects_us == newer->expects_us && connection->is_used == newer->is_used &&
+            connection->is_gossip == newer->is_gossip) {
             connection_discard(connection);
         }
         connection = next;
@@ -218,10 +245,14 @@ static void open_connection(struct connection *connection)
 {
     connection->state = CONNECTION_OPEN;
     connection->deadline_ns = TIME_NEVER;
+    bool is_meant = connection->kind != CONNECTION_INCOMING || connection->expects_us;
+    if (connection->kind == CONNECTION_GOSSIP || !is_meant) {
+        connection_touch_gossip(connection);
+    }
     if (connection->kind != CONNECTION_SEED) {
         LOG(connection->transport->options.log, log_level(connection), "peer_connected",
             log_id("node", connection->member), log_string("address", connection->address),
-            log_string("direction", connection->kind == CONNECTION_PEER ? "out" : "in"));
+            log_string("direction", connection->kind == CONNECTION_INCOMING ? "in" : "out"));
     }
 }
 
@@ -238,6 +269,12 @@ static void log_refusal(struct connection *connection, int status, const char *r
             log_string("address", connection->address), log_string("reason", reason),
             log_u64("suppressed", suppressed));
     }
+}
+
+void connection_refuse_peer(struct connection *connection, const char *why)
+{
+    log_refusal(connection, QR_ERR_FOREIGN, why);
+    connection_close(connection, why);
 }
 
 /* Who dialed us says who it is. */
@@ -259,8 +296,11 @@ static void take_hello(struct connection *connection, const struct wire_hello *h
         return;
     }
     connection->member = hello->from;
+    connection->version = answer.hello_response.version;
     connection->expects_us = hello->has_expected;
     connection->is_stranger = cluster_id_is_none(hello->cluster);
+    memcpy(connection->said_address, hello->address, sizeof(connection->said_address));
+    connection->is_used = connection->expects_us; /* else the first message says for what */
     close_older(connection);
     open_connection(connection);
     struct peer *peer = transport_find_peer(transport, hello->from);
@@ -284,8 +324,14 @@ static void take_hello_response(struct connection *connection,
         connection_close(connection, reason);
         return;
     }
+    connection->version = response->version;
+    if (connection->kind == CONNECTION_GOSSIP && response->version < WIRE_VERSION_GOSSIP) {
+        connection_close(connection, "it does not know gossip");
+        return;
+    }
     if (connection->kind == CONNECTION_PEER) {
         connection->peer->backoff_ns = 0;
+        connection->peer->is_redialed = false;
     } else {
         connection->member = response->from;
     }
@@ -299,17 +345,52 @@ static void take_hello_response(struct connection *connection,
     }
 }
 
+/* The first message on a connection that means nobody says what it is for. */
+static void note_use(struct connection *connection, const struct wire_message *message)
+{
+    if (connection->kind != CONNECTION_INCOMING || connection->is_used) {
+        return;
+    }
+    connection->is_used = true;
+    connection->is_gossip = message->type == WIRE_GOSSIP;
+    connection->deadline_ns = TIME_NEVER;
+    close_older(connection);
+}
+
+/* What must not come on this connection, in words; NULL: it may. */
+static const char *refusal(const struct connection *connection, const struct wire_message *message)
+{
+    bool is_gossip = message->type == WIRE_GOSSIP;
+    if (is_gossip != connection_is_gossip(connection)) {
+        return "a message on a connection for others";
+    }
+    if (is_gossip && connection->version < WIRE_VERSION_GOSSIP) {
+        return "a message of a later version of the protocol";
+    }
+    if (connection->is_stranger && !is_gossip && message->type != WIRE_JOIN) {
+        return "a message of a node that has not joined";
+    }
+    return NULL;
+}
+
 static void take_message(struct connection *connection, const struct wire_message *message)
 {
     struct transport *transport = connection->transport;
     const struct transport_events *events = &transport->options.events;
     transport->stats.messages_received++;
-    if (connection->kind == CONNECTION_SEED) {
-        events->seed_received(events->context, message);
+    note_use(connection, message);
+    const char *why = refusal(connection, message);
+    if (why != NULL) {
+        connection_refuse(connection, why);
         return;
     }
-    if (connection->is_stranger && message->type != WIRE_JOIN) {
-        connection_refuse(connection, "a message of a node that has not joined");
+    if (connection_is_gossip(connection)) {
+        connection_take_gossip(connection, message);
+        transport_arm(transport);
+        return;
+    }
+    if (connection->kind == CONNECTION_SEED) {
+        events->seed_received(events->context, message);
         return;
     }
     struct peer *peer = transport_find_peer(transport, connection->member);

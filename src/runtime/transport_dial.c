@@ -15,6 +15,29 @@ void transport_back_off(struct transport *transport, struct peer *peer)
     peer->dial_at_ns = runtime_now_ns() + prng_between(&transport->prng, wait_ns / 2, wait_ns);
 }
 
+void transport_redial(struct transport *transport, struct peer *peer)
+{
+    time_ns now_ns = runtime_now_ns();
+    /* One that lets us in and closes again and again must not keep us busy. */
+    if (peer->redialed_ns != 0 && now_ns - peer->redialed_ns < TRANSPORT_BACKOFF_NS_MAX) {
+        transport_back_off(transport, peer);
+        return;
+    }
+    peer->redialed_ns = now_ns;
+    peer->is_redialed = true;
+    peer->dial_at_ns = 0;
+}
+
+/* Nobody listens there any more: for who asks whether a member that closed is gone. */
+static void tell_refused(struct transport *transport, node_id member)
+{
+    struct peer *peer = transport_find_peer(transport, member);
+    if (peer != NULL && peer->is_redialed) {
+        peer->is_redialed = false;
+        transport->options.events.member_closed(transport->options.events.context, member, true);
+    }
+}
+
 static void on_connected(uv_connect_t *request, int status)
 {
     struct connection *connection = request->data;
@@ -22,7 +45,13 @@ static void on_connected(uv_connect_t *request, int status)
         return;
     }
     if (status < 0) {
+        struct transport *transport = connection->transport;
+        bool is_refused = connection->kind == CONNECTION_PEER && status == UV_ECONNREFUSED;
+        node_id member = connection->member;
         connection_close(connection, uv_strerror(status));
+        if (is_refused) {
+            tell_refused(transport, member);
+        }
         return;
     }
     connection_begin(connection);
@@ -113,6 +142,17 @@ void transport_dial_peer(struct transport *transport, struct peer *peer)
     connection->attempt = peer->attempt++;
     peer->connection = connection;
     dial(connection, peer->address);
+}
+
+struct connection *transport_dial_gossip(struct transport *transport, const char *address)
+{
+    struct connection *connection = connection_new(transport, CONNECTION_GOSSIP);
+    if (connection == NULL) {
+        return NULL;
+    }
+    connection->attempt = (uint32_t)(prng_next(&transport->prng) >> 32);
+    dial(connection, address);
+    return connection->state == CONNECTION_CLOSED ? NULL : connection;
 }
 
 void transport_dial_waiting_seed(struct transport *transport)

@@ -15,8 +15,9 @@
 
 enum connection_kind {
     CONNECTION_INCOMING,
-    CONNECTION_PEER, /* dialed, to a member */
-    CONNECTION_SEED, /* dialed, to join through */
+    CONNECTION_PEER,   /* dialed, to a member */
+    CONNECTION_SEED,   /* dialed, to join through */
+    CONNECTION_GOSSIP, /* dialed, for SWIM alone */
 };
 
 enum connection_state {
@@ -36,6 +37,8 @@ struct frame_queue {
 };
 
 struct peer;
+struct transport_tls;
+struct connection_tls;
 
 struct connection {
     struct transport *transport;
@@ -47,8 +50,12 @@ struct connection {
     struct peer *peer;      /* CONNECTION_PEER, until closed */
     node_id member;         /* at the other end, as it said or as is expected */
     bool expects_us;        /* incoming: the hello named us, so it is a member's */
-    bool is_stranger;       /* incoming: of no cluster yet; all it may do is ask to join */
-    time_ns deadline_ns;    /* when it is given up; TIME_NEVER once OPEN */
+    bool is_stranger;       /* incoming: of no cluster yet; it may ask to join, and gossip */
+    bool is_used;           /* incoming: a message came; the first says what it is for */
+    bool is_gossip;         /* incoming: for SWIM alone */
+    bool is_proved;         /* the other end has a key of this cluster */
+    uint32_t version;       /* of the protocol, once OPEN */
+    time_ns deadline_ns;    /* when it is given up; TIME_NEVER once OPEN, but for idle ones */
     uint32_t pending_count; /* things libuv still has: the handle, a look-up */
 
     struct frame_queue queue;
@@ -56,6 +63,8 @@ struct connection {
     struct connection *next_dirty;
     bool is_writing;
     size_t writing_bytes;
+
+    struct connection_tls *tls; /* NULL: plain, or not connected yet */
 
     struct chunk *chunk; /* received into; NULL before the first byte */
     uint32_t start;      /* of what is not decoded yet */
@@ -65,6 +74,7 @@ struct connection {
     struct address target;
     uint32_t attempt;
     char address[QR_ADDRESS_BYTES_MAX];
+    char said_address[QR_ADDRESS_BYTES_MAX]; /* incoming: where it says that it lives */
     uv_tcp_t tcp;
     uv_connect_t connect;
     uv_write_t write;
@@ -78,6 +88,8 @@ struct peer {
     struct connection *connection; /* dialed, in any state but CLOSED; or NULL */
     time_ns dial_at_ns;            /* when there is none */
     uint64_t backoff_ns;
+    time_ns redialed_ns; /* when it was last dialed anew at once; 0: never */
+    bool is_redialed;    /* so, and neither refused nor open since */
     uint32_t attempt;
     time_ns heard_ns;
     time_ns lost_ns;
@@ -100,6 +112,7 @@ struct transport {
     uint32_t incoming_count;
     uint64_t last_number;
     struct prng prng;
+    struct transport_tls *tls; /* NULL: everything is plain */
     struct connection *connections;
     struct connection *dirty;
     struct peer peers[TRANSPORT_PEERS_MAX];
@@ -137,8 +150,21 @@ void transport_accept(uv_stream_t *listener, int status);
 void transport_dial_peer(struct transport *transport, struct peer *peer);
 void transport_dial_waiting_seed(struct transport *transport);
 
-/* A connection of this peer ended or was not made: say when to try again. */
+/* A connection of this peer was not made: say when to try again. */
 void transport_back_off(struct transport *transport, struct peer *peer);
+
+/* An open one ended: at once, but not again and again. */
+void transport_redial(struct transport *transport, struct peer *peer);
+
+/* One for gossip; NULL when it failed at once. */
+struct connection *transport_dial_gossip(struct transport *transport, const char *address);
+
+/* transport_gossip.c */
+bool connection_is_gossip(const struct connection *connection);
+
+/* Something was said on it: it is not idle. */
+void connection_touch_gossip(struct connection *connection);
+void connection_take_gossip(struct connection *connection, const struct wire_message *message);
 
 /* transport_connection.c */
 
@@ -154,6 +180,9 @@ void connection_discard(struct connection *connection);
 /* The socket is connected: the hello goes out, or is awaited. */
 void connection_begin(struct connection *connection);
 
+/* It may be talked to: the hello goes out, or is awaited. */
+void connection_greet(struct connection *connection);
+
 /* One thing less that libuv has of it; the last frees it. */
 void connection_let_go(struct connection *connection);
 
@@ -163,6 +192,9 @@ void connection_take(struct connection *connection, const struct wire_message *m
 /* The other end sent what it must not: log it, at most once a second, and close. */
 void connection_refuse(struct connection *connection, const char *why);
 
+/* The other end is none to talk to: the same. */
+void connection_refuse_peer(struct connection *connection, const char *why);
+
 /* transport_queue.c */
 bool connection_queue(struct connection *connection, struct wire_frame *frame);
 void connection_flush(struct connection *connection);
@@ -170,8 +202,21 @@ void connection_queue_clear(struct connection *connection);
 
 /* Send a frame, which is given, at once; false when the socket does not take all of it. */
 bool connection_write_now(struct connection *connection, struct wire_frame *frame);
+bool connection_write_plain(struct connection *connection, struct wire_frame *frame);
+
+/* Copy up to so many of the bytes that wait, which have left the queue then. */
+size_t connection_queue_read(struct connection *connection, uint8_t *out, size_t out_bytes);
 
 /* transport_receive.c */
 int connection_read_start(struct connection *connection);
+
+/* Where bytes of frames go next; empty when memory ran out. Then: so many came. */
+void connection_room(struct connection *connection, uv_buf_t *out);
+void connection_received(struct connection *connection, size_t size_bytes);
+
+/* transport_tls.c */
+
+/* Whether the other end has proved that it has a key of this cluster. */
+bool connection_is_proved(const struct connection *connection);
 
 #endif

@@ -4,6 +4,7 @@
 
 #include "base/assert.h"
 #include "runtime/transport_internal.h"
+#include "runtime/transport_tls.h"
 
 #define PARTS_MAX 256 /* of one write call */
 
@@ -110,6 +111,21 @@ static size_t gather(const struct connection *connection, uv_buf_t *out, size_t 
     return count;
 }
 
+size_t connection_queue_read(struct connection *connection, uint8_t *out, size_t out_bytes)
+{
+    uv_buf_t parts[PARTS_MAX];
+    size_t total = 0;
+    size_t copied = 0;
+    size_t count = gather(connection, parts, &total);
+    for (size_t i = 0; i < count && copied < out_bytes; i++) {
+        size_t taken = (size_t)min_u64(parts[i].len, out_bytes - copied);
+        memcpy(out + copied, parts[i].base, taken);
+        copied += taken;
+    }
+    advance(connection, copied);
+    return copied;
+}
+
 static void on_written(uv_write_t *request, int status)
 {
     struct connection *connection = request->data;
@@ -139,6 +155,10 @@ static int write_later(struct connection *connection)
 
 void connection_flush(struct connection *connection)
 {
+    if (connection->tls != NULL) {
+        connection_tls_flush(connection);
+        return;
+    }
     while (connection->state == CONNECTION_OPEN && !connection->is_writing &&
            connection->queue.first != NULL) {
         uv_buf_t parts[PARTS_MAX];
@@ -158,7 +178,7 @@ void connection_flush(struct connection *connection)
     }
 }
 
-bool connection_write_now(struct connection *connection, struct wire_frame *frame)
+bool connection_write_plain(struct connection *connection, struct wire_frame *frame)
 {
     ASSERT(connection->queue.first_sent_bytes == 0 && !connection->is_writing);
     /* A fresh socket's buffer holds a hello many times over; if not, it is given up. */
@@ -168,6 +188,19 @@ bool connection_write_now(struct connection *connection, struct wire_frame *fram
     int sent = uv_try_write((uv_stream_t *)&connection->tcp, &part, 1);
     bool is_sent = sent > 0 && (size_t)sent == frame->frame_bytes;
     connection->transport->stats.sent_bytes += sent > 0 ? (uint64_t)sent : 0;
+    wire_frame_free(frame);
+    return is_sent;
+}
+
+bool connection_write_now(struct connection *connection, struct wire_frame *frame)
+{
+    if (connection->tls == NULL) {
+        return connection_write_plain(connection, frame);
+    }
+    ASSERT(frame->part_count == 1);
+    bool is_sent =
+        connection_tls_write_now(connection, frame->parts[0].data, frame->parts[0].size_bytes);
+    connection->transport->stats.sent_bytes += is_sent ? frame->frame_bytes : 0;
     wire_frame_free(frame);
     return is_sent;
 }
@@ -229,7 +262,7 @@ void transport_reply(struct transport *transport, uint64_t number, struct wire_f
     while (connection != NULL && connection->number != number) {
         connection = connection->next;
     }
-    if (connection == NULL) {
+    if (connection == NULL || connection_is_gossip(connection)) {
         (void)drop(transport, frame);
         return;
     }

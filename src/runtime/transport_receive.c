@@ -10,6 +10,7 @@
 #include "base/assert.h"
 #include "quorate/error.h"
 #include "runtime/transport_internal.h"
+#include "runtime/transport_tls.h"
 
 /* Make sure that the frame at `start` fits, with at least a byte of room. */
 static bool make_room(struct connection *connection)
@@ -37,15 +38,24 @@ static bool make_room(struct connection *connection)
     return true;
 }
 
-static void on_room(uv_handle_t *handle, size_t suggested_bytes, uv_buf_t *out)
+void connection_room(struct connection *connection, uv_buf_t *out)
 {
-    (void)suggested_bytes;
-    struct connection *connection = handle->data;
     *out = uv_buf_init(NULL, 0);
     if (make_room(connection)) {
         struct chunk *chunk = connection->chunk;
         out->base = (char *)chunk->data + connection->filled;
         out->len = chunk->size_bytes - connection->filled;
+    }
+}
+
+static void on_room(uv_handle_t *handle, size_t suggested_bytes, uv_buf_t *out)
+{
+    (void)suggested_bytes;
+    struct connection *connection = handle->data;
+    if (connection->tls != NULL) {
+        connection_tls_room(connection, out);
+    } else {
+        connection_room(connection, out);
     }
 }
 
@@ -70,6 +80,17 @@ static void rewind_chunk(struct connection *connection, uint32_t begin, bool may
     }
 }
 
+/* Nobody has a reason to begin with more than a head, nor a stranger to send more than gossip. */
+static size_t bytes_allowed(const struct connection *connection)
+{
+    size_t bytes_max = (size_t)connection->transport->options.frame_bytes_max;
+    if (connection->state == CONNECTION_HELLO) {
+        return WIRE_HEAD_BYTES_MAX;
+    }
+    return connection->is_stranger ? min_u64(bytes_max, WIRE_HEAD_BYTES_MAX + WIRE_GOSSIP_BYTES_MAX)
+                                   : bytes_max;
+}
+
 /* Decode and hand over the frame at `start`; false when there is no whole one, or no more. */
 static bool take_frame(struct connection *connection)
 {
@@ -77,10 +98,7 @@ static bool take_frame(struct connection *connection)
     struct chunk *chunk = connection->chunk;
     const uint8_t *data = chunk->data + connection->start;
     size_t left = connection->filled - connection->start;
-    /* A stranger has no reason to send more than a head. */
-    bool is_known = connection->state != CONNECTION_HELLO && !connection->is_stranger;
-    size_t frame_bytes_max =
-        is_known ? (size_t)transport->options.frame_bytes_max : WIRE_HEAD_BYTES_MAX;
+    size_t frame_bytes_max = bytes_allowed(connection);
     size_t frame_bytes = 0;
     int status = wire_frame_length(data, left, frame_bytes_max, &frame_bytes);
     if (status == 1) {
@@ -93,6 +111,11 @@ static bool take_frame(struct connection *connection)
     struct wire_message message;
     if (status == 0) {
         status = wire_decode(chunk, data, frame_bytes, transport->entries, &message);
+    }
+    if (status < 0 && connection->tls == NULL && tls_is_handshake(data, left)) {
+        connection_refuse_peer(connection, "it encrypts: it has the cluster's secret, and this "
+                                           "node was started without --cluster-secret-file");
+        return false;
     }
     if (status < 0) {
         connection_refuse(connection, qr_error_text(status));
@@ -109,11 +132,26 @@ static bool take_frame(struct connection *connection)
     return connection->start < connection->filled;
 }
 
+void connection_received(struct connection *connection, size_t size_bytes)
+{
+    connection->filled += (uint32_t)size_bytes;
+    connection->frame_bytes = 0;
+    connection->transport->stats.received_bytes += size_bytes;
+    bool has_more = true;
+    while (has_more) {
+        has_more = take_frame(connection);
+    }
+}
+
 static void on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buffer)
 {
-    (void)buffer;
     struct connection *connection = stream->data;
     if (count == 0) {
+        return;
+    }
+    const char *why = count < 0 && count != UV_ENOBUFS ? connection_tls_end(connection) : NULL;
+    if (why != NULL) {
+        connection_refuse_peer(connection, why);
         return;
     }
     if (count < 0) {
@@ -122,12 +160,10 @@ static void on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buffer)
                                                            : uv_strerror((int)count));
         return;
     }
-    connection->filled += (uint32_t)count;
-    connection->frame_bytes = 0;
-    connection->transport->stats.received_bytes += (uint64_t)count;
-    bool has_more = true;
-    while (has_more) {
-        has_more = take_frame(connection);
+    if (connection->tls != NULL) {
+        connection_tls_received(connection, (const uint8_t *)buffer->base, (size_t)count);
+    } else {
+        connection_received(connection, (size_t)count);
     }
 }
 

@@ -43,7 +43,8 @@ static int header_decode(const uint8_t *data, struct header *out)
     }
     size_t behind_bytes = out->frame_bytes - out->head_bytes;
     if (layout->data != 0) {
-        return out->entry_count == 0 && behind_bytes <= RAFT_DATA_BYTES_MAX ? 0 : QR_ERR_MALFORMED;
+        return out->entry_count == 0 && behind_bytes <= layout->data_bytes_max ? 0
+                                                                               : QR_ERR_MALFORMED;
     }
     if (out->entry_count > (layout->has_entries ? WIRE_ENTRIES_MAX : 0) ||
         out->entry_count > behind_bytes / ENTRY_HEADER_BYTES ||

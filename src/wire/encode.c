@@ -161,6 +161,7 @@ struct wire_frame *wire_encode(const struct allocator *allocator,
     const struct raft_data *data = wire_data_in(layout, message);
     if (data != NULL && data->size_bytes > 0) {
         ASSERT(message->entry_count == 0);
+        ASSERT(data->size_bytes <= layout->data_bytes_max);
         behind_bytes = wire_align(data->size_bytes);
         part_count += behind_bytes == data->size_bytes ? 1 : 2;
     } else {

@@ -55,6 +55,7 @@ struct wire_layout {
     bool has_entries;
     size_t entries_behind; /* offset of the field that entries follow in text */
     size_t data;           /* offset of the field of kind DATA; 0: there is none */
+    size_t data_bytes_max; /* if there is one */
 };
 
 /* How many of a Raft message's fields are its ids, from and to, which stand first. */

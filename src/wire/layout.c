@@ -7,7 +7,12 @@
 #include "wire/internal.h"
 
 #include "base/assert.h"
+#include "swim/message.h"
 #include "wire/wire.h"
+
+_Static_assert(WIRE_GOSSIP_BYTES_MAX == SWIM_PIECE_BYTES_MAX, "whatever a stream may carry fits");
+_Static_assert(WIRE_GOSSIP_BYTES_MAX % WIRE_ALIGN_BYTES == 0, "the longest needs no padding");
+_Static_assert(WIRE_GOSSIP_BYTES_MAX <= RAFT_DATA_BYTES_MAX, "it is data like any other");
 
 #define MEMBER_BYTES(name) sizeof(((struct_of *)NULL)->name)
 #define FIELD(kind, type, name, ...)                                                               \
@@ -49,7 +54,9 @@ enum kind_bytes {
                               : offsetof(struct wire_message, forward.request),                    \
         .data = (value) == RAFT_INSTALL_SNAPSHOT                                                   \
                     ? offsetof(struct wire_message, raft.install_snapshot.data)                    \
-                    : 0,                                                                           \
+                : (value) == WIRE_GOSSIP ? offsetof(struct wire_message, gossip.data)              \
+                                         : 0,                                                      \
+        .data_bytes_max = (value) == WIRE_GOSSIP ? WIRE_GOSSIP_BYTES_MAX : RAFT_DATA_BYTES_MAX,    \
     };                                                                                             \
     return &layout
 

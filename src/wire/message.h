@@ -18,8 +18,10 @@
 #define WIRE_VERSION_MAX 2
 #define WIRE_VERSION_SNAPSHOTS 2    /* the first that knows install_snapshot and its response */
 #define WIRE_VERSION_WITH_GUARDED 2 /* from here on guarded entries are understood */
+#define WIRE_VERSION_GOSSIP 2       /* the first that knows gossip */
 #define WIRE_REASON_BYTES_MAX 200
-#define WIRE_NAMES_BYTES_MAX 240 /* NAME,NAME,… of one kind of change */
+#define WIRE_GOSSIP_BYTES_MAX 60000 /* as swim/message.h has it */
+#define WIRE_NAMES_BYTES_MAX 240    /* NAME,NAME,… of one kind of change */
 
 /* The first frame of a connection, from who dialed it. */
 #define WIRE_HELLO_FIELDS(F)                                                                       \
@@ -102,6 +104,11 @@
     F(U32, uint32_t, tolerated_after)                                                              \
     F(STRING, char, reason, WIRE_REASON_BYTES_MAX)
 
+/* A SWIM message, encoded (wire/packet.h), at most WIRE_GOSSIP_BYTES_MAX; on a connection for such
+ * alone.
+ */
+#define WIRE_GOSSIP_FIELDS(F) F(DATA, struct raft_data, data)
+
 /* X(ENUM_NAME, value, union member, "name in text", FIELDS); values go on behind Raft's. */
 #define WIRE_MESSAGE_MAP(X)                                                                        \
     X(WIRE_HELLO, 32, hello, "hello", WIRE_HELLO_FIELDS)                                           \
@@ -114,7 +121,8 @@
     X(WIRE_READ, 38, read, "read", WIRE_READ_FIELDS)                                               \
     X(WIRE_READ_RESPONSE, 39, read_response, "read_response", WIRE_READ_RESPONSE_FIELDS)           \
     X(WIRE_CHANGE, 40, change, "change", WIRE_CHANGE_FIELDS)                                       \
-    X(WIRE_CHANGE_RESPONSE, 41, change_response, "change_response", WIRE_CHANGE_RESPONSE_FIELDS)
+    X(WIRE_CHANGE_RESPONSE, 41, change_response, "change_response", WIRE_CHANGE_RESPONSE_FIELDS)   \
+    X(WIRE_GOSSIP, 42, gossip, "gossip", WIRE_GOSSIP_FIELDS)
 
 enum wire_message_type {
 #define X(name, value, member, text, fields) name = value,
@@ -130,6 +138,7 @@ enum wire_message_type {
 #define WIRE_MEMBER_ID(type, name) WIRE_MEMBER_SCALAR(type, name)
 #define WIRE_MEMBER_BOOL(type, name) WIRE_MEMBER_SCALAR(type, name)
 #define WIRE_MEMBER_CLUSTER(type, name) WIRE_MEMBER_SCALAR(type, name)
+#define WIRE_MEMBER_DATA(type, name) WIRE_MEMBER_SCALAR(type, name)
 #define WIRE_FIELD_MEMBER(kind, ...) WIRE_MEMBER_##kind(__VA_ARGS__)
 #define X(name, value, member, text, fields)                                                       \
     struct wire_##member {                                                                         \

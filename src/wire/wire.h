@@ -52,8 +52,8 @@ struct wire_frame {
  *
  * message   its type is known, its strings end within their arrays, only append_entries and
  *           forward have entries, at most WIRE_ENTRIES_MAX, and data is at most
- *           RAFT_DATA_BYTES_MAX: asserted. The frame's length fits 32 bits: what bounds a
- *           message is far below.
+ *           RAFT_DATA_BYTES_MAX (gossip: WIRE_GOSSIP_BYTES_MAX): asserted. The frame's length
+ *           fits 32 bits: what bounds a message is far below.
  *
  * Returns a frame to be freed by wire_frame_free(), or NULL when memory ran out.
  * Cost: one allocation; records and data are not copied, adjacent records become one part.

@@ -34,6 +34,10 @@ WRONG_FLAGS = [
     (["--read-mode", "dirty"], ['read-mode: "dirty"', "linearizable|lease|stale"]),
     (["--log-format", "xml"], ['log-format: "xml"', "text|json"]),
     (["--disk", "floppy"], ['disk: "floppy"', "threads"]),
+    (["--swim-profile", "slow"], ['swim-profile: "slow"', "default|fast"]),
+    (["--swim-hints", "maybe"], ['swim-hints: "maybe"', "on|off"]),
+    (["--swim-indirect-pings", "9"], ["swim-indirect-pings: 9", "0..8 members"]),
+    (["--swim-dead-quorum", "0"], ["swim-dead-quorum: 0", "1..8 members"]),
 ]
 
 # Each value is well by itself.
@@ -48,6 +52,16 @@ CONTRADICTIONS = [
      ["segment-bytes: 16777216", "max-message-bytes, 20971520"]),
     (["--segment-bytes", "65537", "--max-message-bytes", "65536"],
      ["segment-bytes: 65537", "multiple of 4096"]),
+    (["--swim-ping-timeout-ms", "1000"],
+     ["swim-ping-timeout-ms: 1000", "below swim-protocol-period-ms, 1000"]),
+    (["--swim-profile", "fast", "--swim-ping-timeout-ms", "200"],
+     ["swim-ping-timeout-ms: 200", "below swim-protocol-period-ms, 200"]),
+    (["--swim-suspicion-timeout-ms", "900"],
+     ["swim-suspicion-timeout-ms: 900", "at least swim-protocol-period-ms, 1000"]),
+    (["--remove-dead-after-ms", "4999"],
+     ["remove-dead-after-ms: 4999", "at least swim-suspicion-timeout-ms, 5000"]),
+    (["--observer"], ["observer", "needs join"]),
+    (["--observer", "--join", "127.0.0.1:1", "--learner"], ["observer", "contradicts learner"]),
     (["--client", "127.0.0.1:7700"], ['client: "127.0.0.1:7700"', "contradicts peer"]),
     (["--http", "0.0.0.0:7701"], ['http: "0.0.0.0:7701"', "contradicts client"]),
     (["--peer", "0.0.0.0:7700"], ['peer: "0.0.0.0:7700"', "set advertise"]),

@@ -117,7 +117,7 @@ class Server(socketserver.ThreadingTCPServer):
     daemon_threads = True
 
 
-def judge_store(fault, *arguments):
+def judge_store(fault, *arguments, seconds=2):
     """What verify says of such a store: (exit code, its JSON, the store)."""
     with Server(("127.0.0.1", 0), Handler) as server:
         server.store = Store(fault)
@@ -125,7 +125,8 @@ def judge_store(fault, *arguments):
         thread.start()
         try:
             address = f"127.0.0.1:{server.server_address[1]}"
-            done = run("verify", "--addresses", address, "--seconds", 2, "--json", *arguments)
+            done = run("verify", "--addresses", address, "--seconds", seconds, "--json",
+                       *arguments, timeout=seconds + 60)
         finally:
             server.shutdown()
             thread.join()
@@ -151,9 +152,13 @@ def case_kept(_):
 def case_wrong(_):
     """A stale read, a lost write and an increment done twice are each found and shown."""
     for fault in ("stale", "lost", "twice"):
-        code, found, _ = judge_store(fault, "--keys", 4)
+        # A slow machine may do too little in two seconds to see what is wrong.
+        for seconds in (2, 8, 30):
+            code, found, _ = judge_store(fault, "--keys", 4, seconds=seconds)
+            if found["verdict"] == "violated":
+                break
         tap.check_equal((code, found["verdict"]), (1, "violated"), f"{fault}: {found['words']}")
-        tap.check("GET" in found["words"] or "INCR" in found["words"], found["words"])
+        tap.check("no order explains these" in found["words"], found["words"])
 
 
 def case_chaos(_):

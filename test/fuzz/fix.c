@@ -20,15 +20,18 @@ size_t fuzz_fix_record(uint8_t *data, size_t size_bytes)
     return (size_t)record_bytes;
 }
 
-/* Where the data's size and checksum stand: behind ids, term, position, two sizes and a bool. */
-#define DATA_FIELD_AT (WIRE_HEADER_BYTES + 24 + 16 + 16 + 1)
+/* Where the data's size and checksum stand: behind ids, term, position, two sizes and a bool; in
+ * gossip first of all.
+ */
+#define PIECE_FIELD_AT (WIRE_HEADER_BYTES + 24 + 16 + 16 + 1)
+#define GOSSIP_FIELD_AT WIRE_HEADER_BYTES
 
 static void fix_data(uint8_t *data, size_t head_bytes, size_t size_bytes)
 {
-    if (data[8] == RAFT_INSTALL_SNAPSHOT && head_bytes >= DATA_FIELD_AT + 8 &&
-        load_u32(data + DATA_FIELD_AT) <= size_bytes - head_bytes) {
-        store_u32(data + DATA_FIELD_AT + 4,
-                  crc32c(0, data + head_bytes, load_u32(data + DATA_FIELD_AT)));
+    bool has_data = data[8] == RAFT_INSTALL_SNAPSHOT || data[8] == WIRE_GOSSIP;
+    size_t field = data[8] == WIRE_GOSSIP ? GOSSIP_FIELD_AT : PIECE_FIELD_AT;
+    if (has_data && head_bytes >= field + 8 && load_u32(data + field) <= size_bytes - head_bytes) {
+        store_u32(data + field + 4, crc32c(0, data + head_bytes, load_u32(data + field)));
     }
 }
 

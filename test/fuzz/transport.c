@@ -24,6 +24,7 @@
 #define LINKS_MAX 16
 #define KEPT_MAX 64
 #define SEED_PORT 99
+#define GOSSIP_PORT 98
 #define TURNS_MAX 64
 
 enum operation {
@@ -90,7 +91,7 @@ static void on_hello(void *context, bool has_expected, node_id expected, struct 
     (void)context;
     *out = (struct wire_hello){
         .version_min = 1,
-        .version_max = 1,
+        .version_max = 2,
         .cluster = {7, 7},
         .from = 1,
         .has_expected = has_expected,
@@ -106,7 +107,7 @@ static int on_hello_check(void *context, const struct wire_hello *hello,
 {
     (void)context;
     *response = (struct wire_hello_response){
-        .status = hello->version_max % 2 == 1 ? 0 : QR_ERR_FOREIGN, .version = 1, .from = 1};
+        .status = hello->version_max % 2 == 1 ? 0 : QR_ERR_FOREIGN, .version = 2, .from = 1};
     return response->status;
 }
 
@@ -170,6 +171,26 @@ static void on_seed_closed(void *context, const char *reason)
     ASSERT(reason != NULL);
 }
 
+static void on_gossip(void *context, const struct transport_gossip *gossip)
+{
+    struct script *script = context;
+    ASSERT(gossip->size_bytes <= WIRE_GOSSIP_BYTES_MAX);
+    ASSERT(!script->links[script->speaking]->is_seed);
+    script->connection = gossip->stream;
+    struct chunk *chunk = fuzz_chunk(&script->heap, gossip->data, gossip->size_bytes);
+    struct raft_data data = {chunk, chunk->data, (uint32_t)gossip->size_bytes};
+    struct wire_message message = {.type = WIRE_GOSSIP, .gossip = {.data = data}};
+    take_told(script, &message);
+    chunk_drop(chunk);
+}
+
+static void on_member_closed(void *context, node_id member, bool is_refused)
+{
+    (void)context;
+    (void)is_refused;
+    ASSERT(member >= 2 && member <= 4); /* nobody else is a peer */
+}
+
 static void begin(struct script *script)
 {
     char detail[TRANSPORT_DETAIL_BYTES];
@@ -179,7 +200,7 @@ static void begin(struct script *script)
     struct transport_options options = {
         .allocator = &script->heap.allocator,
         .events = {script, on_hello, on_hello_check, on_hello_response_check, on_received,
-                   on_seed_ready, on_seed_received, on_seed_closed},
+                   on_seed_ready, on_seed_received, on_seed_closed, on_gossip, on_member_closed},
         .address = "127.0.0.1:0",
         .seed = 1,
         .frame_bytes_max = LINK_FRAME_BYTES_MAX,
@@ -284,6 +305,7 @@ static void answer_dialed(struct script *script, bool is_accepted)
     }
     struct link *link = add_link(script, socket);
     link->is_seed = socket->dialed_port == SEED_PORT;
+    link->is_gossip = socket->dialed_port == GOSSIP_PORT;
     link->state = is_accepted ? LINK_HELLO : LINK_OVER;
     script->speaking = script->present;
     fake_socket_answer(socket, is_accepted ? 0 : UV_ECONNREFUSED);
@@ -328,6 +350,13 @@ static void give_room(const struct script *script, size_t size_bytes)
     }
 }
 
+/* On a stream of its own to `address`, or back on the one that spoke last. */
+static void send_gossip(struct script *script, const char *address)
+{
+    static const uint8_t bytes[100];
+    (void)transport_gossip(script->transport, address, script->connection, bytes, sizeof(bytes));
+}
+
 /* An operation about a number. */
 static void change(struct script *script, enum operation operation, unsigned number)
 {
@@ -354,7 +383,11 @@ static void change(struct script *script, enum operation operation, unsigned num
         (void)transport_send(transport, number % 5, frame_for(script, number % 5));
         break;
     case OPERATION_REPLY:
-        transport_reply(transport, script->connection, frame_for(script, 2));
+        if (number % 2 == 0) {
+            transport_reply(transport, script->connection, frame_for(script, 2));
+        } else {
+            send_gossip(script, number % 4 == 1 ? NULL : "127.0.0.1:98");
+        }
         break;
     case OPERATION_ANSWER:
         answer_dialed(script, number % 4 != 0);

@@ -33,14 +33,37 @@ static enum link_state state_behind_hello(const struct link *link,
                                           const struct wire_message *message)
 {
     if (!link->is_incoming) {
-        return message->type == WIRE_HELLO_RESPONSE && message->hello_response.status == 0
-                   ? LINK_OPEN
-                   : LINK_OVER;
+        const struct wire_hello_response *response = &message->hello_response;
+        bool is_open = message->type == WIRE_HELLO_RESPONSE && response->status == 0 &&
+                       (!link->is_gossip || response->version >= WIRE_VERSION_GOSSIP);
+        return is_open ? LINK_OPEN : LINK_OVER;
     }
     if (message->type != WIRE_HELLO || message->hello.version_max % 2 == 0) {
         return LINK_OVER;
     }
     return cluster_id_is_none(message->hello.cluster) ? LINK_STRANGER : LINK_OPEN;
+}
+
+static size_t bytes_allowed(const struct link *link)
+{
+    return link->state == LINK_OPEN       ? LINK_FRAME_BYTES_MAX
+           : link->state == LINK_STRANGER ? WIRE_HEAD_BYTES_MAX + WIRE_GOSSIP_BYTES_MAX
+                                          : WIRE_HEAD_BYTES_MAX;
+}
+
+/* Whether this message, behind the hello, may come on this link: gossip has links of its own. */
+static bool is_allowed(struct link *link, const struct wire_message *message)
+{
+    bool is_gossip = message->type == WIRE_GOSSIP;
+    if (message->type == WIRE_HELLO || message->type == WIRE_HELLO_RESPONSE) {
+        return false;
+    }
+    if (link->is_incoming && !link->is_used) {
+        link->is_used = true;
+        link->is_gossip = is_gossip && !link->expects_us;
+    }
+    return is_gossip == link->is_gossip &&
+           (link->state != LINK_STRANGER || is_gossip || message->type == WIRE_JOIN);
 }
 
 /* One frame of the stream by itself. Returns its bytes; 0: it is not whole, or it is the end. */
@@ -50,7 +73,7 @@ static size_t judge_frame(struct link *link, struct heap *heap)
     struct wire_message message;
     const uint8_t *data = link->stream + link->judged_bytes;
     size_t left = link->stream_bytes - link->judged_bytes;
-    size_t bytes_max = link->state == LINK_OPEN ? LINK_FRAME_BYTES_MAX : WIRE_HEAD_BYTES_MAX;
+    size_t bytes_max = bytes_allowed(link);
     size_t frame_bytes = 0;
     int status = wire_frame_length(data, left, bytes_max, &frame_bytes);
     if (status == 1 || (status == 0 && left < frame_bytes)) {
@@ -60,13 +83,12 @@ static size_t judge_frame(struct link *link, struct heap *heap)
     if (status == 0) {
         status = wire_decode(chunk, chunk->data, frame_bytes, entries, &message);
     }
-    bool is_hello =
-        status == 0 && (message.type == WIRE_HELLO || message.type == WIRE_HELLO_RESPONSE);
     if (status != 0) {
         link->state = LINK_OVER;
     } else if (link->state == LINK_HELLO) {
         link->state = state_behind_hello(link, &message);
-    } else if (is_hello || (link->state == LINK_STRANGER && message.type != WIRE_JOIN)) {
+        link->expects_us = link->is_incoming && message.hello.has_expected;
+    } else if (!is_allowed(link, &message)) {
         link->state = LINK_OVER;
     } else {
         ASSERT(link->expected_count < link->told_count);
@@ -103,7 +125,8 @@ void link_check_output(const struct link *link, struct heap *heap)
         ASSERT(status == 0);
         ASSERT_IMPLIES(at == 0 && link->is_incoming, message.type == WIRE_HELLO_RESPONSE);
         ASSERT_IMPLIES(at == 0 && !link->is_incoming, message.type == WIRE_HELLO);
-        ASSERT_IMPLIES(at > 0, message.type == RAFT_APPEND_ENTRIES_RESPONSE);
+        ASSERT_IMPLIES(at > 0, message.type ==
+                                   (link->is_gossip ? WIRE_GOSSIP : RAFT_APPEND_ENTRIES_RESPONSE));
         chunk_drop(chunk);
         at += frame_bytes;
     }

@@ -27,6 +27,9 @@ struct link {
     struct fake_socket *socket;
     bool is_incoming;
     bool is_seed;
+    bool is_gossip;  /* dialed for it, or that is what came first */
+    bool is_used;    /* incoming: something came behind the hello */
+    bool expects_us; /* incoming: its hello named whom it means */
     enum link_state state;
     uint8_t stream[LINK_STREAM_BYTES_MAX];
     size_t stream_bytes;

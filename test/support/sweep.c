@@ -22,10 +22,20 @@ static struct {
     uint64_t number;
 } current;
 
-bool sweep_is_full(void)
+static bool is_wanted(const char *how)
 {
     const char *wanted = getenv("SWEEP");
-    return wanted != NULL && strcmp(wanted, "full") == 0;
+    return wanted != NULL && strcmp(wanted, how) == 0;
+}
+
+bool sweep_is_full(void)
+{
+    return is_wanted("full");
+}
+
+uint64_t sweep_sample_of(uint64_t count)
+{
+    return is_wanted("few") ? (count + 3) / 4 : count;
 }
 
 static void tell_current(void)
@@ -72,7 +82,8 @@ static double seconds(void)
 /* Odd, so that a sample of bits, or of subsets, does not meet the same ones in each byte. */
 static uint64_t stride_of(const struct sweep *sweep)
 {
-    uint64_t stride = sweep_is_full() ? 1 : sweep->count / max_u64(sweep->samples, 1);
+    uint64_t stride =
+        sweep_is_full() ? 1 : sweep->count / max_u64(sweep_sample_of(sweep->samples), 1);
     return stride | 1;
 }
 

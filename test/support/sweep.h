@@ -2,6 +2,7 @@
  *
  * Owns     the choice of cases by the environment, and what is said of them:
  *            SWEEP=full     every case of every sweep, as `make sweeps` does
+ *            SWEEP=few      a quarter of the sample, as under sanitizers
  *            SWEEP_CASE=N   case N of each sweep alone, to look at one that failed
  *          Otherwise a sample, the same each time, as `make test` does.
  * Threads  one.
@@ -21,6 +22,9 @@ struct sweep {
 };
 
 bool sweep_is_full(void);
+
+/* How many of `count` seeds, rounds or steps to run: a quarter of them for SWEEP=few. */
+uint64_t sweep_sample_of(uint64_t count);
 
 /* Run the cases and say how many in what time. When one of them fails, or ends the process,
  * its number is said.

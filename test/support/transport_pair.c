@@ -16,17 +16,23 @@
 #include "runtime/memory.h"
 #include "support/unit.h"
 
+static uint32_t version_of(const struct transport_side *side)
+{
+    return side->version == 0 ? WIRE_VERSION_MAX : side->version;
+}
+
 static void hello(void *context, bool has_expected, node_id expected, struct wire_hello *out)
 {
     const struct transport_side *side = context;
     *out = (struct wire_hello){
         .version_min = WIRE_VERSION_MIN,
-        .version_max = WIRE_VERSION_MAX,
+        .version_max = version_of(side),
         .cluster = side->cluster,
         .from = side->id,
         .has_expected = has_expected,
         .expected = expected,
     };
+    (void)snprintf(out->address, sizeof(out->address), "%s", side->address);
 }
 
 static int hello_check(void *context, const struct wire_hello *said,
@@ -34,7 +40,7 @@ static int hello_check(void *context, const struct wire_hello *said,
 {
     struct transport_side *side = context;
     *response = (struct wire_hello_response){
-        .version = WIRE_VERSION_MAX, .cluster = side->cluster, .from = side->id};
+        .version = version_of(side), .cluster = side->cluster, .from = side->id};
     if (!cluster_id_is_none(said->cluster) && !cluster_id_equal(said->cluster, side->cluster)) {
         side->refused_count++;
         response->status = QR_ERR_FOREIGN;
@@ -97,18 +103,55 @@ static void seed_closed(void *context, const char *reason)
     (void)snprintf(side->reason, sizeof(side->reason), "%s", reason);
 }
 
+static void gossip_received(void *context, const struct transport_gossip *gossip)
+{
+    struct transport_side *side = context;
+    ASSERT(gossip->size_bytes <= sizeof(side->gossip));
+    side->gossip_count++;
+    side->gossip_stream = gossip->stream;
+    side->gossip_bytes = gossip->size_bytes;
+    if (gossip->size_bytes > 0) {
+        memcpy(side->gossip, gossip->data, gossip->size_bytes);
+    }
+    (void)snprintf(side->gossip_source, sizeof(side->gossip_source), "%s", gossip->source);
+}
+
+static void member_closed(void *context, node_id member, bool is_refused)
+{
+    struct transport_side *side = context;
+    side->closed_member = member;
+    side->closed_count += is_refused ? 0 : 1;
+    side->refused_member_count += is_refused ? 1 : 0;
+    side->closed_ns = is_refused ? side->closed_ns : runtime_now_ns();
+    side->refused_ns = is_refused ? runtime_now_ns() : side->refused_ns;
+}
+
+static void log_write(void *context, const struct log_event *event)
+{
+    struct transport_side *side = context;
+    struct text text = text_of(side->logged, sizeof(side->logged));
+    side->disconnected_count += strcmp(event->name, "peer_disconnected") == 0 ? 1 : 0;
+    if (event->level >= LOG_WARN) {
+        log_event_text(event, &text);
+        side->logged_count++;
+    }
+}
+
 int transport_side_open(struct transport_side *side, const char *address)
 {
+    side->log = (struct log_sink){side, LOG_INFO, log_write};
     struct transport_options options = {
         .allocator = &runtime_allocator,
+        .log = &side->log,
+        .keyring = side->keyring,
         .events = {side, hello, hello_check, hello_response_check, received, seed_ready,
-                   seed_received, seed_closed},
+                   seed_received, seed_closed, gossip_received, member_closed},
         .address = address,
         .seed = side->id,
         .frame_bytes_max = TRANSPORT_PAIR_FRAME_BYTES_MAX,
         .queue_bytes_max = TRANSPORT_PAIR_QUEUE_BYTES_MAX,
         .backoff_ns_max = 50 * NS_PER_MS,
-        .hello_timeout_ns = 300 * NS_PER_MS,
+        .hello_timeout_ns = side->hello_timeout_ns == 0 ? 300 * NS_PER_MS : side->hello_timeout_ns,
     };
     int status = transport_open(&options, &side->transport, side->detail);
     if (status == 0) {
@@ -128,13 +171,44 @@ void transport_side_close(struct transport_side *side)
     uv_run(&side->loop, UV_RUN_DEFAULT);
 }
 
+struct keyring_key transport_pair_key(uint8_t number)
+{
+    struct keyring_key key;
+    memset(key.bytes, number, sizeof(key.bytes));
+    return key;
+}
+
+static struct keyring *keyring_of(uint8_t number)
+{
+    struct keyring_key key = transport_pair_key(number);
+    struct keyring *keyring = NULL;
+    if (number != 0) {
+        assert_int_equal(keyring_new(&runtime_allocator, &key, 1, &keyring), 0);
+    }
+    return keyring;
+}
+
 int transport_pair_setup(void **state)
+{
+    return transport_pair_setup_keys(state, 0, 0);
+}
+
+int transport_pair_setup_sealed(void **state)
+{
+    return transport_pair_setup_keys(state, 1, 1);
+}
+
+int transport_pair_setup_keys(void **state, uint8_t a, uint8_t b)
 {
     struct transport_pair *pair = calloc(1, sizeof(*pair));
     pair->a.id = 1;
     pair->b.id = 2;
     pair->a.cluster = (struct cluster_id){1, 2};
     pair->b.cluster = pair->a.cluster;
+    pair->a.keyring = keyring_of(a);
+    pair->b.keyring = keyring_of(b);
+    pair->a.hello_timeout_ns = a != 0 ? 5 * NS_PER_S : 0; /* sanitizers shake hands slowly */
+    pair->b.hello_timeout_ns = pair->a.hello_timeout_ns;
     pair->a.is_in_order = true;
     pair->b.is_in_order = true;
     assert_int_equal(uv_loop_init(&pair->a.loop), 0);
@@ -158,6 +232,8 @@ int transport_pair_teardown(void **state)
     }
     assert_int_equal(uv_loop_close(&pair->a.loop), 0);
     assert_int_equal(uv_loop_close(&pair->b.loop), 0);
+    keyring_free(pair->a.keyring);
+    keyring_free(pair->b.keyring);
     free(pair);
     return 0;
 }

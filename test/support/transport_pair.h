@@ -8,6 +8,7 @@
 #define SUPPORT_TRANSPORT_PAIR_H
 
 #include "runtime/clock.h"
+#include "runtime/keyring.h"
 #include "runtime/transport.h"
 
 #define TRANSPORT_PAIR_FRAME_BYTES_MAX (UINT64_C(1) << 20)
@@ -20,6 +21,12 @@
 struct transport_side {
     node_id id;
     struct cluster_id cluster;
+    struct keyring *keyring; /* NULL: plain */
+    uint64_t hello_timeout_ns;
+    struct log_sink log;
+    char logged[256]; /* the last warning */
+    int logged_count;
+    int disconnected_count; /* peer_disconnected, which is no warning */
     uv_loop_t loop;
     struct transport *transport;
     char address[32];
@@ -40,6 +47,17 @@ struct transport_side {
     struct raft_data kept_data[TRANSPORT_PAIR_DATA_MAX]; /* likewise */
     size_t kept_data_count;
     bool keeps;
+    uint32_t version; /* that it speaks at most; 0: WIRE_VERSION_MAX */
+    int gossip_count;
+    uint64_t gossip_stream; /* of the last, like the following */
+    size_t gossip_bytes;
+    uint8_t gossip[WIRE_GOSSIP_BYTES_MAX];
+    char gossip_source[QR_ADDRESS_BYTES_MAX];
+    node_id closed_member;
+    int closed_count; /* connections with members that ended */
+    int refused_member_count;
+    time_ns closed_ns; /* when the last did */
+    time_ns refused_ns;
 };
 
 struct transport_pair {
@@ -50,6 +68,11 @@ struct transport_pair {
 /* For cmocka: two sides that listen and do not know each other; and their end. */
 int transport_pair_setup(void **state);
 int transport_pair_teardown(void **state);
+
+/* The same, with one key that both have; or with the keys of these numbers, 0: none. */
+int transport_pair_setup_sealed(void **state);
+int transport_pair_setup_keys(void **state, uint8_t a, uint8_t b);
+struct keyring_key transport_pair_key(uint8_t number);
 
 /* Open at an address. Returns as transport_open(). */
 int transport_side_open(struct transport_side *side, const char *address);

@@ -161,6 +161,76 @@ static void a_file_sets_what_it_names_and_nothing_else(void **state)
     assert_int_equal(options.limits.heartbeat_interval_ms, 50);
 }
 
+static void a_profile_sets_what_was_not_given_whichever_comes_first(void **state)
+{
+    (void)state;
+    struct serve_options options;
+    char detail[QR_ERROR_DETAIL_BYTES];
+    for (int is_last = 0; is_last < 2; is_last++) {
+        serve_options_init(&options);
+        const char *const names[] = {"swim-profile", "swim-ping-timeout-ms", "swim-profile"};
+        const char *const values[] = {"fast", "90", "fast"};
+        assert_int_equal(serve_options_set(&options, names[is_last], values[is_last], detail), 0);
+        assert_int_equal(
+            serve_options_set(&options, names[is_last + 1], values[is_last + 1], detail), 0);
+        assert_int_equal(options.swim_profile, QR_SWIM_FAST);
+        assert_int_equal(options.limits.swim_ping_timeout_ms, 90);
+        assert_int_equal(options.limits.swim_protocol_period_ms, 200);
+        assert_int_equal(options.limits.swim_suspicion_timeout_ms, 800);
+        assert_int_equal(options.limits.heartbeat_interval_ms, 50);
+        assert_int_equal(serve_options_check(&options, detail), 0);
+    }
+    assert_int_equal(serve_options_set(&options, "swim-profile", "default", detail), 0);
+    assert_int_equal(options.limits.swim_protocol_period_ms, 1000);
+    assert_int_equal(options.limits.swim_ping_timeout_ms, 90);
+}
+
+static void what_a_file_says_of_swim_is_not_undone_by_a_profile_in_a_flag(void **state)
+{
+    (void)state;
+    struct serve_options options;
+    char detail[QR_ERROR_DETAIL_BYTES];
+    assert_int_equal(config_load("swim-indirect-pings: 0\nswim-hints: off\n", &options, detail), 0);
+    assert_true(options.has_no_hints);
+    assert_int_equal(serve_options_set(&options, "swim-profile", "fast", detail), 0);
+    assert_int_equal(options.limits.swim_indirect_pings, 0);
+    assert_int_equal(options.limits.swim_ping_timeout_ms, 80);
+    assert_int_equal(serve_options_set(&options, "swim-hints", "on", detail), 0);
+    assert_false(options.has_no_hints);
+}
+
+static void an_observer_is_nothing_else_and_is_told_whom_to_watch(void **state)
+{
+    (void)state;
+    const struct {
+        const char *name;
+        const char *value;
+        const char *detail;
+    } cases[] = {
+        {"bootstrap", "true",
+         "observer: true contradicts bootstrap: an observer watches, and is no member"},
+        {"wait", "true", "observer: true contradicts wait: an observer watches, and is no member"},
+        {"learner", "true",
+         "observer: true contradicts learner: an observer watches, and is no member"},
+        {"name", "o1", "observer: true needs join, members to find the cluster through"},
+    };
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        struct serve_options options;
+        char detail[QR_ERROR_DETAIL_BYTES];
+        serve_options_init(&options);
+        assert_int_equal(serve_options_set(&options, "observer", "true", detail), 0);
+        assert_int_equal(serve_options_set(&options, cases[i].name, cases[i].value, detail), 0);
+        assert_int_equal(serve_options_check(&options, detail), QR_ERR_INVALID);
+        assert_string_equal(detail, cases[i].detail);
+    }
+    struct serve_options options;
+    char detail[QR_ERROR_DETAIL_BYTES];
+    serve_options_init(&options);
+    assert_int_equal(serve_options_set(&options, "observer", "true", detail), 0);
+    assert_int_equal(serve_options_set(&options, "join", "127.0.0.1:1", detail), 0);
+    assert_int_equal(serve_options_check(&options, detail), 0);
+}
+
 static void an_empty_file_changes_nothing(void **state)
 {
     (void)state;
@@ -253,6 +323,9 @@ int main(void)
         cmocka_unit_test(a_name_of_64_bytes_is_refused_and_one_of_63_taken),
         cmocka_unit_test(a_setting_that_does_not_exist_is_told_apart),
         cmocka_unit_test(a_file_sets_what_it_names_and_nothing_else),
+        cmocka_unit_test(a_profile_sets_what_was_not_given_whichever_comes_first),
+        cmocka_unit_test(what_a_file_says_of_swim_is_not_undone_by_a_profile_in_a_flag),
+        cmocka_unit_test(an_observer_is_nothing_else_and_is_told_whom_to_watch),
         cmocka_unit_test(an_empty_file_changes_nothing),
         cmocka_unit_test(what_is_wrong_in_a_file_is_named_with_its_line),
         cmocka_unit_test(bytes_that_are_no_settings_are_refused),

@@ -393,12 +393,29 @@ static void options_out_of_bounds_are_named(void **state)
 {
     struct bench *bench = *state;
     struct qr_engine_options good = options_of(bench);
-    struct qr_engine_options bad[13];
-    const char *names[] = {"size_bytes",     "state_machine",         "name",
-                           "data_directory", "peer_address",          "advertise_address",
-                           "join",           "is_bootstrap and join", "meta",
-                           "max_log_bytes",  "heartbeat_interval_ms", "segment_bytes",
-                           "is_waiting"};
+    struct qr_engine_options bad[22];
+    const char *names[] = {"size_bytes",
+                           "state_machine",
+                           "name",
+                           "data_directory",
+                           "peer_address",
+                           "advertise_address",
+                           "join",
+                           "is_bootstrap and join",
+                           "meta",
+                           "max_log_bytes",
+                           "heartbeat_interval_ms",
+                           "segment_bytes",
+                           "is_waiting",
+                           "swim_ping_timeout_ms",
+                           "swim_suspicion_timeout_ms",
+                           "remove_dead_after_ms",
+                           "is_observer and is_bootstrap",
+                           "is_observer and is_learner",
+                           "is_observer: needs join",
+                           "swim_profile",
+                           "client_address",
+                           "http_address"};
     char meta[QR_META_BYTES_MAX + 1];
     memset(meta, 'm', QR_META_BYTES_MAX);
     meta[QR_META_BYTES_MAX] = '\0';
@@ -419,6 +436,18 @@ static void options_out_of_bounds_are_named(void **state)
     bad[10].limits.heartbeat_interval_ms = bad[10].limits.election_timeout_min_ms;
     bad[12].is_waiting = true; /* and is_bootstrap */
     bad[11].limits.segment_bytes = bad[11].limits.max_message_bytes / 4096 * 4096;
+    bad[13].limits.swim_ping_timeout_ms = bad[13].limits.swim_protocol_period_ms;
+    bad[14].limits.swim_protocol_period_ms = bad[14].limits.swim_suspicion_timeout_ms + 1;
+    bad[15].limits.remove_dead_after_ms = bad[15].limits.swim_suspicion_timeout_ms - 1;
+    bad[16].is_observer = true; /* and is_bootstrap */
+    bad[17].is_observer = true;
+    bad[17].is_learner = true;
+    bad[17].is_bootstrap = false;
+    bad[18].is_observer = true;
+    bad[18].is_bootstrap = false;
+    bad[19].swim_profile = (enum qr_swim_profile)2;
+    bad[20].client_address = "here";
+    bad[21].http_address = "";
     for (size_t i = 0; i < COUNT_OF(bad); i++) {
         int status = qr_engine_open(&bad[i], &bench->engine, bench->detail);
         assert_true(status == QR_ERR_INVALID || status == QR_ERR_ADDRESS);

@@ -1,4 +1,6 @@
-/* test_runtime_transport.c: frames between members: order, loss, names, seeds, slow readers. */
+/* test_runtime_transport.c: frames between members: order, loss, names, seeds, slow readers; all of
+ * it plain, and all of it under TLS.
+ */
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "support/unit.h"
 
@@ -272,7 +274,9 @@ static void a_port_in_use_is_named(void **state)
 }
 
 #define TRANSPORT_TEST(name)                                                                       \
-    cmocka_unit_test_setup_teardown(name, transport_pair_setup, transport_pair_teardown)
+    cmocka_unit_test_setup_teardown(name, transport_pair_setup, transport_pair_teardown),          \
+        cmocka_unit_test_setup_teardown(name, transport_pair_setup_sealed,                         \
+                                        transport_pair_teardown)
 
 int main(void)
 {

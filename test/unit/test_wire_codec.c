@@ -461,6 +461,28 @@ static void data_out_of_bounds_is_refused(void **state)
     chunk_drop(source);
 }
 
+/* A receiver makes no more room for it than that. */
+static void gossip_over_its_limit_is_refused(void **state)
+{
+    struct fixture *fixture = *state;
+    struct chunk *source = chunk_new(&fixture->heap.allocator, WIRE_GOSSIP_BYTES_MAX);
+    memset(source->data, 0x5a, source->size_bytes);
+    struct wire_message message = {
+        .type = WIRE_GOSSIP,
+        .gossip = {.data = {source, source->data, source->size_bytes}},
+    };
+    struct chunk *chunk = encoded(fixture, &message);
+    struct wire_message out;
+    assert_int_equal(decode(fixture, chunk, &out), 0);
+    assert_int_equal(out.gossip.data.size_bytes, WIRE_GOSSIP_BYTES_MAX);
+    size_t frame_bytes;
+    store_u32(chunk->data, chunk->size_bytes + 8);
+    assert_int_equal(wire_frame_length(chunk->data, WIRE_HEADER_BYTES, UINT32_MAX, &frame_bytes),
+                     QR_ERR_MALFORMED);
+    chunk_drop(chunk);
+    chunk_drop(source);
+}
+
 static void no_memory_gives_no_frame(void **state)
 {
     struct fixture *fixture = *state;
@@ -531,6 +553,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(data_is_lent_at_both_ends_and_not_copied, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(data_out_of_bounds_is_refused, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(gossip_over_its_limit_is_refused, set_up, tear_down),
         cmocka_unit_test_setup_teardown(no_memory_gives_no_frame, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_raft_message_goes_through_a_wire_message, set_up,
                                         tear_down),

@@ -1,0 +1,116 @@
+/* membership.h: who is there and who leads, as the members tell each other by gossip.
+ *
+ * Owns     the events that a program can hear, and an engine's departure.
+ * Does not know who votes: that is decided in the log alone (qr_change_cluster), and nothing here
+ *          changes it.
+ * Threads  as in engine.h: calls from any thread; handlers come on the engine's.
+ */
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef QUORATE_MEMBERSHIP_H
+#define QUORATE_MEMBERSHIP_H
+
+#include "quorate/engine.h"
+
+/* X(NAME, value, "text"): what can be heard of a member. */
+#define QR_MEMBERSHIP_MAP(X)                                                                       \
+    X(QR_MEMBER_JOINED, 0, "joined")          /* it is there, for the first time or again */       \
+    X(QR_MEMBER_UPDATED, 1, "updated")        /* it told another address, role or meta text */     \
+    X(QR_MEMBER_SUSPECTED, 2, "suspected")    /* it did not answer, and may still contradict */    \
+    X(QR_MEMBER_REFUTED, 3, "refuted")        /* it did */                                         \
+    X(QR_MEMBER_DEAD, 4, "dead")              /* it did not; it may come back as joined */         \
+    X(QR_MEMBER_LEFT, 5, "left")              /* it said so itself, and why */                     \
+    X(QR_LEADER_CHANGED, 6, "leader_changed") /* it leads, in a later term than who did before */
+
+enum qr_membership_type {
+#define X(name, value, text) name = value,
+    QR_MEMBERSHIP_MAP(X)
+#undef X
+};
+
+/* "joined", "dead" and so on; "?" for what is none. Static. */
+const char *qr_membership_type_name(enum qr_membership_type type);
+
+/* One event. All strings are borrowed until the handler returns, and "" where nothing is known. */
+struct qr_membership_event {
+    size_t size_bytes; /* of this struct as the library has it: later ones have more behind */
+    enum qr_membership_type type;
+    uint64_t node_id; /* whom it is about; with QR_LEADER_CHANGED who leads */
+    const char *name;
+    const char *address; /* where members reach it */
+    const char *client_address;
+    const char *http_address;
+    const char *reason; /* suspected, dead, left: why, in words */
+    uint64_t source_id; /* suspected, dead: who found it so; leader_changed: who told this node */
+    uint64_t term;      /* leader_changed */
+    uint64_t time_ms;   /* when this node heard of it: its wall clock, since the Unix epoch */
+    bool is_self;       /* it is about this very node */
+};
+
+/* Called for each event, in the order in which this node hears of them: other nodes may hear of
+ * them in another one. It must not block; it may call the engine, and add and remove handlers,
+ * also itself.
+ */
+typedef void qr_membership_handler(void *argument, const struct qr_membership_event *event);
+
+#define QR_MEMBERSHIP_HANDLERS_MAX 64
+
+/* Call `handler` from the next event on. What is so already tells qr_status().
+ *
+ * argument   kept, and handed to it.
+ * token      on success: removes it.
+ *
+ * Returns 0, or with nothing done QR_ERR_BUSY (QR_MEMBERSHIP_HANDLERS_MAX) or QR_ERR_STOPPED.
+ */
+int qr_on_membership(struct qr_engine *engine, qr_membership_handler *handler, void *argument,
+                     uint64_t *token);
+
+/* Remove a handler; after return it is not called again. An unknown token is ignored. */
+void qr_remove_membership(struct qr_engine *engine, uint64_t token);
+
+/* Who leads. */
+struct qr_leader {
+    uint64_t node_id;
+    uint64_t term;
+    char name[QR_NAME_BYTES_MAX];       /* "", like the addresses, when it is not known */
+    char address[QR_ADDRESS_BYTES_MAX]; /* where members reach it */
+    char client_address[QR_ADDRESS_BYTES_MAX];
+    bool is_by_gossip; /* heard from members, not from the leader itself */
+};
+
+/* Say who leads, as far as this node knows: a voter hears it from the leader alone; any other
+ * node, observers included, may know it by gossip. Another may lead a later term already.
+ *
+ * Returns 0, or with `out` untouched QR_ERR_NO_LEADER or QR_ERR_STOPPED.
+ */
+int qr_leader(struct qr_engine *engine, struct qr_leader *out);
+
+/* Whether this node is well: it has not stopped and does not leave, it knows a leader, its disk
+ * has room and advances, the others see it under its name, and it takes part in time: its own
+ * health counter (Lifeguard's) is below half of its most.
+ */
+bool qr_is_healthy(struct qr_engine *engine);
+
+/* Why a node leaves. */
+enum qr_leave_reason {
+    QR_LEAVE_SHUTDOWN,
+    QR_LEAVE_RESTART, /* it will be back soon */
+    QR_LEAVE_REMOVED, /* it is no member any more, or is not to be one */
+};
+
+/* "shutdown", "restart" or "removed"; "?" for what is none. Static. */
+const char *qr_leave_reason_name(enum qr_leave_reason reason);
+
+/* Leave in good order, and stop: a leader hands over first, if another voter can take over within
+ * an election timeout or two; the members are told that this node leaves, and why, so that nobody
+ * takes it for dead; then it stops as by qr_engine_stop(), and on_stopped comes with status 0.
+ * Until then it goes on serving. The members are told for 600 ms; qr_engine_stop(), which
+ * takes 100 ms for that and hands nothing over, ends it at any time.
+ *
+ * A member stays a member of the configuration: with its data it comes back as what it was. To take
+ * it out ask qr_change_cluster() first.
+ *
+ * Returns 0, also when it leaves already, QR_ERR_INVALID (the reason is none) or QR_ERR_STOPPED.
+ */
+int qr_leave(struct qr_engine *engine, enum qr_leave_reason reason);
+
+#endif

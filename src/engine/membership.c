@@ -1,0 +1,198 @@
+/* membership.c: what gossip tells of the members, to those who want to hear of it. */
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/assert.h"
+#include "engine/internal.h"
+#include "runtime/clock.h"
+
+const char *qr_membership_type_name(enum qr_membership_type type)
+{
+    switch (type) {
+#define X(name, value, text)                                                                       \
+    case name:                                                                                     \
+        return text;
+        QR_MEMBERSHIP_MAP(X)
+#undef X
+    }
+    return "?";
+}
+
+/* Handlers may add and remove handlers, also themselves: a slot is looked at only when its turn
+ * comes, and one that is new waits for the next event.
+ */
+static void tell_handlers(struct qr_engine *engine, const struct qr_membership_event *event)
+{
+    uint64_t number = ++engine->counters.gossip_events;
+    for (size_t i = 0; i < QR_MEMBERSHIP_HANDLERS_MAX; i++) {
+        const struct membership_handler *handler = &engine->membership_handlers[i];
+        if (handler->token != 0 && handler->after_event < number) {
+            handler->handler(handler->argument, event);
+        }
+    }
+}
+
+/* False: it is no event of a member, but for this node's log alone. */
+static bool type_of(enum swim_news_type news, enum qr_membership_type *out)
+{
+    static const struct {
+        enum swim_news_type news;
+        enum qr_membership_type type;
+    } pairs[] = {
+        {SWIM_NEWS_JOINED, QR_MEMBER_JOINED},       {SWIM_NEWS_UPDATED, QR_MEMBER_UPDATED},
+        {SWIM_NEWS_SUSPECTED, QR_MEMBER_SUSPECTED}, {SWIM_NEWS_REFUTED, QR_MEMBER_REFUTED},
+        {SWIM_NEWS_DEAD, QR_MEMBER_DEAD},           {SWIM_NEWS_LEFT, QR_MEMBER_LEFT},
+        {SWIM_NEWS_LEADER, QR_LEADER_CHANGED},
+    };
+    for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++) {
+        if (pairs[i].news == news) {
+            *out = pairs[i].type;
+            return true;
+        }
+    }
+    return false;
+}
+
+void engine_gossip_news(void *context, const struct swim_news *news,
+                        const struct swim_profile *profile)
+{
+    struct qr_engine *engine = context;
+    enum qr_membership_type type;
+    ASSERT(engine->in_node > 0);
+    if (!type_of(news->type, &type)) {
+        return;
+    }
+    struct qr_membership_event event = {
+        .size_bytes = sizeof(event),
+        .type = type,
+        .node_id = news->id,
+        .name = profile == NULL ? "" : profile->name,
+        .address = profile == NULL ? "" : profile->peer,
+        .client_address = profile == NULL ? "" : profile->client,
+        .http_address = profile == NULL ? "" : profile->http,
+        .reason = news->reason == SWIM_REASON_NONE ? "" : swim_reason_text(news->reason),
+        .source_id = news->source,
+        .term = news->term,
+        .time_ms = runtime_wall_ns() / NS_PER_MS,
+        .is_self = news->id == engine->self,
+    };
+    tell_handlers(engine, &event);
+}
+
+struct adding {
+    qr_membership_handler *handler;
+    void *argument;
+    uint64_t token;
+    int status;
+};
+
+static void add(struct qr_engine *engine, void *argument)
+{
+    struct adding *adding = argument;
+    if (engine->node == NULL || engine->is_stopping) {
+        adding->status = QR_ERR_STOPPED;
+        return;
+    }
+    for (size_t i = 0; i < QR_MEMBERSHIP_HANDLERS_MAX; i++) {
+        struct membership_handler *handler = &engine->membership_handlers[i];
+        if (handler->token == 0) {
+            *handler = (struct membership_handler){
+                .token = ++engine->last_token,
+                .after_event = engine->counters.gossip_events,
+                .handler = adding->handler,
+                .argument = adding->argument,
+            };
+            adding->token = handler->token;
+            adding->status = 0;
+            return;
+        }
+    }
+    adding->status = QR_ERR_BUSY;
+}
+
+int qr_on_membership(struct qr_engine *engine, qr_membership_handler *handler, void *argument,
+                     uint64_t *token)
+{
+    struct adding adding = {.handler = handler, .argument = argument};
+    engine_call(engine, add, &adding);
+    if (adding.status == 0) {
+        *token = adding.token;
+    }
+    return adding.status;
+}
+
+static void remove_handler(struct qr_engine *engine, void *argument)
+{
+    const uint64_t *token = argument;
+    for (size_t i = 0; i < QR_MEMBERSHIP_HANDLERS_MAX; i++) {
+        if (engine->membership_handlers[i].token == *token) {
+            engine->membership_handlers[i] = (struct membership_handler){.token = 0};
+        }
+    }
+}
+
+void qr_remove_membership(struct qr_engine *engine, uint64_t token)
+{
+    engine_call(engine, remove_handler, &token);
+}
+
+struct leader_call {
+    struct qr_leader leader;
+    int status;
+};
+
+static void take_leader(struct qr_engine *engine, void *argument)
+{
+    struct leader_call *call = argument;
+    struct qr_status *status = &engine->final_status; /* until it stops, room to work in */
+    if (engine->node == NULL || engine->is_stopping) {
+        call->status = QR_ERR_STOPPED;
+        return;
+    }
+    engine_status_fill(engine, status);
+    if (!status->has_leader) {
+        call->status = QR_ERR_NO_LEADER;
+        return;
+    }
+    struct qr_leader *leader = &call->leader;
+    leader->node_id = status->leader_id;
+    leader->term = status->leader_term;
+    leader->is_by_gossip = status->is_leader_by_gossip;
+    for (size_t i = 0; i < status->member_count; i++) {
+        const struct qr_member *member = &status->members[i];
+        if (member->id == status->leader_id) {
+            engine_copy(leader->name, sizeof(leader->name), member->name);
+            engine_copy(leader->address, sizeof(leader->address), member->address);
+            engine_copy(leader->client_address, sizeof(leader->client_address),
+                        member->client_address);
+        }
+    }
+}
+
+int qr_leader(struct qr_engine *engine, struct qr_leader *out)
+{
+    struct leader_call call = {.status = 0};
+    engine_call(engine, take_leader, &call);
+    if (call.status == 0) {
+        *out = call.leader;
+    }
+    return call.status;
+}
+
+static void take_health(struct qr_engine *engine, void *argument)
+{
+    bool *is_healthy = argument;
+    struct qr_status *status = &engine->final_status;
+    if (engine->node == NULL || engine->is_stopping) {
+        return;
+    }
+    engine_status_fill(engine, status);
+    *is_healthy = status->has_leader && !status->is_stopped && !status->is_disk_full &&
+                  !status->is_stalled && status->swim.is_on && !status->swim.is_leaving &&
+                  status->swim.local_health < SWIM_HEALTH_MAX / 2;
+}
+
+bool qr_is_healthy(struct qr_engine *engine)
+{
+    bool is_healthy = false;
+    engine_call(engine, take_health, &is_healthy);
+    return is_healthy;
+}

@@ -1,0 +1,105 @@
+/* gossip.h: SWIM's datagrams, over UDP.
+ *
+ * Owns     the socket, on the port of the transport's listener; the names of members that were
+ *          looked up, and when.
+ * Does not know what a packet says, who is a member, or when to send again: nothing waits to be
+ *          sent, and what the kernel does not take at once is lost, as packets may be.
+ * Threads  the loop's, for every call.
+ *
+ * Whoever drives a SWIM machine must take what has arrived before the machine ticks
+ * (docs/swim.md). So a readable socket is only told of, and read when gossip_receive() is called.
+ */
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef RUNTIME_GOSSIP_H
+#define RUNTIME_GOSSIP_H
+
+#include <uv.h>
+
+#include "base/allocator.h"
+#include "base/log.h"
+#include "quorate/types.h"
+
+#define GOSSIP_DETAIL_BYTES 512
+#define GOSSIP_PACKET_BYTES_MAX 1400         /* longer ones are dropped */
+#define GOSSIP_NAMES_MAX 256                 /* the one that was not asked for longest makes room */
+#define GOSSIP_LOOKUPS_MAX 4                 /* at a time: libuv has four threads for them */
+#define GOSSIP_NAME_FRESH_NS (10 * NS_PER_S) /* then it is looked up again, when it is used */
+#define GOSSIP_NAME_AGAIN_NS (2 * NS_PER_S)  /* after a failure */
+
+/* X(name): counted since the beginning. */
+#define GOSSIP_COUNTER_MAP(X)                                                                      \
+    X(sent)                                                                                        \
+    X(received)                                                                                    \
+    X(received_too_long)                                                                           \
+    X(received_empty)                                                                              \
+    X(receive_failed)                                                                              \
+    X(send_failed) /* the kernel said no, or no address to be had for the name: yet, or at all */
+
+struct gossip_counters {
+#define X(name) uint64_t name;
+    GOSSIP_COUNTER_MAP(X)
+#undef X
+};
+
+struct gossip_packet {
+    const uint8_t *data; /* borrowed until return */
+    size_t size_bytes;   /* 1..GOSSIP_PACKET_BYTES_MAX */
+    const char *source;  /* HOST:PORT it came from; the name, when it is that of one we looked up */
+    bool is_proved;      /* it was sealed with a key of this cluster */
+};
+
+/* Called from the loop. `readable` from the loop's polling: gossip_receive() is to be called
+ * soon. `received` from within gossip_receive(); it may send, and must not close.
+ */
+struct gossip_events {
+    void *context;
+    void (*readable)(void *context);
+    void (*received)(void *context, const struct gossip_packet *packet);
+};
+
+struct gossip_options {
+    const struct allocator *allocator; /* borrowed */
+    const struct log_sink *log;        /* borrowed; may be NULL */
+    struct gossip_events events;
+    const char *address; /* HOST:PORT; its host is bound */
+    uint16_t port;       /* instead of that in `address` */
+};
+
+struct gossip;
+
+/* Bind; nothing is received before gossip_start().
+ *
+ * detail   GOSSIP_DETAIL_BYTES; on failure a sentence with the address.
+ *
+ * Returns 0, or with nothing left behind QR_ERR_ADDRESS or QR_ERR_NO_MEMORY. Blocks for as long
+ * as the host's name is looked up.
+ */
+NODISCARD int gossip_open(const struct gossip_options *options, struct gossip **out, char *detail);
+
+/* Live on `loop` from now on. */
+void gossip_start(struct gossip *gossip, uv_loop_t *loop);
+
+/* Free one that was not started. NULL is allowed. */
+void gossip_free(struct gossip *gossip);
+
+/* Close and free; `closed` is called on the loop, later. No event follows. */
+void gossip_close(struct gossip *gossip, void (*closed)(void *argument), void *argument);
+
+/* Hand over what has arrived, `count_max` datagrams at most; the rest stays with the kernel, which
+ * tells of it again.
+ */
+void gossip_receive(struct gossip *gossip, size_t count_max);
+
+/* Send a datagram to HOST:PORT, at once or never. A name is looked up in the background, and what
+ * is sent meanwhile is lost.
+ *
+ * data   borrowed; 1..GOSSIP_PACKET_BYTES_MAX (asserted).
+ *
+ * False: it was certainly not sent.
+ */
+bool gossip_send(struct gossip *gossip, const char *address, const uint8_t *data,
+                 size_t size_bytes);
+
+void gossip_counters(const struct gossip *gossip, struct gossip_counters *out);
+
+#endif
