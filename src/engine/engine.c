@@ -129,6 +129,7 @@ static int open_node(struct qr_engine *engine, const struct qr_engine_options *o
         .client_address = options->client_address,
         .http_address = options->http_address,
         .has_hints = !options->has_no_hints,
+        .remove_dead_after_ns = limits->remove_dead_after_ms * NS_PER_MS,
         .is_observer = options->is_observer,
     };
     char why[NODE_DETAIL_BYTES] = "";
