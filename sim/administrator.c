@@ -109,6 +109,8 @@ uint64_t sim_request_members(struct sim_host *host, const struct sim_request *re
         .removed = request->removed,
         .is_forced = is_forced,
     };
+    sim_check_unwanted(host->sim, request->demoted);
+    sim_check_unwanted(host->sim, request->removed);
     char words[sizeof(*request) + 64];
     struct text text = text_of(words, sizeof(words));
     text_string(&text, "members +");

@@ -84,12 +84,15 @@ static void on_members(void *context, const struct raft_configuration *configura
 {
     const struct build_node *self = context;
     struct build_member members[RAFT_MEMBERS_MAX];
+    char addresses[RAFT_MEMBERS_MAX][RAFT_ADDRESS_BYTES_MAX];
     ASSERT(configuration->count <= RAFT_MEMBERS_MAX);
     for (size_t i = 0; i < configuration->count; i++) {
         const struct raft_member *member = &configuration->members[i];
+        struct text text = text_of(addresses[i], sizeof(addresses[i]));
+        text_string(&text, node_member_address(self->node, member->id));
         members[i] = (struct build_member){
             .id = member->id,
-            .address = member->address,
+            .address = addresses[i],
             .is_voter = (member->roles & (RAFT_VOTER | RAFT_VOTER_OUTGOING)) != 0,
         };
     }
@@ -235,14 +238,35 @@ static void on_failed(void *context, int status, const char *reason)
     self->world->failed(self->world->context, status, reason);
 }
 
+static void on_gossip_packet(void *context, const char *address, const uint8_t *data,
+                             size_t size_bytes)
+{
+    const struct build_node *self = context;
+    self->world->gossip_packet(self->world->context, address, data, size_bytes);
+}
+
+static void on_gossip_stream(void *context, const char *address, uint64_t answers,
+                             const uint8_t *data, size_t size_bytes)
+{
+    const struct build_node *self = context;
+    self->world->gossip_stream(self->world->context, address, answers, data, size_bytes);
+}
+
 static void on_log(void *context, const struct log_event *event)
 {
     const struct build_node *self = context;
+    bool is_refusal = strcmp(event->name, "message_refused") == 0;
+    if (!self->world->is_log_wanted && !is_refusal) {
+        return;
+    }
+    char line[LINE_BYTES];
+    struct text text = text_of(line, sizeof(line));
+    log_event_text(event, &text);
     if (self->world->is_log_wanted) {
-        char line[LINE_BYTES];
-        struct text text = text_of(line, sizeof(line));
-        log_event_text(event, &text);
         self->world->log(self->world->context, (int)event->level, line);
+    }
+    if (is_refusal) {
+        self->world->refused(self->world->context, line);
     }
 }
 
@@ -267,6 +291,8 @@ static struct node_options node_options_of(struct build_node *self,
                .read_done = on_read_done,
                .change_done = on_change_done,
                .changed = on_changed,
+               .gossip_packet = on_gossip_packet,
+               .gossip_stream = on_gossip_stream,
                .failed = on_failed},
         .name = options->name,
         .address = options->address,
@@ -293,6 +319,7 @@ static struct node_options node_options_of(struct build_node *self,
         .member_wait_ns = options->member_wait_ns,
         .lease_ns = options->lease_ns,
         .stall_timeout_ns = options->stall_timeout_ns,
+        .has_hints = options->has_hints,
     };
 }
 
@@ -328,6 +355,9 @@ static int open_node(const struct build_options *options, struct build_time time
     }
     if (status == 0) {
         struct node_options translated = node_options_of(self, options);
+        struct swim_options gossip =
+            options->gossip == BUILD_GOSSIP_FAST ? swim_options_fast() : swim_options_default();
+        translated.gossip = options->gossip == BUILD_GOSSIP_NONE ? NULL : &gossip;
         status = node_open(&translated, node_time_of(time), &self->node, detail);
     }
     if (status != 0) {
@@ -550,6 +580,14 @@ static void status_of(const struct build_node *self, struct build_status *out)
         .is_restoring = now.is_restoring,
         .is_transferring = now.raft.is_transferring,
     };
+    if (node_swim(self->node) != NULL) {
+        struct swim_status gossip;
+        swim_status(node_swim(self->node), &gossip);
+        out->has_gossip = true;
+        out->gossip_term = gossip.leader_term;
+        out->gossip_leader = gossip.leader;
+        out->gossip_hints = now.gossip.leader_lost;
+    }
     const struct raft_configuration *in_force = node_configuration(self->node);
     if (out->is_running && in_force->index > 0) {
         out->configuration_index = in_force->index;
@@ -612,6 +650,35 @@ static bool configuration_at(const struct build_node *self, size_t back,
     return true;
 }
 
+static void gossip_receive(struct build_node *self, uint64_t stream, const uint8_t *data,
+                           size_t size_bytes, const char *source, struct build_time time)
+{
+    if (stream > 0) {
+        node_gossip_stream(self->node, stream, data, size_bytes, source, false, node_time_of(time));
+    } else {
+        node_gossip_packet(self->node, data, size_bytes, source, false, node_time_of(time));
+    }
+}
+
+static void member_closed(struct build_node *self, uint64_t member, bool is_refused,
+                          struct build_time time)
+{
+    node_member_closed(self->node, member, is_refused, node_time_of(time));
+}
+
+static bool gossip_member(const struct build_node *self, uint32_t *place,
+                          struct build_gossip_member *out)
+{
+    struct swim_member_status member;
+    const struct swim *swim = node_swim(self->node);
+    if (swim == NULL || !swim_member_at(swim, place, &member)) {
+        return false;
+    }
+    bool is_live = member.state == SWIM_ALIVE || member.state == SWIM_SUSPECT;
+    *out = (struct build_gossip_member){.id = member.id, .is_live = member.is_listed && is_live};
+    return true;
+}
+
 const struct build BUILD_NAME = {
     .version = BUILD_VERSION,
     .open = open_node,
@@ -635,4 +702,7 @@ const struct build BUILD_NAME = {
     .term_at = term_at,
     .change = change_members,
     .configuration = configuration_at,
+    .gossip_receive = gossip_receive,
+    .member_closed = member_closed,
+    .gossip_member = gossip_member,
 };

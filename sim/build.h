@@ -111,6 +111,22 @@ struct build_world {
     void (*change_done)(void *context, uint64_t token, int status, const char *reason);
     /* As in quorate/state_machine.h; NULL: the state machine lives in memory. */
     uint64_t (*applied_index)(void *context);
+    /* A member's message was dropped; the event of the node's log says why. A past release does
+     * not tell.
+     */
+    void (*refused)(void *context, const char *line);
+    /* As in struct node_io. */
+    void (*gossip_packet)(void *context, const char *address, const uint8_t *data,
+                          size_t size_bytes);
+    void (*gossip_stream)(void *context, const char *address, uint64_t answers, const uint8_t *data,
+                          size_t size_bytes);
+};
+
+/* How the members gossip. */
+enum build_gossip {
+    BUILD_GOSSIP_NONE,
+    BUILD_GOSSIP_DEFAULT,
+    BUILD_GOSSIP_FAST,
 };
 
 struct build_options {
@@ -140,6 +156,8 @@ struct build_options {
     uint64_t member_wait_ns;
     uint64_t lease_ns;         /* 0: none */
     uint64_t stall_timeout_ns; /* 0: never */
+    enum build_gossip gossip;  /* a past release may know none */
+    bool has_hints;            /* Raft is told when the leader seems to be gone */
 };
 
 enum build_role {
@@ -171,6 +189,10 @@ struct build_status {
     uint64_t configuration_index; /* of the one in force; 0: none */
     uint64_t configuration_term;  /* of its entry; 0: compacted */
     uint64_t configuration_count; /* that configuration() gives */
+    bool has_gossip;
+    uint64_t gossip_term; /* who leads, as the members say: the highest term; 0: nobody yet */
+    uint64_t gossip_leader;
+    uint64_t gossip_hints; /* told to Raft: the leader seems to be gone */
 };
 
 struct build_configured {
@@ -199,6 +221,12 @@ struct build_change {
     const char *removed;
     const char *prioritized;
     const char *transferee;
+};
+
+/* Another node, as one that gossips sees it. */
+struct build_gossip_member {
+    uint64_t id;
+    bool is_live;
 };
 
 struct build_node;
@@ -248,6 +276,18 @@ struct build {
      */
     bool (*configuration)(const struct build_node *node, size_t back,
                           struct build_configuration *out);
+    /* As node_gossip_packet(), or with a `stream` above 0 as node_gossip_stream(); not proved.
+     * NULL, like the two below: the release knows none.
+     */
+    void (*gossip_receive)(struct build_node *node, uint64_t stream, const uint8_t *data,
+                           size_t size_bytes, const char *source, struct build_time time);
+    void (*member_closed)(struct build_node *node, uint64_t member, bool is_refused,
+                          struct build_time time);
+    /* The first member at this place or behind it, itself included. Sets *place to its place;
+     * false when there is none.
+     */
+    bool (*gossip_member)(const struct build_node *node, uint32_t *place,
+                          struct build_gossip_member *out);
 };
 
 extern const struct build build_today;

@@ -14,7 +14,7 @@ struct moment {
 
 void check_reads_said(struct check_reads *check, const struct raft_message *message, time_ns now_ns)
 {
-    if (message->append_entries_response.round > 0) {
+    if ((message->append_entries_response.round & RAFT_ROUND_MAX) > 0) {
         struct moment *said =
             sim_pairs_take(&check->heard, message->from, message->to, sizeof(*said));
         said->at_ns = now_ns;

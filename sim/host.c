@@ -134,7 +134,11 @@ static void on_turn(struct sim_event *event)
     struct sim *sim = host->sim;
     ASSERT(host->state == SIM_HOST_UP);
     if (sim_host_is_paused(host)) {
-        sim_schedule_add(&sim->schedule, event, host->paused_until_ns);
+        /* Who gossips reads what has arrived meanwhile before its timers run. */
+        time_ns behind_ns = sim->plan.gossip == BUILD_GOSSIP_NONE ? 0 : 1000;
+        sim_schedule_add(&sim->schedule, event,
+                         host->paused_until_ns +
+                             min_u64(behind_ns, TIME_NEVER - host->paused_until_ns));
         return;
     }
     if (host->has_failed) {
@@ -303,6 +307,8 @@ static int open_node(struct sim_host *host, char *detail)
         .lease_ns =
             raft_lease_ns_max(plan->election_min_ms * NS_PER_MS) / 100 * plan->lease_percent,
         .stall_timeout_ns = plan->stall_ms * NS_PER_MS,
+        .gossip = (enum build_gossip)plan->gossip,
+        .has_hints = plan->hints != 0,
     };
     return host->build->open(&options, sim_host_time(host), &host->node, detail);
 }
@@ -339,6 +345,7 @@ void sim_host_start(struct sim_host *host)
     host->is_restoring = false;
     host->progress = (struct check_progress){0};
     host->told = (struct build_status){0};
+    host->told_hints = 0;
     host->paused_until_ns = 0;
     int status = sim_disk_mount(&host->disk);
     if (status == 0) {
@@ -445,6 +452,7 @@ void sim_host_end(struct sim_host *host, enum sim_end how)
     sim_replica_close(host);
     sim_schedule_remove(&sim->schedule, &host->turn);
     sim_schedule_remove(&sim->schedule, &host->disk_event);
+    sim_gossip_host_down(host, how);
     sim_network_host_down(host);
     sim_clients_host_down(host);
     sim_administrator_host_down(host);

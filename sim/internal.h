@@ -214,6 +214,7 @@ struct sim_host {
     struct check_progress progress;
     time_ns leads_since_ns;   /* its term, if it leads */
     struct build_status told; /* in the trace */
+    uint64_t told_hints;      /* likewise */
 };
 
 /* How a client names what it proposes. */
@@ -228,6 +229,28 @@ enum sim_asking {
     SIM_ASKING_OPERATION,
     SIM_ASKING_SESSION, /* to be opened */
     SIM_ASKING_OUTCOME, /* what became of the operation */
+};
+
+/* What gossip has under way: a datagram, a message on a stream, or that a connection closed. */
+enum sim_letter_kind {
+    SIM_LETTER_PACKET,
+    SIM_LETTER_STREAM,
+    SIM_LETTER_CLOSED,
+};
+
+struct sim_letter {
+    struct sim_event event;
+    struct sim_letter *next; /* of those under way */
+    struct sim_letter *prev;
+    struct sim *sim;
+    enum sim_letter_kind kind;
+    uint32_t from;
+    uint32_t to;
+    uint64_t from_life;
+    uint64_t to_life;
+    bool is_refused;
+    size_t size_bytes;
+    uint8_t bytes[];
 };
 
 struct sim_client {
@@ -253,6 +276,7 @@ enum sim_step {
     SIM_STEP_CHANGING,
     SIM_STEP_COMMITS,
     SIM_STEP_SETTLING,
+    SIM_STEP_GOSSIP,
 };
 
 enum sim_phase {
@@ -292,6 +316,7 @@ struct sim {
     struct prng network_prng;
     struct prng disk_prng;
     struct prng fault_prng;
+    bool has_no_faults; /* any more: they end at once */
     struct prng client_prng;
     struct prng node_prng;
     struct prng audit_prng;
@@ -323,6 +348,15 @@ struct sim {
     uint32_t client_count;
     uint64_t token_count;
     uint64_t operation_count;
+
+    struct prng gossip_prng;
+    struct sim_letter *letters;
+    time_ns stream_last_ns[SIM_HOSTS_MAX][SIM_HOSTS_MAX]; /* when the last message comes */
+    struct sim_event gossip_event;                        /* the next false hint */
+
+    /* Whom the administrator ever wanted to have no vote. */
+    char unwanted[SIM_LOSSES_MAX][BUILD_NAME_BYTES_MAX];
+    size_t unwanted_count;
 
     struct sim_event fault_event;
     uint32_t fault_number;
@@ -384,6 +418,26 @@ void sim_network_host_down(struct sim_host *host);
 void sim_network_reset(struct sim *sim, uint32_t from, uint32_t to);
 void sim_network_cut(struct sim *sim, uint32_t from, uint32_t to, bool is_cut);
 
+struct sim_host *sim_network_host_at(struct sim *sim, const char *address);
+
+/* gossip.c: what the members say besides Raft, and which connections they are told to be closed. */
+void sim_gossip_init(struct sim *sim);
+void sim_gossip_deinit(struct sim *sim);
+void sim_gossip_send(struct sim_host *from, const char *address, const uint8_t *data,
+                     size_t size_bytes);
+void sim_gossip_send_stream(struct sim_host *from, const char *address, uint64_t answers,
+                            const uint8_t *data, size_t size_bytes);
+/* A process has ended, so: who had a connection with it may see it close. */
+void sim_gossip_host_down(struct sim_host *host, enum sim_end how);
+/* The connection that `from` has dialed was reset: both ends see it close. */
+void sim_gossip_reset(struct sim *sim, uint32_t from, uint32_t to);
+void sim_gossip_calm(struct sim *sim); /* the second phase begins */
+
+/* Whether the hosts of phase two hold each other for live, and know who leads; else `why` says
+ * what is missing.
+ */
+bool sim_gossip_agrees(const struct sim *sim, struct text *why);
+
 /* host.c: processes, and what befalls them. */
 void sim_host_init(struct sim *sim, uint32_t number);
 void sim_host_deinit(struct sim_host *host);
@@ -431,6 +485,7 @@ int sim_replica_restore_end(struct sim_host *host);
 void sim_clients_init(struct sim *sim);
 /* Phase two: at least so many clients, and all at once. */
 void sim_clients_wake(struct sim *sim, uint32_t count_min);
+void sim_clients_gather(struct sim *sim, uint32_t host, struct prng *prng);
 void sim_clients_host_down(struct sim_host *host);
 /* Whoever still waits at the end will never know. */
 void sim_clients_finish(struct sim *sim);
@@ -511,6 +566,15 @@ bool sim_members_is_removed(const struct sim_host *host);
  */
 void sim_check_appended(const struct sim_host *host, const struct build_status *now);
 void sim_check_kept(const struct sim_host *host, const struct build_status *now);
+
+/* check_gossip.c: what a node has heard by gossip; a leader has put the configuration in force into
+ * its log.
+ */
+void sim_check_gossip(struct sim_host *host, const struct build_status *now);
+void sim_check_asked_for(const struct sim_host *host, const struct build_status *now);
+
+/* Somebody wants the members of this list to have no vote. */
+void sim_check_unwanted(struct sim *sim, const char *names);
 
 /* administrator.c: who changes the members and the leader. */
 void sim_administrator_init(struct sim *sim);

@@ -6,6 +6,7 @@
  *            members, is done
  *          3 there are enough commits
  *          4 clients fall silent, and all of the core stand at the same index and state
+ *          5 where there is gossip, the core hold each other for alive, and hear who leads
  */
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <string.h>
@@ -17,6 +18,7 @@
 #define BOUND_NS_MIN (20 * NS_PER_S)
 #define BOUND_ELECTIONS 60
 #define COMMITS_NS_MAX (1800 * NS_PER_S)
+#define GOSSIP_NS_MAX (120 * NS_PER_S)
 #define CLIENTS_MIN 16
 
 /* What the nodes outside of the core do for the rest of the run. */
@@ -116,6 +118,7 @@ void sim_liveness_begin(struct sim *sim)
         }
     }
     hurry_packets(sim);
+    sim_gossip_calm(sim);
     sim_observe_words(sim, SIM_TRACE_PHASE, SIM_NOBODY, SIM_PHASE_LIVENESS, core,
                       "liveness, the core is%s", names);
     sim_clients_wake(sim, CLIENTS_MIN);
@@ -256,6 +259,21 @@ static void look_at_changes(struct sim *sim)
     }
 }
 
+/* They found each other while they committed; whatever is left of that has its time. */
+static bool is_agreed(struct sim *sim)
+{
+    char words[QR_SIM_TEXT_BYTES_MAX / 4];
+    struct text why = text_of(words, sizeof(words));
+    if (sim_gossip_agrees(sim, &why)) {
+        return true;
+    }
+    if (sim_now(sim) - sim->step_began_ns > GOSSIP_NS_MAX) {
+        sim_violate(sim, "gossip_agrees", "%s, within %llu ms", words,
+                    (unsigned long long)(GOSSIP_NS_MAX / NS_PER_MS));
+    }
+    return false;
+}
+
 bool sim_liveness_is_reached(struct sim *sim)
 {
     time_ns passed_ns = sim_now(sim) - sim->step_began_ns;
@@ -277,13 +295,17 @@ bool sim_liveness_is_reached(struct sim *sim)
             too_late(sim, "there are not enough commits");
         }
         return false;
-    default:
+    case SIM_STEP_SETTLING:
         if (is_settled(sim)) {
-            return true;
+            begin_step(sim, SIM_STEP_GOSSIP);
+            return is_agreed(sim);
         }
         if (passed_ns > bound_ns(sim)) {
             too_late(sim, "the core does not come to one state");
         }
         return false;
+    case SIM_STEP_GOSSIP:
+        return is_agreed(sim);
     }
+    return false;
 }

@@ -160,6 +160,7 @@ void sim_members_note(struct sim_host *host, const struct build_status *now)
     }
     if (is_appended) {
         sim_check_appended(host, now);
+        sim_check_asked_for(host, now);
     }
     sim_check_kept(host, now);
     note_committed(host->sim, host, now->commit_index);

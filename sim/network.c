@@ -320,7 +320,7 @@ bool sim_network_send(struct sim_host *from, uint64_t to, const struct build_par
     return true;
 }
 
-static struct sim_host *host_at(struct sim *sim, const char *address)
+struct sim_host *sim_network_host_at(struct sim *sim, const char *address)
 {
     for (uint32_t i = 0; i < sim->host_count; i++) {
         if (strcmp(sim->hosts[i].address, address) == 0) {
@@ -370,7 +370,7 @@ void sim_network_dial(struct sim_host *from, const char *address)
     if (address == NULL || from->is_ending) {
         return;
     }
-    struct sim_host *to = host_at(sim, address);
+    struct sim_host *to = sim_network_host_at(sim, address);
     from->dial = ++sim->connection_count;
     from->is_dial_answered = false;
     from->dial_to = to == NULL ? from->number : to->number;
@@ -435,6 +435,7 @@ void sim_network_reply(struct sim_host *from, uint64_t connection, const struct 
 
 void sim_network_reset(struct sim *sim, uint32_t from, uint32_t to)
 {
+    sim_gossip_reset(sim, from, to);
     sim->links[from][to].is_open = false;
     struct sim_packet *next;
     for (struct sim_packet *packet = sim->packets; packet != NULL; packet = next) {

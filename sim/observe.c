@@ -341,10 +341,19 @@ static void trace_status(struct sim_host *host, const struct build_status *now)
         (unsigned long long)now->commit_index, (unsigned long long)now->applied_index);
 }
 
+static void trace_hint(struct sim_host *host, const struct build_status *now)
+{
+    if (now->gossip_hints > host->told_hints) {
+        sim_observe(host->sim, SIM_TRACE_HINT, host->number, now->term, now->gossip_hints, NULL);
+    }
+    host->told_hints = now->gossip_hints;
+}
+
 void sim_observe_status(struct sim_host *host, const struct build_status *now)
 {
     struct sim *sim = host->sim;
     if (!now->is_running) {
+        sim_check_gossip(host, now);
         return;
     }
     if (host->is_holding_less && now->held_count > host->progress.seen.held_count) {
@@ -364,6 +373,8 @@ void sim_observe_status(struct sim_host *host, const struct build_status *now)
         check_elected(host, now);
         check_leader_has(&sim->apply, host->build, host->node, now, sim_now(sim), &sim->failure);
     }
+    sim_check_gossip(host, now);
+    trace_hint(host, now);
     trace_status(host, now);
 }
 

@@ -49,8 +49,11 @@
     X(transfers,          0, 2000,     "transfers of leadership asked for in a thousand seconds")  \
     X(priorities,         0, 2000,     "priorities that are set in a thousand seconds")            \
     X(stall_ms,           0, 60000,    "stall-timeout-ms; 0: never")                               \
-    X(lease_percent,      0, 100,      "lease of reads, of the longest that is allowed; 0: none") \
-    X(durable_percent,    0, 100,      "chance that applied is durable by itself; 0: in memory")
+    X(lease_percent,      0, 100,      "lease of reads, of the longest that is allowed; 0: none")  \
+    X(durable_percent,    0, 100,      "chance that applied is durable by itself; 0: in memory")   \
+    X(gossip,             0, 2,        "members gossip: 0 not, 1 at default pace, 2 fast")         \
+    X(hints,              0, 1,        "Raft is told when its leader seems to be gone")            \
+    X(false_hints,        0, 20000,    "of a living member, told in a thousand seconds")
 
 /* X(name, most, meaning): faults that may befall each frame, in millionths. */
 #define SIM_RATE_MAP(X)                                                                            \
@@ -87,7 +90,9 @@
     X(STORM,       storm,       2000, \
       "any frame is lost, or late by up to some election timeouts")                               \
     X(SNAPSHOT_CRASH, snapshot_crash, 2000, \
-      "a machine goes down while it writes a snapshot, or takes one over")
+      "a machine goes down while it writes a snapshot, or takes one over")                        \
+    X(STALE_TAIL,  stale_tail,  1000, \
+      "a leader is cut off with much to do, until the others have compacted their logs")
 /* clang-format on */
 
 enum sim_fault {
@@ -134,7 +139,8 @@ enum sim_stream {
     SIM_STREAM_NODES,
     SIM_STREAM_AUDIT,
     SIM_STREAM_ADMINISTRATOR,
-    SIM_STREAM_LATER, /* what the plan has more than it had first */
+    SIM_STREAM_LATER,  /* what the plan has more than it had first */
+    SIM_STREAM_GOSSIP, /* its part of the plan, and what becomes of it on its way */
 };
 
 struct prng sim_stream_of(uint64_t seed, enum sim_stream stream);

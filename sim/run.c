@@ -71,6 +71,7 @@ static void begin(struct sim *sim)
     sim->node_prng = sim_stream_of(seed, SIM_STREAM_NODES);
     sim->audit_prng = sim_stream_of(seed, SIM_STREAM_AUDIT);
     sim->administrator_prng = sim_stream_of(seed, SIM_STREAM_ADMINISTRATOR);
+    sim->gossip_prng = sim_stream_of(seed, SIM_STREAM_GOSSIP);
     sim->subject_random.prng = sim_stream_of(seed, SIM_STREAM_SUBJECT);
     sim->host_count = (uint32_t)sim->plan.nodes;
     sim->durable = sim_allocate(1, sizeof(*sim->durable));
@@ -82,6 +83,7 @@ static void begin(struct sim *sim)
     }
     sim_clients_init(sim);
     sim_faults_init(sim);
+    sim_gossip_init(sim);
     sim_administrator_init(sim);
     if (sim->subject->begin != NULL) {
         sim->subject->begin(sim->subject->context);
@@ -94,6 +96,7 @@ static void end(struct sim *sim)
         sim_host_deinit(&sim->hosts[i]);
     }
     sim_network_deinit(sim);
+    sim_gossip_deinit(sim);
     sim_faults_deinit(sim);
     check_durable_deinit(sim->durable);
     sim_release(sim->durable);

@@ -36,7 +36,11 @@
     X(RESTORE,   "restore")    /* its state machine has taken one over */                          \
     X(CHANGE,    "change")     /* the administrator asks for a change */                           \
     X(CHANGED,   "changed")    /* and what came of it */                                           \
-    X(MEMBERS,   "members")    /* a node acts by another configuration */
+    X(MEMBERS,   "members")    /* a node acts by another configuration */                          \
+    X(GOSSIP,    "gossip")     /* a packet of the members, or a message on a stream, is sent */    \
+    X(HEAR,      "hear")       /* and comes */                                                     \
+    X(CLOSED,    "closed")     /* a node is told that its connection with another closed */        \
+    X(HINT,      "hint")       /* and tells Raft that the leader seems to be gone */
 /* clang-format on */
 
 enum sim_trace_kind {

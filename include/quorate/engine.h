@@ -420,6 +420,7 @@ struct qr_member {
     bool is_observer; /* in no configuration that this node knows: it takes part in gossip alone.
                          To an observer the others are what they say of themselves. */
     enum qr_health health;
+    bool is_connected;    /* there is a connection with it, or was until just now */
     bool is_heard;        /* its health is what gossip says; else what connections tell */
     uint64_t health_ms;   /* so long, as far as this node knows; QR_AGE_UNKNOWN: not heard */
     uint64_t incarnation; /* of what gossip says of it; 0: nothing */
@@ -510,6 +511,7 @@ struct qr_status {
 
     bool is_disk_full;
     bool is_stopped;
+    uint64_t time_ms; /* this moment by the node's wall clock, since the Unix epoch */
     struct qr_swim_status swim;
     uint64_t unlisted_count; /* observers for which there was no room below */
     size_t member_count;     /* those of the configuration, then the leader if it is none here */

@@ -87,6 +87,16 @@
       "a leader that told somebody to campaign keeps its lease", "diss. §6.4.1")                   \
     X(LEASE_PROMISE_FORGOTTEN, "lease-promise-forgotten",                                          \
       "a voter that restarts or hears of a later term forgets its promise", "diss. §6.4.1")        \
+    X(HINT_BREAKS_PROMISE, "hint-breaks-promise",                                                  \
+      "a hint that the leader is gone ends the promise to one that may hold leases", "lease.c")    \
+    X(HINT_LOWERS_QUORUM, "hint-lowers-quorum",                                                    \
+      "a leader that seems to be gone counts as one more vote for its successor", "Raft §5.2")     \
+    X(HINT_SKIPS_PRE_VOTE, "hint-skips-pre-vote",                                                  \
+      "a hint that the leader is gone starts a campaign without a question", "diss. §9.6")         \
+    X(HINT_OF_OLD_TERM, "hint-of-old-term",                                                        \
+      "a hint about a leader counts in whatever term it leads now", "raft.h")                      \
+    X(REMOVAL_BELOW_QUORUM, "removal-below-quorum",                                                \
+      "dead members are removed until hardly any voter is left", "membership.md")                  \
     X(JOINT_COUNTS_UNION, "joint-counts-union",                                                    \
       "in a joint configuration a majority of all voters together decides", "Raft §6")             \
     X(JOINT_LEFT_EARLY, "joint-left-early",                                                        \
@@ -185,6 +195,12 @@
       "what comes under a session that is over is applied as if it were new", "exactly-once.md")   \
     X(SWIM_REFUTE_UNRAISED, "swim-refute-unraised",                                                \
       "who is suspected says so at the same incarnation", "SWIM §4.2")                             \
+    X(GOSSIP_STALE_LEADER, "gossip-stale-leader",                                                  \
+      "members are told that the last leader leads in the present term", "docs/swim.md")           \
+    X(GOSSIP_CANDIDATE_LEADS, "gossip-candidate-leads",                                            \
+      "members are told that a candidate leads", "docs/swim.md")                                   \
+    X(GOSSIP_HINT_OF_ANY, "gossip-hint-of-any",                                                    \
+      "any member that dies is told to Raft as the leader's loss", "docs/swim.md")                 \
     X(SWIM_ALIVE_AT_EQUAL, "swim-alive-at-equal",                                                  \
       "alive overrides suspect and dead at the same incarnation", "SWIM §4.2")                     \
     X(SWIM_EARLIER_LIFE_IGNORED, "swim-earlier-life-ignored",                                      \

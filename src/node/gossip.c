@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/mutant.h"
 #include "base/text.h"
 #include "node/internal.h"
 #include "quorate/error.h"
@@ -214,7 +215,7 @@ static void renew(struct node *node)
         struct cluster_id cluster = cluster_of(node);
         bool is_elsewhere = !cluster_id_is_none(cluster) && !cluster_id_equal(cluster, now.cluster);
         bool is_back = now.is_leaving && gossip->was_member && gossip->again_ns == TIME_NEVER;
-        bool is_due = now.is_stopped && node->time.now_ns >= gossip->again_ns;
+        bool is_due = node->time.now_ns >= gossip->again_ns;
         gossip->is_over = is_elsewhere || is_back || is_due;
         gossip->again_ns = gossip->is_over ? node->time.now_ns : gossip->again_ns;
     }
@@ -243,6 +244,14 @@ static void tell_leader(struct node *node)
 {
     struct node_gossip *gossip = node->gossip;
     struct raft_status now = node_raft_status(node);
+    if (MUTANT(GOSSIP_CANDIDATE_LEADS) && now.role == RAFT_CANDIDATE) {
+        now.has_leader = true;
+        now.leader = node->identity.id;
+    }
+    if (MUTANT(GOSSIP_STALE_LEADER) && !now.has_leader && gossip->told_term > 0) {
+        now.has_leader = true;
+        now.leader = gossip->told_leader;
+    }
     if (!now.has_leader || (now.term == gossip->told_term && now.leader == gossip->told_leader)) {
         return;
     }

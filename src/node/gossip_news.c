@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/mutant.h"
 #include "base/text.h"
 #include "node/internal.h"
 #include "quorate/error.h"
@@ -67,14 +68,13 @@ bool node_leader(const struct node *node, node_id *leader, raft_term *term)
     return true;
 }
 
-/* Connections go where the member says that it is; who keeps them asks again. */
+/* Connections go where the member says that it is; who keeps them asks again. Also when it says
+ * what the configuration has: it may have said another when that was told.
+ */
 static void follow_address(struct node *node, node_id member)
 {
     const struct raft_configuration *configuration = node_configuration(node);
-    int at = raft_configuration_find(configuration, member);
-    struct swim_profile profile;
-    if (at >= 0 && member != node->identity.id && profile_of(node, member, &profile) &&
-        !text_equal(profile.peer, configuration->members[at].address)) {
+    if (member != node->identity.id && raft_configuration_find(configuration, member) >= 0) {
         node->has_told_configuration = false;
     }
 }
@@ -83,13 +83,17 @@ static void follow_address(struct node *node, node_id member)
 static void tell_leader_lost(struct node *node, node_id member)
 {
     struct raft_status now = node_raft_status(node);
-    bool is_leader = now.has_leader && now.leader == member && member != node->identity.id;
+    bool is_leader = now.has_leader && now.role != RAFT_LEADER &&
+                     (now.leader == member || MUTANT(GOSSIP_HINT_OF_ANY));
     if (!node_is_running(node) || !node->options.has_hints || !is_leader) {
         return;
     }
     node->gossip->counters.leader_lost++;
     LOG(node->options.log, LOG_INFO, "leader_lost_by_gossip", log_id("leader", member),
         log_u64("term", now.term));
+    int status = node_step(node, (struct raft_event){.type = RAFT_EVENT_LEADER_LOST,
+                                                     .leader_lost = {now.leader, now.term}});
+    ASSERT(status == 0);
 }
 
 static void log_member(const struct node *node, enum log_level level, const char *event,

@@ -176,6 +176,10 @@ struct node_options {
     const char *client_address; /* for its profile; copied; may be NULL */
     const char *http_address;   /* likewise */
     bool has_hints;             /* Raft is told when the leader seems to be gone */
+    /* As leader, remove a member by itself once gossip has held it for dead, or gone, for so long:
+     * see docs/membership.md. 0: never.
+     */
+    time_ns remove_dead_after_ns;
     bool is_observer; /* hears gossip alone: in no cluster, it never asks to be taken in; needs
                          is_waiting or `join`, whose addresses are its seeds */
 };
@@ -346,6 +350,10 @@ void node_seed_ready(struct node *node, struct node_time time);
 void node_seed_receive(struct node *node, const struct wire_message *message,
                        struct node_time time);
 void node_seed_closed(struct node *node, const char *reason, struct node_time time);
+
+/* Who leads this term seems to be gone; a hint, be it true or false: RAFT_EVENT_LEADER_LOST. */
+void node_hint_leader_lost(struct node *node, node_id leader, raft_term term,
+                           struct node_time time);
 
 /* The batch of io.apply ended. status 0: results[i] is of entries[i], borrowed until return.
  * Else the state machine cannot go on, and the node fails.

@@ -1,4 +1,4 @@
-/* election.c: timeouts, pre-votes, votes (Raft §5.2, §5.4.1; diss. §4.2.3, §9.6). */
+/* election.c: timeouts, hints, pre-votes, votes (Raft §5.2, §5.4.1; diss. §4.2.3, §9.6). */
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <string.h>
 
@@ -7,6 +7,7 @@
 #include "raft/internal.h"
 
 #define PATIENCE_MAX 4
+#define TURNS 16 /* of one election_timeout_min, that a hint lets voters take */
 
 /* Voters of a higher priority go first: for each priority above its own that there is, a node
  * waits for one span of timeouts more, so that those are over before its own begins.
@@ -28,8 +29,22 @@ static time_ns patience_ns(const struct raft *raft)
     return patience * span_ns;
 }
 
+/* Whether the leader that was heard last may read by a lease that rests on this node. */
+static bool may_be_leased(const struct raft *raft)
+{
+    return raft->is_leader_leased && !(MUTANT(HINT_BREAKS_PROMISE) && raft->haste.until_ns != 0);
+}
+
+/* Its own vote, too, is bound by what it may have promised: when a campaign may begin. */
+static time_ns free_ns(const struct raft *raft)
+{
+    time_ns promised_ns = raft->leader_heard_ns + raft->options.election_timeout_min_ns;
+    return may_be_leased(raft) ? max_u64(raft->now_ns, promised_ns) : raft->now_ns;
+}
+
 void raft_reset_election_timer(struct raft *raft)
 {
+    const struct raft_haste *haste = &raft->haste;
     raft->election_deadline_ns = TIME_NEVER;
     /* A learner campaigns never, but must notice when its leader is silent. */
     if (raft_may_campaign(raft) || raft->has_leader) {
@@ -38,6 +53,12 @@ void raft_reset_election_timer(struct raft *raft)
             prng_between(&raft->prng, raft->options.election_timeout_min_ns,
                          raft->options.election_timeout_max_ns);
     }
+    /* Who was asked too early may have heard by the next turn that the leader is gone. */
+    if (raft_may_campaign(raft) && haste->until_ns > raft->now_ns) {
+        time_ns next_ns = max_u64(raft->now_ns + haste->turn_ns, free_ns(raft));
+        raft->election_deadline_ns =
+            min_u64(raft->election_deadline_ns, min_u64(next_ns, haste->until_ns));
+    }
 }
 
 bool raft_keeps_promise(const struct raft *raft)
@@ -45,16 +66,19 @@ bool raft_keeps_promise(const struct raft *raft)
     return raft->options.lease_ns > 0 || raft->options.keeps_promise;
 }
 
-/* Who hears from a leader, or leads, helps nobody to depose it (diss. §4.2.3). Where leaders
- * may hold leases that is a promise, which neither a new term nor a restart ends: see lease.c.
+/* Who hears from a leader, or leads, helps nobody to depose it (diss. §4.2.3), until a hint says
+ * that it is gone. To one that may hold leases that is a promise, which neither a new term nor a
+ * restart nor a hint ends: see lease.c.
  */
 bool raft_sticks_to_leader(const struct raft *raft)
 {
     if (raft->role == RAFT_LEADER) {
         return true;
     }
-    bool has_promised = raft_keeps_promise(raft) && !MUTANT(LEASE_PROMISE_FORGOTTEN);
-    return (raft->has_leader || has_promised) &&
+    bool is_leased = may_be_leased(raft);
+    bool has_promised = raft_keeps_promise(raft) && is_leased && !MUTANT(LEASE_PROMISE_FORGOTTEN);
+    bool is_followed = raft->has_leader && (raft->haste.until_ns == 0 || is_leased);
+    return (is_followed || has_promised) &&
            raft->now_ns - raft->leader_heard_ns < raft->options.election_timeout_min_ns;
 }
 
@@ -132,14 +156,23 @@ static void ask_voters(struct raft *raft, const struct raft_message *question)
     }
 }
 
+static void begin_count(struct raft *raft)
+{
+    raft->granted_count = 0;
+    raft->refused_count = 0;
+    if (MUTANT(HINT_LOWERS_QUORUM) && raft->haste.until_ns != 0) {
+        record_vote(raft, raft->leader, true);
+    }
+}
+
 /* is_transfer   the leader asked for it, so that nobody need stick to it. */
 static void become_candidate(struct raft *raft, bool is_transfer)
 {
     ASSERT(raft->role == RAFT_PRE_CANDIDATE || is_transfer);
     raft->role = RAFT_CANDIDATE;
     raft->has_leader = false;
-    raft->granted_count = 0;
-    raft->refused_count = 0;
+    begin_count(raft);
+    raft->haste = (struct raft_haste){0};
     raft_set_hard_state(raft, raft->hard_state.term + 1, true, raft->options.self);
     raft_reset_election_timer(raft);
     /* Our own vote counts, and the requests leave, once the save is done. */
@@ -172,8 +205,7 @@ static void become_pre_candidate(struct raft *raft)
 {
     raft->role = RAFT_PRE_CANDIDATE;
     raft->has_leader = false;
-    raft->granted_count = 0;
-    raft->refused_count = 0;
+    begin_count(raft);
     raft_reset_election_timer(raft);
     record_vote(raft, raft->options.self, true);
     ask_voters(raft, &(struct raft_message){
@@ -181,7 +213,8 @@ static void become_pre_candidate(struct raft *raft)
                          .pre_vote = {.next_term = raft->hard_state.term + 1,
                                       .last = raft_log_last(&raft->log)},
                      });
-    if (raft_quorum_vote(raft) == RAFT_VOTE_WON) {
+    bool is_unasked = MUTANT(HINT_SKIPS_PRE_VOTE) && raft->haste.until_ns != 0;
+    if (raft_quorum_vote(raft) == RAFT_VOTE_WON || is_unasked) {
         become_candidate(raft, false);
     }
 }
@@ -197,6 +230,53 @@ void raft_election_tick(struct raft *raft)
         return;
     }
     become_pre_candidate(raft);
+}
+
+/* How many voters may lead when `lost` does not, this node always being one of them, and how
+ * many of them come first: those of a higher priority, and of the same those of a lower id.
+ */
+static uint64_t rank_without(const struct raft *raft, node_id lost, uint64_t *count)
+{
+    const struct raft_configuration *configuration = raft_configuration_in_force(raft);
+    node_id self = raft->options.self;
+    int at = raft_configuration_find(configuration, self);
+    uint8_t own = at < 0 ? RAFT_PRIORITY_NEVER : configuration->members[at].priority;
+    uint64_t rank = 0;
+    *count = 1;
+    for (size_t i = 0; i < configuration->count; i++) {
+        const struct raft_member *member = &configuration->members[i];
+        if (member->id == self || member->id == lost ||
+            !raft_configuration_may_lead(configuration, member->id)) {
+            continue;
+        }
+        *count += 1;
+        rank += member->priority > own || (member->priority == own && member->id < self) ? 1 : 0;
+    }
+    return rank;
+}
+
+/* One after another, so that they do not split the votes; and again and again until the time at
+ * which this node would have campaigned anyhow, because others may hear of it later.
+ */
+void raft_on_leader_lost(struct raft *raft, node_id leader, raft_term term)
+{
+    bool is_ours = term == raft->hard_state.term || MUTANT(HINT_OF_OLD_TERM);
+    if (raft->role != RAFT_FOLLOWER || !raft->has_leader || raft->leader != leader || !is_ours ||
+        raft->haste.until_ns != 0) {
+        return;
+    }
+    time_ns turn_ns = max_u64(raft->options.election_timeout_min_ns / TURNS, 1);
+    uint64_t count;
+    uint64_t rank = rank_without(raft, leader, &count);
+    raft->haste =
+        (struct raft_haste){.until_ns = raft->election_deadline_ns, .turn_ns = count * turn_ns};
+    ASSERT(raft->election_deadline_ns != TIME_NEVER); /* it follows somebody */
+    if (!raft_may_campaign(raft)) {
+        return;
+    }
+    raft->election_deadline_ns =
+        min_u64(raft->election_deadline_ns, free_ns(raft) + rank * turn_ns);
+    raft_election_tick(raft);
 }
 
 int raft_election_saved(struct raft *raft)

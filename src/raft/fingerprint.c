@@ -156,8 +156,10 @@ static void put_data(const struct emitter *emitter, const struct raft_data *data
 }
 
 #define PUT_U64(field) put_number(emitter, message->field);
+#define PUT_U63(field) PUT_U64(field)
 #define PUT_U32(field) PUT_U64(field)
 #define PUT_BOOL(field) put_bool(emitter, message->field);
+#define PUT_ASSUMED(field) PUT_BOOL(field)
 #define PUT_ID(field) put_id(emitter, message->field);
 #define PUT_ENUM_REASON(field) PUT_U64(field)
 #define PUT_POSITION(field) PUT_U64(field.term) PUT_U64(field.index)
@@ -295,12 +297,6 @@ static void put_follower(const struct emitter *emitter)
     }
 }
 
-static void put_probe(const struct emitter *emitter, const struct raft_peer *peer)
-{
-    put_bool(emitter, peer->is_probe_sent);
-    put_number(emitter, peer->probe_last);
-}
-
 static void put_pipeline(const struct emitter *emitter, const struct raft_peer *peer)
 {
     size_t size = emitter->raft->options.inflight_messages_max;
@@ -321,7 +317,8 @@ static void put_peer(const struct emitter *emitter, const struct raft_peer *peer
     put_number(emitter, peer->next_index);
     switch (peer->state) {
     case RAFT_PROBE:
-        put_probe(emitter, peer);
+        put_bool(emitter, peer->is_probe_sent);
+        put_number(emitter, peer->probe_last);
         break;
     case RAFT_REPLICATE:
         put_pipeline(emitter, peer);
@@ -425,6 +422,10 @@ static void put_role(const struct emitter *emitter)
     if (raft_keeps_promise(raft)) {
         put_age(emitter, raft->leader_heard_ns, raft->options.election_timeout_min_ns);
     }
+    bool is_owed = raft_keeps_promise(raft) || raft->has_leader;
+    put_bool(emitter, is_owed && raft->is_leader_leased);
+    put_deadline(emitter, raft->haste.until_ns);
+    put_number(emitter, raft->haste.turn_ns);
     if (raft->role == RAFT_LEADER) {
         put_leader(emitter);
     } else if (raft->has_leader) {

@@ -160,6 +160,7 @@ int raft_hear_leader(struct raft *raft, const struct raft_message *message)
     if (raft->role == RAFT_LEADER || (raft->has_leader && raft->leader != message->from)) {
         return QR_ERR_MALFORMED;
     }
+    raft->haste = (struct raft_haste){0};
     if (!raft->has_leader) { /* a candidate knows none either */
         raft_become_follower(raft, message->term, true, message->from);
     }
@@ -178,6 +179,7 @@ int raft_on_append_entries(struct raft *raft, const struct raft_message *message
     if (status != 0) {
         return status;
     }
+    raft->is_leader_leased = message->append_entries.is_leased;
     raft->round_seen = max_u64(raft->round_seen, message->append_entries.round);
 
     struct raft_position prev = message->append_entries.prev;

@@ -115,6 +115,12 @@ struct raft_transfer {
     raft_index checked_index; /* commit index at the last quorum check */
 };
 
+/* A hint said that the leader is gone: votes are asked for by turns. All zero: none did. */
+struct raft_haste {
+    time_ns until_ns; /* when they would have been without it */
+    time_ns turn_ns;  /* from one of this node's turns to its next */
+};
+
 #define RAFT_LEASE_ROUNDS 64
 
 /* When the leader's rounds began: what a majority has answered proves that it led then. */
@@ -152,6 +158,8 @@ struct raft {
     bool has_leader;
     node_id leader;
     time_ns leader_heard_ns;
+    bool is_leader_leased; /* who was heard then may hold leases, or it is not known */
+    struct raft_haste haste;
     bool is_stalled; /* its disk or state machine does not advance: it is not to lead */
     time_ns election_deadline_ns;
 
@@ -246,6 +254,7 @@ NODISCARD int raft_on_pre_vote_response(struct raft *raft, const struct raft_mes
 void raft_on_request_vote(struct raft *raft, const struct raft_message *message);
 NODISCARD int raft_on_request_vote_response(struct raft *raft, const struct raft_message *message);
 bool raft_sticks_to_leader(const struct raft *raft);
+void raft_on_leader_lost(struct raft *raft, node_id leader, raft_term term);
 /* Whether a new term and a restart leave it so: another's lease may rest on it. */
 bool raft_keeps_promise(const struct raft *raft);
 NODISCARD int raft_on_timeout_now(struct raft *raft, const struct raft_message *message);

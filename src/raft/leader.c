@@ -241,8 +241,9 @@ int raft_on_append_entries_response(struct raft *raft, const struct raft_message
         return 0;
     }
     peer->heard_ns = raft->now_ns;
-    if (response->round > peer->round_acked && response->round <= raft->round) {
-        peer->round_acked = response->round;
+    uint64_t round = response->round & RAFT_ROUND_MAX;
+    if (round > peer->round_acked && round <= raft->round) {
+        peer->round_acked = round;
         raft_reads_confirm(raft);
     }
     if (response->match > peer->match_index) {

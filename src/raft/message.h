@@ -3,7 +3,9 @@
  * Owns     the messages, each field named once, in the tables from which src/wire makes
  *          their binary, text and JSON forms. Field kinds: U64, U32, BOOL, ID (a node),
  *          ENUM_REASON (enum raft_vote_reason), POSITION (a term and an index, as 2/17),
- *          DATA (struct raft_data: bytes that are held, not copied).
+ *          DATA (struct raft_data: bytes that are held, not copied), U63 (a U64 below 2^63) and,
+ *          behind it, ASSUMED (a bool that is true unless the sender says otherwise, which
+ *          version 0.1.0 does not).
  */
 /* SPDX-License-Identifier: Apache-2.0 */
 #ifndef RAFT_MESSAGE_H
@@ -25,6 +27,9 @@ struct raft_data {
     const uint8_t *bytes;
     uint32_t size_bytes; /* at most RAFT_DATA_BYTES_MAX */
 };
+
+/* What lies above it says something else (is_leased), and comes back from 0.1.0 in the echo. */
+#define RAFT_ROUND_MAX (UINT64_MAX >> 1)
 
 /* Why a vote was granted or not. X(NAME, value, "in words") */
 #define RAFT_VOTE_REASON_MAP(X)                                                                    \
@@ -66,14 +71,15 @@ const char *raft_vote_reason_text(enum raft_vote_reason reason);
 #define RAFT_APPEND_ENTRIES_FIELDS(F)                                                              \
     F(POSITION, struct raft_position, prev)                                                        \
     F(U64, raft_index, commit)                                                                     \
-    F(U64, uint64_t, round) /* grows with every question; echoed (ReadIndex) */
+    F(U63, uint64_t, round)     /* grows with every question; echoed (ReadIndex) */                \
+    F(ASSUMED, bool, is_leased) /* the sender may hold leases: promises to it are kept */
 
 #define RAFT_APPEND_ENTRIES_RESPONSE_FIELDS(F)                                                     \
     F(BOOL, bool, is_rejected)                                                                     \
     F(U64, raft_index, match)               /* durable and the same as the leader's, up to here */ \
     F(U64, raft_index, rejected)            /* the prev.index that did not fit */                  \
     F(POSITION, struct raft_position, hint) /* where the logs may meet, at or below `rejected` */  \
-    F(U64, uint64_t, round)
+    F(U64, uint64_t, round) /* at most RAFT_ROUND_MAX, but for what 0.1.0 echoes on top of it */
 
 /* A piece of the state at a position, which the leader's log no longer leads to (Raft §7). */
 #define RAFT_INSTALL_SNAPSHOT_FIELDS(F)                                                            \

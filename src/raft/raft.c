@@ -52,6 +52,7 @@ int raft_new(const struct raft_options *options, const struct raft_restored *res
         return status;
     }
     raft->leader_heard_ns = now_ns; /* a leader may hold a lease that rests on us: see lease.c */
+    raft->is_leader_leased = true;
     raft_become_follower(raft, raft->hard_state.term, false, 0);
     raft_invariants(raft);
     *out = raft;
@@ -125,6 +126,7 @@ void raft_become_follower(struct raft *raft, raft_term term, bool has_leader, no
     }
     if (is_new_term) {
         raft_set_hard_state(raft, term, false, 0);
+        raft->haste = (struct raft_haste){0};
     }
     if (is_new_term || is_new_leader) {
         raft->verified_index = MUTANT(VERIFIED_KEPT) ? raft->verified_index : 0;
@@ -135,6 +137,9 @@ void raft_become_follower(struct raft *raft, raft_term term, bool has_leader, no
         raft->is_rejection_due = false;
         raft->is_installed_due = false;
         raft->offered = (struct raft_position){0};
+    }
+    if (is_new_leader) {
+        raft->is_leader_leased = true; /* until it says */
     }
     raft->role = RAFT_FOLLOWER;
     raft->has_leader = has_leader;
@@ -352,6 +357,9 @@ int raft_step(struct raft *raft, const struct raft_event *event)
         return raft_on_read_lease(raft, event->read_token);
     case RAFT_EVENT_STALL:
         raft_on_stall(raft, event->is_stalled);
+        return 0;
+    case RAFT_EVENT_LEADER_LOST:
+        raft_on_leader_lost(raft, event->leader_lost.leader, event->leader_lost.term);
         return 0;
     }
     return QR_ERR_INVALID;

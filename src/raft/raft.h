@@ -120,7 +120,8 @@ struct raft_restored {
     X(RAFT_EVENT_TRANSFER, 16, "transfer")   /* hand leadership over to this voter */              \
     X(RAFT_EVENT_READ_LEASE, 17,                                                                   \
       "read_lease")                  /* as read, without a round while the lease lasts */          \
-    X(RAFT_EVENT_STALL, 18, "stall") /* disk or state machine do not advance, or do again */
+    X(RAFT_EVENT_STALL, 18, "stall") /* disk or state machine do not advance, or do again */       \
+    X(RAFT_EVENT_LEADER_LOST, 19, "leader_lost") /* who leads that term seems to be gone */
 
 enum raft_event_type {
 #define X(name, value, text) name = value,
@@ -202,6 +203,15 @@ struct raft_event {
         const struct raft_snapshot *installed;
         node_id transfer_to;
         bool is_stalled;
+        /* A hint, be it true or false: it makes for haste, and decides nothing. Ignored unless
+         * this node is a follower of that very leader in that very term. Until it hears a
+         * leader again it helps others to depose that one, unless it may owe it a promise (see
+         * lease.c), and asks for votes earlier, in turn with the other voters.
+         */
+        struct {
+            node_id leader;
+            raft_term term;
+        } leader_lost;
     };
 };
 
@@ -336,6 +346,7 @@ struct raft_status {
     uint64_t cached_bytes;
     uint64_t uncommitted_bytes;
     time_ns leader_heard_ns; /* when it heard a leader last, of any term, or was made */
+    bool is_leader_lost;     /* a hint said that its leader is gone; none was heard since */
     time_ns quorum_lost_ns;  /* when it stepped down, hearing no majority; 0: not since elected */
 };
 

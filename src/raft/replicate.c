@@ -18,7 +18,8 @@ static void send_append(struct raft *raft, struct raft_peer *peer, const struct 
                         .to = peer->id,
                         .append_entries = {.prev = {prev_term, peer->next_index - 1},
                                            .commit = raft->log.commit_index,
-                                           .round = raft->round},
+                                           .round = raft->round,
+                                           .is_leased = raft->options.lease_ns > 0},
                         .entries = entries,
                         .entry_count = count,
                     });

@@ -74,6 +74,7 @@ void raft_status(const struct raft *raft, struct raft_status *out)
         .cached_bytes = raft->log.cached_bytes,
         .uncommitted_bytes = raft->uncommitted_bytes,
         .leader_heard_ns = raft->leader_heard_ns,
+        .is_leader_lost = raft->haste.until_ns != 0,
         .quorum_lost_ns = raft->quorum_lost_ns,
     };
 }
@@ -184,6 +185,9 @@ void raft_invariants(const struct raft *raft)
     ASSERT(raft->reset_save <= raft->save_issued);
     ASSERT_IMPLIES(raft->is_reset_due, raft->log.base.index == raft->log.durable_index);
     ASSERT_IMPLIES(raft->is_installed_due, raft->installed.index <= raft->log.applied_index);
+    ASSERT_IMPLIES(raft->haste.until_ns != 0,
+                   raft->role != RAFT_CANDIDATE && raft->role != RAFT_LEADER);
+    ASSERT((raft->haste.until_ns != 0) == (raft->haste.turn_ns != 0));
     if (raft->role == RAFT_LEADER) {
         leader_invariants(raft);
     }

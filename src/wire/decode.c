@@ -112,6 +112,12 @@ static void field_decode(struct reader *reader, const struct wire_field *field,
     case WIRE_KIND_ID:
         *(uint64_t *)at = read_u64(reader);
         break;
+    case WIRE_KIND_U63:
+        *(uint64_t *)at = read_u64(reader) & INT64_MAX;
+        break;
+    case WIRE_KIND_ASSUMED:
+        *(bool *)at = reader->failed || (reader->at[-1] & WIRE_DENIED) == 0;
+        break;
     case WIRE_KIND_U32:
         *(uint32_t *)at = read_u32(reader);
         break;

@@ -30,6 +30,15 @@ static void field_encode(const struct wire_message *message, const struct wire_f
     case WIRE_KIND_ID:
         write_u64(writer, *(const uint64_t *)at);
         break;
+    case WIRE_KIND_U63:
+        ASSERT(*(const uint64_t *)at <= INT64_MAX);
+        write_u64(writer, *(const uint64_t *)at);
+        break;
+    case WIRE_KIND_ASSUMED:
+        if (!*(const bool *)at) {
+            writer->at[-1] |= WIRE_DENIED;
+        }
+        break;
     case WIRE_KIND_ENUM_REASON:
         ASSERT(wire_reason_is_known(*(const uint32_t *)at));
         write_u32(writer, *(const uint32_t *)at);

@@ -24,6 +24,8 @@
 /* X(KIND, bytes in a frame); a string takes its array's size at most, its length included */
 #define WIRE_KIND_MAP(X)                                                                           \
     X(U64, 8)                                                                                      \
+    X(U63, 8)                                                                                      \
+    X(ASSUMED, 0)                                                                                  \
     X(ID, 8)                                                                                       \
     X(U32, 4)                                                                                      \
     X(I32, 4)                                                                                      \
@@ -39,6 +41,9 @@ enum wire_kind {
     WIRE_KIND_MAP(X)
 #undef X
 };
+
+/* Of the last byte of a U63: the ASSUMED behind it is false. */
+#define WIRE_DENIED 0x80
 
 struct wire_field {
     const char *name;

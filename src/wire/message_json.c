@@ -43,6 +43,7 @@ static void value_json(const struct wire_message *message, const struct wire_fie
     const void *at = wire_field_in(message, field);
     switch (field->kind) {
     case WIRE_KIND_U64:
+    case WIRE_KIND_U63:
         text_json_u64(text, *(const uint64_t *)at);
         break;
     case WIRE_KIND_ID:
@@ -58,6 +59,7 @@ static void value_json(const struct wire_message *message, const struct wire_fie
         text_json_string(text, raft_vote_reason_text(*(const uint32_t *)at));
         break;
     case WIRE_KIND_BOOL:
+    case WIRE_KIND_ASSUMED:
         text_json_bool(text, *(const bool *)at);
         break;
     case WIRE_KIND_POSITION:

@@ -61,6 +61,7 @@ static void value_text(const struct wire_message *message, const struct wire_fie
     const void *at = wire_field_in(message, field);
     switch (field->kind) {
     case WIRE_KIND_U64:
+    case WIRE_KIND_U63:
         text_u64(text, *(const uint64_t *)at);
         break;
     case WIRE_KIND_ID:
@@ -78,6 +79,7 @@ static void value_text(const struct wire_message *message, const struct wire_fie
         text_char(text, '"');
         break;
     case WIRE_KIND_BOOL:
+    case WIRE_KIND_ASSUMED:
         text_string(text, *(const bool *)at ? "true" : "false");
         break;
     case WIRE_KIND_POSITION:

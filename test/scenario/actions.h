@@ -17,6 +17,7 @@ void action_hold_fetches(const struct command *command);
 void action_hold_saves(const struct command *command);
 void action_log(const struct command *command);
 void action_notify(const struct command *command);
+void action_leader_lost(const struct command *command);
 void action_options(const struct command *command);
 void action_propose(const struct command *command);
 void action_read(const struct command *command);

@@ -124,6 +124,19 @@ void action_transfer(const struct command *command)
     (void)cluster_step(command->cluster, id, event);
 }
 
+/* leader-lost ID LEADER TERM */
+void action_leader_lost(const struct command *command)
+{
+    node_id id = command_node(command, 1);
+    if (command->count < 4) {
+        command_fail(command, "who led, and in which term?");
+    }
+    struct raft_event event = {.type = RAFT_EVENT_LEADER_LOST};
+    event.leader_lost.leader = command_number(command, command->words[2]);
+    event.leader_lost.term = command_number(command, command->words[3]);
+    (void)cluster_step(command->cluster, id, event);
+}
+
 void action_stall(const struct command *command)
 {
     struct raft_event event = {.type = RAFT_EVENT_STALL, .is_stalled = true};

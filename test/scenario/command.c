@@ -58,6 +58,7 @@ static const struct command_case command_cases[] = {
     {"hold-sendings", action_hold_sendings},
     {"inject", command_inject},
     {"installed", action_installed},
+    {"leader-lost", action_leader_lost},
     {"log", action_log},
     {"notify", action_notify},
     {"options", action_options},

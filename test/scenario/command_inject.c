@@ -69,7 +69,9 @@ static void set_data(const struct command *command, const char *value, struct ra
 }
 
 #define SET_U64 set_u64
+#define SET_U63 set_u64
 #define SET_BOOL set_bool
+#define SET_ASSUMED SET_BOOL
 #define SET_ENUM_REASON set_reason
 #define SET_POSITION set_position
 #define SET_DATA set_data

@@ -579,3 +579,51 @@ void qr_remove_commit_handler(struct qr_engine *engine, uint64_t token)
     ASSERT(token == engine->handler_count);
     engine->handler_count--;
 }
+
+const char *qr_membership_type_name(enum qr_membership_type type)
+{
+    switch (type) {
+#define X(name, value, text)                                                                       \
+    case name:                                                                                     \
+        return text;
+        QR_MEMBERSHIP_MAP(X)
+#undef X
+    }
+    return "?";
+}
+
+int qr_on_membership(struct qr_engine *engine, qr_membership_handler *handler, void *argument,
+                     uint64_t *token)
+{
+    if (engine->refusal != 0) {
+        return engine->refusal;
+    }
+    ASSERT(engine->listener == NULL);
+    engine->listener = handler;
+    engine->listener_argument = argument;
+    *token = ++engine->listener_count;
+    return 0;
+}
+
+void qr_remove_membership(struct qr_engine *engine, uint64_t token)
+{
+    ASSERT(engine->listener != NULL);
+    ASSERT(token == engine->listener_count);
+    engine->listener = NULL;
+}
+
+void fake_engine_tell(struct qr_engine *engine, const struct qr_membership_event *event)
+{
+    if (engine->listener != NULL) {
+        engine->listener(engine->listener_argument, event);
+    }
+}
+
+int qr_leave(struct qr_engine *engine, enum qr_leave_reason reason)
+{
+    static const char *const words[] = {"shutdown", "restart", "removed"};
+    if (engine->leave_status == 0) {
+        copy_string(engine->leave, sizeof(engine->leave), words[reason]);
+    }
+    return engine->leave_status;
+}

@@ -17,6 +17,7 @@
 #include "quorate/backup.h"
 #include "quorate/engine.h"
 #include "quorate/keys.h"
+#include "quorate/membership.h"
 
 struct fake_request {
     struct fake_request *next;
@@ -67,6 +68,11 @@ struct qr_engine {
     qr_commit_handler *handlers[QR_COMMIT_HANDLERS_MAX];
     void *handler_arguments[QR_COMMIT_HANDLERS_MAX];
     size_t handler_count;
+    qr_membership_handler *listener; /* NULL: none; a server has one at most */
+    void *listener_argument;
+    size_t listener_count; /* ever added */
+    int leave_status;      /* what qr_leave() returns */
+    char leave[32];        /* the reason that the last one was told */
     struct sessions sessions;
     struct qr_backup backup;
     bool is_last_guarded; /* the last proposal was; so is one under a token */
@@ -94,6 +100,9 @@ void fake_engine_apply(struct qr_engine *engine, const char *command, const void
 /* One more member, alive and a voter. */
 void fake_engine_add_member(struct qr_engine *engine, uint64_t id, const char *name,
                             const char *meta);
+
+/* Tell the server's handler, if there is one. */
+void fake_engine_tell(struct qr_engine *engine, const struct qr_membership_event *event);
 
 /* How often an event was logged since the process began. */
 size_t fake_log_count(const char *name);

@@ -15,7 +15,9 @@ static void deliver(struct solo *solo, const struct solo_append *append, struct 
                  .from = append->from,
                  .to = SOLO_SELF,
                  .term = append->term,
-                 .append_entries = {append->prev, append->commit, append->round}},
+                 .append_entries = {.prev = append->prev,
+                                    .commit = append->commit,
+                                    .round = append->round}},
         .entries = entries,
         .entry_count = append->count,
     };

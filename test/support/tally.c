@@ -174,14 +174,27 @@ void temporary_directory_remove(const char *directory)
     ASSERT(system(command) == 0);
 }
 
+static bool is_free(int type, struct sockaddr_in address)
+{
+    int descriptor = socket(AF_INET, type, 0);
+    ASSERT(descriptor >= 0);
+    bool is_bound = bind(descriptor, (struct sockaddr *)&address, sizeof(address)) == 0;
+    close(descriptor);
+    return is_bound;
+}
+
+/* Below those that the kernel gives to connections: of this test's nodes, and of other tests. */
 void free_address(char *out)
 {
+    enum { LEAST = 10240, MOST = 32000, STRIDE = 7919 };
+    static unsigned asked;
     struct sockaddr_in address = {.sin_family = AF_INET,
                                   .sin_addr = {.s_addr = htonl(INADDR_LOOPBACK)}};
-    socklen_t length = sizeof(address);
-    int descriptor = socket(AF_INET, SOCK_STREAM, 0);
-    ASSERT(bind(descriptor, (struct sockaddr *)&address, length) == 0);
-    ASSERT(getsockname(descriptor, (struct sockaddr *)&address, &length) == 0);
-    close(descriptor);
-    (void)snprintf(out, 32, "127.0.0.1:%d", ntohs(address.sin_port));
+    unsigned port = 0;
+    do {
+        asked++;
+        port = LEAST + ((unsigned)getpid() * 31 + asked * STRIDE) % (MOST - LEAST);
+        address.sin_port = htons((uint16_t)port);
+    } while (!is_free(SOCK_STREAM, address) || !is_free(SOCK_DGRAM, address));
+    (void)snprintf(out, 32, "127.0.0.1:%u", port);
 }

@@ -117,6 +117,19 @@ static void a_refused_dial_is_waited_for_no_longer(void **state)
     gossip_rig_deinit(&rig);
 }
 
+/* First of those that may lead, it does not wait for its election timeout. */
+static void raft_makes_haste_then(void **state)
+{
+    (void)state;
+    static struct gossip_rig rig;
+    begin(&rig);
+    solo_forget(&rig.solo);
+    lose_leader(&rig, true);
+    solo_run(&rig.solo, 5);
+    assert_int_equal(solo_count(&rig.solo, RAFT_PRE_VOTE), 2);
+    gossip_rig_deinit(&rig);
+}
+
 static void a_leader_that_answers_is_not_lost(void **state)
 {
     (void)state;
@@ -254,12 +267,23 @@ static void a_member_that_moved_is_dialed_where_it_is(void **state)
     assert_int_equal(rig.members_count, before + 1);
     assert_string_equal(node_member_address(rig.solo.node, 2), "a2");
     assert_null(node_member_address(rig.solo.node, 77));
+    /* It comes back to where the configuration has it, which is to be told as well. */
+    static const char *const again[] = {"a3", "b3:7700"};
+    for (unsigned i = 0; i < COUNT_OF(again); i++) {
+        struct text text = text_of(moved.peer, sizeof(moved.peer));
+        text_string(&text, again[i]);
+        gossip_rig_peer_step(&rig, 3,
+                             (struct swim_event){.type = SWIM_EVENT_PROFILE, .profile = &moved});
+        gossip_rig_pass(&rig, 200, 2, 1);
+        assert_string_equal(node_member_address(rig.solo.node, 3), again[i]);
+        assert_int_equal(rig.members_count, before + 2 + i);
+    }
     /* When it is dead there, what the configuration says counts again. */
     gossip_rig_peer(&rig, 3)->is_silent = true;
     gossip_rig_pass(&rig, 15000, 2, 1);
     assert_int_equal(gossip_rig_news(&rig, SWIM_NEWS_DEAD, 3), 1);
     assert_string_equal(node_member_address(rig.solo.node, 3), "a3");
-    assert_int_equal(rig.members_count, before + 2);
+    assert_int_equal(rig.members_count, before + 4);
     gossip_rig_deinit(&rig);
 }
 
@@ -341,6 +365,7 @@ int main(void)
         cmocka_unit_test(the_members_hear_who_leads),
         cmocka_unit_test(a_closed_leader_that_does_not_answer_is_told_to_raft),
         cmocka_unit_test(a_refused_dial_is_waited_for_no_longer),
+        cmocka_unit_test(raft_makes_haste_then),
         cmocka_unit_test(a_leader_that_answers_is_not_lost),
         cmocka_unit_test(a_member_that_does_not_lead_is_not_told_to_raft),
         cmocka_unit_test(without_hints_raft_is_told_nothing),

@@ -229,6 +229,26 @@ static void what_is_out_of_bounds_in_a_head_is_refused(void **state)
     }
 }
 
+/* The top bit of the number before it, at 72 in an append_entries: 0.1.0 takes it for the number's
+ * own, and never sets it.
+ */
+static void what_an_older_version_does_not_say_is_assumed(void **state)
+{
+    struct fixture *fixture = *state;
+    struct wire_message message = make_message(fixture, RAFT_APPEND_ENTRIES, 0);
+    struct wire_message out;
+    message.raft.append_entries.round = 7;
+    message.raft.append_entries.is_leased = false;
+    struct chunk *chunk = encoded(fixture, &message);
+    assert_int_equal(load_u64(chunk->data + 72), UINT64_C(1) << 63 | 7);
+    store_u64(chunk->data + 72, 7);
+    reseal(chunk);
+    assert_int_equal(decode(fixture, chunk, &out), 0);
+    assert_int_equal(out.raft.append_entries.round, 7);
+    assert_true(out.raft.append_entries.is_leased);
+    chunk_drop(chunk);
+}
+
 /* Where in a hello the name begins: header, versions, cluster, from, has_expected, expected. */
 #define HELLO_AT_NAME (24 + 4 + 4 + 16 + 8 + 1 + 8)
 
@@ -541,6 +561,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(every_flipped_bit_is_refused, set_up, tear_down),
         cmocka_unit_test_setup_teardown(bytes_behind_the_frame_are_refused, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_is_out_of_bounds_in_a_head_is_refused, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(what_an_older_version_does_not_say_is_assumed, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(a_string_out_of_bounds_is_refused, set_up, tear_down),
         cmocka_unit_test_setup_teardown(entries_must_follow_one_another, set_up, tear_down),

@@ -36,21 +36,23 @@ static const struct text_case text_cases[] = {
      "request_vote_response 1->2 term=5 is_granted=true",
      "{\"type\":\"request_vote_response\",\"from\":\"0000000000000001\","
      "\"to\":\"0000000000000002\",\"term\":5,\"is_granted\":true,\"reason\":\"granted\"}"},
-    {RAFT(RAFT_APPEND_ENTRIES, .append_entries = {{2, 9}, 8, 7}), true,
+    {RAFT(RAFT_APPEND_ENTRIES, .append_entries = {{2, 9}, 8, 7, false}), true,
      "append_entries 1->2 term=5 prev=2/9 entries=[2/10 normal \"\", 2/11 normal \"abcde\"] "
      "commit=8 round=7",
      "{\"type\":\"append_entries\",\"from\":\"0000000000000001\",\"to\":\"0000000000000002\","
-     "\"term\":5,\"prev\":{\"term\":2,\"index\":9},\"commit\":8,\"round\":7,\"entries\":["
+     "\"term\":5,\"prev\":{\"term\":2,\"index\":9},\"commit\":8,\"round\":7,"
+     "\"is_leased\":false,\"entries\":["
      "{\"index\":10,\"term\":2,\"type\":\"normal\",\"timestamp_ns\":1000,\"group\":3,"
      "\"id_high\":\"0000000000000007\",\"id_low\":\"0000000000000000\",\"command\":\"\","
      "\"payload_bytes\":0,\"payload\":\"\"},"
      "{\"index\":11,\"term\":2,\"type\":\"normal\",\"timestamp_ns\":1001,\"group\":3,"
      "\"id_high\":\"0000000000000007\",\"id_low\":\"0000000000000001\",\"command\":\"s\","
      "\"payload_bytes\":5,\"payload\":\"abcde\"}]}"},
-    {RAFT(RAFT_APPEND_ENTRIES, .append_entries = {{0, 0}, 0, 1}), false,
-     "append_entries 1->2 term=5 round=1",
+    {RAFT(RAFT_APPEND_ENTRIES, .append_entries = {{0, 0}, 0, 1, true}), false,
+     "append_entries 1->2 term=5 round=1 is_leased=true",
      "{\"type\":\"append_entries\",\"from\":\"0000000000000001\",\"to\":\"0000000000000002\","
-     "\"term\":5,\"prev\":{\"term\":0,\"index\":0},\"commit\":0,\"round\":1,\"entries\":[]}"},
+     "\"term\":5,\"prev\":{\"term\":0,\"index\":0},\"commit\":0,\"round\":1,"
+     "\"is_leased\":true,\"entries\":[]}"},
     {RAFT(RAFT_APPEND_ENTRIES_RESPONSE, .append_entries_response = {true, 3, 9, {1, 4}, 7}), false,
      "append_entries_response 1->2 term=5 is_rejected=true match=3 rejected=9 hint=1/4 round=7",
      "{\"type\":\"append_entries_response\",\"from\":\"0000000000000001\","

@@ -66,10 +66,12 @@ static inline struct raft_data sample_data(struct prng *prng)
 }
 
 #define FILL_U64(name) m->name = sample_u64(prng);
+#define FILL_U63(name) m->name = sample_u64(prng) & INT64_MAX;
 #define FILL_ID(name) FILL_U64(name)
 #define FILL_U32(name) m->name = (uint32_t)sample_u64(prng);
 #define FILL_I32(name) m->name = (int32_t)(uint32_t)sample_u64(prng);
 #define FILL_BOOL(name) m->name = prng_between(prng, 0, 1) == 1;
+#define FILL_ASSUMED(name) FILL_BOOL(name)
 #define FILL_ENUM_REASON(name) m->name = sample_reason(prng);
 #define FILL_POSITION(name) m->name = (struct raft_position){sample_u64(prng), sample_u64(prng)};
 #define FILL_CLUSTER(name)                                                                         \
@@ -81,10 +83,12 @@ static inline struct raft_data sample_data(struct prng *prng)
 #define FILL_OF(...) FILL(__VA_ARGS__, )
 
 #define SAME_U64(name) assert_true(a->name == b->name);
+#define SAME_U63(name) SAME_U64(name)
 #define SAME_ID(name) SAME_U64(name)
 #define SAME_U32(name) SAME_U64(name)
 #define SAME_I32(name) SAME_U64(name)
 #define SAME_BOOL(name) SAME_U64(name)
+#define SAME_ASSUMED(name) SAME_BOOL(name)
 #define SAME_ENUM_REASON(name) SAME_U64(name)
 #define SAME_POSITION(name)                                                                        \
     assert_true(a->name.term == b->name.term && a->name.index == b->name.index);
