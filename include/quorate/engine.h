@@ -536,6 +536,7 @@ void qr_status(struct qr_engine *engine, struct qr_status *out);
     X(messages_dropped, "Frames not sent: no connection, or its queue full")                       \
     X(messages_received, "Frames taken from members")                                              \
     X(frames_refused, "Connections closed for bytes that do not decode")                           \
+    X(peers_refused, "Connections refused: of another secret, cluster or version, or without")     \
     X(sent_bytes, "Bytes sent to members")                                                         \
     X(received_bytes, "Bytes received from members")                                               \
     X(log_writes, "Batches written to the log")                                                    \
@@ -554,6 +555,7 @@ void qr_status(struct qr_engine *engine, struct qr_status *out);
     X(gossip_messages_sent_bytes, "Bytes of gossip sent over connections")                         \
     X(gossip_messages_received_bytes, "Bytes of gossip received over connections")                 \
     X(gossip_undecodable, "Packets and messages of gossip that do not decode")                     \
+    X(gossip_refused, "Packets of gossip that no key of the secret sealed, changed ones, replays") \
     X(gossip_leader_lost, "Times gossip said that the leader is gone, to hasten an election")      \
     X(gossip_events, "Events of members that were told")                                           \
     X(swim_probes, "Probes of members begun")                                                      \

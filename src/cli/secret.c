@@ -139,6 +139,21 @@ static int read_key(struct keys_run *run)
     return CLI_DONE;
 }
 
+/* The node that was asked need not have told where: it was asked there. */
+static void note_asked(struct keys_run *run, const char *name, const redisContext *context)
+{
+    struct cli_address asked = {.port = (uint16_t)context->tcp.port};
+    struct text host = text_of(asked.host, sizeof(asked.host));
+    text_string(&host, context->tcp.host);
+    for (size_t i = 0; i < run->count; i++) {
+        struct keys_member *member = &run->members[i];
+        bool is_it = strcmp(member->name, name) == 0 && member->client[0] == '\0';
+        if (is_it && cli_address_write(&asked, member->client, sizeof(member->client)) != 0) {
+            member->client[0] = '\0';
+        }
+    }
+}
+
 /* Who belongs to the cluster: a CLI_* code. */
 static int find_members(struct keys_run *run)
 {
@@ -156,12 +171,15 @@ static int find_members(struct keys_run *run)
         code = cli_complain(CLI_FAILED, "what answers is no quorate node");
     }
     freeReplyObject(reply);
-    redisFree(context);
     for (size_t i = 0; code == CLI_DONE && i < status.member_count; i++) {
         struct keys_member *member = &run->members[run->count++];
         memcpy(member->name, status.members[i].name, sizeof(member->name));
         memcpy(member->client, status.members[i].client, sizeof(member->client));
     }
+    if (code == CLI_DONE) {
+        note_asked(run, status.name, context);
+    }
+    redisFree(context);
     if (code == CLI_DONE && run->count == 0) {
         code = cli_complain(CLI_FAILED, "%s is in no cluster yet; write its secret file by hand",
                             status.name);

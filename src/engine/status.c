@@ -166,6 +166,9 @@ static void fill_gossip_counters(const struct qr_engine *engine,
     out->gossip_messages_received_bytes = gossip->messages_received_bytes;
     out->gossip_undecodable = gossip->undecodable;
     out->gossip_leader_lost = gossip->leader_lost;
+    struct gossip_counters packets;
+    gossip_counters(engine->gossip, &packets);
+    out->gossip_refused = packets.received_refused;
     if (node_swim(engine->node) != NULL) {
         swim_status(node_swim(engine->node), &swim);
     }
@@ -198,6 +201,7 @@ void engine_counters_fill(struct qr_engine *engine, struct qr_counters *out)
     out->messages_dropped = transport.messages_dropped;
     out->messages_received = transport.messages_received;
     out->frames_refused = transport.frames_refused;
+    out->peers_refused = transport.peers_refused;
     out->sent_bytes = transport.sent_bytes;
     out->received_bytes = transport.received_bytes;
     out->log_writes = status.log_writes;

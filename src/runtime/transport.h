@@ -171,6 +171,7 @@ struct transport_stats {
     uint64_t messages_dropped;
     uint64_t messages_received;
     uint64_t frames_refused;
+    uint64_t peers_refused; /* either end said so, in the hello or before it */
     uint64_t sent_bytes;
     uint64_t received_bytes;
     uint64_t incoming_count;

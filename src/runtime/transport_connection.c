@@ -261,6 +261,7 @@ static void log_refusal(struct connection *connection, int status, const char *r
 {
     struct transport *transport = connection->transport;
     uint64_t suppressed = 0;
+    transport->stats.peers_refused += status == QR_ERR_PENDING ? 0 : 1;
     if (status == QR_ERR_PENDING) {
         LOG(transport->options.log, LOG_DEBUG, "peer_not_ready",
             log_string("address", connection->address), log_string("reason", reason));

@@ -13,6 +13,8 @@
 #define RECORD_ADDED_BYTES 256 /* header, type and tag, and what else is allowed */
 #define RECEIVE_BYTES 65536
 #define CIPHERSUITE "TLS_AES_256_GCM_SHA384"
+/* Under one key; RFC 8446, 5.5, allows 2^24.5, and connections last for months. */
+#define RECORDS_PER_KEY 65536
 #define CERTIFICATES_BYTES_MAX 4096 /* nobody should send any */
 #define ALERT_RECORD 0x15
 #define HANDSHAKE_RECORD 0x16
@@ -33,6 +35,7 @@ struct connection_tls {
     bool is_key_unknown;    /* incoming: the key that it named is none of ours */
     bool is_heard;          /* something came */
     size_t handshake_bytes; /* that came */
+    uint32_t record_count;  /* sent under the present key */
     size_t start;           /* of the output that is not with the kernel yet */
     size_t end;
     char identity[KEYRING_ID_TEXT_BYTES]; /* dialed: which OpenSSL reads when it likes */
@@ -370,6 +373,12 @@ static bool encrypt(struct connection_tls *tls, const uint8_t *text, size_t size
     ASSERT(size_bytes > 0 && size_bytes <= RECORD_BYTES_MAX);
     ASSERT(sizeof(tls->output) - tls->end >= RECORD_BYTES_MAX + RECORD_ADDED_BYTES);
     ERR_clear_error();
+    if (++tls->record_count == RECORDS_PER_KEY) {
+        tls->record_count = 0;
+        if (SSL_key_update(tls->ssl, SSL_KEY_UPDATE_NOT_REQUESTED) != 1) {
+            return false;
+        }
+    }
     return SSL_write(tls->ssl, text, (int)size_bytes) == (int)size_bytes && take_output(tls);
 }
 

@@ -76,9 +76,21 @@ def case_replicates(cluster):
         tap.check_equal(plain.recv(4096), b"", "the answer to garbage")
 
 
+def counted(cluster, name):
+    """A counter of the three nodes together."""
+    found = 0
+    for node in cluster.nodes[:3]:
+        text = rig.http_get(node.http_port, "/metrics")[1].decode()
+        found += sum(int(line.split()[1]) for line in text.splitlines()
+                     if line.split()[0].startswith(f"quorate_{name}_total"))
+    return found
+
+
 def check_knows_nobody(cluster, i):
     """And end it."""
     names = [member["name"] for member in cluster.status(i)["members"]]
+    if i == WRONG:
+        tap.check_equal(list(listed(cluster, at=i)), [cluster.nodes[i].name], "whose keys it tells")
     cluster.kill(i)
     tap.check(set(names) <= {cluster.nodes[i].name}, f"it knows {names}")
 
@@ -101,6 +113,11 @@ def case_plain(cluster):
                  "the refusal in the log of who is refused")
     rig.wait_for(lambda: "it does not encrypt" in cluster.logs(),
                  "the refusal in the log of who refuses")
+    before = counted(cluster, "gossip_refused")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as plain:
+        plain.sendto(b"QS" + b"\0" * 100, ("127.0.0.1", cluster.nodes[0].peer_port))
+    rig.wait_for(lambda: counted(cluster, "gossip_refused") > before, "a packet that is refused")
+    tap.check(counted(cluster, "peers_refused") > 0, "no refusal was counted")
     check_knows_nobody(cluster, PLAIN)
     tap.check_equal(len(cluster.status(0)["members"]), 3, "the number of members")
 

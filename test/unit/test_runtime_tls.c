@@ -120,6 +120,9 @@ static void another_secret_is_refused_in_words_at_both_ends(void **state)
     assert_true(has_logged(&pair->b, "peer_refused address=127.0.0.1"));
     nobody_gets_in(pair);
     assert_true(pair->b.logged_count <= 2); /* once a second, however often it is dialed */
+    struct transport_stats stats;
+    transport_stats(pair->b.transport, &stats);
+    assert_true(stats.peers_refused > 2);
 }
 
 /* The name of a key is four bytes that anybody may say. */
@@ -379,6 +382,24 @@ static void a_certificate_is_no_secret(void **state)
     ERR_clear_error();
 }
 
+/* The sender changes the key of the records behind every 65,536 of them. */
+static void a_connection_outlives_the_keys_of_its_records(void **state)
+{
+    struct transport_pair *pair = *state;
+    const uint64_t count = 70000;
+    transport_pair_join(pair);
+    WAIT_FOR(pair, transport_side_is_connected(&pair->a, 2));
+    for (uint64_t term = 1; term <= count; term++) {
+        assert_true(transport_send(pair->a.transport, 2, vote_frame(term)));
+        transport_flush(pair->a.transport); /* a record each, as a rule */
+        if (term % 100 == 0) {
+            WAIT_FOR(pair, pair->b.received_count == (int)term);
+        }
+    }
+    assert_true(pair->b.is_in_order);
+    assert_int_equal(pair->a.disconnected_count, 0);
+}
+
 /* What is under way when the socket is full waits encrypted, and is let go with the connection. */
 static void a_connection_may_end_while_much_waits(void **state)
 {
@@ -419,6 +440,7 @@ int main(void)
         TLS_TEST(a_handshake_of_another_does_not_open_a_connection),
         SETUP_TEST(a_slow_handshake_is_given_up_in_time, setup_hasty),
         TLS_TEST(a_certificate_is_no_secret),
+        TLS_TEST(a_connection_outlives_the_keys_of_its_records),
         TLS_TEST(a_connection_may_end_while_much_waits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
