@@ -9,7 +9,7 @@ FUZZ_SECONDS ?= 600
 QUORATE_ROUNDS ?= 40
 
 .DEFAULT_GOAL := all
-.PHONY: all asan bench check check-docs check-format check-includes check-style clean debug \
+.PHONY: all asan bench bench-failover check check-docs check-format check-includes check-style clean debug \
 	demo deps deps-build deps-ci deps-test dev format fuzz help install model mutants rounds \
 	scenarios sim sweeps symbols test tsan
 
@@ -102,6 +102,9 @@ scenarios: deps-test ## write the expected output of all scenarios anew
 bench: deps-test ## run the benchmarks; each prints a table
 	@tools/build.sh release
 	@meson test -C build/release --no-rebuild --benchmark --verbose
+
+bench-failover: all ## 100 killed leaders with SWIM's hints and 100 without: how long a writer waits
+	@bench/failover --quorate build/release/quorate
 
 install: all ## install under PREFIX (/usr/local), within DESTDIR if that is set
 	@meson configure build/release --prefix=$(PREFIX)

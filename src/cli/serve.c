@@ -169,6 +169,8 @@ static int engine_open(struct serving *serving, char *detail)
         .is_bootstrap = options->is_bootstrap,
         .is_waiting = options->is_waiting,
         .is_learner = options->is_learner,
+        .secret_file = options->secret_file[0] == '\0' ? NULL : options->secret_file,
+        .is_insecure = options->is_insecure,
         .is_observer = options->is_observer,
         .has_no_hints = options->has_no_hints,
         .swim_profile = options->swim_profile,

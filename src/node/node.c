@@ -141,10 +141,22 @@ bool node_send(struct node *node, node_id to, const struct wire_message *message
     return node->options.io.send(node->options.io.context, to, frame);
 }
 
+/* Who sent proposals to the leader before waits for the first commit of this one, to know that
+ * they are lost and to send them again: it need not wait for a heartbeat.
+ */
+static void promise_first_commit(struct node *node, const struct raft_status *now)
+{
+    const struct raft_configuration *configuration = raft_configuration(node->raft);
+    for (size_t i = 0; i < configuration->count; i++) {
+        node_notify(node, configuration->members[i].id, now->last_index);
+    }
+}
+
 static void note_leader(struct node *node, const struct raft_status *now)
 {
     node->leader_changes++;
     if (now->role == RAFT_LEADER) {
+        promise_first_commit(node, now);
         LOG(node->options.log, LOG_INFO, "became_leader", log_u64("term", now->term),
             log_u64("last_index", now->last_index), log_u64("commit_index", now->commit_index));
         return;
@@ -211,6 +223,7 @@ static void running_turn(struct node *node)
         node_members_turn(node);
     }
     if (node_is_running(node)) {
+        node_removal_turn(node);
         node_propose_tick(node);
         node_flush_held(node);
         node_stale_turn(node);
@@ -295,6 +308,7 @@ time_ns node_deadline(const struct node *node)
     }
     if (node_is_running(node)) {
         deadline = min_u64(deadline, raft_deadline(node->raft));
+        deadline = min_u64(deadline, node_removal_deadline(node));
         deadline = min_u64(deadline, node_members_deadline(node));
         deadline = min_u64(deadline, node_watch_deadline(node));
         deadline = min_u64(deadline, node_stale_deadline(node));

@@ -6,8 +6,24 @@
 #include "runtime/clock.h"
 #include "runtime/transport_internal.h"
 
+/* A process that is killed closes its sockets one after the other: it may let us in once more
+ * before its listener goes. So the first few attempts behind a loss follow closely: 1, 2, 4, 8 ms.
+ */
+static bool is_hasty(struct peer *peer)
+{
+    if (!peer->is_redialed || peer->hasty_count == TRANSPORT_HASTY_MAX) {
+        return false;
+    }
+    peer->dial_at_ns = runtime_now_ns() + (NS_PER_MS << peer->hasty_count);
+    peer->hasty_count++;
+    return true;
+}
+
 void transport_back_off(struct transport *transport, struct peer *peer)
 {
+    if (is_hasty(peer)) {
+        return;
+    }
     uint64_t longest = transport->options.backoff_ns_max;
     uint64_t wait_ns = min_u64(longest, max_u64(TRANSPORT_BACKOFF_NS_MIN, peer->backoff_ns * 2));
     peer->backoff_ns = wait_ns;
@@ -28,15 +44,22 @@ void transport_redial(struct transport *transport, struct peer *peer)
     }
     peer->redialed_ns = now_ns;
     peer->is_redialed = true;
+    peer->hasty_count = 0;
     peer->dial_at_ns = 0;
 }
 
-/* Nobody listens there any more: for who asks whether a member that closed is gone. */
-static void tell_refused(struct transport *transport, node_id member)
+static void not_connected(struct connection *connection, int status)
 {
-    struct peer *peer = transport_find_peer(transport, member);
-    if (peer != NULL && peer->is_redialed) {
+    struct transport *transport = connection->transport;
+    struct peer *peer = status == UV_ECONNREFUSED ? connection->peer : NULL;
+    bool is_news = peer != NULL && peer->is_redialed;
+    node_id member = connection->member;
+    if (is_news) {
         peer->is_redialed = false;
+    }
+    connection_close(connection, uv_strerror(status));
+    if (is_news) {
+        /* Nobody listens there any more: for who asks whether a member that closed is gone. */
         transport->options.events.member_closed(transport->options.events.context, member, true);
     }
 }
@@ -48,13 +71,7 @@ static void on_connected(uv_connect_t *request, int status)
         return;
     }
     if (status < 0) {
-        struct transport *transport = connection->transport;
-        bool is_refused = connection->kind == CONNECTION_PEER && status == UV_ECONNREFUSED;
-        node_id member = connection->member;
-        connection_close(connection, uv_strerror(status));
-        if (is_refused) {
-            tell_refused(transport, member);
-        }
+        not_connected(connection, status);
         return;
     }
     connection_begin(connection);

@@ -13,6 +13,8 @@
 #include "runtime/address.h"
 #include "runtime/transport.h"
 
+#define TRANSPORT_HASTY_MAX 4 /* attempts behind the one that is made at once */
+
 enum connection_kind {
     CONNECTION_INCOMING,
     CONNECTION_PEER,   /* dialed, to a member */
@@ -90,6 +92,7 @@ struct peer {
     uint64_t backoff_ns;
     time_ns redialed_ns; /* when it was last dialed anew at once; 0: never */
     bool is_redialed;    /* so, and neither refused nor open since */
+    uint32_t hasty_count;
     uint32_t attempt;
     time_ns heard_ns;
     time_ns lost_ns;
@@ -213,10 +216,5 @@ int connection_read_start(struct connection *connection);
 /* Where bytes of frames go next; empty when memory ran out. Then: so many came. */
 void connection_room(struct connection *connection, uv_buf_t *out);
 void connection_received(struct connection *connection, size_t size_bytes);
-
-/* transport_tls.c */
-
-/* Whether the other end has proved that it has a key of this cluster. */
-bool connection_is_proved(const struct connection *connection);
 
 #endif

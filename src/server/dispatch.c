@@ -29,6 +29,7 @@ static const struct server_command commands[] = {
     {"QUORATE.CHANGE",  -2, "admin noscript",          cmd_quorate_change},
     {"QUORATE.JOIN",    -2, "admin noscript",          cmd_quorate_join},
     {"QUORATE.LEAVE",   -1, "admin noscript loading stale", cmd_quorate_leave},
+    {"QUORATE.KEYS",    -2, "admin noscript",          cmd_quorate_keys},
     {"QUORATE.PROPOSE", -2, "write denyoom",           cmd_quorate_propose},
     {"QUORATE.READ",    -1, "loading stale fast",      cmd_quorate_read},
     {"QUORATE.SESSION", -1, "write",                   cmd_quorate_session},

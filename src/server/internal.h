@@ -469,14 +469,14 @@ const char *member_kind(const struct qr_member *member);
 void member_json_services(struct text *text, const struct qr_member *member);
 
 /* Handlers: cmd_backup.c, cmd_change.c, cmd_client.c, cmd_command.c, cmd_config.c,
- * cmd_connection.c, cmd_info.c, cmd_once.c, cmd_read.c, cmd_scan.c, cmd_transaction.c, cluster.c,
- * tail.c.
+ * cmd_connection.c, cmd_info.c, cmd_keys.c, cmd_once.c, cmd_read.c, cmd_scan.c,
+ * cmd_transaction.c, cluster.c, tail.c.
  */
 command_handler cmd_asking, cmd_auth, cmd_client, cmd_cluster, cmd_command, cmd_config, cmd_echo,
     cmd_discard, cmd_exec, cmd_hello, cmd_idempotent, cmd_info, cmd_module, cmd_multi, cmd_outcome,
     cmd_ping, cmd_quit, cmd_readonly, cmd_readwrite, cmd_reset, cmd_scan, cmd_select, cmd_unwatch,
     cmd_wait, cmd_watch, cmd_quorate_age, cmd_quorate_backup, cmd_quorate_change, cmd_quorate_join,
-    cmd_quorate_leave, cmd_quorate_leave, cmd_quorate_status, cmd_quorate_propose, cmd_quorate_read,
+    cmd_quorate_keys, cmd_quorate_leave, cmd_quorate_status, cmd_quorate_propose, cmd_quorate_read,
     cmd_quorate_session, cmd_quorate_snapshot, cmd_quorate_stale, cmd_quorate_tail;
 
 #endif

@@ -274,6 +274,10 @@ void fake_engine_end(struct qr_engine *engine, size_t position, int status)
     if (request->is_change) {
         const struct qr_change_result result = {1, 0, status == 0 ? "done" : "it is refused"};
         request->change_done(request->argument, status, &result);
+    } else if (request->keys_done != NULL) {
+        const struct qr_keys keys = {2, {"0a1b2c3d", "4e5f6071"}};
+        request->keys_done(request->argument, status, status == 0 ? "done" : "it is refused",
+                           &keys);
     } else if (request->is_read) {
         request->read_done(request->argument, status, status == 0 ? engine->index : 0);
     } else {
@@ -394,6 +398,25 @@ int qr_change_cluster(struct qr_engine *engine, const struct qr_change *change,
     engine->change_count++;
     request->is_change = true;
     request->change_done = done;
+    request->argument = argument;
+    return 0;
+}
+
+int qr_keys(struct qr_engine *engine, enum qr_keys_action action, const char *key, size_t key_bytes,
+            qr_keys_done *done, void *argument)
+{
+    static const char *const names[] = {"list", "add", "use", "remove"};
+    if (engine->refusal != 0) {
+        return engine->refusal;
+    }
+    struct text text = text_of(engine->keys, sizeof(engine->keys));
+    text_string(&text, names[action]);
+    if (action != QR_KEYS_LIST) {
+        text_char(&text, ' ');
+        text_bytes(&text, key, key_bytes);
+    }
+    struct fake_request *request = add(engine, 0);
+    request->keys_done = done;
     request->argument = argument;
     return 0;
 }

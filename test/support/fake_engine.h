@@ -16,6 +16,7 @@
 #include "node/sessions.h"
 #include "quorate/backup.h"
 #include "quorate/engine.h"
+#include "quorate/keys.h"
 #include "quorate/membership.h"
 
 struct fake_request {
@@ -23,6 +24,7 @@ struct fake_request {
     bool is_read;
     bool is_change;
     qr_change_done *change_done;
+    qr_keys_done *keys_done; /* NULL: it is something else */
     qr_propose_done *propose_done;
     qr_read_done *read_done;
     void *argument;
@@ -49,6 +51,7 @@ struct qr_engine {
     size_t barrier_count;
     size_t change_count;
     char change[512];     /* the last one, in words */
+    char keys[64];        /* the last qr_keys(), in words */
     size_t waiting_count; /* of both, now */
     bool is_automatic;    /* a timer ends everything that waits, in order, with success */
     uv_timer_t timer;

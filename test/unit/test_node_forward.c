@@ -211,6 +211,37 @@ static void a_forwarder_hears_of_the_commit_at_once(void **state)
     solo_deinit(&solo);
 }
 
+/* What they sent to the leader before was lost: they send it again when they know that. */
+static void all_hear_of_a_new_leader_s_first_commit_at_once(void **state)
+{
+    (void)state;
+    struct solo solo;
+    solo_init(&solo);
+    solo.options.join = "a2";
+    solo_start(&solo);
+    solo_follow(&solo);
+    while (solo_status(&solo).raft.role != RAFT_LEADER) {
+        solo_run(&solo, 1);
+        solo_oblige(&solo);
+        solo_turn(&solo);
+    }
+    solo_work(&solo);
+    assert_false(solo_status(&solo).raft.has_committed_in_term);
+    solo_forget(&solo);
+    solo_acknowledge(&solo, 2, last_index(&solo));
+    solo_turn(&solo);
+    assert_true(solo_status(&solo).raft.has_committed_in_term);
+    unsigned told = 0;
+    for (const struct solo_sent *sent = solo.sent; sent != NULL; sent = sent->next) {
+        if (sent->message.type == RAFT_APPEND_ENTRIES &&
+            sent->message.raft.append_entries.commit == last_index(&solo)) {
+            told |= 1U << sent->to;
+        }
+    }
+    assert_int_equal(told, 1U << 2 | 1U << 3);
+    solo_deinit(&solo);
+}
+
 /* A cluster of one whose disk grows no more, written to until it says so. */
 static void fill_disk(struct solo *solo)
 {
@@ -296,6 +327,7 @@ int main(void)
         cmocka_unit_test(past_the_limit_the_rest_is_refused),
         cmocka_unit_test(a_larger_proposal_than_the_log_holds_is_refused),
         cmocka_unit_test(a_forwarder_hears_of_the_commit_at_once),
+        cmocka_unit_test(all_hear_of_a_new_leader_s_first_commit_at_once),
         cmocka_unit_test(a_full_disk_refuses_writes_and_nothing_else),
         cmocka_unit_test(with_room_again_writes_go_on),
         cmocka_unit_test(on_a_full_disk_a_node_starts_and_leads),

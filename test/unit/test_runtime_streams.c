@@ -2,6 +2,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "support/unit.h"
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -233,6 +235,47 @@ static void a_member_that_closed_both_is_not_waited_for(void **state)
     assert_true(was_at_once);
 }
 
+/* What is left of a process that is being killed: a listener that goes last. */
+static int listen_raw(uint16_t port)
+{
+    struct sockaddr_in at = {.sin_family = AF_INET,
+                             .sin_port = htons(port),
+                             .sin_addr = {.s_addr = htonl(INADDR_LOOPBACK)}};
+    int descriptor = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+    int on = 1;
+    assert_int_equal(setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)), 0);
+    assert_int_equal(bind(descriptor, (struct sockaddr *)&at, sizeof(at)), 0);
+    assert_int_equal(listen(descriptor, 8), 0);
+    return descriptor;
+}
+
+static void one_that_lets_us_in_once_more_and_is_gone_is_not_waited_for(void **state)
+{
+    struct transport_pair *pair = *state;
+    char address[32];
+    bool was_soon = false;
+    memcpy(address, pair->b.address, sizeof(address));
+    uint16_t port = transport_port(pair->b.transport);
+    for (int round = 1; round <= 20 && !was_soon; round++) {
+        transport_pair_join(pair);
+        WAIT_FOR(pair, transport_side_is_connected(&pair->a, 2));
+        int closed = pair->a.closed_count;
+        int refused = pair->a.refused_member_count;
+        transport_side_close(&pair->b);
+        int listener = listen_raw(port);
+        WAIT_FOR(pair, pair->a.closed_count > closed);
+        int taken = -1;
+        WAIT_FOR(pair, (taken = accept(listener, NULL, NULL)) >= 0);
+        close(taken);
+        close(listener);
+        WAIT_FOR(pair, pair->a.refused_member_count > refused);
+        was_soon = pair->a.refused_ns - pair->a.closed_ns < TRANSPORT_BACKOFF_NS_MIN / 2;
+        transport_set_peers(pair->a.transport, NULL, 0);
+        assert_int_equal(transport_side_open(&pair->b, address), 0);
+    }
+    assert_true(was_soon);
+}
+
 static void the_other_end_hears_of_a_closed_connection_too(void **state)
 {
     struct transport_pair *pair = *state;
@@ -294,6 +337,7 @@ int main(void)
         STREAM_TEST(what_is_not_for_a_stream_closes_it),
         STREAM_TEST(a_member_that_is_gone_is_told_of_at_once_and_that_it_refuses),
         STREAM_TEST(a_member_that_closed_both_is_not_waited_for),
+        STREAM_TEST(one_that_lets_us_in_once_more_and_is_gone_is_not_waited_for),
         STREAM_TEST(the_other_end_hears_of_a_closed_connection_too),
         STREAM_TEST(one_that_is_not_wanted_any_more_is_no_news),
         STREAM_TEST(who_closes_again_and_again_is_dialed_with_pauses),
