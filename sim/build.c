@@ -84,12 +84,15 @@ static void on_members(void *context, const struct raft_configuration *configura
 {
     const struct build_node *self = context;
     struct build_member members[RAFT_MEMBERS_MAX];
+    char addresses[RAFT_MEMBERS_MAX][RAFT_ADDRESS_BYTES_MAX];
     ASSERT(configuration->count <= RAFT_MEMBERS_MAX);
     for (size_t i = 0; i < configuration->count; i++) {
         const struct raft_member *member = &configuration->members[i];
+        struct text text = text_of(addresses[i], sizeof(addresses[i]));
+        text_string(&text, node_member_address(self->node, member->id));
         members[i] = (struct build_member){
             .id = member->id,
-            .address = member->address,
+            .address = addresses[i],
             .is_voter = (member->roles & (RAFT_VOTER | RAFT_VOTER_OUTGOING)) != 0,
         };
     }
@@ -252,11 +255,18 @@ static void on_gossip_stream(void *context, const char *address, uint64_t answer
 static void on_log(void *context, const struct log_event *event)
 {
     const struct build_node *self = context;
+    bool is_refusal = strcmp(event->name, "message_refused") == 0;
+    if (!self->world->is_log_wanted && !is_refusal) {
+        return;
+    }
+    char line[LINE_BYTES];
+    struct text text = text_of(line, sizeof(line));
+    log_event_text(event, &text);
     if (self->world->is_log_wanted) {
-        char line[LINE_BYTES];
-        struct text text = text_of(line, sizeof(line));
-        log_event_text(event, &text);
         self->world->log(self->world->context, (int)event->level, line);
+    }
+    if (is_refusal) {
+        self->world->refused(self->world->context, line);
     }
 }
 

@@ -111,6 +111,10 @@ struct build_world {
     void (*change_done)(void *context, uint64_t token, int status, const char *reason);
     /* As in quorate/state_machine.h; NULL: the state machine lives in memory. */
     uint64_t (*applied_index)(void *context);
+    /* A member's message was dropped; the event of the node's log says why. A past release does
+     * not tell.
+     */
+    void (*refused)(void *context, const char *line);
     /* As in struct node_io. */
     void (*gossip_packet)(void *context, const char *address, const uint8_t *data,
                           size_t size_bytes);

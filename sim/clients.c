@@ -10,6 +10,7 @@
 #define PATIENCE 3            /* a client waits for so many proposal timeouts */
 #define MOVE_MILLIONTHS 50000 /* of its operations a client sends elsewhere */
 #define READ_BYTES_MAX 8192
+#define GATHER_NS_MAX (20 * NS_PER_MS)
 
 static time_ns draw_pause_ns(struct sim *sim)
 {
@@ -263,6 +264,19 @@ void sim_clients_wake(struct sim *sim, uint32_t count_min)
     }
     while (sim->client_count < count_min) {
         add_client(sim);
+    }
+}
+
+/* Those that wait for nothing turn to this host, within moments. */
+void sim_clients_gather(struct sim *sim, uint32_t host, struct prng *prng)
+{
+    for (uint32_t i = 0; i < sim->client_count; i++) {
+        struct sim_client *client = &sim->clients[i];
+        if (!client->is_waiting) {
+            client->host = host;
+            sim_schedule_add(&sim->schedule, &client->event,
+                             sim_now(sim) + prng_between(prng, 0, GATHER_NS_MAX));
+        }
     }
 }
 

@@ -132,6 +132,8 @@ static bool strike(struct sim_blow *blow)
     case SIM_FAULT_WALL_JUMP:
     case SIM_FAULT_DRIFT:
         return sim_blow_clock(blow);
+    case SIM_FAULT_STALE_TAIL:
+        return sim_blow_stale_tail(blow);
     default:
         return sim_blow_disk(blow);
     }
@@ -160,6 +162,7 @@ void sim_faults_init(struct sim *sim)
 
 void sim_faults_stop(struct sim *sim)
 {
+    sim->has_no_faults = true;
     sim_schedule_remove(&sim->schedule, &sim->fault_event);
     while (sim->heals != NULL) {
         struct sim_heal *heal = sim->heals;

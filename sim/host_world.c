@@ -152,6 +152,14 @@ static void log_line(void *context, int level, const char *line)
     sim_observe(host->sim, SIM_TRACE_LOG, host->number, 0, 0, line);
 }
 
+/* No frame is ever damaged here, so whatever a member says must be taken. */
+static void refused(void *context, const char *line)
+{
+    struct sim_host *host = context;
+    sim_violate(host->sim, "members_are_heard", "n%u drops what a member said: %s",
+                host->number + 1, line);
+}
+
 static void gossip_packet(void *context, const char *address, const uint8_t *data,
                           size_t size_bytes)
 {
@@ -182,6 +190,7 @@ void sim_host_world_init(struct sim_host *host)
         .change_done = change_done,
         .failed = failed,
         .log = log_line,
+        .refused = refused,
         .is_log_wanted = sim_trace_is_wanted(&host->sim->trace),
         .snapshot_open = host->functions.snapshot_open == NULL ? NULL : snapshot_open,
         .snapshot_read = snapshot_read,

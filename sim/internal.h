@@ -316,6 +316,7 @@ struct sim {
     struct prng network_prng;
     struct prng disk_prng;
     struct prng fault_prng;
+    bool has_no_faults; /* any more: they end at once */
     struct prng client_prng;
     struct prng node_prng;
     struct prng audit_prng;
@@ -484,6 +485,7 @@ int sim_replica_restore_end(struct sim_host *host);
 void sim_clients_init(struct sim *sim);
 /* Phase two: at least so many clients, and all at once. */
 void sim_clients_wake(struct sim *sim, uint32_t count_min);
+void sim_clients_gather(struct sim *sim, uint32_t host, struct prng *prng);
 void sim_clients_host_down(struct sim_host *host);
 /* Whoever still waits at the end will never know. */
 void sim_clients_finish(struct sim *sim);

@@ -9,6 +9,9 @@
 #include "raft/raft.h"
 #include "sim/build.h"
 
+#define CLIENTS_MAX 16
+#define STALE_LOG_ENTRIES 4
+
 static const uint64_t fault_most[SIM_FAULT_COUNT] = {
 #define X(upper, name, most, meaning) most,
     SIM_FAULT_MAP(X)
@@ -84,7 +87,7 @@ static void draw_nodes(struct prng *prng, struct sim_plan *plan)
 {
     static const uint8_t sizes[] = {1, 2, 3, 3, 3, 3, 3, 3, 3, 4, 5, 5, 5, 6, 7};
     plan->nodes = sizes[prng_between(prng, 0, sizeof(sizes) - 1)];
-    plan->clients = prng_between(prng, 1, 16);
+    plan->clients = prng_between(prng, 1, CLIENTS_MAX);
     plan->safety_ms = prng_between(prng, 30000, 70000);
     plan->commits = 1000;
     plan->operations = prng_between(prng, 800, 1600);
@@ -240,6 +243,22 @@ static void draw_leases(struct prng *prng, struct sim_plan *plan)
     }
 }
 
+/* Leaders that come back with a tail of their own, longer than what the others did without them:
+ * logs of next to nothing, and many clients, which turn to the leader together.
+ */
+static void draw_stale_tails(struct prng *prng, struct sim_plan *plan)
+{
+    bool is_on = chance(prng, 8);
+    uint64_t rate = draw_log(prng, 100, 1000);
+    if (is_on && plan->past_percent == 0 && plan->nodes > 1) {
+        plan->faults[SIM_FAULT_STALE_TAIL] = rate;
+        plan->log_entries = STALE_LOG_ENTRIES;
+        plan->snapshot_ms = min_u64(plan->snapshot_ms, 10);
+        plan->think_us = plan->think_us * CLIENTS_MAX / plan->clients;
+        plan->clients = CLIENTS_MAX;
+    }
+}
+
 /* Most seeds have it: what leaves the others as they were must show with it, too. */
 static void draw_gossip(uint64_t seed, struct sim_plan *plan)
 {
@@ -349,6 +368,7 @@ int sim_plan_draw(uint64_t seed, const char *settings, struct sim_plan *out, cha
     draw_members(&later_prng, out);
     draw_snapshot_crashes(&later_prng, out);
     draw_leases(&later_prng, out);
+    draw_stale_tails(&later_prng, out);
     draw_gossip(seed, out);
     const char *at = settings == NULL ? "" : settings;
     while (*at != '\0') {

@@ -90,7 +90,9 @@
     X(STORM,       storm,       2000, \
       "any frame is lost, or late by up to some election timeouts")                               \
     X(SNAPSHOT_CRASH, snapshot_crash, 2000, \
-      "a machine goes down while it writes a snapshot, or takes one over")
+      "a machine goes down while it writes a snapshot, or takes one over")                        \
+    X(STALE_TAIL,  stale_tail,  1000, \
+      "a leader is cut off with much to do, until the others have compacted their logs")
 /* clang-format on */
 
 enum sim_fault {

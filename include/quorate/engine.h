@@ -96,6 +96,12 @@ struct qr_engine_options {
     bool is_bootstrap; /* a directory without a cluster begins one, alone */
     bool is_waiting;   /* a directory without a cluster waits for qr_join() */
     bool is_learner;   /* joins without ever asking for a vote */
+    /* The file of the cluster's secret (docs/security.md): members prove to each other that they
+     * have it, and encrypt; NULL: none, and then peer_address must be loopback, unless
+     * is_insecure says that everybody who reaches it may take part.
+     */
+    const char *secret_file;
+    bool is_insecure;
     /* Takes part in membership alone: it knows who is alive and who leads, is in no configuration,
      * gets no entry of the log and never votes. Needs `join`; contradicts is_bootstrap,
      * is_waiting and is_learner.
@@ -131,11 +137,12 @@ struct qr_engine_options {
  * detail   of QR_ERROR_DETAIL_BYTES; on failure a sentence: what, where, what to do.
  *
  * Returns 0, or with nothing left behind
- *   QR_ERR_INVALID    an option out of bounds, named in `detail`.
+ *   QR_ERR_INVALID    an option out of bounds, named in `detail`; a secret file without a key,
+ *                     or that others may read.
  *   QR_ERR_LOCKED     another process has the directory.
  *   QR_ERR_CORRUPT, QR_ERR_VERSION, QR_ERR_FOREIGN   what the directory holds cannot be used;
  *                     not one byte of it changed.
- *   QR_ERR_ADDRESS    the address does not parse or is in use.
+ *   QR_ERR_ADDRESS    the address does not parse, is in use, or is not loopback (is_insecure).
  *   QR_ERR_IO, QR_ERR_DISK_FULL, QR_ERR_NO_MEMORY
  *
  * Cost: reads the whole log once.
@@ -413,6 +420,7 @@ struct qr_member {
     bool is_observer; /* in no configuration that this node knows: it takes part in gossip alone.
                          To an observer the others are what they say of themselves. */
     enum qr_health health;
+    bool is_connected;    /* there is a connection with it, or was until just now */
     bool is_heard;        /* its health is what gossip says; else what connections tell */
     uint64_t health_ms;   /* so long, as far as this node knows; QR_AGE_UNKNOWN: not heard */
     uint64_t incarnation; /* of what gossip says of it; 0: nothing */
@@ -503,6 +511,7 @@ struct qr_status {
 
     bool is_disk_full;
     bool is_stopped;
+    uint64_t time_ms; /* this moment by the node's wall clock, since the Unix epoch */
     struct qr_swim_status swim;
     uint64_t unlisted_count; /* observers for which there was no room below */
     size_t member_count;     /* those of the configuration, then the leader if it is none here */

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "base/assert.h"
-#include "sim/swim/measure_internal.h"
+#include "sim/swim/figures.h"
 
 #define SEED 1
 #define SMALLEST 3

@@ -4,7 +4,7 @@
 #include <stdio.h>
 
 #include "base/assert.h"
-#include "sim/swim/measure_internal.h"
+#include "sim/swim/figures.h"
 #include "sim/swim/process.h"
 
 #define MEMBERS 20

@@ -4,7 +4,7 @@
 #include <stdio.h>
 
 #include "base/assert.h"
-#include "sim/swim/measure_internal.h"
+#include "sim/swim/figures.h"
 
 #define APART_NS (600 * NS_PER_S)
 #define LOOK_NS (NS_PER_S / 10)

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "sim/swim/measure_internal.h"
+#include "sim/swim/figures.h"
 
 #define WIDTH 640
 #define HEIGHT 320

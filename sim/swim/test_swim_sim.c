@@ -6,7 +6,7 @@
 
 #include "base/assert.h"
 #include "sim/swim/check.h"
-#include "sim/swim/measure_internal.h"
+#include "sim/swim/figures.h"
 #include "sim/swim/process.h"
 #include "sim/swim/run.h"
 

@@ -95,6 +95,8 @@
       "a hint that the leader is gone starts a campaign without a question", "diss. §9.6")         \
     X(HINT_OF_OLD_TERM, "hint-of-old-term",                                                        \
       "a hint about a leader counts in whatever term it leads now", "raft.h")                      \
+    X(REMOVAL_BELOW_QUORUM, "removal-below-quorum",                                                \
+      "dead members are removed until hardly any voter is left", "membership.md")                  \
     X(JOINT_COUNTS_UNION, "joint-counts-union",                                                    \
       "in a joint configuration a majority of all voters together decides", "Raft §6")             \
     X(JOINT_LEFT_EARLY, "joint-left-early",                                                        \

@@ -48,6 +48,8 @@ int cli_demote(int argc, char **argv);
 int cli_remove(int argc, char **argv);
 int cli_priority(int argc, char **argv);
 int cli_transfer(int argc, char **argv);
+int cli_leave(int argc, char **argv);
+int cli_keys(int argc, char **argv); /* secret.c */
 int cli_get(int argc, char **argv);
 int cli_set(int argc, char **argv);
 int cli_del(int argc, char **argv);

@@ -33,7 +33,7 @@ static bool is_seen(const struct explain_view *view, const struct node_status_me
         for (size_t k = 0; explain_is_of_cluster(view, node) && k < node->status.member_count;
              k++) {
             const struct node_status_member *told = &node->status.members[k];
-            if (strcmp(told->id, member->id) == 0 && strcmp(told->health, "alive") == 0) {
+            if (strcmp(told->id, member->id) == 0 && told->is_connected) {
                 return true;
             }
         }

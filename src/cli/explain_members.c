@@ -61,9 +61,27 @@ static void say_promotable(const struct explain_view *view, const struct node_st
     }
 }
 
+/* How the other members hold it, where that is news. */
+static void say_heard(const struct explain_view *view, const struct node_status_member *member)
+{
+    const char *how = strcmp(member->health, "dead") == 0      ? "hold it for dead"
+                      : strcmp(member->health, "suspect") == 0 ? "suspect that it is dead"
+                      : strcmp(member->health, "left") == 0    ? "heard that it leaves"
+                                                               : NULL;
+    if (member->is_heard && how != NULL && member->health_ms != NODE_NEVER) {
+        explain_say(view, EXPLAIN_MEMBERS, "%s: the members %s, since %s, by gossip, as %s has it.",
+                    member->name, how, explain_duration(member->health_ms).data,
+                    view->best->status.name);
+    }
+}
+
 static void say_learner(const struct explain_view *view, const struct node_status_member *member)
 {
-    if (member->is_outgoing) {
+    if (strcmp(member->kind, "observer") == 0) {
+        explain_say(view, EXPLAIN_MEMBERS,
+                    "%s is an observer: it watches, and has neither a vote nor data.",
+                    member->name);
+    } else if (member->is_outgoing) {
         explain_say(view, EXPLAIN_MEMBERS, "%s is losing its vote by the change under way.",
                     member->name);
     } else if (!member->wants_vote && view->best->status.election_timeout_max_ms > 0) {
@@ -149,6 +167,7 @@ void explain_members(const struct explain_view *view)
             explain_say(view, EXPLAIN_MEMBERS, "%s has priority 0: it votes, and never leads.",
                         member->name);
         }
+        say_heard(view, member);
     }
     for (size_t i = 0; i < view->facts->node_count; i++) {
         say_node(view, &view->facts->nodes[i]);

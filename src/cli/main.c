@@ -90,6 +90,8 @@ const struct cli_command *cli_commands(size_t *count)
         {"remove", "remove members", cli_remove},
         {"priority", "say how much rather than others a member leads", cli_priority},
         {"transfer", "hand leadership over", cli_transfer},
+        {"leave", "have a node hand over, tell the members, and stop", cli_leave},
+        {"keys", "change the cluster's secret on every member", cli_keys},
         {"get", "print the value of a key", cli_get},
         {"set", "set a key to a value", cli_set},
         {"del", "remove keys", cli_del},

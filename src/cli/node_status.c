@@ -52,6 +52,11 @@ static void member_read(const json_t *object, struct node_status_member *out)
     out->snapshot_sent_bytes = number_read(object, "snapshot_sent_bytes");
     out->snapshot_size_bytes = number_read(object, "snapshot_size_bytes");
     out->vote_ms = since_read(object, "vote_ms");
+    out->health_ms = since_read(object, "health_ms");
+    out->is_heard = bool_read(object, "heard");
+    out->is_connected = json_object_get(object, "connected") == NULL
+                            ? strcmp(out->health, "alive") == 0
+                            : bool_read(object, "connected");
     out->is_vote_granted = bool_read(object, "vote_granted");
     out->wants_vote = bool_read(object, "wants_vote");
     out->is_outgoing = bool_read(object, "outgoing");

@@ -28,6 +28,9 @@ struct node_status_member {
     uint64_t snapshot_sent_bytes;
     uint64_t snapshot_size_bytes;
     uint64_t vote_ms;
+    uint64_t health_ms;
+    bool is_connected; /* as version 0.1.0 tells: it is alive */
+    bool is_heard;     /* its health is what gossip says */
     bool is_vote_granted;
     bool wants_vote;
     bool is_outgoing;

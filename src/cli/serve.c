@@ -23,6 +23,7 @@
 #include "cli/serve_options.h"
 #include "kv/kv.h"
 #include "quorate/engine.h"
+#include "quorate/membership.h"
 #include "server/meta.h"
 #include "server/server.h"
 
@@ -70,7 +71,7 @@ static void engine_stopped(void *argument, int status, const char *reason)
 {
     struct serving *serving = argument;
     serving->is_engine_stopped = true;
-    if (status != 0 || !serving->is_stopping) {
+    if (status != 0) { /* else it was told to, by a signal or by `quorate leave` */
         qr_log(serving->logger, QR_LOG_ERROR, "node_failed", "error", qr_error_name(status),
                "reason", reason == NULL ? qr_error_text(status) : reason, NULL);
         serving->exit_code = CLI_FAILED;
@@ -93,14 +94,21 @@ static void stop_took_too_long(uv_timer_t *timer)
     _exit(CLI_FAILED);
 }
 
-static void stop_begin(struct serving *serving)
+static void stop_begin(struct serving *serving, bool leaves)
 {
-    if (serving->is_stopping || serving->is_engine_stopped) {
+    if (serving->is_engine_stopped) {
+        return;
+    }
+    if (serving->is_stopping) {
+        qr_engine_stop(serving->engine);
         return;
     }
     serving->is_stopping = true;
     uv_timer_start(&serving->stop_timer, stop_took_too_long, STOP_TIMEOUT_MS, 0);
-    qr_engine_stop(serving->engine);
+    /* In good order, but for a second signal, or where nobody was told of this node yet. */
+    if (!leaves || qr_leave(serving->engine, QR_LEAVE_SHUTDOWN) != 0) {
+        qr_engine_stop(serving->engine);
+    }
 }
 
 static void signal_came(uv_signal_t *handle, int number)
@@ -109,7 +117,7 @@ static void signal_came(uv_signal_t *handle, int number)
     cli_notify("STOPPING=1");
     qr_log(serving->logger, QR_LOG_INFO, "stopping", "signal",
            number == SIGTERM ? "SIGTERM" : "SIGINT", NULL);
-    stop_begin(serving);
+    stop_begin(serving, true);
 }
 
 static int handles_open(struct serving *serving)
@@ -161,6 +169,8 @@ static int engine_open(struct serving *serving, char *detail)
         .is_bootstrap = options->is_bootstrap,
         .is_waiting = options->is_waiting,
         .is_learner = options->is_learner,
+        .secret_file = options->secret_file[0] == '\0' ? NULL : options->secret_file,
+        .is_insecure = options->is_insecure,
         .is_observer = options->is_observer,
         .has_no_hints = options->has_no_hints,
         .swim_profile = options->swim_profile,
@@ -201,6 +211,7 @@ static int listen_open(struct serving *serving, char *detail)
     clients_limit(serving, &server);
     server.loop = &serving->loop;
     server.engine = serving->engine;
+    server.is_observer = serving->options->is_observer;
     server.kv = serving->kv;
     server.logger = serving->logger;
     if (serving->options->read_mode == QR_READ_STALE) {
@@ -270,7 +281,7 @@ static int serve_start(struct serving *serving, char *detail)
     }
     status = listen_open(serving, detail);
     if (status != 0) {
-        stop_begin(serving);
+        stop_begin(serving, false);
         return status;
     }
     log_started(serving);

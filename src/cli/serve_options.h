@@ -28,6 +28,8 @@ struct serve_options {
     bool is_bootstrap;
     bool is_waiting;
     bool is_learner;
+    char secret_file[SERVE_PATH_BYTES_MAX]; /* "": none */
+    bool is_insecure;
     bool is_observer;
     bool has_no_hints;
     enum qr_swim_profile swim_profile;

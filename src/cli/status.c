@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "cli/cli.h"
+#include "cli/members_watch.h"
 #include "cli/node_status.h"
 
 #define HTTP_PORT_DEFAULT 7702
@@ -14,6 +15,13 @@
 struct status_options {
     struct cli_addresses http;
     bool is_json;
+    bool is_watching; /* members alone, like the next */
+    uint64_t count;   /* of lines; 0: no end */
+};
+
+enum {
+    KEY_WATCH = 'w',
+    KEY_COUNT = 'n',
 };
 
 static error_t parse(int key, char *value, struct argp_state *state)
@@ -26,25 +34,49 @@ static error_t parse(int key, char *value, struct argp_state *state)
     case 'j':
         options->is_json = true;
         return 0;
+    case KEY_WATCH:
+        options->is_watching = true;
+        return 0;
+    case KEY_COUNT:
+        options->count = cli_number_option(state, "count", value, 1, UINT64_MAX);
+        return 0;
     case ARGP_KEY_ARG:
         argp_error(state, "there is an argument too many: %s", value);
+        return 0;
+    case ARGP_KEY_END:
+        if (options->count > 0 && !options->is_watching) {
+            argp_error(state, "--count goes with --watch");
+        }
         return 0;
     default:
         return ARGP_ERR_UNKNOWN;
     }
 }
 
-static void options_parse(int argc, char **argv, const char *doc, struct status_options *out)
+#define HTTP_OPTION                                                                                \
+    {                                                                                              \
+        "http", 'a', "HOST:PORT,...", 0,                                                           \
+            "nodes to ask, the first that answers; default 127.0.0.1:7702", 0                      \
+    }
+#define JSON_OPTION                                                                                \
+    {                                                                                              \
+        "json", 'j', NULL, 0, "print JSON", 0                                                      \
+    }
+
+static const struct argp_option status_known[] = {HTTP_OPTION, JSON_OPTION, {0}};
+static const struct argp_option members_known[] = {
+    HTTP_OPTION,
+    {"watch", KEY_WATCH, NULL, 0, "go on telling what happens to members and leaders", 0},
+    {"count", KEY_COUNT, "N", 0, "with --watch: stop after N lines", 0},
+    JSON_OPTION,
+    {0},
+};
+
+static void options_parse(int argc, char **argv, const struct argp *told,
+                          struct status_options *out)
 {
-    static const struct argp_option options[] = {
-        {"http", 'a', "HOST:PORT,...", 0,
-         "nodes to ask, the first that answers; default "
-         "127.0.0.1:7702",
-         0},
-        {"json", 'j', NULL, 0, "print JSON", 0},
-        {0},
-    };
-    const struct argp argp = {.options = options, .parser = parse, .doc = doc};
+    struct argp argp = *told;
+    argp.parser = parse;
     *out = (struct status_options){.is_json = false};
     cli_addresses_local(HTTP_PORT_DEFAULT, &out->http);
     cli_arguments_parse(&argp, argc, argv, out);
@@ -117,8 +149,10 @@ int cli_status(int argc, char **argv)
     struct status_options options;
     struct http_body body;
     struct node_status status;
-    options_parse(argc, argv, "Print what a node knows: role, term, leader, indexes, members.",
-                  &options);
+    const struct argp argp = {.options = status_known,
+                              .doc =
+                                  "Print what a node knows: role, term, leader, indexes, members."};
+    options_parse(argc, argv, &argp, &options);
     int code = fetch(&options.http, &body, &status);
     if (code != CLI_DONE) {
         return code;
@@ -138,7 +172,18 @@ int cli_members(int argc, char **argv)
     struct status_options options;
     struct http_body body;
     struct node_status status;
-    options_parse(argc, argv, "Print who belongs to the cluster, and how they are.", &options);
+    const struct argp argp = {
+        .options = members_known,
+        .doc =
+            "Print who belongs to the cluster, and how they are.\v"
+            "With --watch the node that answers is followed, and another member when that one is "
+            "cut; each line of --json is an event, the first of each node its state."};
+    options_parse(argc, argv, &argp, &options);
+    if (options.is_watching) {
+        const struct members_watch_options watch = {
+            .http = options.http, .is_json = options.is_json, .count = options.count};
+        return members_watch(&watch);
+    }
     int code = fetch(&options.http, &body, &status);
     if (code != CLI_DONE) {
         return code;

@@ -54,6 +54,7 @@ static int open_transport(struct qr_engine *engine, const struct qr_engine_optio
     struct transport_options given = {
         .allocator = &runtime_allocator,
         .log = &engine->log,
+        .keyring = engine->keyring,
         .events = engine_transport_events(engine),
         .address = options->peer_address,
         .seed = runtime_random(),
@@ -217,7 +218,10 @@ static int start(struct qr_engine *engine)
 static int open_parts(struct qr_engine *engine, const struct qr_engine_options *options,
                       char *detail)
 {
-    int status = open_disk(engine, options, detail);
+    int status = engine_keys_open(engine, options, detail);
+    if (status == 0) {
+        status = open_disk(engine, options, detail);
+    }
     if (status == 0) {
         status = open_sockets(engine, options, detail);
     }
@@ -240,7 +244,8 @@ int qr_engine_open(const struct qr_engine_options *options, struct qr_engine **o
 {
     _Static_assert(QR_ERROR_DETAIL_BYTES >= NODE_DETAIL_BYTES &&
                        QR_ERROR_DETAIL_BYTES >= DISK_DETAIL_BYTES &&
-                       QR_ERROR_DETAIL_BYTES >= TRANSPORT_DETAIL_BYTES,
+                       QR_ERROR_DETAIL_BYTES >= TRANSPORT_DETAIL_BYTES &&
+                       QR_ERROR_DETAIL_BYTES >= KEYRING_DETAIL_BYTES,
                    "every part's detail fits");
     int status = engine_options_check(options, detail);
     if (status != 0) {

@@ -30,6 +30,7 @@ int engine_gossip_open(struct qr_engine *engine, const struct qr_engine_options 
     struct gossip_options given = {
         .allocator = &runtime_allocator,
         .log = &engine->log,
+        .keyring = engine->keyring,
         .events = {engine, on_readable, on_packet},
         .address = options->peer_address,
         .port = transport_port(engine->transport),

@@ -21,9 +21,11 @@
 #include "node/node.h"
 #include "quorate/backup.h"
 #include "quorate/engine.h"
+#include "quorate/keys.h"
 #include "quorate/membership.h"
 #include "runtime/disk_posix.h"
 #include "runtime/gossip.h"
+#include "runtime/keyring.h"
 #include "runtime/transport.h"
 #include "swim/swim.h"
 
@@ -38,6 +40,7 @@ enum request_kind {
     REQUEST_READ,
     REQUEST_SNAPSHOT,
     REQUEST_CHANGE,
+    REQUEST_KEYS,
     REQUEST_CALL, /* on the stack of a thread that waits for it */
 };
 
@@ -68,12 +71,18 @@ struct request {
             void *argument;
         } change;
         struct {
+            qr_keys_done *done;
+            void *argument;
+            enum qr_keys_action action;
+            size_t key_bytes;
+        } keys;
+        struct {
             void (*run)(struct qr_engine *engine, void *argument);
             void *argument;
             bool is_done;
         } call;
     };
-    uint8_t data[]; /* propose: command, then payload; change: a struct wire_change */
+    uint8_t data[]; /* propose: command, then payload; change: a struct wire_change; keys: a key */
 };
 
 struct commit_handler {
@@ -103,6 +112,23 @@ struct engine_codec {
     struct content_codec codec;
     struct ZSTD_CCtx_s *compressor; /* NULL: not yet needed */
     struct ZSTD_DCtx_s *expander;
+};
+
+/* The change of the keys that is under way, and where they stand. */
+struct engine_keys {
+    char path[KEYRING_PATH_BYTES_MAX];
+    bool is_busy;
+    struct qr_engine *engine;
+    qr_keys_done *done;
+    void *argument;
+    const char *reason; /* of its success; static */
+    uv_work_t work;     /* what follows belongs to its thread while is_busy */
+    struct keyring_key before[KEYRING_KEYS_MAX];
+    struct keyring_key after[KEYRING_KEYS_MAX];
+    size_t before_count;
+    size_t after_count;
+    int status;
+    char detail[KEYRING_DETAIL_BYTES];
 };
 
 /* A backup that is being taken. */
@@ -149,6 +175,8 @@ struct qr_engine {
 
     struct disk_posix *disk;
     struct transport *transport;
+    struct keyring *keyring; /* NULL: without a secret. Of the loop's thread, as all of these */
+    struct engine_keys keys;
     struct gossip *gossip;
     bool is_gossip_due; /* packets have arrived */
     time_ns leave_ns;   /* when leaving is waited for no longer; 0: it has not begun */
@@ -259,6 +287,11 @@ NODISCARD int engine_change(struct qr_engine *engine, const struct wire_change *
 void engine_take_change(struct qr_engine *engine, const struct request *request);
 void engine_change_done(void *context, uint64_t token, int status,
                         const struct node_change_result *result);
+
+/* keys.c */
+NODISCARD int engine_keys_open(struct qr_engine *engine, const struct qr_engine_options *options,
+                               char *detail);
+void engine_take_keys(struct qr_engine *engine, struct request *request);
 
 /* backup.c */
 void engine_backups_turn(struct qr_engine *engine);

@@ -49,6 +49,9 @@ struct swim_options engine_swim_options(const struct qr_engine_options *options)
     swim.suspicion_ns = limits->swim_suspicion_timeout_ms * NS_PER_MS;
     swim.piggyback_max = (uint32_t)limits->swim_piggyback_max;
     swim.dead_quorum = (uint32_t)limits->swim_dead_quorum;
+    if (options->secret_file != NULL) {
+        swim.packet_bytes_max -= KEYRING_SEAL_BYTES;
+    }
     return swim;
 }
 

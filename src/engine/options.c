@@ -66,6 +66,23 @@ int engine_advertised_check(const char *option, const char *text, char *detail)
     return 0;
 }
 
+/* Without a secret, whoever reaches the port is a member if it says so. */
+static int check_reach(const struct qr_engine_options *options, char *detail)
+{
+    struct address address;
+    if (options->secret_file != NULL || options->is_insecure ||
+        address_parse(options->peer_address, &address) != 0 || address_is_loopback(&address)) {
+        return 0;
+    }
+    (void)refuse(detail,
+                 "peer_address: %s is not loopback, and without a secret whoever reaches it may "
+                 "take part in the cluster; give all nodes one (secret_file, or serve "
+                 "--cluster-secret-file), or say that nobody else does (is_insecure, or serve "
+                 "--insecure)",
+                 options->peer_address);
+    return QR_ERR_ADDRESS;
+}
+
 int engine_join_check(const char *list, char *detail)
 {
     while (*list != '\0') {
@@ -155,6 +172,9 @@ int engine_options_check(const struct qr_engine_options *options, char *detail)
         const char *advertised = options->advertise_address;
         status = engine_advertised_check(
             "advertise_address", advertised == NULL ? options->peer_address : advertised, detail);
+    }
+    if (status == 0) {
+        status = check_reach(options, detail);
     }
     if (status == 0 && options->join != NULL) {
         status = engine_join_check(options->join, detail);

@@ -110,6 +110,8 @@ static void take_one(struct qr_engine *engine, struct request *request)
         }
     } else if (request->kind == REQUEST_CHANGE) {
         engine_take_change(engine, request);
+    } else if (request->kind == REQUEST_KEYS) {
+        engine_take_keys(engine, request);
     } else {
         engine_take_read(engine, request);
     }

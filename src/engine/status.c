@@ -127,6 +127,7 @@ void engine_status_fill(struct qr_engine *engine, struct qr_status *out)
         .outcome_count = status.outcome_count,
         .age_ms = engine_age_ms(node_age(engine->node, runtime_now_ns())),
         .is_disk_full = status.is_disk_full,
+        .time_ms = runtime_wall_ns() / NS_PER_MS,
         .is_stopped = status.is_stopped || engine->is_stopping,
     };
     engine_copy(out->name, sizeof(out->name), engine->name);

@@ -134,6 +134,8 @@ static void fill_configured(const struct qr_engine *engine, const struct node_st
             .id = member->id,
             .is_voter = raft_configuration_is_voter(configuration, member->id),
             .health = engine_health(engine, member->id),
+            .is_connected =
+                member->id == engine->self || health_by_connections(engine, member->id) == QR_ALIVE,
             .health_ms = QR_AGE_UNKNOWN,
             .match_index = match_of(engine, status, member->id),
             .wants_vote = (member->roles & RAFT_PROMOTABLE) != 0,
@@ -152,17 +154,25 @@ static void fill_configured(const struct qr_engine *engine, const struct node_st
     }
 }
 
-/* Whom gossip alone knows, and what it says of itself. Who is gone is told of only where it was an
- * observer: a member that was removed, and left, is nobody's business any more.
- */
-static bool is_observer(const struct qr_engine *engine, const struct swim_member_status *heard,
-                        struct swim_profile *profile)
+/* Whom gossip alone knows, and what it says of itself. */
+static bool is_unconfigured(const struct qr_engine *engine, const struct swim_member_status *heard,
+                            struct swim_profile *profile)
 {
-    bool is_live = heard->state == SWIM_ALIVE || heard->state == SWIM_SUSPECT;
     return heard->is_listed && heard->profile.size_bytes > 0 &&
            raft_configuration_find(node_configuration(engine->node), heard->id) < 0 &&
-           swim_profile_decode(heard->profile, profile) == 0 &&
-           (is_live || (profile->roles & SWIM_ROLE_OBSERVER) != 0);
+           swim_profile_decode(heard->profile, profile) == 0;
+}
+
+/* Who says that it watches; and, as long as nothing else tells who the members are, all that were
+ * not removed. One that is no member, and no observer either, is nobody's business: it was removed,
+ * or is not in yet.
+ */
+static bool is_listed(const struct qr_engine *engine, const struct swim_member_status *heard,
+                      const struct swim_profile *profile)
+{
+    bool may_be_member =
+        node_configuration(engine->node)->count == 0 && heard->reason != SWIM_REASON_REMOVED;
+    return may_be_member || (profile->roles & SWIM_ROLE_OBSERVER) != 0;
 }
 
 static void add_observer(const struct swim_member_status *heard, const struct swim_profile *profile,
@@ -198,13 +208,14 @@ static void fill_observers(const struct qr_engine *engine, struct qr_status *out
         return;
     }
     bool has_added_leader = out->has_leader && swim_member(swim, out->leader_id, &heard) &&
-                            is_observer(engine, &heard, &profile);
+                            is_unconfigured(engine, &heard, &profile);
     if (has_added_leader) {
         add_observer(&heard, &profile, has_configuration, out);
     }
     for (uint32_t place = 0; swim_member_at(swim, &place, &heard); place++) {
         bool is_added = has_added_leader && heard.id == out->leader_id;
-        if (!is_added && is_observer(engine, &heard, &profile)) {
+        if (!is_added && is_unconfigured(engine, &heard, &profile) &&
+            is_listed(engine, &heard, &profile)) {
             add_observer(&heard, &profile, has_configuration, out);
         }
     }
@@ -252,6 +263,10 @@ void engine_gossip_fill(const struct qr_engine *engine, const struct node_status
         return;
     }
     swim_status(node_swim(engine->node), &swim);
+    if (out->role == QR_OBSERVER) { /* in none, it watches this one */
+        out->cluster_high = swim.cluster.high;
+        out->cluster_low = swim.cluster.low;
+    }
     out->swim = (struct qr_swim_status){
         .is_on = !swim.is_stopped,
         .is_joined = swim.is_joined,

@@ -140,6 +140,7 @@ void engine_free_memory(struct qr_engine *engine)
     waiters_deinit(&engine->snapshots);
     engine_codec_deinit(&engine->codec);
     waiters_deinit(&engine->changes);
+    keyring_free(engine->keyring);
     (void)pthread_cond_destroy(&engine->answered);
     (void)pthread_mutex_destroy(&engine->mutex);
     release(&runtime_allocator, engine, sizeof(*engine));

@@ -46,6 +46,8 @@ static void finish(struct node *node, struct node_change_wait *wait, int status)
     }
     if (wait->is_remote) {
         answer(node, &wait->change, status, &wait->result);
+    } else if (wait->is_by_itself) {
+        node_removal_ended(node, wait, status);
     } else {
         node->options.io.change_done(node->options.io.context, wait->token, status, &wait->result);
     }
@@ -97,6 +99,15 @@ int node_change(struct node *node, const struct wire_change *change, uint64_t to
     }
     wait->token = token;
     return 0;
+}
+
+bool node_change_by_itself(struct node *node, const struct wire_change *change)
+{
+    struct node_change_wait *wait = begin(node, change);
+    if (wait != NULL) {
+        wait->is_by_itself = true;
+    }
+    return wait != NULL;
 }
 
 /* Whom the change leaves a vote, and who could lead at once; NULL: nobody. */
@@ -185,6 +196,9 @@ static void begin_members(struct node *node, struct node_change_wait *wait)
 {
     struct raft_configuration next;
     int status = node_change_plan(node, &wait->change, &next, &wait->result);
+    if (status == 0 && wait->is_by_itself) {
+        status = node_removal_judge(node, &next, &wait->result);
+    }
     if (status == QR_ERR_PENDING) {
         hold(node, wait);
         return;
@@ -241,7 +255,7 @@ static void advance_held(struct node *node, struct node_change_wait *wait)
         return;
     }
     if (now.role != RAFT_LEADER) {
-        if (wait->is_remote) {
+        if (wait->is_remote || wait->is_by_itself) {
             finish(node, wait, QR_ERR_NOT_LEADER);
         } else if (now.has_leader) {
             send(node, wait, now.leader);

@@ -215,7 +215,7 @@ static void renew(struct node *node)
         struct cluster_id cluster = cluster_of(node);
         bool is_elsewhere = !cluster_id_is_none(cluster) && !cluster_id_equal(cluster, now.cluster);
         bool is_back = now.is_leaving && gossip->was_member && gossip->again_ns == TIME_NEVER;
-        bool is_due = now.is_stopped && node->time.now_ns >= gossip->again_ns;
+        bool is_due = node->time.now_ns >= gossip->again_ns;
         gossip->is_over = is_elsewhere || is_back || is_due;
         gossip->again_ns = gossip->is_over ? node->time.now_ns : gossip->again_ns;
     }

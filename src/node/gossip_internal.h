@@ -19,7 +19,7 @@ struct node_gossip {
     bool is_leaving;             /* told to: no machine follows this one */
     bool has_output;             /* stepped since the last ready */
     bool is_over;                /* the machine is to be ended: it is not needed, or it failed */
-    bool was_member;             /* of the configuration, in this life of the node */
+    bool was_member;             /* in this life of the node, and not removed for good since */
 
     struct swim_profile profile; /* as the machine was told last */
     raft_index seeded_configuration;

@@ -96,7 +96,8 @@ enum node_change_state {
 
 struct node_change_wait {
     enum node_change_state state;
-    bool is_remote;            /* a member asked, and is answered; else our own program */
+    bool is_remote;            /* a member asked, and is answered; else our own program, */
+    bool is_by_itself;         /* or the node itself: see removal.c */
     uint64_t token;            /* our own */
     struct wire_change change; /* from and request: whom to answer */
     uint64_t request;          /* our number of the question to the leader */
@@ -206,13 +207,21 @@ struct node {
     /* Membership. */
     struct node_join joins[NODE_JOINS_MAX];
     struct node_change_wait changes[NODE_CHANGES_MAX];
+    struct {
+        bool is_under_way;
+        raft_term term;         /* of what stands here */
+        uint32_t voters_before; /* as many as there were when the first was found dead */
+        time_ns retry_ns;
+        time_ns due_ns; /* of the next; TIME_NEVER: none is known */
+    } removal;
     raft_term resigned_term; /* in which leadership was to be handed over before a change */
     enum node_seed_state seed_state;
     size_t seed_position;                      /* in the join string */
     char seed_address[RAFT_ADDRESS_BYTES_MAX]; /* dialed last */
     char seed_hint[RAFT_ADDRESS_BYTES_MAX];    /* where the leader is said to be */
     time_ns seed_due_ns;
-    int join_status; /* of the last attempt to join, and */
+    bool joins_by_gossip; /* the last address came from there */
+    int join_status;      /* of the last attempt to join, and */
     char join_reason[WIRE_REASON_BYTES_MAX + RAFT_ADDRESS_BYTES_MAX]; /* who said what */
     raft_index told_configuration; /* index and term of that which io.members() knows */
     raft_term told_configuration_term;
@@ -375,6 +384,18 @@ void node_fail_changes(struct node *node);
 time_ns node_changes_deadline(const struct node *node);
 void node_on_change(struct node *node, node_id from, const struct wire_change *change);
 void node_on_change_response(struct node *node, const struct wire_change_response *response);
+
+/* Begin a change that the node wants by itself, as leader: it is never sent on, and ends in
+ * node_removal_ended(). False: too many changes wait.
+ */
+bool node_change_by_itself(struct node *node, const struct wire_change *change);
+
+/* removal.c */
+void node_removal_turn(struct node *node);
+time_ns node_removal_deadline(const struct node *node);
+NODISCARD int node_removal_judge(const struct node *node, const struct raft_configuration *next,
+                                 const struct node_change_result *result);
+void node_removal_ended(struct node *node, const struct node_change_wait *wait, int status);
 
 /* change_plan.c */
 NODISCARD int node_change_plan(const struct node *node, const struct wire_change *change,

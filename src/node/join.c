@@ -54,6 +54,23 @@ static bool may_log(struct node *node)
     return true;
 }
 
+/* Every other time, where the members say that the leader is: whoever is listed may be none that
+ * can take it in, or know no leader.
+ */
+static bool next_by_gossip(struct node *node)
+{
+    node_id leader = 0;
+    raft_term term = 0;
+    node->joins_by_gossip = !node->joins_by_gossip;
+    if (!node->joins_by_gossip || !node_leader(node, &leader, &term)) {
+        return false;
+    }
+    const char *address = node_member_address(node, leader);
+    struct text text = text_of(node->seed_address, sizeof(node->seed_address));
+    text_string(&text, address == NULL ? "" : address);
+    return text.length > 0;
+}
+
 void node_join_turn(struct node *node)
 {
     if (node->time.now_ns < node->seed_due_ns) {
@@ -62,7 +79,8 @@ void node_join_turn(struct node *node)
     if (node->seed_hint[0] != '\0') {
         memcpy(node->seed_address, node->seed_hint, sizeof(node->seed_address));
         node->seed_hint[0] = '\0';
-    } else if (!next_seed(node, node->seed_address, sizeof(node->seed_address))) {
+    } else if (!next_by_gossip(node) &&
+               !next_seed(node, node->seed_address, sizeof(node->seed_address))) {
         try_again_later(node);
         return;
     }

@@ -223,6 +223,7 @@ static void running_turn(struct node *node)
         node_members_turn(node);
     }
     if (node_is_running(node)) {
+        node_removal_turn(node);
         node_propose_tick(node);
         node_flush_held(node);
         node_stale_turn(node);
@@ -307,6 +308,7 @@ time_ns node_deadline(const struct node *node)
     }
     if (node_is_running(node)) {
         deadline = min_u64(deadline, raft_deadline(node->raft));
+        deadline = min_u64(deadline, node_removal_deadline(node));
         deadline = min_u64(deadline, node_members_deadline(node));
         deadline = min_u64(deadline, node_watch_deadline(node));
         deadline = min_u64(deadline, node_stale_deadline(node));

@@ -176,6 +176,10 @@ struct node_options {
     const char *client_address; /* for its profile; copied; may be NULL */
     const char *http_address;   /* likewise */
     bool has_hints;             /* Raft is told when the leader seems to be gone */
+    /* As leader, remove a member by itself once gossip has held it for dead, or gone, for so long:
+     * see docs/membership.md. 0: never.
+     */
+    time_ns remove_dead_after_ns;
     bool is_observer; /* hears gossip alone: in no cluster, it never asks to be taken in; needs
                          is_waiting or `join`, whose addresses are its seeds */
 };

@@ -3,6 +3,7 @@
 #include "runtime/address.h"
 
 #include <arpa/inet.h>
+#include <netdb.h>
 #include <netinet/in.h>
 #include <string.h>
 #include <uv.h>
@@ -87,6 +88,35 @@ bool address_to_socket(const struct address *address, struct sockaddr_storage *o
     memset(out, 0, sizeof(*out));
     return uv_ip4_addr(address->host, port, (struct sockaddr_in *)out) == 0 ||
            uv_ip6_addr(address->host, port, (struct sockaddr_in6 *)out) == 0;
+}
+
+static bool is_loopback(const struct sockaddr *socket)
+{
+    if (socket->sa_family == AF_INET) {
+        const struct sockaddr_in *ip4 = (const struct sockaddr_in *)(const void *)socket;
+        return ntohl(ip4->sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
+    }
+    if (socket->sa_family != AF_INET6) {
+        return false;
+    }
+    const struct in6_addr *ip6 = &((const struct sockaddr_in6 *)(const void *)socket)->sin6_addr;
+    return IN6_IS_ADDR_LOOPBACK(ip6) ||
+           (IN6_IS_ADDR_V4MAPPED(ip6) && ip6->s6_addr[12] == IN_LOOPBACKNET);
+}
+
+bool address_is_loopback(const struct address *address)
+{
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE};
+    struct addrinfo *found = NULL;
+    if (getaddrinfo(address->host, address->port, &hints, &found) != 0) {
+        return true;
+    }
+    bool is_all = true;
+    for (const struct addrinfo *info = found; info != NULL; info = info->ai_next) {
+        is_all = is_all && is_loopback(info->ai_addr);
+    }
+    freeaddrinfo(found);
+    return is_all;
 }
 
 void address_of_socket(const struct sockaddr *socket, char out[QR_ADDRESS_BYTES_MAX])

@@ -18,9 +18,11 @@
 #include "quorate/error.h"
 #include "runtime/clock.h"
 #include "runtime/gossip_internal.h"
+#include "runtime/keyring.h"
 
 /* What arrives while the process does not run: a burst of a large cluster fits. */
 #define SOCKET_BUFFER_BYTES (1024 * 1024)
+#define REFUSED_NS (10 * NS_PER_S) /* a line about packets that were refused */
 
 /* A socket that is bound there, or a negative errno. */
 static int bind_to(const struct addrinfo *info)
@@ -175,6 +177,43 @@ void gossip_close(struct gossip *gossip, void (*closed)(void *argument), void *a
     gossip->socket = -1;
 }
 
+static const char *refusal(int status)
+{
+    switch (status) {
+    case QR_ERR_MALFORMED:
+        return "it is not encrypted: its sender was started without the cluster's secret, or is "
+               "none";
+    case QR_ERR_FOREIGN:
+        return "its sender has a cluster secret that this node does not have";
+    case QR_ERR_STALE:
+        return "it came before, or very late";
+    default:
+        return "it was changed on its way, or forged";
+    }
+}
+
+/* What was sealed, or nothing: counted, and told now and then. */
+static bool open_packet(struct gossip *gossip, const uint8_t *data, size_t size_bytes,
+                        struct gossip_packet *out, uint8_t room[GOSSIP_PACKET_BYTES_MAX])
+{
+    int status = keyring_open(gossip->options.keyring, data, size_bytes, room,
+                              GOSSIP_PACKET_BYTES_MAX, &out->size_bytes);
+    if (status == 0 && out->size_bytes > 0) {
+        out->data = room;
+        out->is_proved = true;
+        return true;
+    }
+    time_ns now_ns = runtime_now_ns();
+    gossip->counters.received_refused++;
+    if (now_ns >= gossip->refused_ns) {
+        gossip->refused_ns = now_ns + REFUSED_NS;
+        LOG(gossip->options.log, LOG_WARN, "gossip_refused", log_string("address", out->source),
+            log_string("reason", refusal(status)),
+            log_u64("refused", gossip->counters.received_refused));
+    }
+    return false;
+}
+
 static void hand_over(struct gossip *gossip, const struct sockaddr_storage *from,
                       const uint8_t *data, size_t size_bytes)
 {
@@ -189,6 +228,11 @@ static void hand_over(struct gossip *gossip, const struct sockaddr_storage *from
     char source[QR_ADDRESS_BYTES_MAX];
     gossip_source(gossip, from, source);
     struct gossip_packet packet = {.data = data, .size_bytes = size_bytes, .source = source};
+    uint8_t opened[GOSSIP_PACKET_BYTES_MAX];
+    if (gossip->options.keyring != NULL &&
+        !open_packet(gossip, data, size_bytes, &packet, opened)) {
+        return;
+    }
     gossip->counters.received++;
     gossip->options.events.received(gossip->options.events.context, &packet);
 }
@@ -221,12 +265,23 @@ void gossip_receive(struct gossip *gossip, size_t count_max)
 
 bool gossip_send(struct gossip *gossip, const char *address, const uint8_t *data, size_t size_bytes)
 {
-    ASSERT(size_bytes > 0 && size_bytes <= GOSSIP_PACKET_BYTES_MAX);
+    uint8_t sealed[GOSSIP_PACKET_BYTES_MAX];
+    struct keyring *keyring = gossip->options.keyring;
+    size_t added_bytes = keyring == NULL ? 0 : KEYRING_SEAL_BYTES;
+    ASSERT(size_bytes > 0 && size_bytes + added_bytes <= GOSSIP_PACKET_BYTES_MAX);
     ASSERT(gossip->loop != NULL && !gossip->is_closing);
     struct sockaddr_storage to;
     if (!gossip_find(gossip, address, &to)) {
         gossip->counters.send_failed++;
         return false;
+    }
+    if (keyring != NULL) {
+        size_bytes = keyring_seal(keyring, data, size_bytes, sealed, sizeof(sealed));
+        data = sealed;
+        if (size_bytes == 0) {
+            gossip->counters.send_failed++;
+            return false;
+        }
     }
     socklen_t to_bytes =
         to.ss_family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6);

@@ -32,6 +32,7 @@
     X(received)                                                                                    \
     X(received_too_long)                                                                           \
     X(received_empty)                                                                              \
+    X(received_refused) /* not sealed by a key of ours, changed on its way, or a replay */         \
     X(receive_failed)                                                                              \
     X(send_failed) /* the kernel said no, or no address to be had for the name: yet, or at all */
 
@@ -57,9 +58,12 @@ struct gossip_events {
     void (*received)(void *context, const struct gossip_packet *packet);
 };
 
+struct keyring;
+
 struct gossip_options {
     const struct allocator *allocator; /* borrowed */
     const struct log_sink *log;        /* borrowed; may be NULL */
+    struct keyring *keyring;           /* kept: each packet is sealed, and must be; NULL: plain */
     struct gossip_events events;
     const char *address; /* HOST:PORT; its host is bound */
     uint16_t port;       /* instead of that in `address` */
@@ -93,7 +97,7 @@ void gossip_receive(struct gossip *gossip, size_t count_max);
 /* Send a datagram to HOST:PORT, at once or never. A name is looked up in the background, and what
  * is sent meanwhile is lost.
  *
- * data   borrowed; 1..GOSSIP_PACKET_BYTES_MAX (asserted).
+ * data   borrowed; 1..GOSSIP_PACKET_BYTES_MAX, with a keyring KEYRING_SEAL_BYTES less (asserted).
  *
  * False: it was certainly not sent.
  */

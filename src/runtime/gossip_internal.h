@@ -31,6 +31,7 @@ struct gossip {
     bool is_closing;
     uint32_t pending_count; /* things libuv still has: the handle, look-ups */
     time_ns log_ns;         /* no line about failures before */
+    time_ns refused_ns;     /* nor about packets that were refused */
     struct gossip_counters counters;
     void (*closed)(void *argument);
     void *closed_argument;

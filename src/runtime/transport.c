@@ -285,7 +285,7 @@ bool transport_peer_state(const struct transport *transport, node_id id,
     }
     *out = (struct transport_peer_state){
         .is_connected = transport_is_connected(transport, id),
-        .is_proved = peer->connection != NULL && connection_is_proved(peer->connection) &&
+        .is_proved = peer->connection != NULL && peer->connection->is_proved &&
                      peer->connection->state == CONNECTION_OPEN,
         .heard_ns = peer->heard_ns,
         .lost_ns = peer->lost_ns,

@@ -55,7 +55,6 @@ struct connection {
     bool is_stranger;       /* incoming: of no cluster yet; it may ask to join, and gossip */
     bool is_used;           /* incoming: a message came; the first says what it is for */
     bool is_gossip;         /* incoming: for SWIM alone */
-    bool is_proved;         /* the other end has a key of this cluster */
     uint32_t version;       /* of the protocol, once OPEN */
     time_ns deadline_ns;    /* when it is given up; TIME_NEVER once OPEN, but for idle ones */
     uint32_t pending_count; /* things libuv still has: the handle, a look-up */
@@ -216,10 +215,5 @@ int connection_read_start(struct connection *connection);
 /* Where bytes of frames go next; empty when memory ran out. Then: so many came. */
 void connection_room(struct connection *connection, uv_buf_t *out);
 void connection_received(struct connection *connection, size_t size_bytes);
-
-/* transport_tls.c */
-
-/* Whether the other end has proved that it has a key of this cluster. */
-bool connection_is_proved(const struct connection *connection);
 
 #endif

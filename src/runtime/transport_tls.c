@@ -30,7 +30,6 @@ struct connection_tls {
     SSL *ssl;
     BIO *incoming; /* of the SSL */
     BIO *outgoing;
-    bool is_proved;         /* both ends are */
     bool is_key_unknown;    /* incoming: the key that it named is none of ours */
     bool is_heard;          /* something came */
     size_t handshake_bytes; /* that came */
@@ -143,11 +142,6 @@ void transport_tls_free(struct transport_tls *tls)
     }
     SSL_CTX_free(tls->context);
     release(tls->allocator, tls, sizeof(*tls));
-}
-
-bool connection_is_proved(const struct connection *connection)
-{
-    return connection->tls != NULL && connection->tls->is_proved;
 }
 
 static bool open_ssl(struct connection *connection)
@@ -284,7 +278,7 @@ static void shake(struct connection *connection)
         return;
     }
     if (done == 1) {
-        tls->is_proved = true;
+        connection->is_proved = true;
         connection_greet(connection);
     }
 }
@@ -347,15 +341,15 @@ void connection_tls_received(struct connection *connection, const uint8_t *data,
         connection_close(connection, "memory ran out");
         return;
     }
-    if (!tls->is_proved) {
+    if (!connection->is_proved) {
         tls->handshake_bytes += size_bytes;
         shake(connection);
-        if (!tls->is_proved && connection->state != CONNECTION_CLOSED &&
+        if (!connection->is_proved && connection->state != CONNECTION_CLOSED &&
             tls->handshake_bytes > TLS_HANDSHAKE_BYTES_MAX) {
             connection_refuse_peer(connection, "its handshake is too long");
         }
     }
-    if (tls->is_proved) {
+    if (connection->is_proved) {
         read_text(connection);
     }
 }
@@ -363,7 +357,8 @@ void connection_tls_received(struct connection *connection, const uint8_t *data,
 const char *connection_tls_end(const struct connection *connection)
 {
     const struct connection_tls *tls = connection->tls;
-    if (tls == NULL || tls->is_proved || connection->kind == CONNECTION_INCOMING || tls->is_heard) {
+    if (tls == NULL || connection->is_proved || connection->kind == CONNECTION_INCOMING ||
+        tls->is_heard) {
         return NULL;
     }
     return "it hung up on our handshake: it may have been started without the cluster's secret";
@@ -449,6 +444,6 @@ void connection_tls_flush(struct connection *connection)
 
 bool connection_tls_write_now(struct connection *connection, const uint8_t *data, size_t size_bytes)
 {
-    ASSERT(connection->tls->is_proved && connection->tls->start == connection->tls->end);
+    ASSERT(connection->is_proved && connection->tls->start == connection->tls->end);
     return encrypt(connection->tls, data, size_bytes) && send_output(connection);
 }

@@ -1,7 +1,7 @@
 /* cluster.c: CLUSTER: the members as cluster-aware clients of Redis see them.
  *
  * The leader owns all slots, the other members are its replicas. Addresses come from what
- * each member told about itself (meta.h); one that told nothing is left out.
+ * each member told about itself (member.c); one that told nothing is left out.
  */
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <string.h>
@@ -36,7 +36,7 @@ static bool node_of(const struct qr_status *status, size_t position, struct node
     const struct qr_member *member = &status->members[position];
 
     ASSERT(position < status->member_count);
-    if (server_meta_get(member->meta, "client", out->host, sizeof(out->host), &out->port) != 0) {
+    if (!member_client(member, out->host, sizeof(out->host), &out->port)) {
         return false;
     }
     out->member = member;
@@ -50,8 +50,8 @@ bool cluster_other_leader(struct server *server, char *host, size_t host_bytes, 
 {
     const struct qr_status *status = server_status(server);
 
-    return status->has_leader && status->leader_id != status->node_id &&
-           server_meta_get(status->leader_meta, "client", host, host_bytes, port) == 0;
+    return status->leader_id != status->node_id &&
+           member_leader_client(status, host, host_bytes, port);
 }
 
 static void reply_node_id(const struct reply *reply, uint64_t id)
@@ -64,14 +64,17 @@ static void reply_node_id(const struct reply *reply, uint64_t id)
     reply_bulk(reply, text.data, text.length);
 }
 
-/* Nodes that clients may be sent to: the leader, then the others that are there. */
+/* Nodes that clients may be sent to: the leader, then the others that are there, but for observers,
+ * which have no data.
+ */
 static size_t serving_nodes(const struct qr_status *status, struct node *out)
 {
     size_t count = 0;
     struct node node;
 
     for (size_t i = 0; i < status->member_count; i++) {
-        if (!node_of(status, i, &node) || (node.is_gone && !node.is_leader)) {
+        bool is_fit = node_of(status, i, &node) && !node.member->is_observer;
+        if (!is_fit || (node.is_gone && !node.is_leader)) {
             continue;
         }
         out[count] = node;

@@ -7,6 +7,7 @@
  * answer is how many voters could fail before and can now, and a sentence.
  *   QUORATE.JOIN HOST:PORT,... [LEARNER]
  *   QUORATE.STATUS
+ *   QUORATE.LEAVE [SHUTDOWN | RESTART | REMOVED]
  */
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <string.h>
@@ -157,5 +158,26 @@ enum dispatch_outcome cmd_quorate_status(struct client *client, const struct kv_
         reply_bulk(&reply, buffer_at(&body), buffer_bytes(&body));
     }
     buffer_free(&body);
+    return DISPATCH_DONE;
+}
+
+/* QUORATE.LEAVE: hand leadership over, tell the members, and stop. */
+enum dispatch_outcome cmd_quorate_leave(struct client *client, const struct kv_argument *arguments,
+                                        size_t count)
+{
+    static const char *const words[] = {"SHUTDOWN", "RESTART", "REMOVED"};
+    struct reply reply = pipeline_reply(client);
+    unsigned reason = 0;
+
+    while (count == 2 && reason <= QR_LEAVE_REMOVED && !word_is(&arguments[1], words[reason])) {
+        reason++;
+    }
+    if (count > 2 || reason > QR_LEAVE_REMOVED) {
+        reply_error(&reply, "ERR syntax error");
+    } else if (qr_leave(client->server->options.engine, (enum qr_leave_reason)reason) != 0) {
+        reply_error(&reply, "CLUSTERDOWN this node has stopped; nothing was changed");
+    } else {
+        reply_status(&reply, "OK");
+    }
     return DISPATCH_DONE;
 }

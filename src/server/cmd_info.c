@@ -3,7 +3,6 @@
 #include "server/internal.h"
 
 #include "base/assert.h"
-#include "server/meta.h"
 
 #define INFO_BYTES (32 * 1024) /* QR_MEMBERS_MAX lines with the longest addresses fit */
 
@@ -146,8 +145,8 @@ static void lines_replicas(const struct info *info)
         const struct qr_member *member = &status->members[i];
         char host[QR_ADDRESS_BYTES_MAX];
         uint16_t port;
-        if (member->id == status->node_id ||
-            server_meta_get(member->meta, "client", host, sizeof(host), &port) != 0) {
+        if (member->id == status->node_id || member->is_observer ||
+            !member_client(member, host, sizeof(host), &port)) {
             continue;
         }
         text_string(info->text, "slave");
@@ -169,7 +168,8 @@ static uint64_t other_member_count(const struct qr_status *status)
     uint64_t count = 0;
 
     for (size_t i = 0; i < status->member_count; i++) {
-        count += status->members[i].id != status->node_id ? 1 : 0;
+        const struct qr_member *member = &status->members[i];
+        count += member->id != status->node_id && !member->is_observer ? 1 : 0;
     }
     return count;
 }
@@ -179,8 +179,7 @@ static void lines_master(const struct info *info)
     char host[QR_ADDRESS_BYTES_MAX] = "";
     uint16_t port = 0;
     const struct qr_status *status = info->status;
-    bool is_known = status->has_leader &&
-                    server_meta_get(status->leader_meta, "client", host, sizeof(host), &port) == 0;
+    bool is_known = member_leader_client(status, host, sizeof(host), &port);
 
     line_text(info, "master_host", host);
     line_number(info, "master_port", port);

@@ -28,6 +28,8 @@ static const struct server_command commands[] = {
     {"QUORATE.BACKUP",  -1, "admin noscript blocking", cmd_quorate_backup},
     {"QUORATE.CHANGE",  -2, "admin noscript",          cmd_quorate_change},
     {"QUORATE.JOIN",    -2, "admin noscript",          cmd_quorate_join},
+    {"QUORATE.LEAVE",   -1, "admin noscript loading stale", cmd_quorate_leave},
+    {"QUORATE.KEYS",    -2, "admin noscript",          cmd_quorate_keys},
     {"QUORATE.PROPOSE", -2, "write denyoom",           cmd_quorate_propose},
     {"QUORATE.READ",    -1, "loading stale fast",      cmd_quorate_read},
     {"QUORATE.SESSION", -1, "write",                   cmd_quorate_session},
@@ -143,21 +145,16 @@ void dispatch_refuse_unknown(struct client *client, const struct kv_argument *ar
     reply_error(&reply, message);
 }
 
-bool dispatch_moved(struct client *client, const struct kv_command *command,
-                    const struct kv_argument *arguments, size_t count)
+/* MOVED to the leader, if there is one elsewhere that told where its clients go. */
+static bool reply_moved(struct client *client, const struct kv_argument *key)
 {
     char host[QR_ADDRESS_BYTES_MAX];
     char message[SERVER_ERROR_BYTES];
     uint16_t port;
-    size_t first_key = (size_t)command->first_key;
 
-    bool stays = !client->uses_cluster || first_key == 0 || first_key >= count ||
-                 (client->is_readonly && (command->flags & KV_READ) != 0);
-    if (stays || qr_is_leader(client->server->options.engine) ||
-        !cluster_other_leader(client->server, host, sizeof(host), &port)) {
+    if (!cluster_other_leader(client->server, host, sizeof(host), &port)) {
         return false;
     }
-    const struct kv_argument *key = &arguments[first_key];
     struct text text = text_of(message, sizeof(message));
     text_string(&text, "MOVED ");
     text_u64(&text, server_key_slot(key->data, key->size_bytes));
@@ -168,6 +165,89 @@ bool dispatch_moved(struct client *client, const struct kv_command *command,
     struct reply reply = pipeline_reply(client);
     reply_error(&reply, message);
     return true;
+}
+
+/* "CLUSTERDOWN this node is an observer and has no data; n2 leads, ask 10.0.0.2:7701; nothing was
+ * changed"
+ */
+static void refuse_as_observer(struct client *client)
+{
+    char host[QR_ADDRESS_BYTES_MAX];
+    char message[SERVER_ERROR_BYTES];
+    uint16_t port;
+    struct text text = text_of(message, sizeof(message));
+
+    text_string(&text, "CLUSTERDOWN this node is an observer and has no data; ");
+    if (cluster_other_leader(client->server, host, sizeof(host), &port)) {
+        text_string(&text, client->server->status.leader_name);
+        text_string(&text, " leads, ask ");
+        text_string(&text, host);
+        text_char(&text, ':');
+        text_u64(&text, port);
+    } else {
+        text_string(&text, "no leader is known");
+    }
+    text_string(&text, "; nothing was changed");
+    struct reply reply = pipeline_reply(client);
+    reply_error(&reply, message);
+}
+
+/* Whether a command needs what an observer does not have: the store, the log or the members. */
+static bool needs_member(const struct server_command *own, const struct kv_command *command)
+{
+    static command_handler *const handlers[] = {
+        cmd_exec,
+        cmd_idempotent,
+        cmd_multi,
+        cmd_outcome,
+        cmd_scan,
+        cmd_wait,
+        cmd_watch,
+        cmd_quorate_backup,
+        cmd_quorate_change,
+        cmd_quorate_propose,
+        cmd_quorate_session,
+        cmd_quorate_snapshot,
+        cmd_quorate_stale,
+        cmd_quorate_tail,
+    };
+
+    for (size_t i = 0; own != NULL && i < sizeof(handlers) / sizeof(handlers[0]); i++) {
+        if (own->handle == handlers[i]) {
+            return true;
+        }
+    }
+    return command != NULL;
+}
+
+/* Answer for an observer what it cannot do; false: go on here. */
+static bool dispatch_observed(struct client *client, const struct server_command *own,
+                              const struct kv_command *command, const struct kv_argument *arguments,
+                              size_t count)
+{
+    bool is_observer = client->server->options.is_observer && needs_member(own, command) &&
+                       server_status(client->server)->role == QR_OBSERVER;
+    size_t first_key = command == NULL ? 0 : (size_t)command->first_key;
+
+    if (!is_observer) {
+        return false;
+    }
+    bool has_key = first_key > 0 && first_key < count;
+    if (!has_key || !reply_moved(client, &arguments[first_key])) {
+        refuse_as_observer(client);
+    }
+    return true;
+}
+
+bool dispatch_moved(struct client *client, const struct kv_command *command,
+                    const struct kv_argument *arguments, size_t count)
+{
+    size_t first_key = (size_t)command->first_key;
+    bool stays = !client->uses_cluster || first_key == 0 || first_key >= count ||
+                 (client->is_readonly && (command->flags & KV_READ) != 0);
+
+    return !stays && !qr_is_leader(client->server->options.engine) &&
+           reply_moved(client, &arguments[first_key]);
 }
 
 static void propose(struct client *client, const struct kv_argument *arguments, size_t count)
@@ -252,6 +332,8 @@ enum dispatch_outcome dispatch(struct client *client, const struct kv_argument *
     if (client->is_tail && (own == NULL || own->handle != cmd_quit)) {
         struct reply reply = pipeline_reply(client);
         reply_error(&reply, "ERR only QUIT is allowed behind QUORATE.TAIL");
+    } else if (dispatch_observed(client, own, command, arguments, count)) {
+        outcome = DISPATCH_DONE;
     } else if (client->transaction.is_open && !transaction_lets_through(own)) {
         transaction_queue(client, own, command, arguments, count);
     } else if (own != NULL && !dispatch_has_arity(own->arity, count)) {

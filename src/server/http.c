@@ -1,41 +1,19 @@
 /* http.c: HTTP/1.1 for dashboards, scrapers and health checks.
  *
  * Owns     every HTTP connection. Requests carry no body; an answer is made at once, is one
- *          buffer and one write.
+ *          buffer and one write. What follows at /events is for http_events.c.
  * Library  http_parser reads requests: libmicrohttpd would bring GnuTLS and a second way of
  *          waiting for sockets, for five pages that are ready when they are asked for.
  */
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "server/http.h"
-
-#include <http_parser.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/assert.h"
-#include "server/internal.h"
+#include "server/http_internal.h"
 
 #define HEADER_BYTES_MAX 8192
 #define UNSENT_BYTES_MAX (4 * 1024 * 1024)
-
-struct http_connection {
-    uv_tcp_t handle;
-    uv_shutdown_t shutdown;
-    http_parser parser;
-    struct server *server;
-    struct http_connection *next;
-    struct http_connection *previous;
-    uint64_t active_ms;    /* when a request was last answered */
-    uint32_t header_bytes; /* of the request being read, its first line included */
-    uint32_t url_bytes;
-    char url[HTTP_URL_BYTES_MAX];
-    unsigned refusal;           /* a status code: the request is not taken */
-    const char *refusal_reason; /* static */
-    bool is_ending;             /* no request is taken any more */
-    bool has_ended;             /* the client has closed its end */
-    bool is_shut;
-    bool is_closing;
-};
 
 /* An answer on its way. */
 struct http_write {
@@ -53,7 +31,7 @@ static void on_closed(uv_handle_t *handle)
     server_handle_closed(server);
 }
 
-static void close_connection(struct http_connection *connection)
+void http_close(struct http_connection *connection)
 {
     struct server *server = connection->server;
 
@@ -61,6 +39,7 @@ static void close_connection(struct http_connection *connection)
         return;
     }
     connection->is_closing = true;
+    http_events_ended(connection);
     if (connection->previous == NULL) {
         ASSERT(server->http_connections == connection);
         server->http_connections = connection->next;
@@ -78,7 +57,7 @@ static void close_connection(struct http_connection *connection)
 void http_close_all(struct server *server)
 {
     while (server->http_connections != NULL) {
-        close_connection(server->http_connections);
+        http_close(server->http_connections);
     }
 }
 
@@ -90,8 +69,10 @@ void http_sweep(struct server *server, uint64_t now_ms)
         struct http_connection *next = connection->next;
         uint64_t limit_ms =
             connection->is_shut ? SERVER_LINGER_MS : server->options.http_idle_timeout_ms;
-        if (now_ms - connection->active_ms > limit_ms) {
-            close_connection(connection);
+        if (connection->is_listener) {
+            http_events_sweep(connection, now_ms);
+        } else if (now_ms - connection->active_ms > limit_ms) {
+            http_close(connection);
         }
         connection = next;
     }
@@ -100,7 +81,7 @@ void http_sweep(struct server *server, uint64_t now_ms)
 static void on_shut(uv_shutdown_t *shutdown, int status)
 {
     if (status != 0) {
-        close_connection(shutdown->data);
+        http_close(shutdown->data);
     }
 }
 
@@ -110,14 +91,14 @@ static void on_shut(uv_shutdown_t *shutdown, int status)
 static void shut(struct http_connection *connection)
 {
     if (connection->has_ended) {
-        close_connection(connection);
+        http_close(connection);
         return;
     }
     connection->is_shut = true;
     connection->active_ms = server_now_ms(connection->server);
     connection->shutdown.data = connection;
     if (uv_shutdown(&connection->shutdown, (uv_stream_t *)&connection->handle, on_shut) != 0) {
-        close_connection(connection);
+        http_close(connection);
     }
 }
 
@@ -130,21 +111,22 @@ static void on_written(uv_write_t *write, int status)
     buffer_free(&sent->bytes);
     free(sent);
     if (status != 0) {
-        close_connection(connection);
+        http_close(connection);
+    } else if (connection->is_listener) {
+        connection->active_ms = server_now_ms(connection->server); /* it takes what it is sent */
     } else if (connection->is_ending && !connection->is_shut && !connection->is_closing &&
                connection->handle.write_queue_size == 0) {
         shut(connection);
     }
 }
 
-/* Send `answer`, given. */
-static void send_answer(struct http_connection *connection, struct buffer *answer)
+void http_send(struct http_connection *connection, struct buffer *answer)
 {
     struct http_write *sent = answer->failed ? NULL : malloc(sizeof(*sent));
 
     if (sent == NULL) {
         buffer_free(answer);
-        close_connection(connection);
+        http_close(connection);
         return;
     }
     sent->connection = connection;
@@ -152,13 +134,15 @@ static void send_answer(struct http_connection *connection, struct buffer *answe
     sent->write.data = sent;
     uv_buf_t bytes =
         uv_buf_init((char *)buffer_at(&sent->bytes), (unsigned)buffer_bytes(&sent->bytes));
-    connection->active_ms = server_now_ms(connection->server);
+    if (!connection->is_listener || connection->handle.write_queue_size == 0) {
+        connection->active_ms = server_now_ms(connection->server);
+    }
     if (uv_write(&sent->write, (uv_stream_t *)&connection->handle, &bytes, 1, on_written) != 0) {
         buffer_free(&sent->bytes);
         free(sent);
-        close_connection(connection);
+        http_close(connection);
     } else if (connection->handle.write_queue_size > UNSENT_BYTES_MAX) {
-        close_connection(connection);
+        http_close(connection);
     }
 }
 
@@ -228,9 +212,13 @@ static int on_message_complete(http_parser *parser)
         .is_head = parser->method == HTTP_HEAD,
         .keeps_alive = keeps_alive,
     };
+    if (http_events_are_wanted(&request) && http_events_begin(connection, &answer)) {
+        connection->is_ending = true; /* what else comes is no request */
+        return 1;
+    }
     http_answer(connection->server, &request, &answer);
     connection->is_ending = !keeps_alive;
-    send_answer(connection, &answer);
+    http_send(connection, &answer);
     return connection->is_ending || connection->is_closing ? 1 : 0;
 }
 
@@ -254,7 +242,7 @@ static void refuse_request(struct http_connection *connection)
     }
     http_refuse(connection->refusal, connection->refusal_reason, &answer);
     connection->is_ending = true;
-    send_answer(connection, &answer);
+    http_send(connection, &answer);
 }
 
 static void on_allocate(uv_handle_t *handle, size_t suggested_bytes, uv_buf_t *out)
@@ -271,11 +259,12 @@ static void on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *bytes)
 
     if (count < 0) {
         /* A client may close its end behind a request; its answer is still written. */
-        bool waits = count == UV_EOF && connection->handle.write_queue_size > 0;
+        bool waits =
+            count == UV_EOF && connection->handle.write_queue_size > 0 && !connection->is_listener;
         connection->is_ending = true;
         connection->has_ended = true;
         if (!waits) {
-            close_connection(connection);
+            http_close(connection);
         }
         return;
     }
@@ -304,7 +293,7 @@ static void begin(struct server *server, struct http_connection *connection)
     connection->parser.data = connection;
     uv_tcp_nodelay(&connection->handle, 1);
     if (uv_read_start((uv_stream_t *)&connection->handle, on_allocate, on_read) != 0) {
-        close_connection(connection);
+        http_close(connection);
     }
 }
 

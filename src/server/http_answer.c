@@ -9,6 +9,7 @@
 #define TYPE_PLAIN "text/plain; charset=utf-8"
 #define TYPE_HTML "text/html; charset=utf-8"
 #define TYPE_JSON "application/json"
+#define TYPE_EVENTS "text/event-stream"
 #define TYPE_METRICS "text/plain; version=0.0.4; charset=utf-8"
 
 struct answer {
@@ -58,6 +59,8 @@ static void page_root(struct server *server, struct answer *answer, struct buffe
     append_string(body, "<!doctype html>\n<title>quorate</title>\n<h1>quorate " QR_VERSION_TEXT
                         "</h1>\n<ul>\n"
                         "<li><a href=\"/status\">/status</a> this node and its cluster, JSON\n"
+                        "<li><a href=\"/events\">/events</a> of members and leaders, as they "
+                        "happen: server-sent events\n"
                         "<li><a href=\"/metrics\">/metrics</a> for Prometheus\n"
                         "<li><a href=\"/healthz\">/healthz</a> the process is alive\n"
                         "<li><a href=\"/readyz\">/readyz</a> a leader is known, the disk is "
@@ -102,14 +105,27 @@ static void page_metrics(struct server *server, struct answer *answer, struct bu
     metrics_text(server, body);
 }
 
+/* A GET that comes here found no room; a HEAD learns that there is such a page. */
+static void page_events(struct server *server, struct answer *answer, struct buffer *body)
+{
+    if (answer->is_head) {
+        answer->type = TYPE_EVENTS;
+        return;
+    }
+    bool is_full = server->listener_count >= SERVER_LISTENERS_MAX;
+    answer->code = 503;
+    answer->reason = "Service Unavailable";
+    append_string(body, is_full ? "too many listen already\n" : "the node has stopped\n");
+}
+
 struct page {
     const char *path;
     void (*write)(struct server *server, struct answer *answer, struct buffer *body);
 };
 
 static const struct page pages[] = {
-    {"/", page_root},         {"/healthz", page_healthz}, {"/metrics", page_metrics},
-    {"/readyz", page_readyz}, {"/status", page_status},
+    {"/", page_root},           {"/events", page_events}, {"/healthz", page_healthz},
+    {"/metrics", page_metrics}, {"/readyz", page_readyz}, {"/status", page_status},
 };
 
 static const struct page *find_page(const char *url)

@@ -11,6 +11,7 @@
 
 #include "base/text.h"
 #include "quorate/backup.h"
+#include "quorate/membership.h"
 #include "server/buffer.h"
 #include "server/reply.h"
 #include "server/resp.h"
@@ -21,7 +22,8 @@
 #define SERVER_RECEIVE_BYTES (64 * 1024)
 #define SERVER_ERROR_BYTES 512
 #define SERVER_SWEEP_MS 1000
-#define SERVER_LINGER_MS 2000 /* between our end of a connection and the client's */
+#define SERVER_LISTENERS_MAX 64 /* of /events */
+#define SERVER_LINGER_MS 2000   /* between our end of a connection and the client's */
 #define SERVER_CLIENT_TEXT_BYTES_MAX 128
 
 /* The release of Redis whose commands and replies these are: clients ask before they use. */
@@ -123,6 +125,7 @@ enum server_log_kind {
     SERVER_LOG_PROTOCOL,
     SERVER_LOG_MEMORY,
     SERVER_LOG_ACCEPT,
+    SERVER_LOG_LISTENER,
     SERVER_LOG_KINDS,
 };
 
@@ -134,6 +137,8 @@ struct server_stats {
     uint64_t sent_bytes;
     uint64_t closed_for_output_count;
     uint64_t http_request_count;
+    uint64_t events_sent_count; /* to all listeners together */
+    uint64_t listeners_dropped_count;
     uint64_t commands_per_second; /* of the last sweep */
     uint64_t swept_command_count; /* command_count then */
     uint64_t memory_peak_bytes;   /* of the store, as far as sweeps and INFO saw it */
@@ -164,6 +169,8 @@ struct server {
     uint64_t last_client_id;
     struct http_connection *http_connections;
     uint32_t http_count;
+    uint32_t listener_count; /* of /events */
+    uint64_t listener_token;
 
     struct read_queue {
         struct request *first;
@@ -446,19 +453,30 @@ void http_on_connection(uv_stream_t *listener, int status);
 void http_close_all(struct server *server);
 void http_sweep(struct server *server, uint64_t now_ms);
 
-/* status.c, metrics.c: bodies of responses, appended to `out`. */
+/* status.c, metrics.c, http_events.c: bodies of responses, appended to `out`. */
 void status_json(struct server *server, struct buffer *out);
 void metrics_text(struct server *server, struct buffer *out);
 
+/* A member's address for clients, and for /status; false when it tells none. */
+bool member_client(const struct qr_member *member, char *host, size_t host_bytes, uint16_t *port);
+bool member_http(const struct qr_member *member, char *host, size_t host_bytes, uint16_t *port);
+
+bool member_leader_client(const struct qr_status *status, char *host, size_t host_bytes,
+                          uint16_t *port);
+const char *member_kind(const struct qr_member *member);
+
+/* Keys "client" and "http", "" where it tells none. */
+void member_json_services(struct text *text, const struct qr_member *member);
+
 /* Handlers: cmd_backup.c, cmd_change.c, cmd_client.c, cmd_command.c, cmd_config.c,
- * cmd_connection.c, cmd_info.c, cmd_once.c, cmd_read.c, cmd_scan.c, cmd_transaction.c, cluster.c,
- * tail.c.
+ * cmd_connection.c, cmd_info.c, cmd_keys.c, cmd_once.c, cmd_read.c, cmd_scan.c,
+ * cmd_transaction.c, cluster.c, tail.c.
  */
 command_handler cmd_asking, cmd_auth, cmd_client, cmd_cluster, cmd_command, cmd_config, cmd_echo,
     cmd_discard, cmd_exec, cmd_hello, cmd_idempotent, cmd_info, cmd_module, cmd_multi, cmd_outcome,
     cmd_ping, cmd_quit, cmd_readonly, cmd_readwrite, cmd_reset, cmd_scan, cmd_select, cmd_unwatch,
     cmd_wait, cmd_watch, cmd_quorate_age, cmd_quorate_backup, cmd_quorate_change, cmd_quorate_join,
-    cmd_quorate_status, cmd_quorate_propose, cmd_quorate_read, cmd_quorate_session,
-    cmd_quorate_snapshot, cmd_quorate_stale, cmd_quorate_tail;
+    cmd_quorate_keys, cmd_quorate_leave, cmd_quorate_status, cmd_quorate_propose, cmd_quorate_read,
+    cmd_quorate_session, cmd_quorate_snapshot, cmd_quorate_stale, cmd_quorate_tail;
 
 #endif

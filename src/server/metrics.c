@@ -75,14 +75,15 @@ static void engine_counters(struct server *server, struct text *text)
     write_sync_time(text, counters.sync_time_ns);
 }
 
+/* Of the configuration: an observer is none. */
 static uint64_t count_members(const struct qr_status *status, bool only_voters, bool only_alive)
 {
     uint64_t count = 0;
 
     for (size_t i = 0; i < status->member_count; i++) {
         const struct qr_member *member = &status->members[i];
-        bool counts =
-            (!only_voters || member->is_voter) && (!only_alive || member->health == QR_ALIVE);
+        bool counts = !member->is_observer && (!only_voters || member->is_voter) &&
+                      (!only_alive || member->health == QR_ALIVE);
         count += counts ? 1 : 0;
     }
     return count;
@@ -108,6 +109,14 @@ static void raft_gauges(struct server *server, struct text *text)
          status->outcome_count},
         {"members", "Members of the cluster", "gauge", count_members(status, false, false)},
         {"voters", "Members that vote", "gauge", count_members(status, true, false)},
+        {"swim_local_health", "How slow this node finds itself: 0 is well, 8 the most", "gauge",
+         status->swim.local_health},
+        {"swim_members_live", "Members held for alive by gossip, suspects and observers too",
+         "gauge", status->swim.live_count},
+        {"swim_members_suspect", "Of those, suspects", "gauge", status->swim.suspect_count},
+        {"swim_members_dead", "Members held for dead by gossip", "gauge", status->swim.dead_count},
+        {"swim_updates_queued", "Updates that are still to be spread", "gauge",
+         status->swim.queued_count},
         {"members_alive", "Members that are believed alive", "gauge",
          count_members(status, false, true)},
     };
@@ -130,6 +139,10 @@ static void server_metrics(struct server *server, struct text *text)
         {"client_received_bytes", "Bytes received from clients", "counter", stats->received_bytes},
         {"client_sent_bytes", "Bytes sent to clients", "counter", stats->sent_bytes},
         {"http_requests", "HTTP requests answered", "counter", stats->http_request_count},
+        {"events_listeners", "Who listens at /events", "gauge", server->listener_count},
+        {"events_sent", "Events sent to all of them together", "counter", stats->events_sent_count},
+        {"events_listeners_dropped", "Listeners dropped because they did not read", "counter",
+         stats->listeners_dropped_count},
     };
 
     write_all(text, metrics, sizeof(metrics) / sizeof(metrics[0]));

@@ -20,6 +20,7 @@ struct server_options server_options_default(void)
         .backup_idle_ms = 60000,
         .stall_timeout_ms = 60000,
         .http_idle_timeout_ms = 60000,
+        .events_heartbeat_ms = 15000,
     };
 }
 

@@ -27,6 +27,8 @@ struct server_options {
     const char *client_address; /* HOST:PORT for the Redis protocol; port 0: any free one */
     const char *http_address;   /* HOST:PORT for HTTP, or NULL for none */
 
+    bool
+        is_observer; /* as the engine's: it has no data unless its directory belongs to a cluster */
     struct qr_read_options read; /* how connections read that did not ask for another kind */
 
     uint64_t max_message_bytes;     /* of one command, with all its arguments */
@@ -42,6 +44,7 @@ struct server_options {
                                          long is closed */
     uint32_t http_idle_timeout_ms;  /* an HTTP connection without a request for so long
                                          is closed */
+    uint32_t events_heartbeat_ms;   /* a listener of /events is sent something so often */
     uint64_t random_seed;           /* for RANDOMKEY and SCAN cursors */
 };
 

@@ -5,10 +5,9 @@
 
 #include "base/assert.h"
 #include "server/internal.h"
-#include "server/meta.h"
 
 /* A member is a few texts, each at most six times as long when escaped, and some numbers. */
-#define MEMBER_BYTES (6 * (QR_NAME_BYTES_MAX + QR_ADDRESS_BYTES_MAX + QR_META_BYTES_MAX) + 1024)
+#define MEMBER_BYTES (6 * (QR_NAME_BYTES_MAX + 3 * QR_ADDRESS_BYTES_MAX) + 2048)
 #define STATUS_BYTES (QR_MEMBERS_MAX * MEMBER_BYTES + 6 * QR_REASON_BYTES_MAX + 8192)
 
 static void json_cluster_id(struct text *text, uint64_t high, uint64_t low)
@@ -50,24 +49,6 @@ static void json_since(struct text *text, const char *key, uint64_t value)
     }
 }
 
-/* Where its clients and its /status are, "" when it does not tell. */
-static void json_service(struct text *text, const char *key, const char *meta)
-{
-    char host[QR_ADDRESS_BYTES_MAX];
-    char address[QR_ADDRESS_BYTES_MAX + 16] = "";
-    struct text out = text_of(address, sizeof(address));
-    uint16_t port;
-
-    if (server_meta_get(meta, key, host, sizeof(host), &port) == 0) {
-        bool is_ipv6 = strchr(host, ':') != NULL;
-        text_string(&out, is_ipv6 ? "[" : "");
-        text_string(&out, host);
-        text_string(&out, is_ipv6 ? "]:" : ":");
-        text_u64(&out, port);
-    }
-    json_string(text, key, address);
-}
-
 /* What is known only where it leads, or wanted to. */
 static void json_dealings(struct text *text, const struct qr_member *member)
 {
@@ -93,13 +74,16 @@ static void json_member(struct text *text, const struct qr_member *member)
     text_json_key(text, "address");
     text_json_string(text, member->address);
     text_json_key(text, "kind");
-    text_json_string(text, member->is_voter ? "voter" : "learner");
+    text_json_string(text, member_kind(member));
     text_json_key(text, "health");
     text_json_string(text, qr_health_name(member->health));
     text_json_key(text, "match_index");
     text_json_u64(text, member->match_index);
-    json_service(text, "client", member->meta);
-    json_service(text, "http", member->meta);
+    json_since(text, "health_ms", member->health_ms);
+    json_bool(text, "heard", member->is_heard);
+    json_bool(text, "connected", member->is_connected);
+    json_number(text, "incarnation", member->incarnation);
+    member_json_services(text, member);
     json_bool(text, "wants_vote", member->wants_vote);
     json_bool(text, "outgoing", member->is_outgoing);
     json_number(text, "priority", member->priority);
@@ -135,6 +119,8 @@ static void json_log(struct text *text, const struct qr_status *status)
     text_json_u64(text, status->term);
     text_json_key(text, "leader");
     text_json_string(text, status->has_leader ? status->leader_name : "");
+    json_bool(text, "leader_by_gossip", status->is_leader_by_gossip);
+    json_number(text, "leader_term", status->leader_term);
     text_json_key(text, "first_index");
     text_json_u64(text, status->first_index);
     text_json_key(text, "last_index");
@@ -187,6 +173,30 @@ static void json_changes(struct text *text, const struct qr_status *status)
     json_string(text, "join_error", status->join_error == 0 ? "" : status->join_reason);
 }
 
+/* Its part in gossip. */
+static void json_swim(struct text *text, const struct qr_status *status)
+{
+    const struct qr_swim_status *swim = &status->swim;
+
+    text_json_key(text, "swim");
+    text_json_object_begin(text);
+    json_bool(text, "on", swim->is_on);
+    json_bool(text, "joined", swim->is_joined);
+    json_bool(text, "leaving", swim->is_leaving);
+    json_number(text, "incarnation", swim->incarnation);
+    text_json_key(text, "members_digest");
+    text_json_hex(text, swim->digest, 16);
+    json_number(text, "local_health", swim->local_health);
+    json_number(text, "live", swim->live_count);
+    json_number(text, "suspect", swim->suspect_count);
+    json_number(text, "dead", swim->dead_count);
+    json_number(text, "left", swim->left_count);
+    json_number(text, "queued", swim->queued_count);
+    json_number(text, "leader_term", swim->leader_term);
+    json_number(text, "unlisted", status->unlisted_count);
+    text_json_object_end(text);
+}
+
 void status_json(struct server *server, struct buffer *out)
 {
     const struct qr_status *status = server_status(server);
@@ -201,6 +211,7 @@ void status_json(struct server *server, struct buffer *out)
     json_log(&text, status);
     json_waits(&text, status);
     json_changes(&text, status);
+    json_swim(&text, status);
     text_json_key(&text, "members");
     text_json_array_begin(&text);
     for (size_t i = 0; i < status->member_count; i++) {

@@ -1,7 +1,8 @@
 /* node.c: fuzzes a whole node: messages that decode, whatever they say, are taken or refused.
  *
  * Input    how the node begins, then operations: a byte that names it, a length (u16), and so
- *          many bytes.
+ *          many bytes. What begins with 'Q' 'S' is no frame but a packet of the members, or a
+ *          message of theirs on a stream.
  * Asserts  that nothing a member says, or who is asked to be let in, ends the node: neither by an
  *          assertion nor as a failure; that its log is taken up again after a crash; and all that
  *          node_solo.c checks: proposals and reads are told of once, entries applied in order.
@@ -10,13 +11,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/crc32c.h"
 #include "fuzz/fuzz.h"
 #include "quorate/error.h"
 #include "support/node_solo.h"
+#include "wire/packet.h"
 
 #define FLAG_LEADS 1
 #define FLAG_JOINS 2
 #define FLAG_CRASHES 4 /* at the end */
+#define FLAG_GOSSIPS 8
+#define NUMBER_CLOSED 0x8000 /* from here on: a connection with a member closed */
 #define FRAME_BYTES_MAX (64 * 1024)
 #define AT_TYPE 8
 #define AT_FROM 24 /* of a frame: all but the hellos and the answer to a join begin with it */
@@ -40,7 +45,7 @@ enum operation {
     OPERATION_CRASH,
     OPERATION_APPLY,  /* batches wait from now on, or go on */
     OPERATION_OBLIGE, /* member 2 says yes to all it was just asked */
-    OPERATION_DIALED, /* who was dialed to join through hears, or is gone */
+    OPERATION_DIALED, /* who was dialed to join through hears, or is gone; or a member is */
     OPERATIONS,
 };
 
@@ -49,14 +54,45 @@ struct script {
     uint64_t token;
 };
 
+static struct swim_update updates[SWIM_UPDATES_MAX];
+
+/* What the node says is within its limits, and decodes. */
+static void check_gossip(const uint8_t *data, size_t size_bytes, size_t most)
+{
+    struct swim_message message;
+    ASSERT(size_bytes <= most);
+    ASSERT(wire_packet_decode(data, size_bytes, updates, SWIM_UPDATES_MAX, &message) == 0);
+}
+
+static void on_packet(void *context, const char *to, const uint8_t *data, size_t size_bytes)
+{
+    (void)context;
+    ASSERT(to[0] != '\0');
+    check_gossip(data, size_bytes, SWIM_PACKET_BYTES_MAX);
+}
+
+static void on_stream(void *context, const char *to, uint64_t answers, const uint8_t *data,
+                      size_t size_bytes)
+{
+    (void)context;
+    ASSERT(to != NULL ? to[0] != '\0' : answers == 1);
+    check_gossip(data, size_bytes, SWIM_PIECE_BYTES_MAX);
+}
+
 static void begin(struct script *script, uint8_t flags)
 {
+    static struct swim_options gossip; /* a crash opens the node once more */
+    gossip = swim_options_fast();
     struct solo *solo = &script->solo;
     script->token = 0;
     solo_init(solo);
     solo->options.join = "a2";
     solo->options.segment_bytes = SEGMENT_BYTES;
     solo->options.pending_max = 64;
+    solo->options.io.gossip_packet = on_packet;
+    solo->options.io.gossip_stream = on_stream;
+    solo->options.gossip = (flags & FLAG_GOSSIPS) != 0 ? &gossip : NULL;
+    solo->options.has_hints = true;
     solo_start(solo);
     if ((flags & FLAG_JOINS) != 0) {
         solo_work(solo);
@@ -76,6 +112,33 @@ static void address(uint8_t *frame, node_id from)
     if (wire_is_raft(frame[AT_TYPE])) {
         store_u64(frame + AT_TO, SOLO_SELF);
     }
+}
+
+static bool is_gossip(const uint8_t *data, size_t size_bytes)
+{
+    return size_bytes >= PACKET_HEADER_BYTES && data[0] == 'Q' && data[1] == 'S';
+}
+
+/* The same for what members say besides Raft. */
+static void hear(struct script *script, enum operation operation, const uint8_t *data,
+                 size_t size_bytes)
+{
+    struct solo *solo = &script->solo;
+    const char *source = operation == OPERATION_FRAME_3 ? "a3" : "a2";
+    struct chunk *chunk = fuzz_chunk(&solo->outside, data, size_bytes);
+    uint32_t crc = crc32c(0, chunk->data, 4);
+    store_u32(chunk->data + 4,
+              crc32c(crc, chunk->data + PACKET_HEADER_BYTES, size_bytes - PACKET_HEADER_BYTES));
+    if (operation == OPERATION_SEED) {
+        node_gossip_stream(solo->node, 1, chunk->data, size_bytes, source, false, solo->time);
+    } else {
+        node_gossip_packet(solo->node, chunk->data, size_bytes, source,
+                           operation == OPERATION_FRAME, solo->time);
+    }
+    if (node_swim(solo->node) != NULL) {
+        swim_invariants(node_swim(solo->node));
+    }
+    chunk_drop(chunk);
 }
 
 /* Decode a frame, checksums made right, and hand it over. */
@@ -168,7 +231,11 @@ static void change(struct script *script, enum operation operation, unsigned num
         solo_oblige(solo);
         break;
     case OPERATION_DIALED:
-        talk_to_seed(solo, number % 2 == 0);
+        if (number >= NUMBER_CLOSED) {
+            node_member_closed(solo->node, 2 + number % 2, number / 2 % 2 == 0, solo->time);
+        } else {
+            talk_to_seed(solo, number % 2 == 0);
+        }
         break;
     default:
         solo->is_apply_held = !solo->is_apply_held;
@@ -190,7 +257,8 @@ static void play(struct script *script, struct reader *reader)
         }
         if (operation <= OPERATION_SEED) {
             size_t length = min_u64(number, reader_left(reader));
-            receive(script, operation, read_bytes(reader, length), length);
+            const uint8_t *bytes = read_bytes(reader, length);
+            (is_gossip(bytes, length) ? hear : receive)(script, operation, bytes, length);
         } else {
             change(script, operation, number);
         }

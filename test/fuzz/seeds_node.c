@@ -6,6 +6,7 @@
 #include "fuzz/fuzz.h"
 #include "fuzz/seeds.h"
 #include "unit/wire_sample.h"
+#include "wire/packet.h"
 
 /* Everything that members say, to a node that follows, leads or joins, with time in between.
  * `term`   of Raft's messages; 0: the present one.
@@ -153,8 +154,56 @@ static void make_node_joiner(void)
     seeds_end("node", "joiner");
 }
 
+/* A packet, or with operation 3 a message on a stream, from member 2. */
+static void put_gossip(struct writer *writer, uint8_t operation, struct swim_message message)
+{
+    static uint8_t bytes[SWIM_PIECE_BYTES_MAX];
+    uint8_t profile[SWIM_PROFILE_BYTES_MAX];
+    struct swim_profile fields = {.started = 1, .version_max = 1, .name = "n2", .peer = "a2"};
+    size_t profile_bytes = swim_profile_encode(&fields, profile);
+    struct swim_update update = {.state = SWIM_ALIVE, .id = 2, .incarnation = 1};
+    update.profile = (struct swim_blob){profile, (uint16_t)profile_bytes};
+    message.cluster = SEEDS_CLUSTER;
+    message.from = 2;
+    message.incarnation = 1;
+    message.leader_term = 3;
+    message.leader = 3;
+    message.updates = &update;
+    message.update_count = 1;
+    size_t size_bytes = wire_packet_encode(&message, bytes, sizeof(bytes));
+    ASSERT(size_bytes > 0);
+    seeds_put_operation(writer, operation, (uint16_t)size_bytes);
+    write_bytes(writer, bytes, size_bytes);
+}
+
+/* A member is found, closes, and does not answer: a node that joins, follows or leads. */
+static void make_node_gossip(uint8_t flags)
+{
+    static const uint8_t types[] = {SWIM_PING, SWIM_ACK, SWIM_PUSH_PULL, SWIM_PUSH_PULL_RESPONSE};
+    char name[32];
+    struct writer *writer = seeds_begin();
+    write_u8(writer, flags);
+    for (size_t i = 0; i < COUNT_OF(types); i++) {
+        struct swim_message message = {.type = types[i]};
+        if (swim_is_push_pull(message.type)) {
+            message.push_pull.is_last = true;
+        }
+        put_gossip(writer, swim_is_push_pull(message.type) ? 3 : 0, message);
+        seeds_put_operation(writer, 4, 100);
+    }
+    seeds_put_operation(writer, 13, 0x8000);
+    seeds_put_operation(writer, 4, 30);
+    seeds_put_operation(writer, 13, 0x8002);
+    seeds_put_operation(writer, 4, 1000);
+    (void)snprintf(name, sizeof(name), "gossip_%u", flags);
+    seeds_end("node", name);
+}
+
 void seeds_make_node(void)
 {
+    make_node_gossip(12);
+    make_node_gossip(13);
+    make_node_gossip(14);
     for (uint8_t flags = 4; flags < 7; flags++) {
         make_node(flags, 0);
     }

@@ -274,6 +274,10 @@ void fake_engine_end(struct qr_engine *engine, size_t position, int status)
     if (request->is_change) {
         const struct qr_change_result result = {1, 0, status == 0 ? "done" : "it is refused"};
         request->change_done(request->argument, status, &result);
+    } else if (request->keys_done != NULL) {
+        const struct qr_keys keys = {2, {"0a1b2c3d", "4e5f6071"}};
+        request->keys_done(request->argument, status, status == 0 ? "done" : "it is refused",
+                           &keys);
     } else if (request->is_read) {
         request->read_done(request->argument, status, status == 0 ? engine->index : 0);
     } else {
@@ -394,6 +398,25 @@ int qr_change_cluster(struct qr_engine *engine, const struct qr_change *change,
     engine->change_count++;
     request->is_change = true;
     request->change_done = done;
+    request->argument = argument;
+    return 0;
+}
+
+int qr_keys(struct qr_engine *engine, enum qr_keys_action action, const char *key, size_t key_bytes,
+            qr_keys_done *done, void *argument)
+{
+    static const char *const names[] = {"list", "add", "use", "remove"};
+    if (engine->refusal != 0) {
+        return engine->refusal;
+    }
+    struct text text = text_of(engine->keys, sizeof(engine->keys));
+    text_string(&text, names[action]);
+    if (action != QR_KEYS_LIST) {
+        text_char(&text, ' ');
+        text_bytes(&text, key, key_bytes);
+    }
+    struct fake_request *request = add(engine, 0);
+    request->keys_done = done;
     request->argument = argument;
     return 0;
 }
@@ -555,4 +578,52 @@ void qr_remove_commit_handler(struct qr_engine *engine, uint64_t token)
 {
     ASSERT(token == engine->handler_count);
     engine->handler_count--;
+}
+
+const char *qr_membership_type_name(enum qr_membership_type type)
+{
+    switch (type) {
+#define X(name, value, text)                                                                       \
+    case name:                                                                                     \
+        return text;
+        QR_MEMBERSHIP_MAP(X)
+#undef X
+    }
+    return "?";
+}
+
+int qr_on_membership(struct qr_engine *engine, qr_membership_handler *handler, void *argument,
+                     uint64_t *token)
+{
+    if (engine->refusal != 0) {
+        return engine->refusal;
+    }
+    ASSERT(engine->listener == NULL);
+    engine->listener = handler;
+    engine->listener_argument = argument;
+    *token = ++engine->listener_count;
+    return 0;
+}
+
+void qr_remove_membership(struct qr_engine *engine, uint64_t token)
+{
+    ASSERT(engine->listener != NULL);
+    ASSERT(token == engine->listener_count);
+    engine->listener = NULL;
+}
+
+void fake_engine_tell(struct qr_engine *engine, const struct qr_membership_event *event)
+{
+    if (engine->listener != NULL) {
+        engine->listener(engine->listener_argument, event);
+    }
+}
+
+int qr_leave(struct qr_engine *engine, enum qr_leave_reason reason)
+{
+    static const char *const words[] = {"shutdown", "restart", "removed"};
+    if (engine->leave_status == 0) {
+        copy_string(engine->leave, sizeof(engine->leave), words[reason]);
+    }
+    return engine->leave_status;
 }

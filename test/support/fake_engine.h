@@ -16,12 +16,15 @@
 #include "node/sessions.h"
 #include "quorate/backup.h"
 #include "quorate/engine.h"
+#include "quorate/keys.h"
+#include "quorate/membership.h"
 
 struct fake_request {
     struct fake_request *next;
     bool is_read;
     bool is_change;
     qr_change_done *change_done;
+    qr_keys_done *keys_done; /* NULL: it is something else */
     qr_propose_done *propose_done;
     qr_read_done *read_done;
     void *argument;
@@ -48,6 +51,7 @@ struct qr_engine {
     size_t barrier_count;
     size_t change_count;
     char change[512];     /* the last one, in words */
+    char keys[64];        /* the last qr_keys(), in words */
     size_t waiting_count; /* of both, now */
     bool is_automatic;    /* a timer ends everything that waits, in order, with success */
     uv_timer_t timer;
@@ -64,6 +68,11 @@ struct qr_engine {
     qr_commit_handler *handlers[QR_COMMIT_HANDLERS_MAX];
     void *handler_arguments[QR_COMMIT_HANDLERS_MAX];
     size_t handler_count;
+    qr_membership_handler *listener; /* NULL: none; a server has one at most */
+    void *listener_argument;
+    size_t listener_count; /* ever added */
+    int leave_status;      /* what qr_leave() returns */
+    char leave[32];        /* the reason that the last one was told */
     struct sessions sessions;
     struct qr_backup backup;
     bool is_last_guarded; /* the last proposal was; so is one under a token */
@@ -91,6 +100,9 @@ void fake_engine_apply(struct qr_engine *engine, const char *command, const void
 /* One more member, alive and a voter. */
 void fake_engine_add_member(struct qr_engine *engine, uint64_t id, const char *name,
                             const char *meta);
+
+/* Tell the server's handler, if there is one. */
+void fake_engine_tell(struct qr_engine *engine, const struct qr_membership_event *event);
 
 /* How often an event was logged since the process began. */
 size_t fake_log_count(const char *name);

@@ -260,7 +260,7 @@ void gossip_rig_configure(struct gossip_rig *rig, raft_index index, bool has_nod
                  .from = 2,
                  .to = SOLO_SELF,
                  .term = 1,
-                 .append_entries = {.prev = {1, index - 1}, .commit = commit}},
+                 .append_entries = {.prev = {index > 1 ? 1 : 0, index - 1}, .commit = commit}},
         .entries = &entry,
         .entry_count = 1,
     };

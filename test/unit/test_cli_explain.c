@@ -28,6 +28,7 @@ static void fill_member(struct node_status_member *member, size_t i)
     word(member->health, "alive");
     word(member->progress, "replicate");
     member->vote_ms = NODE_NEVER;
+    member->is_connected = true;
 }
 
 /* Three voters, of which n1 leads in term 7; all answer, and all is well. */
@@ -85,6 +86,7 @@ static void unreach(struct scene *scene, size_t i)
     scene->facts.nodes[i].is_reached = false;
     for (size_t k = 0; k < scene->facts.node_count; k++) {
         word(of(scene, k)->members[i].health, "dead");
+        of(scene, k)->members[i].is_connected = false;
         of(scene, k)->members[i].heard_ms = 5200;
     }
 }
@@ -147,7 +149,7 @@ static void two_silent_and_still_leading(struct scene *scene)
 static void one_stands_still(struct scene *scene)
 {
     two_silent(scene);
-    word(of(scene, 0)->members[1].health, "alive");
+    of(scene, 0)->members[1].is_connected = true;
 }
 
 static void leader_out_of_reach(struct scene *scene)
@@ -208,6 +210,7 @@ static void joint(struct scene *scene)
     scene->facts.nodes[2].is_reached = false;
     for (size_t i = 0; i < 3; i++) {
         word(of(scene, i)->members[2].health, "suspect");
+        of(scene, i)->members[2].is_connected = false;
     }
 }
 
@@ -341,6 +344,36 @@ static void stranger_disk_full(struct scene *scene)
 {
     stranger(scene);
     of(scene, 3)->is_disk_full = true;
+}
+
+static void held_for_dead(struct node_status_member *member)
+{
+    word(member->health, "dead");
+    member->is_heard = true;
+    member->health_ms = 4100;
+}
+
+static void voter_dead_by_gossip(struct scene *scene)
+{
+    tell(scene, 2, held_for_dead);
+}
+
+static void voter_left(struct scene *scene)
+{
+    tell(scene, 2, held_for_dead);
+    for (size_t i = 0; i < 3; i++) {
+        word(of(scene, i)->members[2].health, "left");
+    }
+}
+
+static void make_observer(struct node_status_member *member)
+{
+    word(member->kind, "observer");
+}
+
+static void observed(struct scene *scene)
+{
+    tell(scene, 2, make_observer);
 }
 
 static void removed(struct scene *scene)
@@ -586,6 +619,19 @@ static const struct situation situations[] = {
       "which "
       "1.5 MiB of 64.0 MiB were sent."},
      {""}},
+    {"a voter that the members hold for dead",
+     voter_dead_by_gossip,
+     {"n3: the members hold it for dead, since 4.1 s, by gossip, as n1 has it."},
+     {""}},
+    {"a voter that left",
+     voter_left,
+     {"n3: the members heard that it leaves, since 4.1 s, by gossip, as n1 has it."},
+     {"hold it for dead"}},
+    {"an observer",
+     observed,
+     {"n1 and n2 vote, as n1 has it.",
+      "n3 is an observer: it watches, and has neither a vote nor data."},
+     {"stays one"}},
     {"a node of another cluster",
      stranger,
      {"n9, at h:9, belongs to another cluster: to c2, and not to c1."},

@@ -117,6 +117,19 @@ static void a_refused_dial_is_waited_for_no_longer(void **state)
     gossip_rig_deinit(&rig);
 }
 
+/* First of those that may lead, it does not wait for its election timeout. */
+static void raft_makes_haste_then(void **state)
+{
+    (void)state;
+    static struct gossip_rig rig;
+    begin(&rig);
+    solo_forget(&rig.solo);
+    lose_leader(&rig, true);
+    solo_run(&rig.solo, 5);
+    assert_int_equal(solo_count(&rig.solo, RAFT_PRE_VOTE), 2);
+    gossip_rig_deinit(&rig);
+}
+
 static void a_leader_that_answers_is_not_lost(void **state)
 {
     (void)state;
@@ -352,6 +365,7 @@ int main(void)
         cmocka_unit_test(the_members_hear_who_leads),
         cmocka_unit_test(a_closed_leader_that_does_not_answer_is_told_to_raft),
         cmocka_unit_test(a_refused_dial_is_waited_for_no_longer),
+        cmocka_unit_test(raft_makes_haste_then),
         cmocka_unit_test(a_leader_that_answers_is_not_lost),
         cmocka_unit_test(a_member_that_does_not_lead_is_not_told_to_raft),
         cmocka_unit_test(without_hints_raft_is_told_nothing),

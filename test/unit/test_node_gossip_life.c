@@ -44,6 +44,28 @@ static void one_that_joins_hears_of_its_cluster_first(void **state)
     gossip_rig_deinit(&rig);
 }
 
+/* Whom it was told of is no member of Raft's; the leader is. */
+static void one_that_joins_asks_the_leader_that_it_hears_of(void **state)
+{
+    (void)state;
+    static struct gossip_rig rig;
+    unsigned asked[2] = {0};
+    gossip_rig_init(&rig);
+    gossip_rig_peer_step(&rig, 2, (struct swim_event){.type = SWIM_EVENT_LEADER, .leader = {4, 3}});
+    solo_start(&rig.solo);
+    for (unsigned i = 0; i < 40; i++) {
+        unsigned before = rig.solo.dial_count;
+        gossip_rig_pass(&rig, 100, 0, 0);
+        if (rig.solo.dial_count > before) {
+            asked[strcmp(rig.solo.dialed, "a3") == 0]++;
+            node_seed_closed(rig.solo.node, "no connection", rig.solo.time);
+        }
+    }
+    assert_true(asked[0] > 2);
+    assert_true(asked[1] > 2);
+    gossip_rig_deinit(&rig);
+}
+
 static void an_observer_is_never_taken_in(void **state)
 {
     (void)state;
@@ -156,6 +178,26 @@ static void a_removed_node_leaves_when_that_is_committed(void **state)
     gossip_rig_deinit(&rig);
 }
 
+/* While it is caught up, it hears of older configurations first. */
+static void a_newcomer_does_not_take_itself_for_removed(void **state)
+{
+    (void)state;
+    static struct gossip_rig rig;
+    gossip_rig_init(&rig);
+    solo_start(&rig.solo);
+    solo_work(&rig.solo);
+    node_seed_ready(rig.solo.node, rig.solo.time);
+    struct wire_message answer = {.type = WIRE_JOIN_RESPONSE,
+                                  .join_response = {.cluster = SOLO_CLUSTER}};
+    node_seed_receive(rig.solo.node, &answer, rig.solo.time);
+    solo_work(&rig.solo);
+    gossip_rig_configure(&rig, 1, false, 1);
+    gossip_rig_pass(&rig, 3000, 2, 1);
+    assert_int_equal(gossip_rig_held(&rig, 3, NULL).state, SWIM_ALIVE);
+    assert_false(swim_of(&rig).is_leaving);
+    gossip_rig_deinit(&rig);
+}
+
 static void one_that_is_taken_in_again_lives_again(void **state)
 {
     (void)state;
@@ -227,6 +269,20 @@ static void one_whose_name_is_taken_says_so_and_tries_again(void **state)
     gossip_rig_pass(&rig, 60000, 0, 0);
     assert_int_equal(gossip_rig_counters(&rig).begun, 2);
     assert_int_equal(gossip_rig_held(&rig, 2, NULL).state, SWIM_ALIVE);
+    gossip_rig_deinit(&rig);
+}
+
+static void a_long_departure_does_not_keep_it_from_trying_again(void **state)
+{
+    (void)state;
+    static struct gossip_rig rig;
+    gossip_rig_init(&rig);
+    rig.gossip.leave_ns = 3600 * NS_PER_S;
+    gossip_rig_peer_start(&rig, 3, SOLO_CLUSTER, "n1", "a3");
+    gossip_rig_pass(&rig, 0, 0, 0);
+    solo_start(&rig.solo);
+    gossip_rig_pass(&rig, 60000, 0, 0); /* turns without an end fail it */
+    assert_true(gossip_rig_counters(&rig).begun >= 2);
     gossip_rig_deinit(&rig);
 }
 
@@ -305,16 +361,19 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_that_joins_hears_of_its_cluster_first),
+        cmocka_unit_test(one_that_joins_asks_the_leader_that_it_hears_of),
         cmocka_unit_test(an_observer_is_never_taken_in),
         cmocka_unit_test(one_that_waits_looks_where_it_is_told_to),
         cmocka_unit_test(it_goes_over_to_the_cluster_that_takes_it_in),
         cmocka_unit_test(a_bootstrap_begins_in_its_cluster),
         cmocka_unit_test(a_restart_is_a_later_life),
         cmocka_unit_test(a_removed_node_leaves_when_that_is_committed),
+        cmocka_unit_test(a_newcomer_does_not_take_itself_for_removed),
         cmocka_unit_test(one_that_is_taken_in_again_lives_again),
         cmocka_unit_test(a_departure_is_told_and_then_it_is_silent),
         cmocka_unit_test(a_stopped_node_is_gone_at_once),
         cmocka_unit_test(one_whose_name_is_taken_says_so_and_tries_again),
+        cmocka_unit_test(a_long_departure_does_not_keep_it_from_trying_again),
         cmocka_unit_test(its_seeds_are_bounded),
         cmocka_unit_test(options_out_of_bounds_are_refused),
         cmocka_unit_test(memory_that_runs_out_costs_no_vote),

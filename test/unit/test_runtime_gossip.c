@@ -14,6 +14,8 @@
 #include "quorate/error.h"
 #include "runtime/clock.h"
 #include "runtime/gossip.h"
+#include "runtime/keyring.h"
+#include "runtime/memory.h"
 #include "support/heap.h"
 
 #define WAIT_NS (20 * NS_PER_S)
@@ -24,6 +26,9 @@ struct side {
     struct heap heap;
     uv_loop_t loop;
     struct gossip *gossip;
+    uint8_t key; /* its number; 0: none */
+    struct keyring *keyring;
+    bool is_proved; /* the last packet was */
     uint16_t port;
     char address[QR_ADDRESS_BYTES_MAX];
     bool is_reading; /* at once, when told that there is something */
@@ -55,9 +60,10 @@ static void received(void *context, const struct gossip_packet *packet)
 {
     struct side *side = context;
     assert_true(packet->size_bytes > 0 && packet->size_bytes <= sizeof(side->last));
-    assert_false(packet->is_proved);
+    assert_int_equal(packet->is_proved, side->keyring != NULL);
     side->received_count++;
     side->last_bytes = packet->size_bytes;
+    side->is_proved = packet->is_proved;
     memcpy(side->last, packet->data, packet->size_bytes);
     (void)snprintf(side->source, sizeof(side->source), "%s", packet->source);
 }
@@ -86,11 +92,23 @@ static int open_at(struct side *side, const char *host, uint16_t port, char *det
     (void)snprintf(address, sizeof(address), "%s:1", host);
     struct gossip_options options = {
         .allocator = &side->heap.allocator,
+        .keyring = side->keyring,
         .events = {side, readable, received},
         .address = address,
         .port = port,
     };
     return gossip_open(&options, &side->gossip, detail);
+}
+
+static struct keyring *keyring_of(uint8_t number)
+{
+    struct keyring_key key;
+    struct keyring *keyring = NULL;
+    memset(key.bytes, number, sizeof(key.bytes));
+    if (number != 0) {
+        assert_int_equal(keyring_new(&runtime_allocator, &key, 1, &keyring), 0);
+    }
+    return keyring;
 }
 
 /* False: this machine has no such address. */
@@ -100,6 +118,7 @@ static bool begin(struct side *side, const char *host)
     int status = QR_ERR_ADDRESS;
     heap_init(&side->heap);
     side->is_reading = true;
+    side->keyring = keyring_of(side->key);
     assert_int_equal(uv_loop_init(&side->loop), 0);
     for (int i = 0; i < 10 && status != 0; i++) { /* somebody else may be faster */
         side->port = free_port();
@@ -125,16 +144,39 @@ static void end(struct side *side)
         assert_int_equal(side->closed_count, 1);
     }
     assert_int_equal(uv_loop_close(&side->loop), 0);
+    keyring_free(side->keyring);
     heap_deinit(&side->heap);
 }
 
-static int setup(void **state)
+static int setup_keys(void **state, uint8_t a, uint8_t b)
 {
     struct pair *pair = calloc(1, sizeof(*pair));
+    pair->a.key = a;
+    pair->b.key = b;
     assert_true(begin(&pair->a, "127.0.0.1"));
     assert_true(begin(&pair->b, "127.0.0.1"));
     *state = pair;
     return 0;
+}
+
+static int setup(void **state)
+{
+    return setup_keys(state, 0, 0);
+}
+
+static int setup_sealed(void **state)
+{
+    return setup_keys(state, 1, 1);
+}
+
+static int setup_different(void **state)
+{
+    return setup_keys(state, 2, 1);
+}
+
+static int setup_one_plain(void **state)
+{
+    return setup_keys(state, 0, 1);
 }
 
 static int teardown(void **state)
@@ -417,6 +459,50 @@ static void ip6_carries_both_families(void **state)
     }
 }
 
+/* The longest that SWIM makes then fills a datagram. */
+static void with_a_key_packets_are_sealed_and_proved(void **state)
+{
+    struct pair *pair = *state;
+    size_t size_bytes = GOSSIP_PACKET_BYTES_MAX - KEYRING_SEAL_BYTES;
+    assert_true(gossip_send(pair->a.gossip, pair->b.address, said, size_bytes));
+    WAIT_FOR(pair, pair->b.received_count == 1);
+    assert_int_equal(pair->b.last_bytes, size_bytes);
+    assert_memory_equal(pair->b.last, said, size_bytes);
+    assert_true(pair->b.is_proved);
+    assert_string_equal(pair->b.source, pair->a.address);
+    assert_int_equal(counters_of(&pair->b).received_refused, 0);
+}
+
+/* And is refused: with another key, and with none. */
+static void what_no_key_of_ours_sealed_is_dropped_and_counted(void **state)
+{
+    struct pair *pair = *state;
+    for (uint64_t i = 1; i <= 3; i++) {
+        assert_true(gossip_send(pair->a.gossip, pair->b.address, said, 5));
+        WAIT_FOR(pair, counters_of(&pair->b).received_refused == i);
+    }
+    assert_int_equal(pair->b.received_count, 0);
+    assert_int_equal(counters_of(&pair->b).received, 0);
+}
+
+static void a_packet_is_handed_over_once_however_often_it_comes(void **state)
+{
+    struct pair *pair = *state;
+    uint8_t packet[64];
+    int descriptor = socket(AF_INET, SOCK_DGRAM, 0);
+    struct sockaddr_in to = {.sin_family = AF_INET,
+                             .sin_addr = {.s_addr = htonl(INADDR_LOOPBACK)},
+                             .sin_port = htons(pair->b.port)};
+    size_t size_bytes = keyring_seal(pair->a.keyring, said, 5, packet, sizeof(packet));
+    for (uint64_t i = 0; i < 3; i++) {
+        assert_int_equal(
+            sendto(descriptor, packet, size_bytes, 0, (struct sockaddr *)&to, sizeof(to)),
+            (ssize_t)size_bytes);
+        WAIT_FOR(pair, counters_of(&pair->b).received_refused == i && pair->b.received_count == 1);
+    }
+    (void)close(descriptor);
+}
+
 #define GOSSIP_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -433,6 +519,14 @@ int main(void)
         GOSSIP_TEST(nobody_listening_and_refused_calls_kill_nothing),
         GOSSIP_TEST(an_error_that_stays_neither_deafens_nor_spins),
         GOSSIP_TEST(a_port_in_use_is_named_and_free_again_after_closing),
+        cmocka_unit_test_setup_teardown(with_a_key_packets_are_sealed_and_proved, setup_sealed,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(what_no_key_of_ours_sealed_is_dropped_and_counted,
+                                        setup_different, teardown),
+        cmocka_unit_test_setup_teardown(what_no_key_of_ours_sealed_is_dropped_and_counted,
+                                        setup_one_plain, teardown),
+        cmocka_unit_test_setup_teardown(a_packet_is_handed_over_once_however_often_it_comes,
+                                        setup_sealed, teardown),
         cmocka_unit_test(ip6_carries_both_families),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -150,6 +150,59 @@ static void a_client_that_used_cluster_is_sent_to_the_leader(void **state)
     fixture_deinit(&fixture);
 }
 
+static void an_observer_sends_every_client_to_the_leader(void **state)
+{
+    struct server_fixture fixture;
+    struct server_options options = fixture_options(&fixture);
+
+    (void)state;
+    options.is_observer = true;
+    fixture_init(&fixture, &options);
+    struct qr_engine *engine = &fixture.engine;
+    fake_engine_add_member(engine, 2, "n2", "");
+    memcpy(engine->status.members[1].client_address, "127.0.0.1:7711", 15);
+    engine->status.role = QR_OBSERVER;
+    engine->status.leader_id = 2;
+    engine->status.leader_meta[0] = '\0';
+    memcpy(engine->status.leader_name, "n2", 3);
+    int client = fixture_connect(&fixture);
+    fixture_ask(&fixture, client, "GET foo", "-MOVED 12182 127.0.0.1:7711\r\n");
+    fixture_ask(&fixture, client, "SET foo 1", "-MOVED 12182 127.0.0.1:7711\r\n");
+    fixture_ask(&fixture, client, "DBSIZE",
+                "-CLUSTERDOWN this node is an observer and has no data; n2 leads, ask "
+                "127.0.0.1:7711; nothing was changed\r\n");
+    fixture_ask(&fixture, client, "MULTI",
+                "-CLUSTERDOWN this node is an observer and has no data; n2 leads, ask "
+                "127.0.0.1:7711; nothing was changed\r\n");
+    fixture_ask(&fixture, client, "PING", "+PONG\r\n");
+    engine->status.has_leader = false;
+    fixture_ask(&fixture, client, "GET foo",
+                "-CLUSTERDOWN this node is an observer and has no data; no leader is known; "
+                "nothing was changed\r\n");
+    engine->status.role = QR_FOLLOWER; /* its directory belongs to a cluster: it is a member */
+    fixture_ask(&fixture, client, "SET foo 1", "+OK\r\n");
+    close(client);
+    fixture_deinit(&fixture);
+}
+
+static void an_observer_is_no_replica(void **state)
+{
+    struct server_fixture fixture;
+
+    (void)state;
+    init_follower(&fixture);
+    fixture.engine.status.members[2].is_observer = true;
+    int client = fixture_connect(&fixture);
+    fixture_ask(&fixture, client, "CLUSTER SLOTS",
+                "*1\r\n*4\r\n:0\r\n:16383\r\n"
+                "*4\r\n$9\r\n127.0.0.1\r\n:7711\r\n$40\r\n"
+                "0000000000000002000000000000000000000000\r\n*0\r\n"
+                "*4\r\n$9\r\n127.0.0.1\r\n:7701\r\n$40\r\n"
+                "0000000000000001000000000000000000000000\r\n*0\r\n");
+    close(client);
+    fixture_deinit(&fixture);
+}
+
 #define ID_1 "0000000000000001000000000000000000000000"
 #define ID_2 "0000000000000002000000000000000000000000"
 #define ID_3 "0000000000000003000000000000000000000000"
@@ -206,6 +259,8 @@ int main(void)
         cmocka_unit_test(meta_that_is_made_can_be_read),
         cmocka_unit_test(a_plain_client_of_a_follower_is_served),
         cmocka_unit_test(a_client_that_used_cluster_is_sent_to_the_leader),
+        cmocka_unit_test(an_observer_sends_every_client_to_the_leader),
+        cmocka_unit_test(an_observer_is_no_replica),
         cmocka_unit_test(the_leader_has_all_slots_and_the_others_follow),
         cmocka_unit_test(without_a_leader_no_slots_are_told),
     };

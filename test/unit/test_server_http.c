@@ -148,6 +148,47 @@ static void long_headers_and_addresses_are_refused(void **state)
     fixture_deinit(&fixture);
 }
 
+static const char promised_status[] =
+    "{\"node\":{\"name\":\"n1\",\"id\":\"0000000000000001\",\"role\":\"leader\","
+    "\"version\":\"" QR_VERSION_TEXT "\"},"
+    "\"cluster\":{\"id\":\"00000000000000c100000000000000c2\",\"name\":\"\"},"
+    "\"term\":7,\"leader\":\"n1\",\"leader_by_gossip\":false,\"leader_term\":7,"
+    "\"first_index\":1,\"last_index\":120,\"commit_index\":119,"
+    "\"applied_index\":118,\"snapshot_index\":17,\"digest\":\"0000000000000000\","
+    "\"age_ms\":null,\"disk_full\":true,\"durable_index\":0,\"leader_heard_ms\":null,"
+    "\"quorum_lost_ms\":77,\"stalled\":false,\"saving_ms\":0,\"applying_ms\":0,"
+    "\"sync_median_us\":0,\"sync_99_us\":0,\"proposals\":0,\"proposals_max\":0,"
+    "\"uncommitted_bytes\":0,\"uncommitted_bytes_max\":0,\"log_size_bytes\":0,"
+    "\"max_log_entries\":0,\"election_timeout_max_ms\":0,\"receiving\":false,"
+    "\"received_bytes\":0,\"receive_bytes\":0,\"change_pending\":false,\"joint\":false,"
+    "\"joins\":0,\"changes\":0,\"transfer_to\":\"\",\"joining\":true,"
+    "\"join_error\":\"a:1: no\",\"swim\":{\"on\":true,\"joined\":false,\"leaving\":false,"
+    "\"incarnation\":11,\"members_digest\":\"0000000000000000\",\"local_health\":0,"
+    "\"live\":3,\"suspect\":0,\"dead\":0,\"left\":0,\"queued\":0,\"leader_term\":0,"
+    "\"unlisted\":0},\"members\":["
+    "{\"name\":\"n1\",\"id\":\"0000000000000001\",\"address\":\"127.0.0.1:7700\","
+    "\"kind\":\"voter\",\"health\":\"alive\",\"match_index\":0,"
+    "\"health_ms\":0,\"heard\":false,\"connected\":false,\"incarnation\":0,"
+    "\"client\":\"127.0.0.1:7701\",\"http\":\"127.0.0.1:7702\",\"wants_vote\":false,"
+    "\"outgoing\":false,\"priority\":0,\"progress\":\"\",\"heard_ms\":0,"
+    "\"inflight_bytes\":0,\"snapshot_sent_bytes\":0,\"snapshot_size_bytes\":0,"
+    "\"snapshot_error\":\"\",\"vote\":\"\",\"vote_granted\":false,\"vote_ms\":0},"
+    "{\"name\":\"n\\\"2\",\"id\":\"ffffffffffffffff\",\"address\":\"127.0.0.1:7700\","
+    "\"kind\":\"learner\",\"health\":\"suspect\",\"match_index\":1152921504606846976,"
+    "\"health_ms\":4000,\"heard\":true,\"connected\":true,\"incarnation\":12,"
+    "\"client\":\"\",\"http\":\"\",\"wants_vote\":true,\"outgoing\":false,\"priority\":0,"
+    "\"progress\":\"snapshot\",\"heard_ms\":null,\"inflight_bytes\":0,"
+    "\"snapshot_sent_bytes\":5,\"snapshot_size_bytes\":9,"
+    "\"snapshot_error\":\"a limit is reached\",\"vote\":\"no\",\"vote_granted\":false,"
+    "\"vote_ms\":0},"
+    "{\"name\":\"o3\",\"id\":\"0000000000000003\",\"address\":\"127.0.0.1:7700\","
+    "\"kind\":\"observer\",\"health\":\"alive\",\"match_index\":0,"
+    "\"health_ms\":0,\"heard\":false,\"connected\":false,\"incarnation\":0,"
+    "\"client\":\"[::1]:7721\",\"http\":\"\",\"wants_vote\":false,"
+    "\"outgoing\":false,\"priority\":0,\"progress\":\"\",\"heard_ms\":0,"
+    "\"inflight_bytes\":0,\"snapshot_sent_bytes\":0,\"snapshot_size_bytes\":0,"
+    "\"snapshot_error\":\"\",\"vote\":\"\",\"vote_granted\":false,\"vote_ms\":0}]}\n";
+
 static void status_is_the_promised_json(void **state)
 {
     struct server_fixture fixture;
@@ -179,36 +220,18 @@ static void status_is_the_promised_json(void **state)
     status->members[1].snapshot_size_bytes = 9;
     status->members[1].snapshot_error = QR_ERR_BUSY;
     status->members[1].vote = "no";
+    status->members[1].is_heard = true;
+    status->members[1].is_connected = true;
+    status->members[1].health_ms = 4000;
+    status->members[1].incarnation = 12;
+    fake_engine_add_member(&fixture.engine, 3, "o3", "");
+    status->members[2].is_observer = true;
+    memcpy(status->members[2].client_address, "[::1]:7721", 11);
+    status->leader_term = 7;
+    status->swim = (struct qr_swim_status){.is_on = true, .incarnation = 11, .live_count = 3};
     get(&fixture, "/status", answer, sizeof(answer));
     assert_non_null(strstr(answer, "Content-Type: application/json\r\n"));
-    assert_string_equal(
-        body_of(answer),
-        "{\"node\":{\"name\":\"n1\",\"id\":\"0000000000000001\",\"role\":\"leader\","
-        "\"version\":\"" QR_VERSION_TEXT "\"},"
-        "\"cluster\":{\"id\":\"00000000000000c100000000000000c2\",\"name\":\"\"},"
-        "\"term\":7,\"leader\":\"n1\",\"first_index\":1,\"last_index\":120,\"commit_index\":119,"
-        "\"applied_index\":118,\"snapshot_index\":17,\"digest\":\"0000000000000000\","
-        "\"age_ms\":null,\"disk_full\":true,\"durable_index\":0,\"leader_heard_ms\":null,"
-        "\"quorum_lost_ms\":77,\"stalled\":false,\"saving_ms\":0,\"applying_ms\":0,"
-        "\"sync_median_us\":0,\"sync_99_us\":0,\"proposals\":0,\"proposals_max\":0,"
-        "\"uncommitted_bytes\":0,\"uncommitted_bytes_max\":0,\"log_size_bytes\":0,"
-        "\"max_log_entries\":0,\"election_timeout_max_ms\":0,\"receiving\":false,"
-        "\"received_bytes\":0,\"receive_bytes\":0,\"change_pending\":false,\"joint\":false,"
-        "\"joins\":0,\"changes\":0,\"transfer_to\":\"\",\"joining\":true,"
-        "\"join_error\":\"a:1: no\",\"members\":["
-        "{\"name\":\"n1\",\"id\":\"0000000000000001\",\"address\":\"127.0.0.1:7700\","
-        "\"kind\":\"voter\",\"health\":\"alive\",\"match_index\":0,"
-        "\"client\":\"127.0.0.1:7701\",\"http\":\"127.0.0.1:7702\",\"wants_vote\":false,"
-        "\"outgoing\":false,\"priority\":0,\"progress\":\"\",\"heard_ms\":0,"
-        "\"inflight_bytes\":0,\"snapshot_sent_bytes\":0,\"snapshot_size_bytes\":0,"
-        "\"snapshot_error\":\"\",\"vote\":\"\",\"vote_granted\":false,\"vote_ms\":0},"
-        "{\"name\":\"n\\\"2\",\"id\":\"ffffffffffffffff\",\"address\":\"127.0.0.1:7700\","
-        "\"kind\":\"learner\",\"health\":\"suspect\",\"match_index\":1152921504606846976,"
-        "\"client\":\"\",\"http\":\"\",\"wants_vote\":true,\"outgoing\":false,\"priority\":0,"
-        "\"progress\":\"snapshot\",\"heard_ms\":null,\"inflight_bytes\":0,"
-        "\"snapshot_sent_bytes\":5,\"snapshot_size_bytes\":9,"
-        "\"snapshot_error\":\"a limit is reached\",\"vote\":\"no\",\"vote_granted\":false,"
-        "\"vote_ms\":0}]}\n");
+    assert_string_equal(body_of(answer), promised_status);
     fixture_deinit(&fixture);
 }
 

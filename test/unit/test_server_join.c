@@ -1,4 +1,4 @@
-/* test_server_join.c: QUORATE.JOIN and QUORATE.STATUS. */
+/* test_server_join.c: QUORATE.JOIN, QUORATE.LEAVE and QUORATE.STATUS. */
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <string.h>
 #include <unistd.h>
@@ -42,6 +42,37 @@ static void a_node_is_told_whom_to_join(void **state)
     fixture_deinit(&fixture);
 }
 
+static void a_node_is_told_to_leave_and_why(void **state)
+{
+    static const struct {
+        const char *command;
+        const char *told; /* to the engine; NULL: nothing */
+        int status;
+        const char *answer;
+    } rows[] = {
+        {"QUORATE.LEAVE", "shutdown", 0, "+OK\r\n"},
+        {"quorate.leave restart", "restart", 0, "+OK\r\n"},
+        {"QUORATE.LEAVE REMOVED", "removed", 0, "+OK\r\n"},
+        {"QUORATE.LEAVE now", NULL, 0, "-ERR syntax error\r\n"},
+        {"QUORATE.LEAVE REMOVED now", NULL, 0, "-ERR syntax error\r\n"},
+        {"QUORATE.LEAVE", NULL, QR_ERR_STOPPED,
+         "-CLUSTERDOWN this node has stopped; nothing was changed\r\n"},
+    };
+    struct server_fixture fixture;
+
+    (void)state;
+    fixture_init(&fixture, NULL);
+    int client = fixture_connect(&fixture);
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        fixture.engine.leave[0] = '\0';
+        fixture.engine.leave_status = rows[i].status;
+        fixture_ask(&fixture, client, rows[i].command, rows[i].answer);
+        assert_string_equal(fixture.engine.leave, rows[i].told == NULL ? "" : rows[i].told);
+    }
+    close(client);
+    fixture_deinit(&fixture);
+}
+
 static void the_status_comes_as_one_string(void **state)
 {
     struct server_fixture fixture;
@@ -66,6 +97,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_node_is_told_whom_to_join),
+        cmocka_unit_test(a_node_is_told_to_leave_and_why),
         cmocka_unit_test(the_status_comes_as_one_string),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,7 +1,7 @@
-/* measure_internal.h: figures, and who measures and draws which. */
+/* figures.h: figures, and who measures and draws which. */
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef SIM_SWIM_MEASURE_INTERNAL_H
-#define SIM_SWIM_MEASURE_INTERNAL_H
+#ifndef SIM_SWIM_FIGURES_H
+#define SIM_SWIM_FIGURES_H
 
 #include <stddef.h>
 

@@ -1,0 +1,128 @@
+/* removal.c: members that have been dead, or gone, for long are removed, if that is wanted.
+ *
+ * Gossip says who is dead; what may be removed is decided by what the leader itself hears, and
+ * done like any other change, through the log, one member at a time. Off by default:
+ * docs/membership.md, "Removing the dead".
+ */
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/assert.h"
+#include "base/mutant.h"
+#include "node/internal.h"
+#include "quorate/error.h"
+
+#define VOTERS_LEFT_MIN 3
+#define RETRY_NS (10 * NS_PER_S) /* behind one that was refused, or did not succeed */
+
+static bool is_heard(const struct node *node, node_id id)
+{
+    struct raft_peer_status peer;
+    return id == node->identity.id ||
+           (raft_peer_status(node->raft, id, &peer) && peer.heard_ns != 0 &&
+            node->time.now_ns - peer.heard_ns <= node->options.election_timeout_max_ns);
+}
+
+/* Whether gossip holds the member for dead or gone, and since when. Whom Raft hears is there. */
+static bool is_dead(const struct node *node, node_id id, time_ns *since_ns)
+{
+    struct swim_member_status member;
+    const struct swim *swim = node_swim(node);
+    if (swim == NULL || is_heard(node, id) || !swim_member(swim, id, &member)) {
+        return false;
+    }
+    *since_ns = member.changed_ns;
+    return member.state == SWIM_DEAD || member.state == SWIM_LEFT;
+}
+
+static uint32_t count_voters(const struct node *node, const struct raft_configuration *value,
+                             bool is_of_heard)
+{
+    uint32_t count = 0;
+    for (size_t i = 0; i < value->count; i++) {
+        bool is_voter = (value->members[i].roles & RAFT_VOTER) != 0;
+        count += is_voter && (!is_of_heard || is_heard(node, value->members[i].id)) ? 1 : 0;
+    }
+    return count;
+}
+
+/* Beyond what every change must leave: see docs/membership.md. */
+int node_removal_judge(const struct node *node, const struct raft_configuration *next,
+                       const struct node_change_result *result)
+{
+    const struct raft_configuration *now = node_configuration(node);
+    uint32_t left = count_voters(node, next, false);
+    if (left == count_voters(node, now, false)) {
+        return 0; /* who is removed has no vote */
+    }
+    uint32_t needed = node->removal.voters_before / 2 + 1;
+    bool is_safe = left >= VOTERS_LEFT_MIN && count_voters(node, next, true) >= needed &&
+                   result->tolerated_after >= result->tolerated_before;
+    return is_safe || MUTANT(REMOVAL_BELOW_QUORUM) ? 0 : QR_ERR_QUORUM;
+}
+
+void node_removal_ended(struct node *node, const struct node_change_wait *wait, int status)
+{
+    node->removal.is_under_way = false;
+    node->removal.retry_ns = node->time.now_ns + (status == 0 ? 0 : RETRY_NS);
+    LOG(node->options.log, status == 0 ? LOG_WARN : LOG_INFO,
+        status == 0 ? "dead_member_removed" : "dead_member_kept",
+        log_string("name", wait->change.removed), log_string("error", qr_error_name(status)),
+        log_string("reason", wait->result.reason));
+}
+
+/* The first that has been dead for long; also notes how many voters there were before any was. */
+static const struct raft_member *find_dead(struct node *node)
+{
+    const struct raft_configuration *now = node_configuration(node);
+    const struct raft_member *found = NULL;
+    bool is_any = false;
+    node->removal.due_ns = TIME_NEVER;
+    for (size_t i = 0; i < now->count; i++) {
+        time_ns since_ns = 0;
+        if (!is_dead(node, now->members[i].id, &since_ns)) {
+            continue;
+        }
+        time_ns due_ns =
+            max_u64(since_ns + node->options.remove_dead_after_ns, node->removal.retry_ns);
+        is_any = true;
+        if (due_ns > node->time.now_ns) {
+            node->removal.due_ns = min_u64(node->removal.due_ns, due_ns);
+        } else if (found == NULL) {
+            found = &now->members[i];
+        }
+    }
+    raft_term term = node_raft_status(node).term;
+    if (!is_any || node->removal.term != term) {
+        node->removal.term = term;
+        node->removal.voters_before = count_voters(node, now, false);
+    }
+    return found;
+}
+
+void node_removal_turn(struct node *node)
+{
+    struct raft_status status = node_raft_status(node);
+    node->removal.due_ns = TIME_NEVER;
+    if (node->options.remove_dead_after_ns == 0 || status.role != RAFT_LEADER ||
+        node->removal.is_under_way || !raft_configuration_is_committed(node->raft) ||
+        raft_configuration_is_joint(node_configuration(node))) {
+        return;
+    }
+    const struct raft_member *dead = find_dead(node);
+    if (dead == NULL) {
+        return;
+    }
+    ASSERT(dead->id != node->identity.id);
+    struct wire_change change = {0};
+    struct text names = text_of(change.removed, sizeof(change.removed));
+    text_string(&names, dead->name);
+    node->removal.is_under_way = node_change_by_itself(node, &change);
+    if (!node->removal.is_under_way) {
+        node->removal.retry_ns = node->time.now_ns + RETRY_NS;
+        node->removal.due_ns = node->removal.retry_ns;
+    }
+}
+
+time_ns node_removal_deadline(const struct node *node)
+{
+    return node->removal.due_ns;
+}
