@@ -122,7 +122,7 @@
     X(WIRE_READ_RESPONSE, 39, read_response, "read_response", WIRE_READ_RESPONSE_FIELDS)           \
     X(WIRE_CHANGE, 40, change, "change", WIRE_CHANGE_FIELDS)                                       \
     X(WIRE_CHANGE_RESPONSE, 41, change_response, "change_response", WIRE_CHANGE_RESPONSE_FIELDS)   \
-    X(WIRE_GOSSIP, 42, gossip, "gossip", WIRE_GOSSIP_FIELDS)
+    X(WIRE_GOSSIP, 42, gossip, "gossip_message", WIRE_GOSSIP_FIELDS)
 
 enum wire_message_type {
 #define X(name, value, member, text, fields) name = value,

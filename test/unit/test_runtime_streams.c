@@ -192,6 +192,26 @@ static void what_is_not_for_a_stream_closes_it(void **state)
     assert_int_equal(pair->b.received_count, 2);
 }
 
+static void a_stranger_may_only_ask_to_join_and_gossip(void **state)
+{
+    struct transport_pair *pair = *state;
+    struct wire_message hello = {
+        .type = WIRE_HELLO,
+        .hello = {.version_min = 1, .version_max = 2, .from = 7},
+    };
+    uint8_t bytes[4096];
+    size_t length = frame_flatten(wire_encode(&runtime_allocator, &hello), bytes);
+    length += frame_flatten(vote_frame(1), bytes + length);
+    int descriptor = transport_side_dial_raw(&pair->b);
+    assert_int_equal(send(descriptor, bytes, length, 0), (ssize_t)length);
+    WAIT_FOR(pair, socket_is_closed(descriptor));
+    close(descriptor);
+    struct transport_stats stats;
+    transport_stats(pair->b.transport, &stats);
+    assert_int_equal(stats.frames_refused, 1);
+    assert_int_equal(pair->b.received_count, 0);
+}
+
 static void a_member_that_is_gone_is_told_of_at_once_and_that_it_refuses(void **state)
 {
     struct transport_pair *pair = *state;
@@ -335,6 +355,7 @@ int main(void)
         STREAM_TEST(a_stream_that_is_gone_takes_no_answer),
         STREAM_TEST(no_more_are_dialed_than_may_be),
         STREAM_TEST(what_is_not_for_a_stream_closes_it),
+        STREAM_TEST(a_stranger_may_only_ask_to_join_and_gossip),
         STREAM_TEST(a_member_that_is_gone_is_told_of_at_once_and_that_it_refuses),
         STREAM_TEST(a_member_that_closed_both_is_not_waited_for),
         STREAM_TEST(one_that_lets_us_in_once_more_and_is_gone_is_not_waited_for),

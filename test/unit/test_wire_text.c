@@ -141,8 +141,8 @@ static const struct text_case text_cases[] = {
      "{\"type\":\"change_response\",\"from\":\"0000000000000001\",\"request\":42,\"status\":-22,"
      "\"tolerated_before\":1,\"tolerated_after\":0,\"reason\":\"too few\"}"},
     {{.type = WIRE_GOSSIP, .gossip = {{NULL, (const uint8_t *)"123456789", 9}}}, false,
-     "gossip data=9:e3069283",
-     "{\"type\":\"gossip\",\"data\":{\"bytes\":9,\"crc32c\":\"e3069283\"}}"},
+     "gossip_message data=9:e3069283",
+     "{\"type\":\"gossip_message\",\"data\":{\"bytes\":9,\"crc32c\":\"e3069283\"}}"},
 };
 /* clang-format on */
 
