@@ -46,7 +46,7 @@ static void check_options(const struct serve_options *options)
         check_address(options->advertise);
     }
 #define X(name, initial, least, most, unit)                                                        \
-    ASSERT(limits.name >= (least));                                                                \
+    ASSERT(limits.name == (least) || limits.name > (least)); /* least may be 0 */                  \
     ASSERT(limits.name <= (most));
     QR_LIMIT_MAP(X)
 #undef X
