@@ -36,7 +36,7 @@ void connection_take_gossip(struct connection *connection, const struct wire_mes
         .data = data->bytes,
         .size_bytes = data->size_bytes,
         .source = source,
-        .is_proved = connection_is_proved(connection),
+        .is_proved = connection->is_proved,
     };
     events->gossip_received(events->context, &gossip);
 }

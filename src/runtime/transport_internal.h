@@ -55,6 +55,7 @@ struct connection {
     bool is_stranger;       /* incoming: of no cluster yet; it may ask to join, and gossip */
     bool is_used;           /* incoming: a message came; the first says what it is for */
     bool is_gossip;         /* incoming: for SWIM alone */
+    bool is_proved;         /* the other end has a key of this cluster */
     uint32_t version;       /* of the protocol, once OPEN */
     time_ns deadline_ns;    /* when it is given up; TIME_NEVER once OPEN, but for idle ones */
     uint32_t pending_count; /* things libuv still has: the handle, a look-up */

@@ -173,8 +173,9 @@ def case_observed(cluster):
                      "it hears who leads now")
         cluster.restart(leader)
         wait_all_alive(cluster)
-        names = [m["name"] for m in cluster.status(cluster.wait_leader())["members"]]
-        tap.check(node.name not in names, "the log has a member that only watches")
+        kinds = [m["kind"] for m in cluster.status(cluster.wait_leader())["members"]
+                 if m["name"] == node.name]
+        tap.check_equal(kinds, ["observer"], "what it is to the leader")
     finally:
         node.process.kill()
         node.process.wait()
