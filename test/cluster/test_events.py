@@ -250,14 +250,17 @@ def case_watch_ends(cluster):
 
 def case_metrics(cluster):
     """/status and /metrics tell how gossip goes."""
+    rig.wait_for(lambda: cluster.status(0)["swim"]["live"] >= 3, "it holds three for live")
     swim = cluster.status(0)["swim"]
     tap.check(swim["on"] and not swim["leaving"], swim)
-    tap.check(swim["live"] >= 3, swim)
-    _, body = rig.http_get(cluster.nodes[0].http_port, "/metrics")
-    values = dict(line.rsplit(" ", 1) for line in body.decode().splitlines() if line[0] != "#")
+
+    def values():
+        _, body = rig.http_get(cluster.nodes[0].http_port, "/metrics")
+        return dict(line.rsplit(" ", 1) for line in body.decode().splitlines() if line[0] != "#")
+
     for name in ("swim_probes", "gossip_packets_sent", "gossip_packets_received"):
-        tap.check(int(values[f"quorate_{name}_total"]) > 0, f"{name} counts nothing")
-    tap.check_equal(int(values["quorate_events_listeners"]), 0, "listeners that are gone")
+        rig.wait_for(lambda n=name: int(values()[f"quorate_{n}_total"]) > 0, f"{name} counts")
+    tap.check_equal(int(values()["quorate_events_listeners"]), 0, "listeners that are gone")
 
 
 def case_remove(cluster):
