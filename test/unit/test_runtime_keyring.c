@@ -369,7 +369,7 @@ static const struct {
     {"with blanks around it", " \t" HEX_KEY "\r", 0, true},
     {"words", "correct horse battery staple", 0, false},
     {"sixteen bytes", "0123456789abcdef", 0, false},
-    {"63 digits are words", HEX_KEY + 1, 0, false},
+    {"63 digits are words", &HEX_KEY[1], 0, false},
     {"bits left over are words", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh9", 0, false},
     {"other letters", "schlüssel für alle", 0, false},
     {"fifteen bytes", "0123456789abcde", QR_ERR_INVALID, false},
