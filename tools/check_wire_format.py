@@ -17,7 +17,7 @@ KINDS = {"ENUM_REASON": "reason"}
 
 
 def source_messages():
-    """{name: (number, [(field, kind)])} from the X-macros."""
+    """{"name (number)": [(field, kind)]} from the X-macros: a frame and a packet may share a name."""
     text = "\n".join((ROOT / header).read_text() for header in HEADERS)
     text = re.sub(r"/\*.*?\*/", "", text, flags=re.S)
     text = re.sub(r"\\\n", " ", text)
@@ -31,7 +31,7 @@ def source_messages():
             fields.append((name, f"{shown} < {sizes[size[0]]}" if size else shown))
         tables[macro] = fields
     rows = re.findall(r'X\(\w+,\s*(\d+),\s*\w+,\s*"(\w+)",\s*(\w+_FIELDS)\)', text)
-    return {name: (int(number), tables[macro]) for number, name, macro in rows}
+    return {f"{name} ({number})": tables[macro] for number, name, macro in rows}
 
 
 def documented_messages():
@@ -40,10 +40,11 @@ def documented_messages():
     sections = re.split(r"^### ", DOC.read_text(), flags=re.M)[1:]
     for section in sections:
         title, body = section.split("\n", 1)
-        name, number = re.fullmatch(r"(\w+) \((\d+)\)", title).groups()
+        if not re.fullmatch(r"\w+ \(\d+\)", title):
+            sys.exit(f"{DOC.name}: \"{title}\" is not the name and number of a message")
         body = re.split(r"^## ", body, flags=re.M)[0]
         rows = re.findall(r"^\| (\w+) \| ([^|]+?) \|", body, flags=re.M)
-        messages[name] = (int(number), [row for row in rows if row != ("field", "kind")])
+        messages[title] = [row for row in rows if row != ("field", "kind")]
     return messages
 
 
