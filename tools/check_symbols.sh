@@ -72,7 +72,8 @@ for compiler in gcc "$(command -v clang-14 || command -v clang || true)"; do
     fi
     objects=()
     check pure "$allowed_pure" "$compiler" "${sources[@]}" || status=1
-    if [ ${#sim_sources[@]} -gt 0 ]; then
+    # What the simulator may need holds the calls that a compiler invents: one of them will do.
+    if [ "$compiler" = gcc ] && [ ${#sim_sources[@]} -gt 0 ]; then
         check simulated "$allowed_sim" "$compiler" "${sim_sources[@]}" || status=1
     fi
 done

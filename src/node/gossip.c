@@ -71,6 +71,12 @@ static int begin(struct node *node)
 
 static void end(struct node *node)
 {
+    struct node_gossip *gossip = node->gossip;
+    if (gossip->swim != NULL) { /* the next life begins above all that this one said of itself */
+        struct swim_status now;
+        swim_status(gossip->swim, &now);
+        gossip->incarnation = max_u64(gossip->incarnation, now.incarnation);
+    }
     swim_free(node->gossip->swim);
     node->gossip->swim = NULL;
     node->gossip->is_over = false;
@@ -201,7 +207,8 @@ static void leave_removed(struct node *node)
     if (is_out) {
         int status = node_gossip_step(
             node, (struct swim_event){.type = SWIM_EVENT_LEAVE, .leave = SWIM_REASON_REMOVED});
-        (void)status; /* it is leaving already, or there is no machine */
+        (void)status;                  /* it is leaving already, or there is no machine */
+        gossip->again_ns = TIME_NEVER; /* nor does it come back, if its name was taken before */
     }
 }
 
@@ -269,7 +276,8 @@ void node_gossip_turn(struct node *node)
     if (gossip == NULL) {
         return;
     }
-    if (!gossip->is_leaving) {
+    take_ready(node); /* what it said last decides how it goes on */
+    if (!gossip->is_leaving && node->phase != NODE_STOPPED) {
         renew(node);
     }
     if (gossip->swim != NULL && node->time.now_ns >= swim_deadline(gossip->swim)) {

@@ -209,7 +209,10 @@ struct node {
     struct node_change_wait changes[NODE_CHANGES_MAX];
     struct {
         bool is_under_way;
+        node_id id;             /* of whom it is, or was last */
+        size_t next;            /* position at which to look for the next */
         raft_term term;         /* of what stands here */
+        time_ns led_ns;         /* since when this node has led in it */
         uint32_t voters_before; /* as many as there were when the first was found dead */
         time_ns retry_ns;
         time_ns due_ns; /* of the next; TIME_NEVER: none is known */

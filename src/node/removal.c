@@ -21,16 +21,29 @@ static bool is_heard(const struct node *node, node_id id)
             node->time.now_ns - peer.heard_ns <= node->options.election_timeout_max_ns);
 }
 
-/* Whether gossip holds the member for dead or gone, and since when. Whom Raft hears is there. */
+/* Whether gossip holds the member for dead or gone; and since when it does, and Raft has not heard
+ * it either, for as long as this node has led. Gossip alone may be wrong for ever: of a member
+ * whose packets are blocked, that lost its name, or went back to a version without gossip.
+ */
 static bool is_dead(const struct node *node, node_id id, time_ns *since_ns)
 {
     struct swim_member_status member;
+    struct raft_peer_status peer;
     const struct swim *swim = node_swim(node);
-    if (swim == NULL || is_heard(node, id) || !swim_member(swim, id, &member)) {
+    if (swim == NULL || id == node->identity.id || !swim_member(swim, id, &member) ||
+        (member.state != SWIM_DEAD && member.state != SWIM_LEFT)) {
         return false;
     }
-    *since_ns = member.changed_ns;
-    return member.state == SWIM_DEAD || member.state == SWIM_LEFT;
+    time_ns heard_ns = raft_peer_status(node->raft, id, &peer) ? peer.heard_ns : 0;
+    *since_ns = max_u64(member.changed_ns, max_u64(heard_ns, node->removal.led_ns));
+    return true;
+}
+
+static bool is_due(const struct node *node, node_id id)
+{
+    time_ns since_ns;
+    return is_dead(node, id, &since_ns) &&
+           node->time.now_ns - since_ns >= node->options.remove_dead_after_ns;
 }
 
 static uint32_t count_voters(const struct node *node, const struct raft_configuration *value,
@@ -49,6 +62,11 @@ int node_removal_judge(const struct node *node, const struct raft_configuration 
                        const struct node_change_result *result)
 {
     const struct raft_configuration *now = node_configuration(node);
+    bool is_it = raft_configuration_find(now, node->removal.id) >= 0 &&
+                 raft_configuration_find(next, node->removal.id) < 0;
+    if (!is_it || !is_due(node, node->removal.id)) {
+        return QR_ERR_QUORUM; /* it came back while the change waited, or another has its name */
+    }
     uint32_t left = count_voters(node, next, false);
     if (left == count_voters(node, now, false)) {
         return 0; /* who is removed has no vote */
@@ -69,16 +87,24 @@ void node_removal_ended(struct node *node, const struct node_change_wait *wait, 
         log_string("reason", wait->result.reason));
 }
 
-/* The first that has been dead for long; also notes how many voters there were before any was. */
+/* One that has been dead for long, each in its turn: one that may not go holds up no other. Also
+ * notes how many voters there were before any was dead, in this leader's term.
+ */
 static const struct raft_member *find_dead(struct node *node)
 {
     const struct raft_configuration *now = node_configuration(node);
     const struct raft_member *found = NULL;
+    raft_term term = node_raft_status(node).term;
+    bool is_new_term = node->removal.term != term;
     bool is_any = false;
+    size_t first = node->removal.next;
+    node->removal.led_ns = is_new_term ? node->time.now_ns : node->removal.led_ns;
+    node->removal.term = term;
     node->removal.due_ns = TIME_NEVER;
     for (size_t i = 0; i < now->count; i++) {
+        size_t at = (first + i) % now->count;
         time_ns since_ns = 0;
-        if (!is_dead(node, now->members[i].id, &since_ns)) {
+        if (!is_dead(node, now->members[at].id, &since_ns)) {
             continue;
         }
         time_ns due_ns =
@@ -87,12 +113,11 @@ static const struct raft_member *find_dead(struct node *node)
         if (due_ns > node->time.now_ns) {
             node->removal.due_ns = min_u64(node->removal.due_ns, due_ns);
         } else if (found == NULL) {
-            found = &now->members[i];
+            found = &now->members[at];
+            node->removal.next = at + 1;
         }
     }
-    raft_term term = node_raft_status(node).term;
-    if (!is_any || node->removal.term != term) {
-        node->removal.term = term;
+    if (!is_any || is_new_term) {
         node->removal.voters_before = count_voters(node, now, false);
     }
     return found;
@@ -112,6 +137,7 @@ void node_removal_turn(struct node *node)
         return;
     }
     ASSERT(dead->id != node->identity.id);
+    node->removal.id = dead->id;
     struct wire_change change = {0};
     struct text names = text_of(change.removed, sizeof(change.removed));
     text_string(&names, dead->name);

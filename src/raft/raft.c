@@ -138,7 +138,7 @@ void raft_become_follower(struct raft *raft, raft_term term, bool has_leader, no
         raft->is_installed_due = false;
         raft->offered = (struct raft_position){0};
     }
-    if (is_new_leader) {
+    if (has_leader && (is_new_leader || is_new_term)) {
         raft->is_leader_leased = true; /* until it says */
     }
     raft->role = RAFT_FOLLOWER;

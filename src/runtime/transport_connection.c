@@ -256,8 +256,12 @@ static void open_connection(struct connection *connection)
     }
 }
 
-/* A node that is only just joining is no trouble: it will be dialed again in a moment. */
-static void log_refusal(struct connection *connection, int status, const char *reason)
+/* A node that is only just joining is no trouble: it will be dialed again in a moment.
+ *
+ * said   the address that the other end says it listens on, or "".
+ */
+static void log_refusal(struct connection *connection, int status, const char *reason,
+                        const char *said)
 {
     struct transport *transport = connection->transport;
     uint64_t suppressed = 0;
@@ -267,14 +271,14 @@ static void log_refusal(struct connection *connection, int status, const char *r
             log_string("address", connection->address), log_string("reason", reason));
     } else if (transport_may_log(&transport->refused, &suppressed)) {
         LOG(transport->options.log, LOG_WARN, "peer_refused",
-            log_string("address", connection->address), log_string("reason", reason),
-            log_u64("suppressed", suppressed));
+            log_string("address", connection->address), log_string("said", said),
+            log_string("reason", reason), log_u64("suppressed", suppressed));
     }
 }
 
 void connection_refuse_peer(struct connection *connection, const char *why)
 {
-    log_refusal(connection, QR_ERR_FOREIGN, why);
+    log_refusal(connection, QR_ERR_FOREIGN, why, "");
     connection_close(connection, why);
 }
 
@@ -288,7 +292,7 @@ static void take_hello(struct connection *connection, const struct wire_hello *h
     struct wire_frame *frame = wire_encode(transport->options.allocator, &answer);
     bool is_sent = frame != NULL && connection_write_now(connection, frame);
     if (status != 0) {
-        log_refusal(connection, status, answer.hello_response.reason);
+        log_refusal(connection, status, answer.hello_response.reason, hello->address);
         connection_close(connection, "refused");
         return;
     }
@@ -321,7 +325,7 @@ static void take_hello_response(struct connection *connection,
     int status = events->hello_response_check(events->context, response, has_expected(connection),
                                               connection->member, &reason);
     if (status != 0) {
-        log_refusal(connection, status, reason);
+        log_refusal(connection, status, reason, "");
         connection_close(connection, reason);
         return;
     }

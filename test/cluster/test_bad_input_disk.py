@@ -144,7 +144,10 @@ def restart_when_full(nodes):
     cluster.wait_for(nodes.is_complete, "all know a leader")
     with nodes.client(nodes.wait_leader()) as client:
         check_content(client, "full", nodes.full_count)
-        tap.check_equal(write_until_full(client, "more"), 0, "writes that were taken")
+        try:
+            tap.check_equal(write_until_full(client, "more"), 0, "writes that were taken")
+        except resp.Unknown:
+            pass  # the leader had room for it, and too few of the others had
 
 
 def room_again(nodes):

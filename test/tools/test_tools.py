@@ -289,6 +289,10 @@ case "$*" in
 esac
 """, encoding="utf-8")
         program.chmod(0o755)
+        swim = pathlib.Path(root, "build/mutants/sim/swim/quorate_swim")
+        swim.parent.mkdir(parents=True)
+        swim.write_text("#!/bin/sh\n", encoding="utf-8")
+        swim.chmod(0o755)
         code, output = run("mutants.py", *arguments, folder=root)
     is_good = last_line.endswith(" 0 failed")
     is_right = output.splitlines()[-1:] == [last_line] and said in output and (code == 0) == is_good
