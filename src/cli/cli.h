@@ -8,6 +8,7 @@
 #define CLI_CLI_H
 
 #include <argp.h>
+#include <sys/types.h>
 
 #include "base/allocator.h"
 #include "base/types.h"
@@ -77,6 +78,9 @@ void cli_arguments_parse(const struct argp *argp, int argc, char **argv, void *i
 
 /* Nanoseconds of a clock that only goes forward. */
 time_ns cli_clock_ns(void);
+
+/* What a process has used of processors; 0: it is gone. */
+time_ns cli_clock_cpu_ns(pid_t pid);
 
 void cli_sleep_ms(unsigned milliseconds);
 

@@ -17,6 +17,16 @@ time_ns cli_clock_ns(void)
     return (time_ns)now.tv_sec * NS_PER_S + (time_ns)now.tv_nsec;
 }
 
+time_ns cli_clock_cpu_ns(pid_t pid)
+{
+    clockid_t clock;
+    struct timespec used;
+    if (clock_getcpuclockid(pid, &clock) != 0 || clock_gettime(clock, &used) != 0) {
+        return 0;
+    }
+    return (time_ns)used.tv_sec * NS_PER_S + (time_ns)used.tv_nsec;
+}
+
 void cli_sleep_ms(unsigned milliseconds)
 {
     struct timespec left = {.tv_sec = (time_t)(milliseconds / 1000),

@@ -19,7 +19,8 @@
       minutes, 1, 100000)                                                                          \
     X('J', "jobs", "J", "seeds that run at once; default: one on each processor",                  \
       jobs, 1, SIM_JOBS_MAX)                                                                       \
-    X('t', "seed-timeout-s", "S", "a seed that takes longer hangs, and has failed; default 120",   \
+    X('t', "seed-timeout-s", "S", "a seed that takes more of a processor's time hangs, and has "   \
+      "failed, or thirty times as much of real time; default 120",                                 \
       seed_timeout_s, 1, 86400)                                                                    \
     X('x', "fail-max", "N", "stop when N seeds have failed; default 10",                           \
       fail_max, 1, SIM_FAILURES_MAX)                                                               \

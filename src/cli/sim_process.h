@@ -15,12 +15,13 @@
 #include "cli/sim_trace.h"
 
 #define SIM_SAID_BYTES_MAX 3840 /* an assertion with its backtrace, and fits a failure */
+#define SIM_REAL_FACTOR 30      /* how much longer a run may take by a clock on the wall */
 
 /* What a child is to do. Everything in it is borrowed until the child runs. */
 struct sim_task {
     const struct sim_case *chosen;
     bool is_twice;
-    time_ns timeout_ns;
+    time_ns timeout_ns;        /* of processors; SIM_REAL_FACTOR times as much of real time */
     enum sim_trace_kind trace; /* wanted, in `trace_descriptor` or compared */
     int trace_descriptor;      /* -1: none */
     const char *compared_file; /* a trace to compare with, or NULL */
@@ -36,6 +37,7 @@ struct sim_process {
     uint64_t seed;
     time_ns began_ns;
     bool is_overdue; /* it was killed for it */
+    bool is_idle;    /* and did little: its time on processors had not passed */
     bool is_said_cut;
     size_t said_bytes;
     char said[SIM_SAID_BYTES_MAX]; /* last to standard error */

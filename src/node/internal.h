@@ -343,7 +343,9 @@ void node_note_peer(struct node *node, node_id id, uint32_t version);
 /* The latest version that a node spoke; 0: it was not met in this life. */
 uint32_t node_peer_version(const struct node *node, node_id id);
 
-/* Whether guarded entries may be appended: every member understands them, or must already. */
+/* Whether guarded entries may be appended: every member understands them, or must already;
+ * newcomers that were not met are not asked.
+ */
 bool node_may_guard(const struct node *node);
 
 /* reads.c */

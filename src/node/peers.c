@@ -46,6 +46,17 @@ uint32_t node_peer_version(const struct node *node, node_id id)
     return 0;
 }
 
+/* Whether it may not understand guarded entries, and is waited for. Not a newcomer that was not
+ * met: it may never come, no quorum needs it, and one that is too old fares as if it joined later.
+ */
+static bool is_in_the_way(const struct node *node, const struct raft_member *member)
+{
+    uint32_t version = node_peer_version(node, member->id);
+    bool may_never_come = version == 0 && (member->roles & RAFT_PROMOTABLE) != 0;
+    return member->id != node->identity.id && version < WIRE_VERSION_WITH_GUARDED &&
+           !may_never_come;
+}
+
 bool node_may_guard(const struct node *node)
 {
     if (node->sessions.is_used) {
@@ -53,8 +64,7 @@ bool node_may_guard(const struct node *node)
     }
     const struct raft_configuration *configuration = raft_configuration(node->raft);
     for (size_t i = 0; i < configuration->count; i++) {
-        node_id id = configuration->members[i].id;
-        if (id != node->identity.id && node_peer_version(node, id) < WIRE_VERSION_WITH_GUARDED) {
+        if (is_in_the_way(node, &configuration->members[i])) {
             return false;
         }
     }

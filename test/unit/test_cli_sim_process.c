@@ -81,7 +81,29 @@ static void a_run_that_takes_too_long_is_ended(void **state)
     assert_true(cli_clock_ns() - began_ns < LONG_NS);
     assert_string_equal(result.report.checker, "hang");
     assert_string_equal(result.report.failure,
-                        "it has not ended after 1 s; it said last:\nthe last words of a seed");
+                        "it has not ended after 1 s of a processor's time; it said last:\n"
+                        "the last words of a seed");
+}
+
+/* As all runs do where many others want the same processors. */
+static void a_run_that_waits_for_longer_than_it_may_work_is_not_ended(void **state)
+{
+    (void)state;
+    struct sim_case chosen = case_of(6, "sleep_ms=1000");
+    struct sim_task task = task_of(&chosen);
+    task.timeout_ns = NS_PER_S / 2;
+    assert_true(result_of(&task).report.has_passed);
+}
+
+static void a_run_that_sleeps_for_ever_is_ended(void **state)
+{
+    (void)state;
+    struct sim_case chosen = case_of(6, "sleep_ms=10000");
+    struct sim_task task = task_of(&chosen);
+    task.timeout_ns = NS_PER_S / SIM_REAL_FACTOR;
+    struct sim_result result = result_of(&task);
+    assert_string_equal(result.report.checker, "hang");
+    assert_non_null(strstr(result.report.failure, "most of which it slept or waited"));
 }
 
 static void a_plan_that_is_refused_is_no_failure_of_the_seed(void **state)
@@ -212,6 +234,8 @@ int main(void)
         cmocka_unit_test(a_run_gives_what_it_gives_in_this_process),
         cmocka_unit_test(an_assertion_is_a_failure_with_what_was_said_last),
         cmocka_unit_test(a_run_that_takes_too_long_is_ended),
+        cmocka_unit_test(a_run_that_waits_for_longer_than_it_may_work_is_not_ended),
+        cmocka_unit_test(a_run_that_sleeps_for_ever_is_ended),
         cmocka_unit_test(a_plan_that_is_refused_is_no_failure_of_the_seed),
         cmocka_unit_test(runs_that_differ_are_told_by_what_differs),
         cmocka_unit_test(runs_that_are_the_same_pass_twice),

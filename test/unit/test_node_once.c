@@ -386,6 +386,24 @@ static void a_leader_refuses_guarded_entries_until_every_member_is_new(void **st
     solo_deinit(&solo);
 }
 
+/* As one whose disk was lost before it had entered, and that nobody removes. */
+static void a_newcomer_that_never_comes_is_not_waited_for(void **state)
+{
+    (void)state;
+    struct solo solo;
+    struct wire_message join = {.type = WIRE_JOIN,
+                                .join = {.from = 4, .wants_vote = true, .name = "n4"}};
+    memcpy(join.join.address, "a4", 2);
+    (void)lead(&solo);
+    solo_receive(&solo, 4, &join);
+    solo_work(&solo);
+    assert_int_equal(node_configuration(solo.node)->count, 4);
+    assert_int_equal(propose(&solo, TOKEN(1), 5, 1), 0);
+    solo_meet(&solo, 4, NEW - 1); /* it comes, and is too old */
+    assert_int_equal(propose(&solo, TOKEN(2), 5, 2), QR_ERR_VERSION);
+    solo_deinit(&solo);
+}
+
 static void hear_version(struct solo *solo, node_id from)
 {
     struct wire_hello_response response = {.version = NEW, .cluster = SOLO_CLUSTER, .from = from};
@@ -554,6 +572,7 @@ int main(void)
         cmocka_unit_test(a_normal_entry_is_no_repeat_whatever_its_id),
         cmocka_unit_test(a_guarded_entry_without_session_is_applied_each_time),
         cmocka_unit_test(a_leader_refuses_guarded_entries_until_every_member_is_new),
+        cmocka_unit_test(a_newcomer_that_never_comes_is_not_waited_for),
         cmocka_unit_test(whom_a_node_met_before_it_was_taken_in_it_knows),
         cmocka_unit_test(members_are_known_however_many_strangers_come),
         cmocka_unit_test(once_used_they_go_on_with_members_that_were_not_met),
