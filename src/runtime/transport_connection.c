@@ -224,16 +224,18 @@ void connection_begin(struct connection *connection)
 }
 
 /* A node that dials again has lost its old connection, whether we noticed or not. Of those that
- * mean nobody only the same use: one joins, and gossips meanwhile.
+ * mean nobody only the same use, which is known by the first message: one joins, and gossips
+ * meanwhile. Those on which nothing is said have the deadline of idle ones.
  */
 static void close_older(struct connection *newer)
 {
+    ASSERT(newer->is_used);
     struct connection *connection = newer->transport->connections;
     while (connection != NULL) {
         struct connection *next = connection->next;
         if (connection != newer && connection->kind == CONNECTION_INCOMING &&
             connection->state == CONNECTION_OPEN && connection->member == newer->member &&
-            connection->expects_us == newer->expects_us && connection->is_used == newer->is_used &&
+            connection->expects_us == newer->expects_us && connection->is_used &&
             connection->is_gossip == newer->is_gossip) {
             connection_discard(connection);
         }
@@ -306,7 +308,9 @@ static void take_hello(struct connection *connection, const struct wire_hello *h
     connection->is_stranger = cluster_id_is_none(hello->cluster);
     memcpy(connection->said_address, hello->address, sizeof(connection->said_address));
     connection->is_used = connection->expects_us; /* else the first message says for what */
-    close_older(connection);
+    if (connection->is_used) {
+        close_older(connection);
+    }
     open_connection(connection);
     struct peer *peer = transport_find_peer(transport, hello->from);
     if (peer != NULL && peer->connection == NULL) {

@@ -102,6 +102,47 @@ static void a_newcomer_joins_and_gossips_at_once(void **state)
     assert_int_equal(pair->a.seed_closed_count, 0);
 }
 
+/* Of two connections neither has said yet what it is for: both may be needed. */
+static void a_newcomer_may_dial_for_both_before_it_says_anything(void **state)
+{
+    struct transport_pair *pair = *state;
+    pair->a.cluster = (struct cluster_id){0};
+    transport_dial_seed(pair->a.transport, pair->b.address);
+    WAIT_FOR(pair, pair->a.seed_ready_count == 1);
+    assert_true(say(pair, 1));
+    WAIT_FOR(pair, pair->b.gossip_count == 1);
+    struct wire_message join = {.type = WIRE_JOIN, .join = {.from = 1}};
+    transport_send_seed(pair->a.transport, wire_encode(&runtime_allocator, &join));
+    transport_flush(pair->a.transport);
+    WAIT_FOR(pair, pair->b.received_count == 1 || pair->a.seed_closed_count > 0);
+    assert_int_equal(pair->a.seed_closed_count, 0);
+    assert_true(transport_gossip(pair->b.transport, NULL, pair->b.gossip_stream, said, 1));
+}
+
+/* One that lost its connection without our notice does not keep two of one use for long. */
+static void the_newer_of_two_streams_of_one_node_ends_the_older(void **state)
+{
+    struct transport_pair *pair = *state;
+    struct wire_message hello = {
+        .type = WIRE_HELLO,
+        .hello = {.version_min = 1, .version_max = 2, .cluster = pair->b.cluster, .from = 7},
+    };
+    struct wire_message gossip = {.type = WIRE_GOSSIP};
+    uint8_t bytes[4096];
+    size_t length = frame_flatten(wire_encode(&runtime_allocator, &hello), bytes);
+    length += frame_flatten(wire_encode(&runtime_allocator, &gossip), bytes + length);
+    int older = transport_side_dial_raw(&pair->b);
+    assert_int_equal(send(older, bytes, length, 0), (ssize_t)length);
+    WAIT_FOR(pair, pair->b.gossip_count == 1);
+    int newer = transport_side_dial_raw(&pair->b);
+    assert_int_equal(send(newer, bytes, length, 0), (ssize_t)length);
+    WAIT_FOR(pair, pair->b.gossip_count == 2);
+    WAIT_FOR(pair, socket_is_closed(older));
+    assert_false(socket_is_closed(newer));
+    close(older);
+    close(newer);
+}
+
 static void a_node_of_another_cluster_is_not_heard(void **state)
 {
     struct transport_pair *pair = *state;
@@ -350,6 +391,8 @@ int main(void)
         STREAM_TEST(it_counts_for_no_connection_with_a_member),
         STREAM_TEST(a_newcomer_may_gossip_as_much_as_a_member),
         STREAM_TEST(a_newcomer_joins_and_gossips_at_once),
+        STREAM_TEST(a_newcomer_may_dial_for_both_before_it_says_anything),
+        STREAM_TEST(the_newer_of_two_streams_of_one_node_ends_the_older),
         STREAM_TEST(a_node_of_another_cluster_is_not_heard),
         STREAM_TEST(who_does_not_know_gossip_is_sent_none),
         STREAM_TEST(a_stream_that_is_gone_takes_no_answer),
