@@ -149,7 +149,8 @@ static void on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buffer)
     if (count == 0) {
         return;
     }
-    const char *why = count < 0 && count != UV_ENOBUFS ? connection_tls_end(connection) : NULL;
+    /* A node without the secret reads what came and closes. One that is killed, or full, resets. */
+    const char *why = count == UV_EOF ? connection_tls_end(connection) : NULL;
     if (why != NULL) {
         connection_refuse_peer(connection, why);
         return;

@@ -34,7 +34,7 @@ void connection_tls_free(struct connection *connection);
 void connection_tls_room(struct connection *connection, uv_buf_t *out);
 void connection_tls_received(struct connection *connection, const uint8_t *data, size_t size_bytes);
 
-/* Why a connection that ended in this state may have; NULL: for no reason of ours. */
+/* Why a connection that was closed in this state may have been; NULL: for no reason of ours. */
 const char *connection_tls_end(const struct connection *connection);
 
 /* connection_flush() and connection_write_now() of a connection with TLS. */

@@ -169,6 +169,27 @@ static void who_encrypts_is_refused_in_words_where_there_is_no_secret(void **sta
     nobody_gets_in(pair);
 }
 
+/* As the kernel does for one that is killed: that says nothing of its secret. */
+static void who_resets_a_handshake_is_not_said_to_have_no_secret(void **state)
+{
+    struct transport_pair *pair = *state;
+    const struct linger at_once = {.l_onoff = 1};
+    int listener = listen_for(pair);
+    for (int round = 0; round < 2; round++) { /* at the second the first was noticed */
+        int descriptor = accept_first(pair, listener);
+        assert_int_equal(
+            setsockopt(descriptor, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once)), 0);
+        close(descriptor);
+    }
+    int descriptor = accept_first(pair, listener);
+    struct transport_stats stats;
+    transport_stats(pair->a.transport, &stats);
+    assert_int_equal(stats.peers_refused, 0);
+    assert_int_equal(pair->a.logged_count, 0);
+    close(descriptor);
+    close(listener);
+}
+
 static void a_seed_is_told_why_it_was_refused(void **state)
 {
     struct transport_pair *pair = *state;
@@ -431,6 +452,7 @@ int main(void)
         SETUP_TEST(another_secret_under_the_same_name_is_refused, setup_different),
         SETUP_TEST(who_does_not_encrypt_is_refused_in_words_at_both_ends, setup_dialing_plain),
         SETUP_TEST(who_encrypts_is_refused_in_words_where_there_is_no_secret, setup_dialed_plain),
+        TLS_TEST(who_resets_a_handshake_is_not_said_to_have_no_secret),
         SETUP_TEST(a_seed_is_told_why_it_was_refused, setup_different),
         TLS_TEST(a_key_is_changed_without_losing_a_connection),
         TLS_TEST(any_key_that_is_known_lets_in_while_keys_change),
