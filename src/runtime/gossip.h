@@ -22,7 +22,7 @@
 #define GOSSIP_DETAIL_BYTES 512
 #define GOSSIP_PACKET_BYTES_MAX 1400         /* longer ones are dropped */
 #define GOSSIP_NAMES_MAX 256                 /* the one that was not asked for longest makes room */
-#define GOSSIP_LOOKUPS_MAX 4                 /* at a time: libuv has four threads for them */
+#define GOSSIP_LOOKUPS_MAX 1                 /* at a time: libuv runs two, one for the transport */
 #define GOSSIP_NAME_FRESH_NS (10 * NS_PER_S) /* then it is looked up again, when it is used */
 #define GOSSIP_NAME_AGAIN_NS (2 * NS_PER_S)  /* after a failure */
 
