@@ -32,6 +32,10 @@
 #define TRANSPORT_BACKOFF_NS_MAX NS_PER_S
 #define TRANSPORT_GOSSIP_DIALED_MAX 16           /* at a time */
 #define TRANSPORT_GOSSIP_IDLE_NS (10 * NS_PER_S) /* then it is closed */
+/* Waiting for one stream: 64 messages. What a member tells another of 4,096 members, all with the
+ * longest profiles, is 49 (swim/sync.c); less would cut it, and who is told is none the wiser.
+ */
+#define TRANSPORT_GOSSIP_QUEUE_BYTES (64 * (WIRE_HEAD_BYTES_MAX + WIRE_GOSSIP_BYTES_MAX))
 
 /* A SWIM message that came on a stream. Borrowed. */
 struct transport_gossip {

@@ -15,13 +15,20 @@ static bool drop(struct transport *transport, struct wire_frame *frame)
     return false;
 }
 
+/* A stream may be anybody's, who asks for much and reads nothing: it has less room. */
+static uint64_t bytes_max(const struct connection *connection)
+{
+    uint64_t queue_bytes_max = connection->transport->options.queue_bytes_max;
+    return connection_is_gossip(connection) ? min_u64(queue_bytes_max, TRANSPORT_GOSSIP_QUEUE_BYTES)
+                                            : queue_bytes_max;
+}
+
 bool connection_queue(struct connection *connection, struct wire_frame *frame)
 {
     struct transport *transport = connection->transport;
     struct frame_queue *queue = &connection->queue;
     bool is_full = queue->count >= TRANSPORT_QUEUE_FRAMES_MAX ||
-                   (queue->count > 0 &&
-                    queue->bytes + frame->frame_bytes > transport->options.queue_bytes_max);
+                   (queue->count > 0 && queue->bytes + frame->frame_bytes > bytes_max(connection));
     if (connection->state == CONNECTION_CLOSED || is_full) {
         return drop(transport, frame);
     }

@@ -198,6 +198,25 @@ static void no_more_are_dialed_than_may_be(void **state)
     assert_int_equal(stats.messages_dropped, 1);
 }
 
+static void what_waits_for_a_stream_is_bounded(void **state)
+{
+    struct transport_pair *pair = *state;
+    struct transport_stats stats;
+    assert_true(say(pair, 1));
+    WAIT_FOR(pair, pair->b.gossip_count == 1);
+    int count = 0; /* answers, while the other end does not read */
+    while (transport_gossip(pair->b.transport, NULL, pair->b.gossip_stream, said,
+                            WIRE_GOSSIP_BYTES_MAX)) {
+        count++;
+    }
+    transport_stats(pair->b.transport, &stats);
+    assert_true(count >= 49); /* all of the largest table */
+    assert_true(stats.queued_bytes <= TRANSPORT_GOSSIP_QUEUE_BYTES);
+    assert_int_equal(stats.messages_dropped, 1);
+    transport_flush(pair->b.transport);
+    WAIT_FOR(pair, pair->a.gossip_count == count);
+}
+
 static void what_is_not_for_a_stream_closes_it(void **state)
 {
     struct transport_pair *pair = *state;
@@ -397,6 +416,7 @@ int main(void)
         STREAM_TEST(who_does_not_know_gossip_is_sent_none),
         STREAM_TEST(a_stream_that_is_gone_takes_no_answer),
         STREAM_TEST(no_more_are_dialed_than_may_be),
+        STREAM_TEST(what_waits_for_a_stream_is_bounded),
         STREAM_TEST(what_is_not_for_a_stream_closes_it),
         STREAM_TEST(a_stranger_may_only_ask_to_join_and_gossip),
         STREAM_TEST(a_member_that_is_gone_is_told_of_at_once_and_that_it_refuses),
