@@ -70,8 +70,17 @@ int engine_advertised_check(const char *option, const char *text, char *detail)
 static int check_reach(const struct qr_engine_options *options, char *detail)
 {
     struct address address;
-    if (options->secret_file != NULL || options->is_insecure ||
-        address_parse(options->peer_address, &address) != 0 || address_is_loopback(&address)) {
+    bool is_only_here = false;
+    if (options->secret_file != NULL || options->is_insecure) {
+        return 0;
+    }
+    /* A name that is not found now may be found when the node listens. */
+    if (address_parse(options->peer_address, &address) != 0 ||
+        address_is_loopback(&address, &is_only_here) != 0) {
+        (void)refuse(detail, "peer_address: cannot find the address of %s", options->peer_address);
+        return QR_ERR_ADDRESS;
+    }
+    if (is_only_here) {
         return 0;
     }
     (void)refuse(detail,

@@ -104,19 +104,20 @@ static bool is_loopback(const struct sockaddr *socket)
            (IN6_IS_ADDR_V4MAPPED(ip6) && ip6->s6_addr[12] == IN_LOOPBACKNET);
 }
 
-bool address_is_loopback(const struct address *address)
+int address_is_loopback(const struct address *address, bool *is_only)
 {
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE};
     struct addrinfo *found = NULL;
     if (getaddrinfo(address->host, address->port, &hints, &found) != 0) {
-        return true;
+        return QR_ERR_ADDRESS;
     }
     bool is_all = true;
     for (const struct addrinfo *info = found; info != NULL; info = info->ai_next) {
         is_all = is_all && is_loopback(info->ai_addr);
     }
     freeaddrinfo(found);
-    return is_all;
+    *is_only = is_all;
+    return 0;
 }
 
 void address_of_socket(const struct sockaddr *socket, char out[QR_ADDRESS_BYTES_MAX])

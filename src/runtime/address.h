@@ -23,10 +23,12 @@ NODISCARD int address_parse(const char *text, struct address *out);
 /* The socket address, when the host is a number; false when it is a name. */
 bool address_to_socket(const struct address *address, struct sockaddr_storage *out);
 
-/* Whether only this machine reaches it: every address that the host has is loopback. A name that
- * is not found is no danger: nobody can listen there. Waits for the look-up of a name.
+/* Whether only this machine reaches it: every address that the host has is loopback. Waits for the
+ * look-up of a name.
+ *
+ * Returns 0, or QR_ERR_ADDRESS: the name is not found, now; the next look-up may find it.
  */
-bool address_is_loopback(const struct address *address);
+NODISCARD int address_is_loopback(const struct address *address, bool *is_only);
 
 /* Whether it is an address with port 0. */
 bool address_is_any_port(const char *text);

@@ -85,6 +85,38 @@ static void a_name_is_no_number(void **state)
     assert_false(address_to_socket(&address, &socket));
 }
 
+/* A label may have 63 letters: the resolver refuses it without asking anybody. */
+#define NO_NAME "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa:1"
+
+static void what_only_this_machine_reaches_is_loopback(void **state)
+{
+    (void)state;
+    const struct {
+        const char *text;
+        int status;
+        bool is_loopback;
+    } rows[] = {
+        {"127.0.0.1:1", 0, true},
+        {"127.1.2.3:1", 0, true},
+        {"[::1]:1", 0, true},
+        {"[::ffff:127.0.0.1]:1", 0, true},
+        {"0.0.0.0:1", 0, false},
+        {"[::]:1", 0, false},
+        {"10.0.0.3:1", 0, false},
+        {"128.0.0.1:1", 0, false},
+        {NO_NAME, QR_ERR_ADDRESS, false},
+    };
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct address address;
+        bool is_loopback = false;
+        assert_int_equal(address_parse(rows[i].text, &address), 0);
+        int status = address_is_loopback(&address, &is_loopback);
+        if (status != rows[i].status || is_loopback != rows[i].is_loopback) {
+            fail_msg("%s: %d %d", rows[i].text, status, is_loopback);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -92,6 +124,7 @@ int main(void)
         cmocka_unit_test(an_address_that_is_too_long_is_refused),
         cmocka_unit_test(a_number_becomes_a_socket_address_and_back),
         cmocka_unit_test(a_name_is_no_number),
+        cmocka_unit_test(what_only_this_machine_reaches_is_loopback),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
