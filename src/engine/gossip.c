@@ -100,6 +100,9 @@ bool engine_gossip_leave(struct qr_engine *engine, enum swim_reason reason, time
         node_gossip_leave(engine->node, reason, time);
         engine->in_node--;
         engine_mark(engine);
+    } else if (time.now_ns + limit_ns < engine->leave_ns) {
+        engine->leave_ns = time.now_ns + limit_ns; /* who leaves is told to stop */
+        engine_mark(engine);
     }
     return node_gossip_is_gone(engine->node) || time.now_ns >= engine->leave_ns;
 }

@@ -322,7 +322,7 @@ void engine_gossip_received(void *context, const struct transport_gossip *gossip
 void engine_member_closed(void *context, node_id member, bool is_refused);
 
 /* Leave, or go on with it; whether it is done, or took `limit_ns`, which counts from the first
- * call, like the reason.
+ * call with it; the shortest holds, and of reasons the first.
  */
 bool engine_gossip_leave(struct qr_engine *engine, enum swim_reason reason, time_ns limit_ns);
 
