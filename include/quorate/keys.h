@@ -28,14 +28,18 @@ struct qr_keys {
     char ids[QR_KEYS_MAX][QR_KEY_ID_BYTES];
 };
 
-/* How it ended: 0, also when there was nothing to do; or, with nothing changed,
+/* How it ended: 0, also when there was nothing to do; or, with the node's keys unchanged,
  *   QR_ERR_INVALID    it is no key, or to be removed and used to send.
  *   QR_ERR_NOT_FOUND  the node has no secret, or not that key.
  *   QR_ERR_TOO_LARGE  there are QR_KEYS_MAX keys.
  *   QR_ERR_MISMATCH   the file holds other keys than this node read from it.
  *   QR_ERR_BUSY       another change is under way, or memory ran out.
- *   QR_ERR_IO         the file could not be written.
+ *   QR_ERR_IO         the file could not be written, or not synced.
  *   QR_ERR_STOPPED
+ *
+ * After QR_ERR_IO and QR_ERR_BUSY the file may hold the new keys, which the node would begin with
+ * when it is restarted: repeat the same step, which brings both together. Otherwise nothing was
+ * written either.
  *
  * reason   a sentence, without any key; borrowed until return, as `keys`: those there are now.
  */

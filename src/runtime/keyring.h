@@ -78,10 +78,12 @@ void keyring_id_text(struct keyring_id id, char out[KEYRING_ID_TEXT_BYTES]);
 NODISCARD int keyring_file_read(const char *path, struct keyring_key *keys, size_t *count,
                                 char *detail);
 
-/* Put these keys in the place of the file: a temporary file beside it, synced, renamed, and the
- * folder synced. Who may read it stays as it was; comments do not.
+/* Put these keys in the place of the file: another beside it, PATH.new, synced, renamed, and the
+ * folder synced. Who may read it stays as it was; comments do not. A crash may leave PATH.new, with
+ * keys, until the next change.
  *
- * Returns 0, or QR_ERR_IO with the old file in its place, except when only the folder's sync
+ * Returns 0, or QR_ERR_IO with the old file in its place (also when somebody else is writing into
+ * that folder just now), except when only the folder's sync
  * failed: then either may be found behind a power loss.
  */
 NODISCARD int keyring_file_write(const char *path, const struct keyring_key *keys, size_t count,

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -328,12 +329,30 @@ static size_t print_keys(const struct keyring_key *keys, size_t count, char *out
     return strlen(out);
 }
 
+/* What was called last failed, and errno says why: that is to be told, not how cleaning up went. */
+static void close_failed(int descriptor)
+{
+    int failure = errno;
+    (void)close(descriptor);
+    errno = failure;
+}
+
+static void unlink_failed(const char *path)
+{
+    int failure = errno;
+    (void)unlink(path);
+    errno = failure;
+}
+
 static bool write_synced(int descriptor, const char *bytes, size_t size_bytes)
 {
     while (size_bytes > 0) {
         ssize_t put = write(descriptor, bytes, size_bytes);
         if (put < 0 && errno == EINTR) {
             continue;
+        }
+        if (put == 0) {
+            errno = EIO; /* write() sets none */
         }
         if (put <= 0) {
             return false;
@@ -344,7 +363,36 @@ static bool write_synced(int descriptor, const char *bytes, size_t size_bytes)
     return fsync(descriptor) == 0;
 }
 
-static bool sync_folder_of(const char *path)
+/* Make the file anew, for the group of `old`; there is none when it fails. What a crash left there
+ * goes first. Errno says why not.
+ */
+static bool put_file(const char *path, const struct stat *old, const char *bytes, size_t size_bytes)
+{
+    (void)unlink(path);
+    int descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (descriptor < 0) {
+        return false;
+    }
+    /* The group stays whose it was where we may say so; if not, it may not read. */
+    bool is_kept = fchown(descriptor, (uid_t)-1, old->st_gid) == 0 &&
+                   fchmod(descriptor, old->st_mode & MODE_KEPT) == 0;
+    (void)is_kept;
+    if (!write_synced(descriptor, bytes, size_bytes)) {
+        close_failed(descriptor);
+        unlink_failed(path);
+        return false;
+    }
+    if (close(descriptor) != 0) {
+        unlink_failed(path);
+        return false;
+    }
+    return true;
+}
+
+/* Locked, as nodes of one machine may share the file, and what is made beside it has one name. Not
+ * waiting: the step can be repeated. A file system without such locks is none to fail for.
+ */
+static int open_folder_of(const char *path)
 {
     char folder[KEYRING_PATH_BYTES_MAX];
     struct text text = text_of(folder, sizeof(folder));
@@ -352,39 +400,32 @@ static bool sync_folder_of(const char *path)
     ASSERT(slash != NULL);
     text_bytes(&text, path, slash == path ? 1 : (size_t)(slash - path));
     int descriptor = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    bool is_synced = descriptor >= 0 && fsync(descriptor) == 0;
-    if (descriptor >= 0) {
-        (void)close(descriptor);
+    if (descriptor >= 0 && flock(descriptor, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
+        close_failed(descriptor);
+        return -1;
     }
-    return is_synced;
+    return descriptor;
 }
 
 /* `path` is absolute and no link. Errno says why not. */
 static bool replace(const char *path, const char *bytes, size_t size_bytes)
 {
-    char temporary[KEYRING_PATH_BYTES_MAX + sizeof(".XXXXXX")];
-    struct stat found;
-    (void)snprintf(temporary, sizeof(temporary), "%s.XXXXXX", path);
-    if (stat(path, &found) != 0) {
+    /* Always the same: what a crash leaves holds keys, and the next change takes it away. */
+    char temporary[KEYRING_PATH_BYTES_MAX + sizeof(".new")];
+    struct stat old;
+    (void)snprintf(temporary, sizeof(temporary), "%s.new", path);
+    int folder = open_folder_of(path);
+    if (folder < 0) {
         return false;
     }
-    int descriptor = mkostemp(temporary, O_CLOEXEC);
-    if (descriptor < 0) {
-        return false;
+    bool is_put = stat(path, &old) == 0 && put_file(temporary, &old, bytes, size_bytes);
+    if (is_put && rename(temporary, path) != 0) {
+        unlink_failed(temporary);
+        is_put = false;
     }
-    /* The group stays whose it was where we may say so; if not, it may not read. */
-    bool is_kept = fchown(descriptor, (uid_t)-1, found.st_gid) == 0 &&
-                   fchmod(descriptor, found.st_mode & MODE_KEPT) == 0;
-    (void)is_kept;
-    bool is_put = write_synced(descriptor, bytes, size_bytes);
-    is_put = close(descriptor) == 0 && is_put;
-    if (!is_put || rename(temporary, path) != 0) {
-        int failure = errno;
-        (void)unlink(temporary);
-        errno = failure;
-        return false;
-    }
-    return sync_folder_of(path);
+    is_put = is_put && fsync(folder) == 0;
+    close_failed(folder);
+    return is_put;
 }
 
 int keyring_file_write(const char *path, const struct keyring_key *keys, size_t count, char *detail)

@@ -2,10 +2,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "support/unit.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <openssl/sha.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -593,6 +598,62 @@ static void a_file_that_cannot_be_written_stays_as_it_is(void **state)
     folder_remove(&folder); /* nor was one made */
 }
 
+static void what_a_crash_left_is_taken_away_by_the_next_change(void **state)
+{
+    struct folder folder = folder_make();
+    struct keyring_key key = key_of(7);
+    struct keyring_key read[KEYRING_KEYS_MAX];
+    size_t count = 0;
+    char detail[KEYRING_DETAIL_BYTES] = "";
+    char left[160];
+    struct stat found;
+    (void)state;
+    (void)snprintf(left, sizeof(left), "%s.new", folder.file);
+    file_put(folder.file, HEX_KEY "\n", 0600);
+    file_put(left, "correct horse battery staple\n", 0666); /* of another, who could read on */
+    assert_int_equal(keyring_file_write(folder.file, &key, 1, detail), 0);
+    assert_int_equal(keyring_file_read(folder.file, read, &count, detail), 0);
+    assert_int_equal(count, 1);
+    assert_memory_equal(&read[0], &key, sizeof(key));
+    assert_int_equal(stat(folder.file, &found), 0);
+    assert_int_equal(found.st_mode & 0777, 0600);
+    folder_remove(&folder);
+}
+
+static void what_keeps_it_from_being_written_is_told(void **state)
+{
+    struct folder folder = folder_make();
+    struct keyring_key key = key_of(7);
+    char detail[KEYRING_DETAIL_BYTES] = "";
+    struct rlimit before;
+    (void)state;
+    file_put(folder.file, HEX_KEY "\n", 0600);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    assert_true(signal(SIGXFSZ, SIG_IGN) != SIG_ERR);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &(struct rlimit){0, before.rlim_max}), 0);
+    int status = keyring_file_write(folder.file, &key, 1, detail);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+    assert_true(signal(SIGXFSZ, SIG_DFL) != SIG_ERR);
+    assert_int_equal(status, QR_ERR_IO);
+    assert_non_null(strstr(detail, strerror(EFBIG)));
+    folder_remove(&folder); /* and what was begun is gone */
+}
+
+static void who_shares_a_folder_with_another_writer_is_told_to_come_back(void **state)
+{
+    struct folder folder = folder_make();
+    struct keyring_key key = key_of(7);
+    char detail[KEYRING_DETAIL_BYTES] = "";
+    (void)state;
+    file_put(folder.file, HEX_KEY "\n", 0600);
+    int other = open(folder.path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    assert_int_equal(flock(other, LOCK_EX), 0);
+    assert_int_equal(keyring_file_write(folder.file, &key, 1, detail), QR_ERR_IO);
+    close(other);
+    assert_int_equal(keyring_file_write(folder.file, &key, 1, detail), 0);
+    folder_remove(&folder);
+}
+
 #define KEYRING_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -620,6 +681,9 @@ int main(void)
         cmocka_unit_test(a_file_is_written_as_a_whole_and_read_again),
         cmocka_unit_test(what_a_link_points_to_is_written_not_the_link),
         cmocka_unit_test(a_file_that_cannot_be_written_stays_as_it_is),
+        cmocka_unit_test(what_a_crash_left_is_taken_away_by_the_next_change),
+        cmocka_unit_test(what_keeps_it_from_being_written_is_told),
+        cmocka_unit_test(who_shares_a_folder_with_another_writer_is_told_to_come_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
