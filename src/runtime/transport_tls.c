@@ -316,6 +316,12 @@ static void read_text(struct connection *connection)
         }
         ERR_clear_error();
         int got = SSL_read(tls->ssl, room.base, (int)min_u64(room.len, INT32_MAX));
+        /* OpenSSL answers who asks for a new key. Where nothing is sent, that stays where it is. */
+        if (BIO_ctrl_pending(tls->outgoing) > TLS_OUTPUT_BYTES / 2) {
+            ERR_clear_error();
+            connection_refuse(connection, "it asks for new keys again and again");
+            return;
+        }
         if (got > 0) {
             connection_received(connection, (size_t)got);
             continue;

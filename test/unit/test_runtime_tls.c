@@ -3,6 +3,7 @@
 #include "support/unit.h"
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
@@ -177,8 +178,8 @@ static void who_resets_a_handshake_is_not_said_to_have_no_secret(void **state)
     int listener = listen_for(pair);
     for (int round = 0; round < 2; round++) { /* at the second the first was noticed */
         int descriptor = accept_first(pair, listener);
-        assert_int_equal(
-            setsockopt(descriptor, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once)), 0);
+        assert_int_equal(setsockopt(descriptor, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once)),
+                         0);
         close(descriptor);
     }
     int descriptor = accept_first(pair, listener);
@@ -403,6 +404,58 @@ static void a_certificate_is_no_secret(void **state)
     ERR_clear_error();
 }
 
+/* What the first side has for a key, as OpenSSL takes it. */
+static int use_key(SSL *ssl, const EVP_MD *digest, const unsigned char **identity,
+                   size_t *identity_bytes, SSL_SESSION **session)
+{
+    static char name[KEYRING_ID_TEXT_BYTES];
+    static const uint8_t suite[] = {0x13, 0x02};
+    struct keyring_key key = transport_pair_key(1);
+    uint8_t secret[KEYRING_KEY_BYTES];
+    (void)digest;
+    keyring_id_text(keyring_id_of(&key), name);
+    *identity = (const unsigned char *)name;
+    *identity_bytes = strlen(name);
+    *session = SSL_SESSION_new();
+    assert_int_equal(keyring_derive(key.bytes, sizeof(key.bytes), KEYRING_FOR_TLS, secret), 0);
+    assert_int_equal(SSL_SESSION_set1_master_key(*session, secret, sizeof(secret)), 1);
+    assert_int_equal(SSL_SESSION_set_cipher(*session, SSL_CIPHER_find(ssl, suite)), 1);
+    assert_int_equal(SSL_SESSION_set_protocol_version(*session, TLS1_3_VERSION), 1);
+    return 1;
+}
+
+/* Each is answered, and of an incoming connection nobody takes the answers away. */
+static void who_asks_for_new_keys_without_end_is_refused(void **state)
+{
+    struct transport_pair *pair = *state;
+    SSL_CTX *context = SSL_CTX_new(TLS_client_method());
+    assert_non_null(context);
+    SSL_CTX_set_psk_use_session_callback(context, use_key);
+    assert_int_equal(SSL_CTX_set_ciphersuites(context, "TLS_AES_256_GCM_SHA384"), 1);
+    int descriptor = transport_side_dial_raw(&pair->b);
+    assert_int_equal(fcntl(descriptor, F_SETFL, O_NONBLOCK), 0);
+    SSL *ssl = SSL_new(context);
+    assert_int_equal(SSL_set_fd(ssl, descriptor), 1);
+    WAIT_FOR(pair, SSL_connect(ssl) == 1);
+    struct transport_stats stats = {0};
+    time_ns end_ns = runtime_now_ns() + TRANSPORT_PAIR_WAIT_NS;
+    unsigned count = 0;
+    while (stats.frames_refused == 0 && runtime_now_ns() < end_ns) {
+        if (SSL_key_update(ssl, SSL_KEY_UPDATE_REQUESTED) == 1 && SSL_do_handshake(ssl) == 1) {
+            count++;
+        }
+        transport_pair_step(pair);
+        transport_stats(pair->b.transport, &stats);
+    }
+    assert_int_equal(stats.frames_refused, 1);
+    assert_true(count > 100); /* for now and then anybody may ask */
+    assert_true(has_logged(&pair->b, "it asks for new keys again and again"));
+    SSL_free(ssl);
+    SSL_CTX_free(context);
+    close(descriptor);
+    ERR_clear_error();
+}
+
 /* The sender changes the key of the records behind every 65,536 of them. */
 static void a_connection_outlives_the_keys_of_its_records(void **state)
 {
@@ -462,6 +515,7 @@ int main(void)
         TLS_TEST(a_handshake_of_another_does_not_open_a_connection),
         SETUP_TEST(a_slow_handshake_is_given_up_in_time, setup_hasty),
         TLS_TEST(a_certificate_is_no_secret),
+        TLS_TEST(who_asks_for_new_keys_without_end_is_refused),
         TLS_TEST(a_connection_outlives_the_keys_of_its_records),
         TLS_TEST(a_connection_may_end_while_much_waits),
     };
