@@ -81,19 +81,24 @@ def case_killed(cluster):
     wait_all_alive(cluster)
 
 
-def case_leader_killed(cluster):
-    """When the leader is killed, who followed it hears that nobody listens there."""
+def is_leader_lost_by_gossip(cluster):
+    """Kill the leader, bring it back; whether somebody told that nobody listens there."""
     wait_all_alive(cluster)
     leader = cluster.wait_leader()
     lost = f"leader={node_id(cluster, leader)}"
     before = marks(cluster, "leader_lost_by_gossip", lost)
     cluster.kill(leader)
-    # Some may hear of the next leader first.
-    rig.wait_for(lambda: any(count_lines(cluster.nodes[i], "leader_lost_by_gossip", lost) >
-                             before[i] for i in running(cluster)), "somebody tells of it")
     write(cluster, "after")
     cluster.restart(leader)
     wait_all_alive(cluster)
+    after = marks(cluster, "leader_lost_by_gossip", lost)
+    return any(after[i] > before[i] for i in range(SIZE))
+
+
+def case_leader_killed(cluster):
+    """When the leader is killed, who followed it hears that nobody listens there."""
+    # On a busy machine a follower's election timeout may be the first to notice: not thrice.
+    tap.check(any(is_leader_lost_by_gossip(cluster) for _ in range(3)), "nobody told of it")
 
 
 def case_stalled(cluster):
