@@ -192,26 +192,36 @@ static const char *refusal(int status)
     }
 }
 
-/* What was sealed, or nothing: counted, and told now and then. */
-static bool open_packet(struct gossip *gossip, const uint8_t *data, size_t size_bytes,
-                        struct gossip_packet *out, uint8_t room[GOSSIP_PACKET_BYTES_MAX])
+/* Counted, and told now and then. */
+static void refuse(struct gossip *gossip, const struct sockaddr_storage *from, int status)
 {
-    int status = keyring_open(gossip->options.keyring, data, size_bytes, room,
-                              GOSSIP_PACKET_BYTES_MAX, &out->size_bytes);
-    if (status == 0 && out->size_bytes > 0) {
-        out->data = room;
-        out->is_proved = true;
-        return true;
-    }
     time_ns now_ns = runtime_now_ns();
     gossip->counters.received_refused++;
     if (now_ns >= gossip->refused_ns) {
+        char source[QR_ADDRESS_BYTES_MAX];
+        gossip_source(gossip, from, source);
         gossip->refused_ns = now_ns + REFUSED_NS;
-        LOG(gossip->options.log, LOG_WARN, "gossip_refused", log_string("address", out->source),
+        LOG(gossip->options.log, LOG_WARN, "gossip_refused", log_string("address", source),
             log_string("reason", refusal(status)),
             log_u64("refused", gossip->counters.received_refused));
     }
-    return false;
+}
+
+/* What was sealed, or nothing. */
+static bool open_packet(struct gossip *gossip, const struct sockaddr_storage *from,
+                        struct gossip_packet *packet, uint8_t room[GOSSIP_PACKET_BYTES_MAX])
+{
+    size_t opened_bytes = 0;
+    int status = keyring_open(gossip->options.keyring, packet->data, packet->size_bytes, room,
+                              GOSSIP_PACKET_BYTES_MAX, &opened_bytes);
+    if (status != 0 || opened_bytes == 0) {
+        refuse(gossip, from, status);
+        return false;
+    }
+    packet->data = room;
+    packet->size_bytes = opened_bytes;
+    packet->is_proved = true;
+    return true;
 }
 
 static void hand_over(struct gossip *gossip, const struct sockaddr_storage *from,
@@ -226,13 +236,13 @@ static void hand_over(struct gossip *gossip, const struct sockaddr_storage *from
         return;
     }
     char source[QR_ADDRESS_BYTES_MAX];
-    gossip_source(gossip, from, source);
     struct gossip_packet packet = {.data = data, .size_bytes = size_bytes, .source = source};
     uint8_t opened[GOSSIP_PACKET_BYTES_MAX];
-    if (gossip->options.keyring != NULL &&
-        !open_packet(gossip, data, size_bytes, &packet, opened)) {
+    if (gossip->options.keyring != NULL && !open_packet(gossip, from, &packet, opened)) {
         return;
     }
+    gossip_source(gossip, from,
+                  source); /* all names are gone through: not for what anybody sends */
     gossip->counters.received++;
     gossip->options.events.received(gossip->options.events.context, &packet);
 }
