@@ -35,7 +35,9 @@ struct watch {
     size_t seen_count;
     uint64_t term; /* of the latest leader that was told of */
     bool has_state;
-    int code; /* CLI_*: how it ends */
+    struct cli_address refused_by; /* who answered last, but with no events, */
+    unsigned refused_status;       /* and how in HTTP; 0: nobody */
+    int code;                      /* CLI_*: how it ends */
 };
 
 static const char *string_of(const json_t *object, const char *key)
@@ -217,9 +219,27 @@ static const struct cli_address *address_at(const struct watch *watch, size_t at
 static int complain_unreachable(const struct watch *watch)
 {
     const struct cli_address *first = &watch->options->http.items[0];
+    if (watch->refused_status != 0) {
+        return cli_complain(
+            CLI_UNREACHABLE, "no node tells events: %s:%u answers with HTTP status %u (--http)",
+            watch->refused_by.host, (unsigned)watch->refused_by.port, watch->refused_status);
+    }
     return cli_complain(CLI_UNREACHABLE, "no node tells events at %s:%u%s; is it running? (--http)",
                         first->host, (unsigned)first->port,
                         watch->options->http.count > 1 ? " or the others" : "");
+}
+
+/* As sse_follow(). */
+static int follow(struct watch *watch, const struct cli_address *address)
+{
+    const struct sse_options options = {address, "/events", CONNECT_TIMEOUT_MS, SILENCE_MS};
+    unsigned http_status = 0;
+    int status = sse_follow(&options, event_came, watch, &http_status);
+    if (status == QR_ERR_NOT_FOUND) {
+        watch->refused_by = *address;
+        watch->refused_status = http_status;
+    }
+    return status;
 }
 
 int members_watch(const struct members_watch_options *options)
@@ -228,8 +248,7 @@ int members_watch(const struct members_watch_options *options)
     size_t failed_count = 0; /* in a row */
     for (size_t at = 0;; at++) {
         const struct cli_address address = *address_at(&watch, at);
-        int status =
-            sse_follow(&address, "/events", CONNECT_TIMEOUT_MS, SILENCE_MS, event_came, &watch);
+        int status = follow(&watch, &address);
         if (status == 0) {
             return watch.code;
         }

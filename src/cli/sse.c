@@ -31,6 +31,7 @@ struct reader {
     int status; /* when not 0, why it ends */
     bool is_enough;
     bool has_begun; /* an answer of 200 came */
+    unsigned http_status;
 };
 
 /* An empty line: the event is whole. */
@@ -65,6 +66,7 @@ static void line_ended(struct reader *reader)
 static int headers_came(http_parser *parser)
 {
     struct reader *reader = parser->data;
+    reader->http_status = parser->status_code;
     reader->has_begun = parser->status_code == 200;
     reader->status = reader->has_begun ? 0 : QR_ERR_NOT_FOUND;
     return 0;
@@ -109,31 +111,31 @@ static int receive(int descriptor, struct reader *reader)
     }
 }
 
-static bool request(int descriptor, const struct cli_address *address, const char *path,
-                    unsigned silence_ms)
+static bool request(int descriptor, const struct sse_options *options)
 {
     char bytes[REQUEST_BYTES_MAX];
-    const struct timeval silence = {.tv_sec = silence_ms / 1000,
-                                    .tv_usec = silence_ms % 1000 * 1000};
+    const struct timeval silence = {.tv_sec = options->silence_ms / 1000,
+                                    .tv_usec = options->silence_ms % 1000 * 1000};
     int length = snprintf(bytes, sizeof(bytes),
                           "GET %s HTTP/1.1\r\nHost: %s:%u\r\nAccept: text/event-stream\r\n\r\n",
-                          path, address->host, (unsigned)address->port);
+                          options->path, options->address->host, (unsigned)options->address->port);
     ASSERT(length > 0 && (size_t)length < sizeof(bytes));
     return setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &silence, sizeof(silence)) == 0 &&
            send(descriptor, bytes, (size_t)length, MSG_NOSIGNAL) == length;
 }
 
-int sse_follow(const struct cli_address *address, const char *path, unsigned connect_ms,
-               unsigned silence_ms, sse_take *take, void *argument)
+int sse_follow(const struct sse_options *options, sse_take *take, void *argument,
+               unsigned *http_status)
 {
     struct reader reader = {.take = take, .argument = argument};
+    *http_status = 0;
     reader.line = malloc(SSE_DATA_BYTES_MAX + 1);
     if (reader.line == NULL) {
         return QR_ERR_NO_MEMORY;
     }
     int status = QR_ERR_ADDRESS;
-    int descriptor = cli_address_connect(address, connect_ms);
-    if (descriptor >= 0 && request(descriptor, address, path, silence_ms)) {
+    int descriptor = cli_address_connect(options->address, options->connect_ms);
+    if (descriptor >= 0 && request(descriptor, options)) {
         status = receive(descriptor, &reader);
     }
     if (descriptor >= 0) {
@@ -141,5 +143,6 @@ int sse_follow(const struct cli_address *address, const char *path, unsigned con
     }
     free(reader.line);
     free(reader.data);
+    *http_status = reader.http_status;
     return status;
 }

@@ -10,9 +10,16 @@
 /* Take one event. Both end in a NUL and are borrowed until return. False: it is enough. */
 typedef bool sse_take(void *argument, const char *event, const char *data);
 
-/* Follow the events at `path`.
+struct sse_options {
+    const struct cli_address *address; /* borrowed until return, as `path` */
+    const char *path;
+    unsigned connect_ms;
+    unsigned silence_ms; /* so long nothing at all may come; the node sends comments more often */
+};
+
+/* Follow the events there.
  *
- * silence_ms   so long nothing at all may come; the node sends comments more often.
+ * http_status  of the answer; 0 when none came.
  *
  * Returns 0 when `take` had enough, or
  *   QR_ERR_ADDRESS    nobody answers there within `connect_ms`, or not in HTTP.
@@ -21,7 +28,7 @@ typedef bool sse_take(void *argument, const char *event, const char *data);
  *   QR_ERR_MALFORMED  an event is longer than SSE_DATA_BYTES_MAX.
  *   QR_ERR_NO_MEMORY
  */
-NODISCARD int sse_follow(const struct cli_address *address, const char *path, unsigned connect_ms,
-                         unsigned silence_ms, sse_take *take, void *argument);
+NODISCARD int sse_follow(const struct sse_options *options, sse_take *take, void *argument,
+                         unsigned *http_status);
 
 #endif

@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import cluster as rig
 import resp
@@ -248,6 +249,26 @@ def case_watch_ends(cluster):
     tap.check_equal(done.returncode, 2, "the exit code of --count alone")
 
 
+class Refusing(BaseHTTPRequestHandler):
+    """Something that speaks HTTP and knows no events."""
+
+    def do_GET(self):
+        self.send_error(404)
+
+    def log_message(self, *_):
+        pass
+
+
+def case_watch_refused(_):
+    """`members --watch` says with which status it was refused, and ends with 3."""
+    with HTTPServer(("127.0.0.1", 0), Refusing) as server:
+        threading.Thread(target=server.handle_request).start()
+        done = rig.run("members", "--watch", "--http", f"127.0.0.1:{server.server_port}")
+    tap.check_equal(done.returncode, 3, f"the exit code ({done.stderr})")
+    tap.check(f"127.0.0.1:{server.server_port} answers with HTTP status 404" in done.stderr,
+              done.stderr)
+
+
 def case_metrics(cluster):
     """/status and /metrics tell how gossip goes."""
     rig.wait_for(lambda: cluster.status(0)["swim"]["live"] >= 3, "it holds three for live")
@@ -278,7 +299,7 @@ def case_remove(cluster):
 
 
 CASES = [case_killed, case_left, case_leave_command, case_observer, case_watch, case_watch_ends,
-         case_metrics, case_remove]
+         case_watch_refused, case_metrics, case_remove]
 
 
 def main():
