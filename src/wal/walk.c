@@ -335,6 +335,8 @@ int wal_walk_look_at_header(struct wal_walk *walk, size_t index, struct wal_segm
     if (header->sequence != file->sequence) {
         return damage(walk, file->sequence, 0, "the segment has the name of another one");
     }
+    /* Also that of one that a crash left alone: a later first batch may come to stand under it. */
+    walk->generation_max = max_u64(walk->generation_max, header->generation);
     return 0;
 }
 

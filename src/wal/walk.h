@@ -42,7 +42,7 @@ struct wal_walk {
     raft_index missing_through;  /* entries up to here may be in segments that are gone */
     struct wal_position noted;   /* the furthest that is noted as synced, by anything whole */
     raft_index commit_index;     /* the highest noted */
-    uint64_t generation_max;     /* of anything whole, also of stale batches */
+    uint64_t generation_max;     /* of anything whole, also of stale batches and lone headers */
     struct wal_position failed;  /* where it ends for another reason than zeros */
     const char *reason;          /* why; NULL: it ends in zeros or in a mark */
     uint64_t torn_bytes;         /* behind the end, that are not zero */

@@ -236,6 +236,30 @@ static void what_was_durable_behind_a_mixed_beginning_is_not_cut(void **state)
     assert_non_null(strstr(rig->detail, SECOND ", offset 512"));
 }
 
+static void a_header_that_was_left_alone_is_not_that_of_the_batch_after_it(void **state)
+{
+    struct wal_rig *rig = *state;
+    uint32_t the_header = 1;
+    open_log(rig);
+    wal_rig_append_now(rig, 1, 60, 1, 1000);
+    wal_rig_reopen(rig);
+    struct wal_base base = {1, 500};
+    assert_int_equal(wal_rig_reset(rig, base, 0, 1, 0), 0); /* empties the log, but for the crash */
+    wal_rig_crash(rig, keep_mask, &the_header);
+    open_log(rig);
+    assert_int_equal(wal_rig_recovered_as(rig, 1), 1);
+
+    rig->append_count = 1;
+    assert_int_equal(wal_rig_append(rig, 61, 1, 1, 2000), 0);
+    uint32_t all_but_the_header = ~UINT32_C(1);
+    wal_rig_crash(rig, keep_mask, &all_but_the_header);
+    if (wal_rig_open(rig) != 0) {
+        fail_msg("%s", rig->detail);
+    }
+    assert_int_equal(wal_rig_recovered_as(rig, 1), 1);
+    wal_rig_check(rig, 1);
+}
+
 /* A life of many appends with crashes; what is acknowledged must be there after each. */
 static void live_and_crash(struct wal_rig *rig, struct prng *prng)
 {
@@ -446,6 +470,7 @@ int main(void)
         CASE(a_batch_that_a_later_start_went_on_from_is_part_of_the_log),
         CASE(a_log_may_begin_with_it),
         CASE(what_was_durable_behind_a_mixed_beginning_is_not_cut),
+        CASE(a_header_that_was_left_alone_is_not_that_of_the_batch_after_it),
         CASE(a_hundred_lives_with_crashes_lose_nothing_acknowledged),
         CASE(after_the_first_failure_nothing_is_acknowledged_or_tried_again),
         CASE(completions_behind_a_failed_write_are_not_believed),
