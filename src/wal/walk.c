@@ -250,6 +250,20 @@ static int take_batch(struct wal_walk *walk, const struct wal_file *file,
     return status;
 }
 
+/* Header and first batch are one write: those of two starts are what is left of two that were
+ * torn, and the batch may be one that a start has cut. But 0.1.0 went on from it; so it is part of
+ * the log when something of a later start is chained to it. It knows of no reset.
+ */
+static int is_part_of_mixed(struct wal_walk *walk, const struct wal_file *file,
+                            const struct wal_segment_header *segment,
+                            const struct wal_batch_header *batch, uint32_t checksum, bool *is_part)
+{
+    if (segment->is_reset || batch->is_mark) {
+        return 0;
+    }
+    return wal_walk_look_ahead(walk, file, batch, checksum, is_part);
+}
+
 static int step_over(struct wal_walk *walk, const struct wal_file *file,
                      const struct wal_segment_header *segment, uint64_t offset, enum step *step)
 {
@@ -274,8 +288,12 @@ static int step_over(struct wal_walk *walk, const struct wal_file *file,
         return 0;
     }
     if (offset == WAL_SEGMENT_HEADER_BYTES && header.generation != segment->generation) {
-        *step = end_here(walk, at, "a batch that was not written with its segment's header");
-        return 0;
+        bool is_part = false;
+        status = is_part_of_mixed(walk, file, segment, &header, checksum, &is_part);
+        if (status != 0 || !is_part) {
+            (void)end_here(walk, at, "a batch that was not written with its segment's header");
+            return status;
+        }
     }
     if (header.is_mark) {
         note(walk, &header);
@@ -317,6 +335,8 @@ int wal_walk_look_at_header(struct wal_walk *walk, size_t index, struct wal_segm
     if (header->sequence != file->sequence) {
         return damage(walk, file->sequence, 0, "the segment has the name of another one");
     }
+    /* Also that of one that a crash left alone: a later first batch may come to stand under it. */
+    walk->generation_max = max_u64(walk->generation_max, header->generation);
     return 0;
 }
 
@@ -326,7 +346,7 @@ static void begin_with(struct wal_walk *walk, const struct wal_segment_header *h
     walk->cursor = (struct wal_cursor){
         .at = {header->sequence, 0},
         .number = header->number,
-        .generation = header->generation,
+        .generation = 0, /* of the batch before: the first one here may be older than the header */
         .chain = header->chain,
         .base = header->base,
         .last_index = header->first_index - 1,

@@ -42,7 +42,7 @@ struct wal_walk {
     raft_index missing_through;  /* entries up to here may be in segments that are gone */
     struct wal_position noted;   /* the furthest that is noted as synced, by anything whole */
     raft_index commit_index;     /* the highest noted */
-    uint64_t generation_max;     /* of anything whole, also of stale batches */
+    uint64_t generation_max;     /* of anything whole, also of stale batches and lone headers */
     struct wal_position failed;  /* where it ends for another reason than zeros */
     const char *reason;          /* why; NULL: it ends in zeros or in a mark */
     uint64_t torn_bytes;         /* behind the end, that are not zero */
@@ -62,13 +62,14 @@ void wal_walk_deinit(struct wal_walk *walk);
  */
 NODISCARD int wal_walk_run(struct wal_walk *walk);
 
-/* walk.c for tail.c: the bytes of a file, valid until the next call. They are within the
- * file. 0, QR_ERR_IO or QR_ERR_NO_MEMORY, with `detail` filled.
+/* walk.c for tail.c and followed.c: the bytes of a file, valid until the next call. They are
+ * within the file. 0, QR_ERR_IO or QR_ERR_NO_MEMORY, with `detail` filled.
  */
 NODISCARD int wal_walk_bytes(struct wal_walk *walk, const struct wal_file *file, uint64_t offset,
                              uint64_t size_bytes, const uint8_t **out);
 
-/* walk.c for tail.c: read the first sector of files[index] and check what it says of itself.
+/* walk.c for tail.c and followed.c: read the first sector of files[index] and check what it
+ * says of itself.
  *
  * kind     WAL_SECTOR_ZERO also for a last file whose preparation was not finished.
  * header   set when it is whole.
@@ -79,6 +80,15 @@ NODISCARD int wal_walk_bytes(struct wal_walk *walk, const struct wal_file *file,
 NODISCARD int wal_walk_look_at_header(struct wal_walk *walk, size_t index,
                                       struct wal_segment_header *header,
                                       enum wal_sector_kind *kind);
+
+/* followed.c for walk.c: whether a start later than that of `batch` went on from it. It is the next
+ * one by walk->due, in `file`, with this checksum. What wal_walk_bytes() gave is void afterwards.
+ *
+ * Returns 0, or as wal_walk_look_at_header(), with `detail` filled; `is_followed` is set.
+ */
+NODISCARD int wal_walk_look_ahead(struct wal_walk *walk, const struct wal_file *file,
+                                  const struct wal_batch_header *batch, uint32_t checksum,
+                                  bool *is_followed);
 
 /* Fill `detail` with file, place, reason and advice. Returns `status`. */
 int wal_walk_refuse(struct wal_walk *walk, int status, struct wal_position at, const char *reason,

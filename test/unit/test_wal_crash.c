@@ -5,11 +5,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/bytes.h"
+#include "base/crc32c.h"
 #include "base/prng.h"
 #include "quorate/error.h"
 #include "support/wal_rig.h"
 
 #define FIRST "log-0000000000000001"
+#define SECOND "log-0000000000000002"
 
 static int set_up(void **state)
 {
@@ -117,6 +120,142 @@ static void a_stale_batch_is_not_resurrected_under_a_later_segment_header(void *
     wal_rig_crash(rig, keep_mask, &the_header);
     open_log(rig);
     assert_int_equal(rig->recovered.last_index, 60);
+    assert_int_equal(wal_rig_recovered_as(rig, 1), 1);
+    wal_rig_check(rig, 1);
+}
+
+static void nor_is_it_with_what_its_own_start_wrote_behind_it(void **state)
+{
+    struct wal_rig *rig = *state;
+    open_log(rig);
+    wal_rig_append_now(rig, 1, 60, 1, 1000);
+    assert_int_equal(wal_rig_append(rig, 61, 1, 1, 2000), 0);
+    assert_int_equal(wal_rig_append(rig, 62, 1, 1, 10), 0);
+    uint32_t all_but_the_header = ~UINT32_C(1);
+    wal_rig_crash(rig, keep_mask, &all_but_the_header);
+    open_log(rig);
+    assert_int_equal(wal_rig_recovered_as(rig, 1), 1);
+
+    rig->append_count = 1;
+    assert_int_equal(wal_rig_append(rig, 61, 1, 2, 2000), 0);
+    uint32_t the_header = 1;
+    wal_rig_crash(rig, keep_mask, &the_header);
+    open_log(rig);
+    assert_int_equal(wal_rig_recovered_as(rig, 1), 1);
+    wal_rig_check(rig, 1);
+}
+
+/* As if the header of the second segment were of another start than its first batch. */
+static void mix_second(struct wal_rig *rig, uint64_t generation)
+{
+    uint8_t header[DISK_SECTOR_BYTES];
+    memcpy(header, disk_memory_find(&rig->disk, SECOND)->seen, sizeof(header));
+    store_u64(header + 56, generation);
+    store_u32(header + 12, crc32c(crc32c(0, header, 12), header + 16, sizeof(header) - 16));
+    disk_memory_write(&rig->disk, SECOND, 0, header, sizeof(header));
+}
+
+enum behind { A_BATCH, A_MARK, A_SEGMENT };
+
+/* The second segment's first batch is of the second start, what is behind it of the third. */
+static void make_mixed(struct wal_rig *rig, uint64_t generation, enum behind behind)
+{
+    open_log(rig);
+    wal_rig_append_now(rig, 1, 60, 1, 1000);
+    wal_rig_reopen(rig);
+    wal_rig_append_now(rig, 61, behind == A_SEGMENT ? 60 : 1, 1, 1000);
+    wal_rig_reopen(rig);
+    if (behind == A_MARK) {
+        wal_mark(rig->wal, 0);
+    } else {
+        wal_rig_append_now(rig, rig->last_index + 1, 1, 2, 2000);
+    }
+    wal_rig_close(rig);
+    mix_second(rig, generation);
+}
+
+struct mixed {
+    const char *name;
+    uint64_t generation; /* of the header */
+    enum behind behind;
+};
+
+static const struct mixed mixed[] = {
+    {"a later header, and a batch behind", 3, A_BATCH},
+    {"a later header, and a mark behind", 3, A_MARK},
+    {"a later header, and a segment behind", 3, A_SEGMENT},
+    {"an earlier header, and a batch behind", 1, A_BATCH},
+    {"an earlier header, and a mark behind", 1, A_MARK},
+    {"an earlier header, and a segment behind", 1, A_SEGMENT},
+};
+
+/* 0.1.0 took such a batch for part of the log, and told others of it, and of what came behind. */
+static void a_batch_that_a_later_start_went_on_from_is_part_of_the_log(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(mixed); i++) {
+        void *own = NULL;
+        (void)set_up(&own);
+        struct wal_rig *rig = own;
+        make_mixed(rig, mixed[i].generation, mixed[i].behind);
+        if (wal_rig_open(rig) != 0) {
+            fail_msg("%s: %s", mixed[i].name, rig->detail);
+        }
+        assert_int_equal(wal_rig_recovered_as(rig, rig->append_count), rig->append_count);
+        wal_rig_append_now(rig, rig->last_index + 1, 3, 3, 100);
+        wal_rig_reopen(rig);
+        wal_rig_check(rig, rig->append_count);
+        (void)tear_down(&own);
+    }
+}
+
+static void a_log_may_begin_with_it(void **state)
+{
+    struct wal_rig *rig = *state;
+    make_mixed(rig, 3, A_BATCH);
+    open_log(rig);
+    wal_rig_truncate(rig, 60);
+    disk_memory_run(&rig->disk);
+    assert_null(disk_memory_find(&rig->disk, FIRST));
+    wal_rig_reopen(rig);
+    assert_int_equal(wal_rig_recovered_as(rig, 3), 3);
+    wal_rig_check(rig, 3);
+}
+
+static void what_was_durable_behind_a_mixed_beginning_is_not_cut(void **state)
+{
+    struct wal_rig *rig = *state;
+    open_log(rig);
+    wal_rig_append_now(rig, 1, 60, 1, 1000);
+    wal_rig_reopen(rig);
+    wal_rig_append_now(rig, 61, 1, 1, 2000);
+    wal_rig_append_now(rig, 62, 1, 1, 10); /* of the same start: it proves no more than damage */
+    wal_rig_close(rig);
+    mix_second(rig, 3);
+    assert_int_equal(wal_rig_open(rig), QR_ERR_CORRUPT);
+    assert_non_null(strstr(rig->detail, SECOND ", offset 512"));
+}
+
+static void a_header_that_was_left_alone_is_not_that_of_the_batch_after_it(void **state)
+{
+    struct wal_rig *rig = *state;
+    uint32_t the_header = 1;
+    open_log(rig);
+    wal_rig_append_now(rig, 1, 60, 1, 1000);
+    wal_rig_reopen(rig);
+    struct wal_base base = {1, 500};
+    assert_int_equal(wal_rig_reset(rig, base, 0, 1, 0), 0); /* empties the log, but for the crash */
+    wal_rig_crash(rig, keep_mask, &the_header);
+    open_log(rig);
+    assert_int_equal(wal_rig_recovered_as(rig, 1), 1);
+
+    rig->append_count = 1;
+    assert_int_equal(wal_rig_append(rig, 61, 1, 1, 2000), 0);
+    uint32_t all_but_the_header = ~UINT32_C(1);
+    wal_rig_crash(rig, keep_mask, &all_but_the_header);
+    if (wal_rig_open(rig) != 0) {
+        fail_msg("%s", rig->detail);
+    }
     assert_int_equal(wal_rig_recovered_as(rig, 1), 1);
     wal_rig_check(rig, 1);
 }
@@ -327,6 +466,11 @@ int main(void)
         CASE(stale_batches_behind_a_cut_tail_are_not_resurrected),
         CASE(stale_segments_behind_a_cut_tail_are_not_resurrected),
         CASE(a_stale_batch_is_not_resurrected_under_a_later_segment_header),
+        CASE(nor_is_it_with_what_its_own_start_wrote_behind_it),
+        CASE(a_batch_that_a_later_start_went_on_from_is_part_of_the_log),
+        CASE(a_log_may_begin_with_it),
+        CASE(what_was_durable_behind_a_mixed_beginning_is_not_cut),
+        CASE(a_header_that_was_left_alone_is_not_that_of_the_batch_after_it),
         CASE(a_hundred_lives_with_crashes_lose_nothing_acknowledged),
         CASE(after_the_first_failure_nothing_is_acknowledged_or_tried_again),
         CASE(completions_behind_a_failed_write_are_not_believed),
