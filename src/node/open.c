@@ -165,7 +165,8 @@ static int start_raft(struct node *node, const struct raft_restored *restored)
 static raft_index known_commit(const struct node *node, const struct wal_recovered *recovered)
 {
     raft_index applied = min_u64(node->machine_index, recovered->last_index);
-    return max_u64(recovered->commit_index, applied);
+    return MUTANT(APPLIED_NOT_COMMITTED) ? recovered->commit_index
+                                         : max_u64(recovered->commit_index, applied);
 }
 
 /* The machine's saves are numbered from 1; the opening batch, if any, took that ticket. */
