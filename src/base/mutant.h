@@ -175,6 +175,8 @@
       "the log is compacted though the state machine does not durably stand there", "snapshot.c")  \
     X(BARE_SENT, "bare-sent",                                                                      \
       "a member is sent a snapshot without the state", "sending.c")                                \
+    X(APPLIED_NOT_COMMITTED, "applied-not-committed",                                              \
+      "a start takes only what the log has noted as committed, not what was applied", "open.c")    \
     X(INSTALLED_SENT_AGAIN, "installed-sent-again",                                                \
       "a proposal that may be in an installed snapshot is sent to the next leader", "propose.c")   \
     X(EXPIRY_WHERE_ASKED, "expiry-where-asked",                                                    \

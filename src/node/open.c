@@ -158,13 +158,24 @@ static int start_raft(struct node *node, const struct raft_restored *restored)
     return 0;
 }
 
+/* What a state machine that is durable by itself has was committed. The log notes that later,
+ * and a crash may come first. Then there is no snapshot with the state before something new is
+ * committed, which may take a member that waits for that snapshot.
+ */
+static raft_index known_commit(const struct node *node, const struct wal_recovered *recovered)
+{
+    raft_index applied = min_u64(node->machine_index, recovered->last_index);
+    return MUTANT(APPLIED_NOT_COMMITTED) ? recovered->commit_index
+                                         : max_u64(recovered->commit_index, applied);
+}
+
 /* The machine's saves are numbered from 1; the opening batch, if any, took that ticket. */
 static int raft_from(struct node *node, const struct wal_recovered *recovered)
 {
     struct raft_restored restored = {
         .hard_state = recovered->hard_state,
         .base = {recovered->base.term, recovered->base.index},
-        .commit_index = recovered->commit_index,
+        .commit_index = known_commit(node, recovered),
         .last_index = recovered->last_index,
         .last_timestamp_ns = recovered->last_timestamp_ns,
         .terms = (const struct raft_term_run *)(const void *)recovered->terms,

@@ -159,6 +159,32 @@ static void after_a_restart_none_is_sent_either(void **state)
     end();
 }
 
+/* The log notes what is committed some time after. Who is to help the leader commit more needs the
+ * state first, and the state is ahead of what is noted.
+ */
+static void after_a_crash_the_state_is_sent_before_there_is_a_commit(void **state)
+{
+    (void)state;
+    begin_durable(3);
+    int away = follower();
+    int leader = rig_leader(&rig);
+    int other = 3 - away - leader;
+    leave_behind(away, 200);
+    write_many(1);
+    raft_index last_index = status_of(leader).raft.last_index;
+    while (rig.nodes[leader].durable.index < last_index) {
+        rig_step(&rig);
+    }
+    rig_crash(&rig, other);
+    rig_crash(&rig, leader);
+    rig_start(&rig, leader);
+    assert_true(status_of(leader).raft.commit_index >= last_index);
+    cut_off(away, false);
+    assert_true(rig_settle(&rig, 3, SETTLE_MS));
+    assert_int_equal(rig.nodes[away].restore_count, 1);
+    end();
+}
+
 /* A bare one waits for the state machine; the member's need does not. */
 static void what_a_member_needs_waits_for_no_sync(void **state)
 {
@@ -386,6 +412,7 @@ int main(void)
         cmocka_unit_test(each_crash_leaves_log_snapshot_and_state_that_fit),
         cmocka_unit_test(a_member_that_is_behind_is_sent_the_state),
         cmocka_unit_test(after_a_restart_none_is_sent_either),
+        cmocka_unit_test(after_a_crash_the_state_is_sent_before_there_is_a_commit),
         cmocka_unit_test(what_a_member_needs_waits_for_no_sync),
         cmocka_unit_test(a_state_that_cannot_be_read_keeps_no_log),
         cmocka_unit_test(a_state_machine_that_lost_data_is_refused),
