@@ -2,7 +2,7 @@
  *
  * All of it goes through the log, one change at a time: a newcomer is added as a learner,
  * and promoted once it has had, at several checks one after another, what was committed a check
- * ago (diss. §4.2.1, with rounds as long as a heartbeat).
+ * ago (diss. §4.2.1: a round of the last entries takes less than an election timeout).
  */
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <string.h>
@@ -13,7 +13,7 @@
 #include "quorate/error.h"
 
 #define ANNOUNCE_NS NS_PER_S
-#define PROMOTE_CHECKS 3 /* a heartbeat apart */
+#define PROMOTE_CHECKS 3 /* an election timeout apart */
 
 static void copy_text(char *to, size_t to_bytes, const char *from)
 {
@@ -173,7 +173,7 @@ static void advance_join(struct node *node, struct node_join *join)
     }
 }
 
-/* It answers, and has what was committed one heartbeat before. */
+/* It answers, and has what was committed at the last check. */
 bool node_has_caught_up(const struct node *node, node_id id)
 {
     struct raft_peer_status peer;
@@ -216,7 +216,7 @@ static void promote(struct node *node)
         }
     }
     node->promote_goal = now.has_committed_in_term ? now.commit_index : 0;
-    node->promote_due_ns = node->time.now_ns + node->options.heartbeat_interval_ns;
+    node->promote_due_ns = node->time.now_ns + node->options.election_timeout_min_ns;
 }
 
 /* A member whose address or meta is another than the configuration says tells the leader. */

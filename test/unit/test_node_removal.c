@@ -57,7 +57,7 @@ static void grow_to_five(struct gossip_rig *rig)
         memcpy(message.join.name, names[i], 3);
         memcpy(message.join.address, i == 0 ? "a4" : "a5", 3);
         solo_receive(&rig->solo, 4 + i, &message);
-        pass(rig, 500, all);
+        pass(rig, 1000, all);
     }
     assert_int_equal(voters(rig), 5);
 }
