@@ -38,24 +38,25 @@ objects=()
 check() {
     local what=$1 allowed=$2 compiler=$3 file object bad=0 needed
     shift 3
-    # Each object's name is its source's, with _ for /.
+    # Each object lies where its source does.
+    for file in "$@"; do
+        mkdir -p "$work/${file%/*}"
+        objects+=("$work/$file.o")
+    done
     printf '%s\n' "$@" | xargs -P "$(nproc)" -I FILE bash -c '
         file=$1 work=$2; shift 2
-        exec "$@" -c "$file" -o "$work/$(tr / _ <<<"${file%.c}").o"' \
+        exec "$@" -c "$file" -o "$work/$file.o"' \
         - FILE "$work" "$compiler" "${flags[@]}" || return 1
-    for file in "$@"; do
-        object=$work/$(tr / _ <<<"${file%.c}").o
-        objects+=("$object")
-        # b, d and C: zeroed, initialized and common data.
-        nm "$object" | awk -v file="$file" '$2 ~ /^[bBdDC]$/ {
-            print file ": mutable global: " $3; bad = 1 } END { exit bad }' || bad=1
-    done
+    # b, d and C: zeroed, initialized and common data.
+    (cd "$work" && nm -A "${objects[@]#"$work/"}") | awk '$(NF - 1) ~ /^[bBdDC]$/ {
+        sub(/\.o:.*/, "", $1)
+        print $1 ": mutable global: " $NF; bad = 1 } END { exit bad }' || bad=1
     gcc -r -nostdlib -no-pie -o "$work/whole.o" "${objects[@]}" -lgcc || return 1
     needed=$(nm -u "$work/whole.o" | awk '{ print $2 }' | sort -u)
     for name in $needed; do
         if ! [[ $name =~ $allowed ]]; then
-            echo "not $what: $name, needed by" $(nm -A -u "${objects[@]}" |
-                awk -v name="$name" '$NF == name { sub(/:.*/, "", $1); sub(/.*\//, "", $1); print $1 }')
+            echo "not $what: $name, needed by" $(cd "$work" && nm -A -u "${objects[@]#"$work/"}" |
+                awk -v name="$name" '$NF == name { sub(/\.o:.*/, "", $1); print $1 }')
             bad=1
         fi
     done

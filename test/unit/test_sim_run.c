@@ -5,6 +5,7 @@
 
 #include "base/bytes.h"
 #include "quorate/sim.h"
+#include "support/sweep.h"
 #include "support/unit.h"
 
 #define SHORT_PLAN "safety_ms=8000 commits=200 operations=300"
@@ -258,7 +259,7 @@ static void a_seed_decides_everything(void **state)
     struct qr_sim_report first;
     struct qr_sim_report again;
     struct qr_sim_report other;
-    for (uint64_t seed = 1; seed < 6; seed++) {
+    for (uint64_t seed = 1; seed <= sweep_sample_of(5); seed++) {
         struct tally_subject a = subject_of();
         struct tally_subject b = subject_of();
         struct tally_subject c = subject_of();
@@ -473,7 +474,7 @@ static void listening_judges_nothing_else(void **state)
 {
     (void)state;
     const char *plan = SHORT_PLAN " lease_percent=0 past_percent=0 crash=2000 blackout=500";
-    for (uint64_t seed = 1; seed <= 10; seed++) {
+    for (uint64_t seed = 1; seed <= sweep_sample_of(10); seed++) {
         struct qr_sim_report silent;
         struct qr_sim_report heard;
         struct tally_subject subject = subject_of();
