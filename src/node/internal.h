@@ -120,6 +120,7 @@ struct node_fetch {
     bool is_apply;
     node_id peer;
     raft_index first;
+    raft_index last; /* is_apply: nobody replaces what is up to here */
 };
 
 /* The last forward taken from one life of a member, so that a repeated frame appends nothing

@@ -59,11 +59,11 @@ void node_on_poisoned(void *context, int status, const char *detail)
     node_fail(context, status, detail);
 }
 
-static uint64_t fetch_slot(struct node *node, bool is_apply, node_id peer, raft_index first)
+static uint64_t fetch_slot(struct node *node, struct node_fetch fetch)
 {
     for (size_t i = 0; i < WAL_READS_MAX; i++) {
         if (!node->fetches[i].is_used) {
-            node->fetches[i] = (struct node_fetch){true, is_apply, peer, first};
+            node->fetches[i] = fetch;
             return i;
         }
     }
@@ -81,7 +81,8 @@ static void tell_fetched(struct node *node, node_id peer, int fetch_status,
 
 void node_fetch(struct node *node, const struct raft_fetch *fetch)
 {
-    uint64_t slot = fetch_slot(node, false, fetch->peer, fetch->first);
+    uint64_t slot = fetch_slot(
+        node, (struct node_fetch){.is_used = true, .peer = fetch->peer, .first = fetch->first});
     int status = QR_ERR_BUSY;
     if (slot < WAL_READS_MAX) {
         status = wal_read(node->wal, fetch->first, fetch->bytes_max, slot);
@@ -94,7 +95,11 @@ void node_fetch(struct node *node, const struct raft_fetch *fetch)
 
 bool node_fetch_for_apply(struct node *node, raft_index first)
 {
-    uint64_t slot = fetch_slot(node, true, 0, first);
+    /* More is read, which may be replaced, and even committed, until it is here. */
+    raft_index last = raft_applicable_index(node->raft);
+    ASSERT(first <= last);
+    uint64_t slot = fetch_slot(
+        node, (struct node_fetch){.is_used = true, .is_apply = true, .first = first, .last = last});
     if (slot == WAL_READS_MAX) {
         return false;
     }
@@ -152,13 +157,11 @@ void node_on_read(void *context, uint64_t token, int status, const struct entry 
         node->needs_turn = true;
         return;
     }
-    /* Another leader's entries may have taken their place meanwhile; never that of what is
-     * committed, or of what a leader sends. More than that is not kept to be applied.
+    /* Another leader's entries may have taken their place meanwhile; never that of what was
+     * committed when it was asked for, or of what a leader sends.
      */
     if (fetch.is_apply) {
-        raft_index committed = node_raft_status(node).commit_index;
-        ASSERT(fetch.first <= committed);
-        count = min_u64(count, committed - fetch.first + 1);
+        count = min_u64(count, fetch.last - fetch.first + 1);
     }
     if (status == 0 && !is_as_known(node, entries, count)) {
         bool is_leader = raft_is_leader(node->raft);

@@ -203,6 +203,34 @@ static void what_is_replaced_while_it_is_read_back_is_no_damage(void **state)
     solo_deinit(&solo);
 }
 
+/* Simulator, seed 30662: nor when those that took their place are committed by then. */
+static void what_is_replaced_and_committed_while_it_is_read_back_is_no_damage(void **state)
+{
+    (void)state;
+    struct solo solo;
+    begin(&solo);
+    solo_append(&solo, append_of(1, 20));
+    solo_work(&solo);
+    solo_stop(&solo);
+    solo_start(&solo);
+    struct solo_append append = {.from = 3, .term = 2, .prev = {1, 11}, .commit = 11};
+    solo_append(&solo, append);
+    solo_turn(&solo);
+    append.entry_term = 2;
+    append.first_number = 101;
+    append.count = 5;
+    append.commit = 16;
+    solo_append(&solo, append);
+    assert_true(disk_memory_step_kind(&solo.disk, DISK_READ));
+    solo_work(&solo);
+    assert_int_equal(solo.failed_count, 0);
+    assert_int_equal(solo.applied_count, 15);
+    for (size_t i = 0; i < 15; i++) {
+        assert_int_equal(solo.applied[i], i < 10 ? 1 + i : 91 + i);
+    }
+    solo_deinit(&solo);
+}
+
 /* An entry counts for nothing before it is durable here, even if a majority has it. */
 static void nothing_is_applied_before_it_is_durable_here(void **state)
 {
@@ -231,6 +259,7 @@ int main(void)
         cmocka_unit_test(a_message_in_anothers_name_is_refused),
         cmocka_unit_test(a_long_log_is_applied_in_order_after_a_restart),
         cmocka_unit_test(what_is_replaced_while_it_is_read_back_is_no_damage),
+        cmocka_unit_test(what_is_replaced_and_committed_while_it_is_read_back_is_no_damage),
         cmocka_unit_test(nothing_is_applied_before_it_is_durable_here),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
