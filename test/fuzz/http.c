@@ -40,8 +40,9 @@ struct script {
 /* One request, as a client knows it. */
 struct request {
     bool is_head;
-    bool is_reading; /* GET or HEAD */
-    bool is_known;   /* there is such a page */
+    bool is_reading;   /* GET or HEAD */
+    bool is_known;     /* there is such a page */
+    bool is_listening; /* to events, which come until one of the two ends it */
 };
 
 /* What a client sent, and the responses to it. */
@@ -141,12 +142,18 @@ static int on_url(http_parser *parser, const char *at, size_t size_bytes)
     return 0;
 }
 
+static bool is_at(const char *url, const char *page)
+{
+    size_t length = strcspn(url, "?#");
+    return strlen(page) == length && memcmp(page, url, length) == 0;
+}
+
 static bool is_page(const char *url)
 {
-    static const char *const pages[] = {"/", "/healthz", "/metrics", "/readyz", "/status"};
-    size_t length = strcspn(url, "?#");
+    static const char *const pages[] = {"/",        "/events", "/healthz",
+                                        "/metrics", "/readyz", "/status"};
     for (size_t i = 0; i < sizeof(pages) / sizeof(pages[0]); i++) {
-        if (strlen(pages[i]) == length && memcmp(pages[i], url, length) == 0) {
+        if (is_at(url, pages[i])) {
             return true;
         }
     }
@@ -162,6 +169,7 @@ static int on_request(http_parser *parser)
             .is_head = parser->method == HTTP_HEAD,
             .is_reading = parser->method == HTTP_HEAD || parser->method == HTTP_GET,
             .is_known = is_page(conversation->url),
+            .is_listening = parser->method == HTTP_GET && is_at(conversation->url, "/events"),
         };
     }
     return 0;
@@ -204,14 +212,16 @@ static int on_head(http_parser *parser)
 {
     struct conversation *conversation = parser->data;
     size_t number = conversation->response_count;
+    bool is_sized = (parser->flags & F_CONTENTLENGTH) != 0;
     conversation->body_bytes = 0;
-    ASSERT((parser->flags & F_CONTENTLENGTH) != 0);
     ASSERT(!conversation->is_refused);
     conversation->is_refused = is_refusal(parser->status_code);
     if (conversation->is_refused) {
+        ASSERT(is_sized);
         return 0;
     }
     ASSERT(number < conversation->request_count);
+    ASSERT(is_sized != (conversation->requests[number].is_listening && parser->status_code == 200));
     check_code(&conversation->requests[number], parser->status_code);
     return conversation->requests[number].is_head ? 1 : 0;
 }
