@@ -7,11 +7,12 @@ C_FILES = $(shell find src include sim test bench examples -name '*.[ch]' 2>/dev
 PREFIX ?= /usr/local
 FUZZ_SECONDS ?= 600
 QUORATE_ROUNDS ?= 40
+QUORATE_MEMBERS ?= 50
 
 .DEFAULT_GOAL := all
-.PHONY: all asan bench bench-failover check check-docs check-format check-includes check-style clean debug \
-	demo deps deps-build deps-ci deps-test dev format fuzz help install model mutants rounds \
-	scenarios sim sweeps symbols test tsan
+.PHONY: all asan bench bench-failover check check-docs check-format check-includes \
+	check-style clean debug demo deps deps-build deps-ci deps-test dev format fuzz help install \
+	members model mutants rounds scenarios sim sweeps symbols test tsan
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | sort | expand -t 16
@@ -67,6 +68,10 @@ sweeps: deps-test ## run every case of the sweeps, of which `make test` takes a 
 rounds: deps-test ## change members, kill and pause real nodes for QUORATE_ROUNDS (40) rounds
 	@QUORATE_ROUNDS=$(QUORATE_ROUNDS) tools/test.sh release --verbose --timeout-multiplier 0 \
 		change_rounds kill_rounds_3 kill_rounds_5
+
+members: deps-test ## kill and restart QUORATE_MEMBERS (50) real members, and count their packets
+	@QUORATE_MEMBERS=$(QUORATE_MEMBERS) tools/test.sh release --verbose --timeout-multiplier 0 \
+		swim_many
 
 check: ## run all checks of the source; all of them, also when one fails
 	@$(MAKE) --keep-going check-format check-includes check-style check-docs symbols
