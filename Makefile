@@ -10,7 +10,7 @@ QUORATE_ROUNDS ?= 40
 QUORATE_MEMBERS ?= 50
 
 .DEFAULT_GOAL := all
-.PHONY: all asan bench bench-failover check check-docs check-format check-includes \
+.PHONY: all asan bench bench-failover bench-swim check check-docs check-format check-includes \
 	check-style clean debug demo deps deps-build deps-ci deps-test dev format fuzz help install \
 	members model mutants rounds scenarios sim sweeps symbols test tsan
 
@@ -110,6 +110,9 @@ bench: deps-test ## run the benchmarks; each prints a table
 
 bench-failover: all ## 100 killed leaders with SWIM's hints and 100 without: how long a writer waits
 	@bench/failover --quorate build/release/quorate
+
+bench-swim: all ## what is promised of 10, 20 and 50 real members, measured: about 100 minutes
+	@bench/swim all --quorate build/release/quorate
 
 install: all ## install under PREFIX (/usr/local), within DESTDIR if that is set
 	@meson configure build/release --prefix=$(PREFIX)
