@@ -86,14 +86,17 @@ class Lan(threading.Thread):
         self._plug(OBSERVER, open_interface(OBSERVER))
         self.start()
 
+    def _unplug(self, number):
+        tun = self.ports.pop(number, None)
+        if tun is not None:
+            self.selector.unregister(tun)
+            os.close(tun)
+
     def _plug(self, number, tun):
         with self.lock:
-            old = self.ports.pop(number, None)
-            if old is not None:
-                self.selector.unregister(old)
-                os.close(old)
+            self._unplug(number)
             self.ports[number] = tun
-            self.selector.register(tun, selectors.EVENT_READ)
+            self.selector.register(tun, selectors.EVENT_READ, number)
 
     def plug(self, number, ours):
         """Take the interface of a process that was started with the other end of `ours`."""
@@ -116,14 +119,14 @@ class Lan(threading.Thread):
         self.passed += not is_lost
         return not is_lost
 
-    def _hand_on(self, tun):
+    def _hand_on(self, number):
         for _ in range(TAKEN_AT_ONCE):
             try:
-                packet = os.read(tun, PACKET_BYTES_MAX)
+                packet = os.read(self.ports[number], PACKET_BYTES_MAX)
             except BlockingIOError:
                 return
             except OSError:  # its process, and so its namespace, is gone
-                self.selector.unregister(tun)
+                self._unplug(number)
                 return
             if len(packet) < 20 or packet[0] >> 4 != 4:
                 continue
@@ -138,8 +141,8 @@ class Lan(threading.Thread):
         while True:
             for key, _ in self.selector.select(0.5):
                 with self.lock:
-                    if key.fd in self.ports.values():
-                        self._hand_on(key.fd)
+                    if self.ports.get(key.data) == key.fd:
+                        self._hand_on(key.data)
 
 
 def main():
