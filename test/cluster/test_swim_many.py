@@ -24,9 +24,7 @@ LIMIT_S = 180
 POLL_S = 0.2
 PROBES = 3             # of each member, while packets are counted
 PACKET_BYTES_MAX = 1400
-# A probe is a ping, which is answered. One that fails asks three others, who each ping and tell.
-PACKETS_OF_PROBE = 2
-PACKETS_OF_FAILURE = 14
+PACKETS_OF_PROBE = 2   # a ping, which is answered
 DEATH = re.compile(r" member_dead .*\bname=(\S+)")
 
 
@@ -123,38 +121,47 @@ def case_voter_killed(cluster):
     cluster.check_dead_only(before, [cluster.nodes[leader].name])
 
 
+def quiet_while(cluster):
+    """(what all count before, after) a few pings of each, with no news and no failure between;
+    None when there was some, as on a busy machine."""
+    before = [cluster.metrics(i) for i in range(COUNT)]
+
+    def is_over():
+        now = [cluster.metrics(i) for i in range(COUNT)]
+        is_loud = any(metrics["swim_updates_queued"] > 0 for metrics in now)
+        have_pinged = all(metrics["swim_probes_total"] >= then["swim_probes_total"] + PROBES
+                          for metrics, then in zip(now, before))
+        return (is_loud, now) if is_loud or have_pinged else None
+
+    is_loud, after = rig.wait_for(is_over, f"each has pinged {PROBES} times", LIMIT_S, POLL_S)
+    failed = sums(before, after, "swim_probes_failed_total")
+    return None if is_loud or failed > 0 else (before, after)
+
+
+def sums(before, after, name):
+    return sum(now[name] - then[name] for now, then in zip(after, before))
+
+
 def case_idle(cluster):
     """While nothing happens a member sends a ping and an answer in a period, however many there
     are, no packet is over 1,400 bytes, and nobody who lives is found dead."""
     cluster.wait_agree()
-    rig.wait_for(lambda: all(cluster.status(i)["swim"]["queued"] == 0 for i in range(COUNT)),
-                 "no news is under way", LIMIT_S, POLL_S)
     deaths = cluster.deaths()
-    before = [cluster.metrics(i) for i in range(COUNT)]
-
-    def sums(name):
-        return sum(now[name] - then[name] for now, then in zip(after, before))
-
-    rig.wait_for(lambda: all(cluster.metrics(i)["swim_probes_total"] >=
-                             before[i]["swim_probes_total"] + PROBES for i in range(COUNT)),
-                 f"each has probed {PROBES} times", LIMIT_S, POLL_S)
-    after = [cluster.metrics(i) for i in range(COUNT)]
-    packets, probes = sums("gossip_packets_sent_total"), sums("swim_probes_total")
-    failed, syncs = sums("swim_probes_failed_total"), sums("swim_syncs_total")
-    tap.comment(f"{packets:.0f} packets, {probes:.0f} probes, {failed:.0f} failed, "
-                f"{syncs:.0f} exchanges")
-    # Those under way at the beginning and at the end, of each.
-    most = PACKETS_OF_PROBE * probes + PACKETS_OF_FAILURE * failed + 2 * COUNT
-    tap.check(packets <= most, f"{packets:.0f} packets are more than {most:.0f}")
-    tap.check(packets >= probes, "fewer packets than pings")
-    longest = max(now["gossip_packet_longest_bytes"] for now in after)
-    tap.comment(f"the longest packet had {longest:.0f} bytes")
+    before, after = rig.wait_for(lambda: quiet_while(cluster), "nothing happens for a while",
+                                 LIMIT_S, POLL_S)
+    packets = sums(before, after, "gossip_packets_sent_total")
+    probes = sums(before, after, "swim_probes_total")
+    longest = max(metrics["gossip_packet_longest_bytes"] for metrics in after)
+    tap.comment(f"{packets:.0f} packets, {probes:.0f} pings, {longest:.0f} bytes at most")
+    # Besides, of each, what is under way at the beginning and at the end.
+    tap.check(probes <= packets <= PACKETS_OF_PROBE * (probes + COUNT),
+              f"{packets:.0f} packets with {probes:.0f} pings")
     tap.check(0 < longest <= PACKET_BYTES_MAX, f"a packet had {longest:.0f} bytes")
     cluster.check_dead_only(deaths)
 
 
 def case_all_restarted(cluster):
-    """All are killed and started again at once: they agree, and from then on nobody is dead."""
+    """All are killed and started again at once: they agree that all are alive."""
     cluster.wait_agree()
     everybody = range(COUNT)
     cluster.kill(*everybody)
