@@ -3,7 +3,7 @@
 #
 # usage: test_swim_many.py PROGRAM
 #
-#   QUORATE_MEMBERS   how many; 20 when not given
+#   QUORATE_MEMBERS   how many, at most 64 (whom /status lists); 20 when not given
 #
 # Few of them vote, and most only gossip: what is looked at is gossip, and it has to be cheap.
 # What is judged does not depend on how fast the machine is: packets are counted by the pings that
