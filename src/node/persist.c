@@ -158,7 +158,8 @@ void node_on_read(void *context, uint64_t token, int status, const struct entry 
         return;
     }
     /* Another leader's entries may have taken their place meanwhile; never that of what was
-     * committed when it was asked for, or of what a leader sends.
+     * committed when it was asked for. Once the log was told, it gives nothing that was replaced,
+     * and who leads has told it: its vote for itself went there with them.
      */
     if (fetch.is_apply) {
         count = min_u64(count, fetch.last - fetch.first + 1);
