@@ -259,6 +259,14 @@ static void draw_stale_tails(struct prng *prng, struct sim_plan *plan)
     }
 }
 
+/* The second phase lasts for seconds: at full load it would be most of what a run costs. */
+static void draw_calm(struct prng *prng, struct sim_plan *plan)
+{
+    bool is_loaded = chance(prng, 10);
+    uint64_t calm_us = prng_between(prng, 20000, 100000);
+    plan->calm_us = is_loaded ? SIM_RUSH_US : calm_us;
+}
+
 /* Most seeds have it: what leaves the others as they were must show with it, too. */
 static void draw_gossip(uint64_t seed, struct sim_plan *plan)
 {
@@ -369,6 +377,7 @@ int sim_plan_draw(uint64_t seed, const char *settings, struct sim_plan *out, cha
     draw_snapshot_crashes(&later_prng, out);
     draw_leases(&later_prng, out);
     draw_stale_tails(&later_prng, out);
+    draw_calm(&later_prng, out);
     draw_gossip(seed, out);
     const char *at = settings == NULL ? "" : settings;
     while (*at != '\0') {
