@@ -259,14 +259,14 @@ static void draw_stale_tails(struct prng *prng, struct sim_plan *plan)
     }
 }
 
-<<<<<<< HEAD
 /* The second phase lasts for seconds: at full load it would be most of what a run costs. */
 static void draw_calm(struct prng *prng, struct sim_plan *plan)
 {
     bool is_loaded = chance(prng, 10);
     uint64_t calm_us = prng_between(prng, 20000, 100000);
     plan->calm_us = is_loaded ? SIM_RUSH_US : calm_us;
-=======
+}
+
 /* What only today's nodes do, so none of it with past releases. An observer takes the place of a
  * node, so that all hosts are struck alike.
  */
@@ -288,7 +288,6 @@ static void draw_more_gossip(struct prng *prng, struct sim_plan *plan)
         plan->move_percent = is_moving ? move_percent : 0;
         plan->observers = has_observers && plan->nodes > 3 ? observers : 0;
     }
->>>>>>> simswim
 }
 
 /* Most seeds have it: what leaves the others as they were must show with it, too. */
