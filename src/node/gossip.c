@@ -250,7 +250,7 @@ static void tell_profile(struct node *node)
 static void tell_leader(struct node *node)
 {
     struct node_gossip *gossip = node->gossip;
-    struct raft_status now = node_raft_status(node);
+    struct raft_status now = *node_raft_status(node);
     if (MUTANT(GOSSIP_CANDIDATE_LEADS) && now.role == RAFT_CANDIDATE) {
         now.has_leader = true;
         now.leader = node->identity.id;
@@ -259,7 +259,9 @@ static void tell_leader(struct node *node)
         now.has_leader = true;
         now.leader = gossip->told_leader;
     }
-    if (!now.has_leader || (now.term == gossip->told_term && now.leader == gossip->told_leader)) {
+    bool is_term_told =
+        now.term == gossip->told_term || (MUTANT(GOSSIP_TOLD_BY_NAME) && gossip->told_term > 0);
+    if (!now.has_leader || (is_term_told && now.leader == gossip->told_leader)) {
         return;
     }
     int status = node_gossip_step(
