@@ -376,7 +376,7 @@ static bool is_given(const char *given, const char *name)
     return false;
 }
 
-/* Of two that exclude each other, the one that was only drawn gives way to the one that was given. */
+/* Of two that exclude each other the one that was only drawn gives way. */
 static void leave_out_drawn(struct sim_plan *plan, const char *given)
 {
     bool is_both = plan->durable_percent > 0 && plan->past_percent > 0;
