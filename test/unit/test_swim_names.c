@@ -90,8 +90,8 @@ static void who_has_a_name_keeps_it_whatever_another_says_of_its_age(void **stat
     }
 }
 
-/* Only this node holds 3 for live, and suspects it: it is silent, or 4 has said so. 2 let another in
- * under its name, or the claimant says so itself.
+/* Only this node holds 3 for live, and suspects it: it is silent, or 4 has said so. 2 let another
+ * in under its name, or the claimant says so itself.
  */
 static void who_holds_another_for_the_owner_agrees_that_the_owner_is_gone(void **state)
 {
