@@ -14,7 +14,10 @@
 
 static time_ns draw_pause_ns(struct sim *sim)
 {
-    uint64_t mean_us = sim->phase == SIM_PHASE_SAFETY ? sim->plan.think_us : 2000;
+    bool is_rushed = sim->apply.commit_count < sim->plan.commits;
+    uint64_t mean_us = sim->phase == SIM_PHASE_SAFETY ? sim->plan.think_us
+                       : is_rushed                    ? SIM_RUSH_US
+                                                      : sim->plan.calm_us;
     return prng_between(&sim->client_prng, 0, 2 * mean_us) * 1000 + 1000;
 }
 

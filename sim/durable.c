@@ -6,7 +6,7 @@
  * disk, and with nothing less.
  */
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <string.h>
+#include <stdlib.h>
 
 #include "base/assert.h"
 #include "base/prng.h"
@@ -32,12 +32,8 @@ static int read_all(struct sim_durable *to, const struct qr_state_machine *machi
     for (;;) {
         if (to->capacity - to->size_bytes < PIECE_BYTES) {
             to->capacity = 2 * to->capacity + PIECE_BYTES;
-            uint8_t *grown = sim_allocate(1, to->capacity);
-            if (to->size_bytes > 0) {
-                memcpy(grown, to->bytes, to->size_bytes);
-            }
-            sim_release(to->bytes);
-            to->bytes = grown;
+            to->bytes = realloc(to->bytes, to->capacity);
+            ASSERT(to->bytes != NULL);
         }
         size_t read_bytes = 0;
         int status = machine->snapshot_read(machine->context, view, to->bytes + to->size_bytes,

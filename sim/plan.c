@@ -259,6 +259,14 @@ static void draw_stale_tails(struct prng *prng, struct sim_plan *plan)
     }
 }
 
+/* The second phase lasts for seconds: at full load it would be most of what a run costs. */
+static void draw_calm(struct prng *prng, struct sim_plan *plan)
+{
+    bool is_loaded = chance(prng, 10);
+    uint64_t calm_us = prng_between(prng, 20000, 100000);
+    plan->calm_us = is_loaded ? SIM_RUSH_US : calm_us;
+}
+
 /* What only today's nodes do, so none of it with past releases. An observer takes the place of a
  * node, so that all hosts are struck alike.
  */
@@ -363,6 +371,9 @@ static int check_pairs(const struct sim_plan *plan, struct text *why)
         broken = "delay_us_min is greater than delay_us_max";
     } else if (plan->disk_us_min > plan->disk_us_max) {
         broken = "disk_us_min is greater than disk_us_max";
+    } else if (plan->durable_percent > 0 && plan->past_percent > 0) {
+        broken = "durable_percent and past_percent exclude each other: a past release takes over "
+                 "no log behind a snapshot";
     } else if (plan->segment_bytes % 4096 != 0 ||
                plan->segment_bytes < plan->message_bytes + 8192) {
         broken = "segment_bytes is no multiple of 4096, or does not hold a message";
@@ -372,6 +383,33 @@ static int check_pairs(const struct sim_plan *plan, struct text *why)
         return QR_ERR_INVALID;
     }
     return 0;
+}
+
+/* Whether `name` is among the settings that were given. */
+static bool is_given(const char *given, const char *name)
+{
+    size_t name_length = strlen(name);
+    while (*given != '\0') {
+        size_t length = strcspn(given, " ");
+        if (length > name_length && given[name_length] == '=' &&
+            memcmp(given, name, name_length) == 0) {
+            return true;
+        }
+        given += length + (given[length] == ' ');
+    }
+    return false;
+}
+
+/* Of two that exclude each other the one that was only drawn gives way. */
+static void leave_out_drawn(struct sim_plan *plan, const char *given)
+{
+    bool is_both = plan->durable_percent > 0 && plan->past_percent > 0;
+    if (is_both && !is_given(given, "durable_percent")) {
+        plan->durable_percent = 0;
+    } else if (is_both && !is_given(given, "past_percent")) {
+        plan->past_percent = 0;
+        plan->faults[SIM_FAULT_UPGRADE] = 0;
+    }
 }
 
 int sim_plan_draw(uint64_t seed, const char *settings, struct sim_plan *out, char *detail)
@@ -393,6 +431,7 @@ int sim_plan_draw(uint64_t seed, const char *settings, struct sim_plan *out, cha
     draw_snapshot_crashes(&later_prng, out);
     draw_leases(&later_prng, out);
     draw_stale_tails(&later_prng, out);
+    draw_calm(&later_prng, out);
     draw_gossip(seed, out);
     const char *at = settings == NULL ? "" : settings;
     while (*at != '\0') {
@@ -402,6 +441,7 @@ int sim_plan_draw(uint64_t seed, const char *settings, struct sim_plan *out, cha
         }
         at += length + (at[length] == ' ');
     }
+    leave_out_drawn(out, settings == NULL ? "" : settings);
     return check_pairs(out, &why);
 }
 

@@ -19,6 +19,7 @@
     X(nodes,              1, QR_SIM_NODES_MAX, "nodes of the cluster")                             \
     X(clients,            1, QR_SIM_CLIENTS_MAX, "clients, each with one operation at a time")     \
     X(think_us,           0, 10000000, "mean pause of a client between operations")                \
+    X(calm_us,            0, 10000000, "the same of the second phase, once there are enough commits") \
     X(safety_ms,          0, 600000,   "length of the first phase: safety under any faults")       \
     X(commits,            0, 100000,   "commits at the end, at least")                             \
     X(operations,         1, 100000,   "operations, at most, of the first phase")                  \
@@ -58,6 +59,8 @@
     X(move_percent,       0, 100,      "chance that a process starts at another address")          \
     X(observers,          0, 3,        "of the nodes, so many hear gossip alone")                  \
     X(stale_reads,        0, 20000,    "made in a thousand seconds, with their age")
+
+#define SIM_RUSH_US 2000 /* mean pause of a client while commits are wanted */
 
 /* X(name, most, meaning): faults that may befall each frame, in millionths. */
 #define SIM_RATE_MAP(X)                                                                            \

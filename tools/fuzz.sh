@@ -10,6 +10,9 @@
 # seeds anew (test/fuzz/seeds.c), to keep them and all else that has a name, because it once showed
 # something, and to choose the fewest other inputs that reach what is reached beyond.
 #
+# What is tried is drawn from FUZZ_SEED, or from a new seed, which is printed: the same seed, program
+# and corpus try the same inputs in the same order, as many of them as the time is good for.
+#
 # The last line is `N passed, N failed`, one for each fuzzer.
 # SPDX-License-Identifier: Apache-2.0
 set -euo pipefail
@@ -31,6 +34,7 @@ fi
 bin=build/asan/test/fuzz
 corpus=test/fuzz/corpus
 checksum='.*/[0-9a-f]*' # libFuzzer's name for an input that it made
+seed=${FUZZ_SEED:-$((1 + RANDOM * 32768 + RANDOM))}
 # What was freed is kept long enough for one input; more of it costs half of the speed.
 export ASAN_OPTIONS=${ASAN_OPTIONS:-quarantine_size_mb=4:thread_local_quarantine_size_kb=256}
 export UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1}
@@ -46,7 +50,7 @@ fuzz() {
     if [ -f "test/fuzz/dictionary/$name" ]; then
         limit+=(-dict="test/fuzz/dictionary/$name")
     fi
-    "$bin/$name" "${limit[@]}" -timeout=30 -artifact_prefix="$folder/$name/" \
+    "$bin/$name" "${limit[@]}" -seed="$seed" -timeout=30 -artifact_prefix="$folder/$name/" \
         -print_final_stats=1 "$folder/$name/corpus" "$corpus/$name" >"$log" 2>&1 || status=$?
     echo $status >"$folder/$name/status"
     if [ $status = 0 ]; then
@@ -86,10 +90,10 @@ if [ "$mode" = merge ]; then
     done
     exit 0
 fi
-echo "fuzz: kept in $folder"
+echo "fuzz: FUZZ_SEED=$seed, kept in $folder"
 rm -f "$folder"/*/status
 if tools/build.sh asan "${targets[@]}" >"$folder/build.log" 2>&1; then
-    export mode folder bin corpus
+    export mode folder bin corpus seed
     export -f fuzz
     printf '%s\n' "${names[@]}" | xargs -P "$(nproc)" -I NAME bash -c 'fuzz NAME'
 else

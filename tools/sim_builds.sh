@@ -4,7 +4,8 @@
 # usage: sim_builds.sh SEEDS KIND...     as in: sim_builds.sh 20 release clang asan
 #
 # Runs seeds 1 to SEEDS with the program of each build folder and compares the trace hashes with
-# those of the first. The last line is `N passed, N failed`, one for each seed and further build.
+# those of the first, as many runs at a time as there are cores. The last line is `N passed,
+# N failed`, one for each seed and further build.
 # SPDX-License-Identifier: Apache-2.0
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -12,12 +13,10 @@ cd "$(dirname "$0")/.."
 seeds=${1:?usage: sim_builds.sh SEEDS KIND...}
 shift
 
-# Prints `SEED HASH` for each seed.
+# Prints `SEED HASH` for each seed, in any order.
 hashes() {
-    local seed
-    for ((seed = 1; seed <= seeds; seed++)); do
-        echo "$seed $("build/$1/quorate" sim --seed "$seed" 2>&1 | tail -n 1)"
-    done
+    seq "$seeds" | xargs -P "$(nproc)" -I SEED sh -c \
+        'echo "SEED $("$1" sim --seed SEED 2>&1 | tail -n 1)"' - "build/$1/quorate"
 }
 
 first=$1

@@ -37,6 +37,8 @@ if [ $# != 0 ]; then
 fi
 "${build[@]}" || status=$?
 if [ $status = 0 ]; then
-    "${run[@]}" meson test -C "$dir" "${rebuild[@]}" --print-errorlogs "$@" || status=$?
+    # Two for each core: half of them wait, for processes, timers or the disk.
+    "${run[@]}" meson test -C "$dir" "${rebuild[@]}" --num-processes $((2 * $(nproc))) \
+        --print-errorlogs "$@" || status=$?
 fi
 python3 tools/test_summary.py "$dir" $status

@@ -574,9 +574,10 @@ struct qr_counters {
 #define X(name, help) uint64_t name;
     QR_COUNTER_MAP(X)
 #undef X
-    uint64_t sync_time_ns;        /* spent in writes and syncs of the log */
-    uint64_t log_size_bytes;      /* of the log's files, now: this one goes down, too */
-    uint64_t snapshot_size_bytes; /* of the newest one, as it lies there, compressed */
+    uint64_t sync_time_ns;                /* spent in writes and syncs of the log */
+    uint64_t log_size_bytes;              /* of the log's files, now: this one goes down, too */
+    uint64_t snapshot_size_bytes;         /* of the newest one, as it lies there, compressed */
+    uint64_t gossip_packet_longest_bytes; /* of those sent, as they went out */
 };
 
 /* Fill `out`, as qr_status() does. */

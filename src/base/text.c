@@ -67,9 +67,12 @@ void text_i64(struct text *text, int64_t value)
 void text_hex(struct text *text, uint64_t value, unsigned digits)
 {
     ASSERT(digits >= 1 && digits <= 16);
+    char written[16];
     for (unsigned i = digits; i > 0; i--) {
-        text_char(text, "0123456789abcdef"[value >> (4 * (i - 1)) & 0xf]);
+        written[i - 1] = "0123456789abcdef"[value & 0xf];
+        value >>= 4;
     }
+    text_bytes(text, written, digits);
 }
 
 /* How many bytes of valid UTF-8 (RFC 3629) stand at `at`, or 0. */

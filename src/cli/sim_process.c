@@ -4,6 +4,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <malloc.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -19,6 +21,7 @@
 #include "quorate/error.h"
 
 #define TICK_MS 100
+#define HEAP_STEP_BYTES (4 * 1024 * 1024)
 
 int sim_process_init(struct sim_process *process)
 {
@@ -64,6 +67,12 @@ __attribute__((noreturn)) static void child_main(const struct sim_process *proce
         _exit(CLI_FAILED);
     }
     (void)setrlimit(RLIMIT_CORE, &no_core);
+    /* What is freed is kept: nodes start and end all the time, and the kernel would have to clear
+     * their memory each time.
+     */
+    (void)mallopt(M_MMAP_THRESHOLD, INT_MAX);
+    (void)mallopt(M_TRIM_THRESHOLD, INT_MAX);
+    (void)mallopt(M_TOP_PAD, HEAP_STEP_BYTES);
     sim_child_run(&process->task, process->shared);
     _exit(CLI_DONE);
 }

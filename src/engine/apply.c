@@ -11,16 +11,11 @@ static bool is_tick(const struct qr_entry *entry)
     return entry->command_bytes == 0 && entry->payload_bytes == 0;
 }
 
-/* Handlers may add and remove handlers, also themselves: a slot is looked at only when its
- * turn comes, and one that is new waits for the next entry.
- */
 static void tell_handlers(struct qr_engine *engine, const struct qr_entry *entry)
 {
-    for (size_t i = 0; i < QR_COMMIT_HANDLERS_MAX; i++) {
-        const struct commit_handler *handler = &engine->handlers[i];
-        if (handler->token != 0 && handler->after_index < entry->index) {
-            handler->handler(handler->argument, entry);
-        }
+    const struct engine_handler *handler;
+    for (size_t at = 0; (handler = engine_handlers_next(&engine->commit_handlers, &at)) != NULL;) {
+        ((qr_commit_handler *)handler->function)(handler->argument, entry);
     }
 }
 
@@ -36,7 +31,7 @@ void engine_apply(void *context, const struct qr_entry *entries, size_t count)
         engine->counters.entries_applied += count;
         engine->applied_index = entries[count - 1].index;
         for (size_t i = 0; i < count; i++) {
-            engine->told_index = entries[i].index;
+            engine->commit_handlers.told = entries[i].index;
             if (!is_tick(&entries[i])) {
                 tell_handlers(engine, &entries[i]);
             }
@@ -52,59 +47,14 @@ uint64_t engine_wake_at(void *context)
     return machine->wake_at == NULL ? 0 : machine->wake_at(machine->context);
 }
 
-struct adding {
-    qr_commit_handler *handler;
-    void *argument;
-    uint64_t token;
-    int status;
-};
-
-static void add(struct qr_engine *engine, void *argument)
-{
-    struct adding *adding = argument;
-    if (engine->node == NULL || engine->is_stopping) {
-        adding->status = QR_ERR_STOPPED;
-        return;
-    }
-    for (size_t i = 0; i < QR_COMMIT_HANDLERS_MAX; i++) {
-        struct commit_handler *handler = &engine->handlers[i];
-        if (handler->token == 0) {
-            *handler = (struct commit_handler){
-                .token = ++engine->last_token,
-                .after_index = engine->told_index,
-                .handler = adding->handler,
-                .argument = adding->argument,
-            };
-            adding->token = handler->token;
-            adding->status = 0;
-            return;
-        }
-    }
-    adding->status = QR_ERR_BUSY;
-}
-
 int qr_on_commit(struct qr_engine *engine, qr_commit_handler *handler, void *argument,
                  uint64_t *token)
 {
-    struct adding adding = {.handler = handler, .argument = argument};
-    engine_call(engine, add, &adding);
-    if (adding.status == 0) {
-        *token = adding.token;
-    }
-    return adding.status;
-}
-
-static void remove_handler(struct qr_engine *engine, void *argument)
-{
-    const uint64_t *token = argument;
-    for (size_t i = 0; i < QR_COMMIT_HANDLERS_MAX; i++) {
-        if (engine->handlers[i].token == *token) {
-            engine->handlers[i] = (struct commit_handler){.token = 0};
-        }
-    }
+    return engine_handlers_add(engine, &engine->commit_handlers, (engine_handler_function *)handler,
+                               argument, token);
 }
 
 void qr_remove_commit_handler(struct qr_engine *engine, uint64_t token)
 {
-    engine_call(engine, remove_handler, &token);
+    engine_handlers_remove(engine, &engine->commit_handlers, token);
 }

@@ -85,18 +85,21 @@ struct request {
     uint8_t data[]; /* propose: command, then payload; change: a struct wire_change; keys: a key */
 };
 
-struct commit_handler {
-    uint64_t token;       /* 0: free */
-    uint64_t after_index; /* called for entries behind this one */
-    qr_commit_handler *handler;
+#define ENGINE_HANDLERS_MAX QR_COMMIT_HANDLERS_MAX
+_Static_assert(ENGINE_HANDLERS_MAX == QR_MEMBERSHIP_HANDLERS_MAX, "one kind of table for both");
+
+typedef void engine_handler_function(void); /* cast back to what it is before it is called */
+
+struct engine_handler {
+    uint64_t token; /* 0: free */
+    uint64_t after; /* called for what is behind this one */
+    engine_handler_function *function;
     void *argument;
 };
 
-struct membership_handler {
-    uint64_t token;       /* 0: free */
-    uint64_t after_event; /* called for events behind this one */
-    qr_membership_handler *handler;
-    void *argument;
+struct engine_handlers {
+    uint64_t told; /* the last one that they have, or are being told of */
+    struct engine_handler slots[ENGINE_HANDLERS_MAX];
 };
 
 /* How far a departure has come. */
@@ -192,10 +195,9 @@ struct qr_engine {
     struct qr_backup backups[NODE_BACKUPS_MAX];
     struct qr_result results[NODE_APPLY_ENTRIES_MAX];
     raft_index applied_index; /* the last entry that the state machine has */
-    raft_index told_index;    /* the last entry that the handlers have, or are being told of */
-    struct commit_handler handlers[QR_COMMIT_HANDLERS_MAX];
+    struct engine_handlers commit_handlers;
+    struct engine_handlers membership_handlers;
     uint64_t last_token;
-    struct membership_handler membership_handlers[QR_MEMBERSHIP_HANDLERS_MAX];
     enum engine_leave_state leave_state;
     enum qr_leave_reason leave_reason;
     struct qr_counters counters; /* the engine's own part */
@@ -248,6 +250,25 @@ void engine_take_requests(struct qr_engine *engine);
 void engine_call(struct qr_engine *engine, void (*run)(struct qr_engine *engine, void *argument),
                  void *argument);
 void engine_request_free(struct request *request);
+
+/* handlers.c */
+
+/* Add a function to those that are told of what comes behind the last one that was told. Returns 0,
+ * or with nothing done QR_ERR_BUSY (ENGINE_HANDLERS_MAX) or QR_ERR_STOPPED.
+ */
+NODISCARD int engine_handlers_add(struct qr_engine *engine, struct engine_handlers *to,
+                                  engine_handler_function *function, void *argument,
+                                  uint64_t *token);
+
+/* A token that there is not changes nothing. */
+void engine_handlers_remove(struct qr_engine *engine, struct engine_handlers *from, uint64_t token);
+
+/* Who is to be told of `told`, one after the other from `*at` = 0 on; NULL: that was the last.
+ *
+ * Handlers may add and remove handlers, also themselves: a slot is looked at only when its turn
+ * comes, and one that is new waits for what is told next.
+ */
+const struct engine_handler *engine_handlers_next(const struct engine_handlers *of, size_t *at);
 
 /* calls.c */
 

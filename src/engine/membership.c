@@ -16,17 +16,13 @@ const char *qr_membership_type_name(enum qr_membership_type type)
     return "?";
 }
 
-/* Handlers may add and remove handlers, also themselves: a slot is looked at only when its turn
- * comes, and one that is new waits for the next event.
- */
 static void tell_handlers(struct qr_engine *engine, const struct qr_membership_event *event)
 {
-    uint64_t number = ++engine->counters.gossip_events;
-    for (size_t i = 0; i < QR_MEMBERSHIP_HANDLERS_MAX; i++) {
-        const struct membership_handler *handler = &engine->membership_handlers[i];
-        if (handler->token != 0 && handler->after_event < number) {
-            handler->handler(handler->argument, event);
-        }
+    const struct engine_handler *handler;
+    engine->membership_handlers.told = ++engine->counters.gossip_events;
+    for (size_t at = 0;
+         (handler = engine_handlers_next(&engine->membership_handlers, &at)) != NULL;) {
+        ((qr_membership_handler *)handler->function)(handler->argument, event);
     }
 }
 
@@ -77,61 +73,16 @@ void engine_gossip_news(void *context, const struct swim_news *news,
     tell_handlers(engine, &event);
 }
 
-struct adding {
-    qr_membership_handler *handler;
-    void *argument;
-    uint64_t token;
-    int status;
-};
-
-static void add(struct qr_engine *engine, void *argument)
-{
-    struct adding *adding = argument;
-    if (engine->node == NULL || engine->is_stopping) {
-        adding->status = QR_ERR_STOPPED;
-        return;
-    }
-    for (size_t i = 0; i < QR_MEMBERSHIP_HANDLERS_MAX; i++) {
-        struct membership_handler *handler = &engine->membership_handlers[i];
-        if (handler->token == 0) {
-            *handler = (struct membership_handler){
-                .token = ++engine->last_token,
-                .after_event = engine->counters.gossip_events,
-                .handler = adding->handler,
-                .argument = adding->argument,
-            };
-            adding->token = handler->token;
-            adding->status = 0;
-            return;
-        }
-    }
-    adding->status = QR_ERR_BUSY;
-}
-
 int qr_on_membership(struct qr_engine *engine, qr_membership_handler *handler, void *argument,
                      uint64_t *token)
 {
-    struct adding adding = {.handler = handler, .argument = argument};
-    engine_call(engine, add, &adding);
-    if (adding.status == 0) {
-        *token = adding.token;
-    }
-    return adding.status;
-}
-
-static void remove_handler(struct qr_engine *engine, void *argument)
-{
-    const uint64_t *token = argument;
-    for (size_t i = 0; i < QR_MEMBERSHIP_HANDLERS_MAX; i++) {
-        if (engine->membership_handlers[i].token == *token) {
-            engine->membership_handlers[i] = (struct membership_handler){.token = 0};
-        }
-    }
+    return engine_handlers_add(engine, &engine->membership_handlers,
+                               (engine_handler_function *)handler, argument, token);
 }
 
 void qr_remove_membership(struct qr_engine *engine, uint64_t token)
 {
-    engine_call(engine, remove_handler, &token);
+    engine_handlers_remove(engine, &engine->membership_handlers, token);
 }
 
 struct leader_call {

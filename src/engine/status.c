@@ -169,6 +169,7 @@ static void fill_gossip_counters(const struct qr_engine *engine,
     struct gossip_counters packets;
     gossip_counters(engine->gossip, &packets);
     out->gossip_refused = packets.received_refused;
+    out->gossip_packet_longest_bytes = packets.longest_sent_bytes;
     if (node_swim(engine->node) != NULL) {
         swim_status(node_swim(engine->node), &swim);
     }

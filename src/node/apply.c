@@ -151,7 +151,7 @@ void node_start_apply(struct node *node)
 {
     for (int batches = 0; !node->is_applying && node_is_running(node) && !node_is_restoring(node);
          batches++) {
-        raft_index first = node_raft_status(node).applied_index + 1;
+        raft_index first = node_raft_status(node)->applied_index + 1;
         raft_index last = raft_applicable_index(node->raft);
         if (first > last) {
             return;
@@ -206,7 +206,7 @@ void node_applied(struct node *node, int status, const struct qr_result *results
 /* When log time must move though nobody writes: the leader says so through the log. */
 static time_ns wake_at(const struct node *node)
 {
-    if (node->options.io.wake_at == NULL || !node_raft_status(node).has_committed_in_term) {
+    if (node->options.io.wake_at == NULL || !node_raft_status(node)->has_committed_in_term) {
         return 0;
     }
     return node->options.io.wake_at(node->options.io.context);
@@ -221,7 +221,7 @@ static bool is_tick_under_way(const struct node *node, const struct raft_status 
 void node_propose_tick(struct node *node)
 {
     time_ns wanted_ns = wake_at(node);
-    struct raft_status now = node_raft_status(node);
+    const struct raft_status now = *node_raft_status(node);
     if (wanted_ns == 0 || is_tick_under_way(node, &now) || node->time.now_ns < node->tick_due_ns ||
         node_log_time(node, node->time) < wanted_ns) {
         return;
@@ -244,8 +244,8 @@ void node_propose_tick(struct node *node)
 time_ns node_tick_deadline(const struct node *node)
 {
     time_ns wanted_ns = wake_at(node);
-    struct raft_status now = node_raft_status(node);
-    if (wanted_ns == 0 || is_tick_under_way(node, &now)) {
+    const struct raft_status *now = node_raft_status(node);
+    if (wanted_ns == 0 || is_tick_under_way(node, now)) {
         return TIME_NEVER; /* its own turn follows when it is applied */
     }
     time_ns log_time_ns = node_log_time(node, node->time);

@@ -37,7 +37,7 @@ int node_backup_open(struct node *node, raft_index least, struct node_time time,
     node->time = time;
     raft_index newest = snapshots->has_newest ? snapshots->newest.position.index : 0;
     /* One from a leader may be there that is not taken over yet: it is nobody's state here. */
-    if (newest == 0 || newest < least || newest > node_raft_status(node).applied_index ||
+    if (newest == 0 || newest < least || newest > node_raft_status(node)->applied_index ||
         snapshots->is_newest_bare) {
         return QR_ERR_NOT_FOUND;
     }

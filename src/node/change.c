@@ -132,7 +132,7 @@ static const struct raft_member *find_heir(const struct node *node,
  */
 static bool resigns(struct node *node, const struct raft_configuration *next)
 {
-    raft_term term = node_raft_status(node).term;
+    raft_term term = node_raft_status(node)->term;
     node_id self = node->identity.id;
     bool is_leaving = raft_configuration_is_voter(node_configuration(node), self) &&
                       !raft_configuration_is_voter(next, self);
@@ -250,17 +250,17 @@ static void send(struct node *node, struct node_change_wait *wait, node_id leade
 
 static void advance_held(struct node *node, struct node_change_wait *wait)
 {
-    struct raft_status now = node_raft_status(node);
+    const struct raft_status *now = node_raft_status(node);
     if (!node_is_running(node) || node->time.now_ns < wait->retry_ns) {
         return;
     }
-    if (now.role != RAFT_LEADER) {
+    if (now->role != RAFT_LEADER) {
         if (wait->is_remote || wait->is_by_itself) {
             finish(node, wait, QR_ERR_NOT_LEADER);
-        } else if (now.has_leader) {
-            send(node, wait, now.leader);
+        } else if (now->has_leader) {
+            send(node, wait, now->leader);
         }
-    } else if (now.is_transferring) {
+    } else if (now->is_transferring) {
         hold(node, wait);
     } else if (wait->change.transferee[0] != '\0') {
         begin_transfer(node, wait);
@@ -271,7 +271,7 @@ static void advance_held(struct node *node, struct node_change_wait *wait)
 
 static void advance_begun(struct node *node, struct node_change_wait *wait)
 {
-    struct raft_status now = node_raft_status(node);
+    const struct raft_status *now = node_raft_status(node);
     const struct raft_configuration *configuration = node_configuration(node);
     if (wait->index > 0) {
         raft_term term = 0;
@@ -280,18 +280,18 @@ static void advance_begun(struct node *node, struct node_change_wait *wait)
             raft_configuration_is_committed(node->raft) &&
             !raft_configuration_is_joint(configuration)) {
             finish(node, wait, 0);
-        } else if (now.role != RAFT_LEADER) {
+        } else if (now->role != RAFT_LEADER) {
             say(wait, "leadership moved while the change was under way: look who is a member");
             finish(node, wait, QR_ERR_TIMEOUT);
         }
         return;
     }
-    if (now.role == RAFT_LEADER && !now.is_transferring) {
+    if (now->role == RAFT_LEADER && !now->is_transferring) {
         say(wait, "it did not take over within an election timeout");
         finish(node, wait, QR_ERR_BEHIND);
-    } else if (now.role != RAFT_LEADER && now.has_leader) {
-        say(wait, now.leader == wait->transferee ? "it leads" : "another member leads now");
-        finish(node, wait, now.leader == wait->transferee ? 0 : QR_ERR_BEHIND);
+    } else if (now->role != RAFT_LEADER && now->has_leader) {
+        say(wait, now->leader == wait->transferee ? "it leads" : "another member leads now");
+        finish(node, wait, now->leader == wait->transferee ? 0 : QR_ERR_BEHIND);
     }
 }
 
@@ -302,7 +302,7 @@ static void expire(struct node *node, struct node_change_wait *wait)
         finish(node, wait, QR_ERR_TIMEOUT);
         return;
     }
-    bool has_leader = node_raft_status(node).has_leader;
+    bool has_leader = node_raft_status(node)->has_leader;
     say(wait, has_leader ? "other changes took too long" : "no leader is known");
     finish(node, wait, has_leader ? QR_ERR_BUSY : QR_ERR_NO_LEADER);
 }
@@ -354,12 +354,12 @@ time_ns node_changes_deadline(const struct node *node)
 /* A member asks us as leader. A question that came twice is under way already. */
 void node_on_change(struct node *node, node_id from, const struct wire_change *change)
 {
-    struct raft_status now = node_raft_status(node);
+    const struct raft_status *now = node_raft_status(node);
     const struct node_change_result nothing = {0};
     if (change->from != from || is_of_members(change) == (change->transferee[0] != '\0')) {
         return; /* no node of ours sends that */
     }
-    if (now.role != RAFT_LEADER || now.is_transferring) {
+    if (now->role != RAFT_LEADER || now->is_transferring) {
         answer(node, change, QR_ERR_NOT_LEADER, &nothing);
         return;
     }

@@ -56,7 +56,7 @@ static raft_index covered_index(const struct node *node)
 /* How far the log may be compacted. */
 static raft_index goal(const struct node *node)
 {
-    raft_index index = min_u64(covered_index(node), node_raft_status(node).applied_index);
+    raft_index index = min_u64(covered_index(node), node_raft_status(node)->applied_index);
     if (node->options.log_entries_max == 0) {
         return 0;
     }
@@ -77,7 +77,7 @@ static raft_index goal(const struct node *node)
 static bool is_worth_it(const struct node *node, raft_index index)
 {
     uint64_t step = node->options.log_entries_max / STEPS_PER_LOG + 1;
-    return index >= node_raft_status(node).base.index + step;
+    return index >= node_raft_status(node)->base.index + step;
 }
 
 void node_compact(struct node *node)

@@ -250,7 +250,7 @@ static void tell_profile(struct node *node)
 static void tell_leader(struct node *node)
 {
     struct node_gossip *gossip = node->gossip;
-    struct raft_status now = node_raft_status(node);
+    struct raft_status now = *node_raft_status(node);
     if (MUTANT(GOSSIP_CANDIDATE_LEADS) && now.role == RAFT_CANDIDATE) {
         now.has_leader = true;
         now.leader = node->identity.id;

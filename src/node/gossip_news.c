@@ -45,19 +45,19 @@ const char *node_member_address(const struct node *node, node_id member)
 
 bool node_leader(const struct node *node, node_id *leader, raft_term *term)
 {
-    struct raft_status raft = node_raft_status(node);
+    const struct raft_status *raft = node_raft_status(node);
     struct swim_status heard = {0};
     if (node_swim(node) != NULL) {
         swim_status(node->gossip->swim, &heard);
     }
-    if (raft.has_leader && raft.term >= heard.leader_term) {
-        *leader = raft.leader;
-        *term = raft.term;
+    if (raft->has_leader && raft->term >= heard.leader_term) {
+        *leader = raft->leader;
+        *term = raft->term;
         return true;
     }
     struct swim_member_status member;
     bool is_gone =
-        heard.leader_term == 0 || heard.leader_term < raft.term ||
+        heard.leader_term == 0 || heard.leader_term < raft->term ||
         heard.leader == node->identity.id || /* it led, and does not any more */
         (swim_member(node->gossip->swim, heard.leader, &member) && !is_live(member.state));
     if (is_gone) {
@@ -82,17 +82,17 @@ static void follow_address(struct node *node, node_id member)
 /* Raft takes it for a hint, and only of whom it follows. */
 static void tell_leader_lost(struct node *node, node_id member)
 {
-    struct raft_status now = node_raft_status(node);
-    bool is_leader = now.has_leader && now.role != RAFT_LEADER &&
-                     (now.leader == member || MUTANT(GOSSIP_HINT_OF_ANY));
+    const struct raft_status *now = node_raft_status(node);
+    bool is_leader = now->has_leader && now->role != RAFT_LEADER &&
+                     (now->leader == member || MUTANT(GOSSIP_HINT_OF_ANY));
     if (!node_is_running(node) || !node->options.has_hints || !is_leader) {
         return;
     }
     node->gossip->counters.leader_lost++;
     LOG(node->options.log, LOG_INFO, "leader_lost_by_gossip", log_id("leader", member),
-        log_u64("term", now.term));
+        log_u64("term", now->term));
     int status = node_step(node, (struct raft_event){.type = RAFT_EVENT_LEADER_LOST,
-                                                     .leader_lost = {now.leader, now.term}});
+                                                     .leader_lost = {now->leader, now->term}});
     ASSERT(status == 0);
 }
 

@@ -227,7 +227,7 @@ void node_install_written(struct node *node, int status, const struct snapshot_i
 static void forget_undecided(struct node *node)
 {
     raft_term term = 0;
-    raft_index applied = node_raft_status(node).applied_index;
+    raft_index applied = node_raft_status(node)->applied_index;
     bool is_known = raft_term_at(node->raft, applied, &term);
     ASSERT(is_known);
     if (MUTANT(INSTALLED_SENT_AGAIN)) {

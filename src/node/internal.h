@@ -165,6 +165,7 @@ struct node {
 
     struct wal *wal;
     struct raft *raft; /* NULL before NODE_RUNNING */
+    struct raft_status raft_now;
     uint64_t last_ticket;
     uint64_t unsaved_bytes; /* proposed since the last save */
     time_ns mark_due_ns;
@@ -269,7 +270,8 @@ bool node_is_running(const struct node *node);
 uint64_t node_uncommitted_bytes_max(const struct node *node); /* of this node's proposals */
 uint64_t node_record_bytes_max(const struct node *node);
 NODISCARD int node_step(struct node *node, struct raft_event event);
-struct raft_status node_raft_status(const struct node *node);
+/* As it stands since the last step: all zero before there is a machine. The next step changes it. */
+const struct raft_status *node_raft_status(const struct node *node);
 void node_notify(struct node *node, node_id peer, raft_index index);
 bool node_send(struct node *node, node_id to, const struct wire_message *message);
 bool node_has_room(const struct node *node, uint64_t bytes);

@@ -31,12 +31,12 @@ static void answer(struct node *node, const struct node_join *join, int status, 
 {
     struct wire_message message = {.type = WIRE_JOIN_RESPONSE};
     struct wire_join_response *response = &message.join_response;
-    struct raft_status now = node_raft_status(node);
+    const struct raft_status *now = node_raft_status(node);
     response->status = status;
     response->cluster = node->identity.cluster;
     copy_text(response->reason, sizeof(response->reason), reason);
-    if (now.has_leader && now.role != RAFT_LEADER) {
-        const char *address = node_member_address(node, now.leader);
+    if (now->has_leader && now->role != RAFT_LEADER) {
+        const char *address = node_member_address(node, now->leader);
         copy_text(response->leader_address, sizeof(response->leader_address),
                   address == NULL ? "" : address);
     }
@@ -203,7 +203,7 @@ static void check_learners(struct node *node, const struct raft_configuration *c
 /* Make one learner a voter that is to become one, has caught up, and stays so. */
 static void promote(struct node *node)
 {
-    struct raft_status now = node_raft_status(node);
+    const struct raft_status now = *node_raft_status(node);
     const struct raft_configuration *configuration = node_configuration(node);
     check_learners(node, configuration);
     for (size_t i = 0; i < configuration->count; i++) {
@@ -236,13 +236,13 @@ static void announce(struct node *node)
     if (is_same(&configuration->members[at], request)) {
         return;
     }
-    struct raft_status now = node_raft_status(node);
+    const struct raft_status *now = node_raft_status(node);
     node->announce_due_ns = node->time.now_ns + ANNOUNCE_NS;
     int named = raft_configuration_find_name(configuration, node->name);
-    if (now.role == RAFT_LEADER && (named < 0 || named == at)) {
+    if (now->role == RAFT_LEADER && (named < 0 || named == at)) {
         (void)propose_member(node, request); /* refused: tried again a second later */
-    } else if (now.has_leader && now.role != RAFT_LEADER) {
-        (void)node_send(node, now.leader, &message);
+    } else if (now->has_leader && now->role != RAFT_LEADER) {
+        (void)node_send(node, now->leader, &message);
     }
 }
 
@@ -251,7 +251,7 @@ static void tell_members(struct node *node)
     const struct raft_configuration *configuration = node_configuration(node);
     raft_term term = node->told_configuration_term;
     bool is_known = raft_term_at(node->raft, configuration->index, &term);
-    ASSERT(is_known || configuration->index < node_raft_status(node).base.index);
+    ASSERT(is_known || configuration->index < node_raft_status(node)->base.index);
     /* Another leader's may have taken the place, and the index, of the one that was told; not
      * where the log is compacted.
      */

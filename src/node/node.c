@@ -34,13 +34,9 @@ uint64_t node_record_bytes_max(const struct node *node)
     return entry_record_bytes(ENTRY_COMMAND_BYTES_MAX, node->options.message_bytes_max);
 }
 
-struct raft_status node_raft_status(const struct node *node)
+const struct raft_status *node_raft_status(const struct node *node)
 {
-    struct raft_status status = {0};
-    if (node->raft != NULL) {
-        raft_status(node->raft, &status);
-    }
-    return status;
+    return &node->raft_now;
 }
 
 /* Step the machine; what only memory or an impossible state can cause ends the node. */
@@ -50,6 +46,7 @@ int node_step(struct node *node, struct raft_event event)
     event.now_ns = node->time.now_ns;
     event.wall_ns = node->time.wall_ns;
     int status = raft_step(node->raft, &event);
+    raft_status(node->raft, &node->raft_now);
     if (status == QR_ERR_NO_MEMORY) {
         node_fail(node, status, "memory ran out");
     }
@@ -105,7 +102,7 @@ bool node_settle(struct node *node)
 {
     ASSERT(node->phase == NODE_STOPPED);
     if (node_is_idle(node) && node->raft != NULL) {
-        wal_mark(node->wal, node_raft_status(node).commit_index);
+        wal_mark(node->wal, node_raft_status(node)->commit_index);
     }
     return node_is_idle(node);
 }
@@ -184,7 +181,7 @@ static void trace_change(const struct node *node, const struct raft_status *now)
 /* Say once what is different since the turn before. */
 static void note_changes(struct node *node)
 {
-    struct raft_status now = node_raft_status(node);
+    const struct raft_status now = *node_raft_status(node);
     bool is_leader_new = now.has_leader != node->told_has_leader ||
                          (now.has_leader && now.leader != node->told_leader) ||
                          (now.has_leader && now.term != node->told_term);
@@ -334,7 +331,7 @@ static void log_refused_message(struct node *node, node_id from, const char *rea
 
 static struct raft_position log_end(const struct node *node)
 {
-    struct raft_position end = {.index = node_raft_status(node).last_index};
+    struct raft_position end = {.index = node_raft_status(node)->last_index};
     bool is_known = raft_term_at(node->raft, end.index, &end.term);
     ASSERT(is_known);
     return end;

@@ -151,9 +151,10 @@ static int start_raft(struct node *node, const struct raft_restored *restored)
     if (status != 0) {
         return status;
     }
+    raft_status(node->raft, &node->raft_now);
     node->phase = NODE_RUNNING;
-    node->told_role = node_raft_status(node).role;
-    node->told_term = node_raft_status(node).term;
+    node->told_role = node_raft_status(node)->role;
+    node->told_term = node_raft_status(node)->term;
     node->first_term = node->told_term;
     return 0;
 }

@@ -22,7 +22,7 @@ void node_persist(struct node *node, const struct raft_ready *ready)
         .hard_state = ready->hard_state,
         .entries = ready->entries,
         .count = ready->entry_count,
-        .commit_index = node_raft_status(node).commit_index,
+        .commit_index = node_raft_status(node)->commit_index,
         .ticket = ready->save_number + 1,
     };
     struct wal_base reset;
@@ -152,13 +152,14 @@ void node_on_read(void *context, uint64_t token, int status, const struct entry 
     if (!node_is_running(node)) {
         return;
     }
-    if (fetch.is_apply && fetch.first != node_raft_status(node).applied_index + 1) {
+    if (fetch.is_apply && fetch.first != node_raft_status(node)->applied_index + 1) {
         node->is_apply_fetching = false; /* a snapshot took the state machine further */
         node->needs_turn = true;
         return;
     }
     /* Another leader's entries may have taken their place meanwhile; never that of what was
-     * committed when it was asked for, or of what a leader sends.
+     * committed when it was asked for. Once the log was told, it gives nothing that was replaced,
+     * and who leads has told it: its vote for itself went there with them.
      */
     if (fetch.is_apply) {
         count = min_u64(count, fetch.last - fetch.first + 1);
@@ -185,7 +186,7 @@ void node_log_upkeep(struct node *node)
 {
     if (node->time.now_ns >= node->mark_due_ns && wal_is_idle(node->wal)) {
         node->mark_due_ns = TIME_NEVER;
-        wal_mark(node->wal, node_raft_status(node).commit_index);
+        wal_mark(node->wal, node_raft_status(node)->commit_index);
     } else if (node->time.now_ns >= node->mark_due_ns) {
         node->mark_due_ns = node->time.now_ns + node->options.heartbeat_interval_ns;
     }

@@ -87,7 +87,7 @@ static int append(struct node *node, const struct raft_proposal *proposal, raft_
         return status;
     }
     node->unsaved_bytes += bytes;
-    *term = node_raft_status(node).term;
+    *term = node_raft_status(node)->term;
     return 0;
 }
 
@@ -162,9 +162,9 @@ int node_propose(struct node *node, const struct node_proposal *proposal, uint64
     if (proposal_id_is_session(id)) {
         pending->checksum = node_command_checksum(&raft_proposal);
     }
-    struct raft_status now = node_raft_status(node);
-    bool is_leader = node_is_running(node) && node->held_count == 0 && now.role == RAFT_LEADER &&
-                     !now.is_transferring && !is_earlier_open(node, now.term);
+    const struct raft_status *now = node_raft_status(node);
+    bool is_leader = node_is_running(node) && node->held_count == 0 && now->role == RAFT_LEADER &&
+                     !now->is_transferring && !is_earlier_open(node, now->term);
     if (is_leader) {
         pending->state = PENDING_APPENDED; /* not one of the held, should memory run out now */
         status = append(node, &raft_proposal, &pending->term);
@@ -279,7 +279,7 @@ void node_flush_held(struct node *node)
     if (node->held_count == 0) {
         return;
     }
-    struct raft_status now = node_raft_status(node);
+    const struct raft_status now = *node_raft_status(node);
     if (is_earlier_open(node, now.term) || now.is_transferring) {
         return; /* a transfer is over soon, one way or the other */
     }
@@ -338,10 +338,10 @@ static void hold_again(struct node *node, struct pending *pending, int status)
 void node_sweep_superseded(struct node *node)
 {
     raft_term term = 0;
-    raft_index applied = node_raft_status(node).applied_index;
+    raft_index applied = node_raft_status(node)->applied_index;
     bool is_known = raft_term_at(node->raft, applied, &term);
     if (MUTANT(SUPERSEDED_TOO_EARLY)) {
-        term = node_raft_status(node).term;
+        term = node_raft_status(node)->term;
     }
     if (!is_known || term == node->swept_term) {
         return;
@@ -421,7 +421,7 @@ void node_on_forward(struct node *node, node_id from, const struct wire_message 
     }
     struct wire_forward_response appended = {.request = request, .entry_term = term};
     /* Meant for another term, it may have been given up there as certainly not applied. */
-    struct raft_status now = node_raft_status(node);
+    const struct raft_status now = *node_raft_status(node);
     bool is_meant = (term == now.term && !now.is_transferring) || MUTANT(FORWARD_OF_OLD_TERM);
     int status = is_meant ? 0 : QR_ERR_NOT_LEADER;
     for (size_t i = 0; i < message->entry_count && status == 0; i++) {
@@ -440,7 +440,7 @@ void node_on_forward(struct node *node, node_id from, const struct wire_message 
         }
         if (status == 0) {
             appended.count++;
-            appended.first_index = node_raft_status(node).last_index - appended.count + 1;
+            appended.first_index = node_raft_status(node)->last_index - appended.count + 1;
         }
     }
     answer_forward(node, from, appended);

@@ -157,7 +157,7 @@ static bool is_too_early(const struct node *node, const struct raft_status *now,
 void node_flush_reads(struct node *node)
 {
     node->reads.is_open = false;
-    struct raft_status now = node_raft_status(node);
+    const struct raft_status now = *node_raft_status(node);
     for (size_t i = 0; i < node->reads.group_count && node_is_running(node); i++) {
         struct node_read_group *group = group_at(node, i);
         if (is_overdue(node, &now, group)) {
@@ -318,7 +318,7 @@ void node_finish_reads(struct node *node)
 {
     /* A state machine that is being restored stands nowhere. */
     bool is_nowhere = node_is_restoring(node);
-    raft_index applied = is_nowhere ? 0 : node_raft_status(node).applied_index;
+    raft_index applied = is_nowhere ? 0 : node_raft_status(node)->applied_index;
     size_t token_offset = 0;
     for (size_t i = 0; i < node->reads.group_count; i++) {
         struct node_read_group *group = group_at(node, i);

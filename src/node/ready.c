@@ -62,6 +62,7 @@ void node_take_ready(struct node *node)
 {
     struct raft_ready ready;
     raft_ready(node->raft, &ready);
+    raft_status(node->raft, &node->raft_now);
     node_persist(node, &ready);
     if (!node_is_running(node)) {
         return;

@@ -94,7 +94,7 @@ static const struct raft_member *find_dead(struct node *node, struct text *name)
 {
     const struct raft_configuration *now = node_configuration(node);
     const struct raft_member *found = NULL;
-    raft_term term = node_raft_status(node).term;
+    raft_term term = node_raft_status(node)->term;
     bool is_new_term = node->removal.term != term;
     bool is_any = false;
     size_t first = node->removal.next;
@@ -131,10 +131,10 @@ static const struct raft_member *find_dead(struct node *node, struct text *name)
 
 void node_removal_turn(struct node *node)
 {
-    struct raft_status status = node_raft_status(node);
+    const struct raft_status *status = node_raft_status(node);
     node->removal.due_ns = TIME_NEVER;
     bool is_wanted = node->options.remove_dead_after_ns > 0 || MUTANT(GOSSIP_REMOVES_UNASKED);
-    if (!is_wanted || status.role != RAFT_LEADER || node->removal.is_under_way ||
+    if (!is_wanted || status->role != RAFT_LEADER || node->removal.is_under_way ||
         !raft_configuration_is_committed(node->raft) ||
         raft_configuration_is_joint(node_configuration(node))) {
         return;

@@ -82,7 +82,7 @@ static void begin_sending(struct node *node, const struct raft_sending *wanted)
     }
     /* The newest may have come from an earlier leader, and not be taken over: not ours to send. */
     if (sending == NULL || !node->snapshots.has_newest ||
-        node->snapshots.newest.position.index > node_raft_status(node).applied_index) {
+        node->snapshots.newest.position.index > node_raft_status(node)->applied_index) {
         tell_ended(node, wanted->peer, QR_ERR_BUSY);
         return;
     }

@@ -406,10 +406,10 @@ void node_snapshots_turn(struct node *node)
     if (!has_functions(node)) {
         return;
     }
-    struct raft_status now = node_raft_status(node);
+    const struct raft_status *now = node_raft_status(node);
     look_at_wishes(node);
-    if (may_begin(node, &now) && node->time.now_ns >= snapshots->due_ns && is_wanted(node, &now)) {
-        begin_taking(node, &now);
+    if (may_begin(node, now) && node->time.now_ns >= snapshots->due_ns && is_wanted(node, now)) {
+        begin_taking(node, now);
     }
     if (snapshots->taking.is_active) {
         advance_taking(node);
@@ -420,9 +420,9 @@ void node_snapshots_turn(struct node *node)
 time_ns node_snapshots_deadline(const struct node *node)
 {
     const struct node_snapshots *snapshots = &node->snapshots;
-    struct raft_status now = node_raft_status(node);
+    const struct raft_status *now = node_raft_status(node);
     time_ns deadline = node_compact_deadline(node);
-    if (may_begin(node, &now) && is_wanted(node, &now)) {
+    if (may_begin(node, now) && is_wanted(node, now)) {
         deadline = min_u64(deadline, max_u64(snapshots->due_ns, node->time.now_ns));
     }
     if (snapshots->is_state_asked && !is_state_due(node)) {

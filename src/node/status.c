@@ -24,10 +24,10 @@ static size_t count_changes(const struct node *node)
 void node_waits(const struct node *node, struct node_waits *out)
 {
     const struct node_install *install = &node->install;
-    struct raft_status now = node_raft_status(node);
+    const struct raft_status *now = node_raft_status(node);
     time_ns now_ns = node->time.now_ns;
-    bool is_saving = now.durable_index < now.last_index;
-    bool is_applying = now.applied_index < min_u64(now.commit_index, now.durable_index);
+    bool is_saving = now->durable_index < now->last_index;
+    bool is_applying = now->applied_index < min_u64(now->commit_index, now->durable_index);
     bool is_installing = install->state != NODE_INSTALL_NONE;
     *out = (struct node_waits){
         .saving_ns = is_saving ? now_ns - node->durable_since_ns : 0,
@@ -68,7 +68,7 @@ void node_status(const struct node *node, struct node_status *out)
     struct wal_stats log;
     wal_stats(node->wal, &log);
     *out = (struct node_status){
-        .raft = node_raft_status(node),
+        .raft = *node_raft_status(node),
         .id = node->identity.id,
         .cluster = node->identity.is_log_used ? node->identity.cluster : (struct cluster_id){0},
         .is_disk_full = !node_has_room(node, NODE_ROOM_SLACK_BYTES),

@@ -41,22 +41,22 @@ static void say(const struct node *node, bool is_disk, time_ns stalled_ns)
 void node_watch(struct node *node)
 {
     time_ns limit_ns = node->options.stall_timeout_ns;
-    struct raft_status now = node_raft_status(node);
+    const struct raft_status *now = node_raft_status(node);
     if (limit_ns == 0) {
         return;
     }
-    note_progress(node, &now);
+    note_progress(node, now);
     time_ns disk_ns = node->time.now_ns - node->durable_since_ns;
     time_ns apply_ns = node->time.now_ns - node->applied_since_ns;
     bool is_stalled = disk_ns >= limit_ns || apply_ns >= limit_ns;
-    if (is_stalled == now.is_stalled) {
+    if (is_stalled == now->is_stalled) {
         return;
     }
     if (is_stalled) {
         say(node, disk_ns >= apply_ns, max_u64(disk_ns, apply_ns));
     } else {
-        LOG(node->options.log, LOG_INFO, "stall_over", log_u64("durable_index", now.durable_index),
-            log_u64("applied_index", now.applied_index));
+        LOG(node->options.log, LOG_INFO, "stall_over", log_u64("durable_index", now->durable_index),
+            log_u64("applied_index", now->applied_index));
     }
     int status =
         node_step(node, (struct raft_event){.type = RAFT_EVENT_STALL, .is_stalled = is_stalled});
@@ -65,16 +65,16 @@ void node_watch(struct node *node)
 
 time_ns node_watch_deadline(const struct node *node)
 {
-    struct raft_status now = node_raft_status(node);
+    const struct raft_status *now = node_raft_status(node);
     time_ns limit_ns = node->options.stall_timeout_ns;
-    if (limit_ns == 0 || now.is_stalled) {
+    if (limit_ns == 0 || now->is_stalled) {
         return TIME_NEVER; /* what ends a stall is an event of its own */
     }
     time_ns deadline = TIME_NEVER;
-    if (is_saving(&now)) {
+    if (is_saving(now)) {
         deadline = min_u64(deadline, node->durable_since_ns + limit_ns);
     }
-    if (is_applying(&now)) {
+    if (is_applying(now)) {
         deadline = min_u64(deadline, node->applied_since_ns + limit_ns);
     }
     return deadline;

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/assert.h"
+#include "base/types.h"
 #include "quorate/error.h"
 #include "runtime/clock.h"
 #include "runtime/gossip_internal.h"
@@ -303,6 +304,7 @@ bool gossip_send(struct gossip *gossip, const char *address, const uint8_t *data
         return false;
     }
     gossip->counters.sent++;
+    gossip->counters.longest_sent_bytes = max_u64(gossip->counters.longest_sent_bytes, size_bytes);
     return true;
 }
 

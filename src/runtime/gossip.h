@@ -40,6 +40,7 @@ struct gossip_counters {
 #define X(name) uint64_t name;
     GOSSIP_COUNTER_MAP(X)
 #undef X
+    uint64_t longest_sent_bytes; /* of one packet, sealed as it went */
 };
 
 struct gossip_packet {

@@ -72,6 +72,10 @@ static void engine_counters(struct server *server, struct text *text)
                                     "Bytes of the latest snapshot, as it is stored", "gauge",
                                     counters.snapshot_size_bytes};
     write_metric(text, &snapshot);
+    const struct metric packet = {"gossip_packet_longest_bytes",
+                                  "Bytes of the longest packet of gossip that was sent", "gauge",
+                                  counters.gossip_packet_longest_bytes};
+    write_metric(text, &packet);
     write_sync_time(text, counters.sync_time_ns);
 }
 

@@ -297,6 +297,36 @@ def case_unfinished(kept):
     shutil.rmtree(target)
 
 
+def restore_beside_an_identity(kept, target):
+    """Restore, and let something take the name of the identity meanwhile; None: it came too late."""
+    command = ["setpriv", "--pdeathsig", "KILL", rig.program_path(), "restore", str(kept.file),
+               str(target), "--name", "m1"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    while not (target / "restoring").exists() and process.poll() is None:
+        pass  # milliseconds, in which nothing but looking is fast enough
+    try:
+        (target / "identity").mkdir()
+    except OSError:
+        pass
+    _, said = process.communicate(timeout=60)
+    return None if process.returncode == 0 else (process.returncode, said)
+
+
+def case_unknown(kept):
+    """Where an identity is that cannot be read, nobody knows whether the restore was done."""
+    target = kept.folder / "target"
+    told = None
+    for _ in range(50):
+        told = restore_beside_an_identity(kept, target)
+        if told is not None:
+            break
+        shutil.rmtree(target)
+    tap.check(told is not None, "the name was taken in time, at least once")
+    tap.check_equal(told[0], 4, f"the exit code of restore ({told[1].strip()})")
+    tap.check("whether it was all the same a start will tell" in told[1], f"it said {told[1]!r}")
+    shutil.rmtree(target)
+
+
 def case_restored(kept):
     """What was acknowledged before is in the new cluster, others join it, and it takes writes."""
     cluster = kept.cluster
@@ -467,8 +497,8 @@ def main():
     else:
         with rig.Cluster() as cluster, rig.temporary_folder() as folder:
             code = tap.run([case_live, case_refused_files, case_file_systems, case_no_room,
-                            case_damaged, case_directory, case_unfinished, case_restored,
-                            case_once, case_stranger],
+                            case_damaged, case_directory, case_unfinished, case_unknown,
+                            case_restored, case_once, case_stranger],
                            Kept(cluster, folder), cluster.tell_logs)
     sys.exit(code)
 

@@ -281,6 +281,8 @@ def case_metrics(cluster):
 
     for name in ("swim_probes", "gossip_packets_sent", "gossip_packets_received"):
         rig.wait_for(lambda n=name: int(values()[f"quorate_{n}_total"]) > 0, f"{name} counts")
+    longest = int(values()["quorate_gossip_packet_longest_bytes"])
+    tap.check(0 < longest <= 1400, f"the longest packet had {longest} bytes")
     tap.check_equal(int(values()["quorate_events_listeners"]), 0, "listeners that are gone")
 
 

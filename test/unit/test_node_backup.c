@@ -1,5 +1,6 @@
 /* test_node_backup.c: a backup is read off a node that runs, and holds it up in nothing. */
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "node/recovery.h"
 #include "unit/backup_sample.h"
 
 static char detail[BACKUP_DETAIL_BYTES];
@@ -209,6 +210,94 @@ static void memory_that_ran_out_is_told(void **state)
     end();
 }
 
+/* Readers that were given up while they read: each keeps its place until the disk answers. */
+static void take_all_readers(int i)
+{
+    int status = 0;
+    for (unsigned taken = 0; status == 0; taken++) {
+        size_t backup = 0;
+        assert_true(taken < 100);
+        status = open_backup(i, 0, &backup);
+        if (status == 0) {
+            assert_int_equal(node_backup_read(rig.nodes[i].node, backup, rig.time), 0);
+            node_turn(rig.nodes[i].node, rig.time);
+            node_backup_close(rig.nodes[i].node, backup);
+        }
+    }
+    assert_int_equal(status, QR_ERR_BUSY);
+}
+
+/* A disk that reads nothing, but does all else at once. */
+static void step_without_reads(int i)
+{
+    static const enum disk_op_kind kinds[] = {DISK_WRITE, DISK_PREPARE, DISK_REMOVE, DISK_STORE,
+                                              DISK_PUBLISH};
+    rig_step(&rig);
+    for (size_t kind = 0; kind < COUNT_OF(kinds); kind++) {
+        while (disk_memory_step_kind(&rig.nodes[i].disk, kinds[kind])) {
+        }
+    }
+}
+
+/* What a leader sent is taken over when there is a place to read it from. */
+static void a_snapshot_waits_while_all_readers_are_taken(void **state)
+{
+    (void)state;
+    begin(3);
+    int away = follower();
+    struct rig_node *self = &rig.nodes[away];
+    write_many(60);
+    assert_true(rig_settle(&rig, 3, SETTLE_MS));
+    take_snapshot(away);
+    raft_index own = status_of(away).snapshot_index;
+    leave_behind(away, 300);
+    self->stalled_until_ns = TIME_NEVER;
+    take_all_readers(away);
+    cut_off(away, false);
+    for (unsigned passed = 0; status_of(away).snapshot_index == own; passed++) {
+        assert_true(passed < SETTLE_MS);
+        step_without_reads(away);
+    }
+    for (unsigned passed = 0; passed < 500; passed++) {
+        step_without_reads(away);
+    }
+    assert_false(self->is_failed);
+    assert_int_equal(status_of(away).snapshots_installed, 0);
+    assert_int_equal(self->restore_count, 0);
+    self->stalled_until_ns = 0;
+    assert_true(rig_settle(&rig, 3, SETTLE_MS));
+    assert_int_equal(status_of(away).snapshots_installed, 1);
+    end();
+}
+
+/* No head of a backup holds such a term, and no node made of one could count on from there. */
+static void a_snapshot_of_too_great_a_term_is_refused(void **state)
+{
+    (void)state;
+    begin(1);
+    struct node_status before = status_of(0);
+    struct node_recover_plan plan = {
+        .cluster = NEW_CLUSTER,
+        .former = before.cluster,
+        .member = node_configuration(rig.nodes[0].node)->members[0],
+        .position = {before.raft.term, before.raft.last_index},
+        .term = BACKUP_INDEX_MAX + 1,
+        .timestamp_ns = 1,
+    };
+    char why[NODE_DETAIL_BYTES] = "";
+    bool is_made = false;
+    rig_stop(&rig, 0);
+    int status = node_recover(&rig.heap.allocator, &rig.nodes[0].disk.disk, &plan, &is_made, why);
+    assert_int_equal(status, 0);
+    rig_start(&rig, 0);
+    assert_true(rig_settle(&rig, 1, SETTLE_MS));
+    take_snapshot(0);
+    size_t backup = 99;
+    assert_int_equal(open_backup(0, 0, &backup), QR_ERR_TOO_LARGE);
+    assert_int_equal(backup, 99);
+    end();
+}
+
 /* The rate of snapshots to members holds for backups too, and is used up to it. */
 static void it_is_read_no_faster_than_the_rate(void **state)
 {
@@ -243,6 +332,8 @@ int main(void)
         cmocka_unit_test(one_that_is_open_when_the_node_fails_is_refused),
         cmocka_unit_test(damage_on_the_disk_is_told),
         cmocka_unit_test(memory_that_ran_out_is_told),
+        cmocka_unit_test(a_snapshot_waits_while_all_readers_are_taken),
+        cmocka_unit_test(a_snapshot_of_too_great_a_term_is_refused),
         cmocka_unit_test(it_is_read_no_faster_than_the_rate),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

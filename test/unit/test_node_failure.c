@@ -251,6 +251,44 @@ static void entries_that_are_replaced_while_being_read_are_missed_by_nobody(void
     solo_deinit(&solo);
 }
 
+static void write_alone(struct solo *solo)
+{
+    solo_turn(solo);
+    while (disk_memory_step_kind(&solo->disk, DISK_WRITE)) {
+        solo_turn(solo);
+    }
+}
+
+/* Nor when the node leads again by the time that it hears of the read. */
+static void entries_that_were_read_for_an_earlier_term_are_no_damage(void **state)
+{
+    (void)state;
+    struct solo solo;
+    feed_a_laggard(&solo);
+    raft_term term = solo_status(&solo).raft.term + 1;
+    solo_append(&solo, (struct solo_append){.from = 2,
+                                            .term = term,
+                                            .prev = {1, 3},
+                                            .commit = 3,
+                                            .entry_term = term,
+                                            .first_number = 700,
+                                            .count = 1});
+    write_alone(&solo);
+    for (int i = 0; i < 1000 && solo_status(&solo).raft.role != RAFT_LEADER; i++) {
+        solo.time.now_ns += NS_PER_MS;
+        solo.time.wall_ns += NS_PER_MS;
+        write_alone(&solo);
+        solo_oblige(&solo);
+        write_alone(&solo);
+    }
+    assert_int_equal(solo_status(&solo).raft.role, RAFT_LEADER);
+    assert_true(disk_memory_step_kind(&solo.disk, DISK_READ));
+    assert_int_equal(solo.failed_count, 0);
+    solo_work(&solo);
+    assert_int_equal(solo.failed_count, 0);
+    solo_deinit(&solo);
+}
+
 /* What a life promised to others, as seen in what it sent. */
 struct promises {
     raft_index match; /* acknowledged, of leader 2's log of term 1 */
@@ -347,6 +385,7 @@ int main(void)
         cmocka_unit_test(what_is_read_back_reaches_the_laggard),
         cmocka_unit_test(a_log_that_cannot_be_read_ends_the_node),
         cmocka_unit_test(entries_that_are_replaced_while_being_read_are_missed_by_nobody),
+        cmocka_unit_test(entries_that_were_read_for_an_earlier_term_are_no_damage),
         cmocka_unit_test(whatever_call_fails_its_promises_are_kept),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -247,6 +247,17 @@ static void what_is_too_long_or_empty_is_dropped_and_counted(void **state)
     assert_int_equal(counters_of(&pair->a).received_empty, 1);
 }
 
+static void of_the_longest_that_went_out_it_is_known_how_long(void **state)
+{
+    struct pair *pair = *state;
+    uint64_t added_bytes = pair->a.keyring != NULL ? KEYRING_SEAL_BYTES : 0;
+    assert_int_equal(counters_of(&pair->a).longest_sent_bytes, 0);
+    assert_true(gossip_send(pair->a.gossip, pair->b.address, said, 100));
+    assert_true(gossip_send(pair->a.gossip, pair->b.address, said, 5));
+    assert_int_equal(counters_of(&pair->a).longest_sent_bytes, 100 + added_bytes);
+    assert_int_equal(counters_of(&pair->b).longest_sent_bytes, 0);
+}
+
 static void no_more_are_taken_than_were_asked_for(void **state)
 {
     struct pair *pair = *state;
@@ -510,6 +521,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         GOSSIP_TEST(a_packet_arrives_with_its_source_and_is_answered_there),
         GOSSIP_TEST(what_is_too_long_or_empty_is_dropped_and_counted),
+        GOSSIP_TEST(of_the_longest_that_went_out_it_is_known_how_long),
+        cmocka_unit_test_setup_teardown(of_the_longest_that_went_out_it_is_known_how_long,
+                                        setup_sealed, teardown),
         GOSSIP_TEST(no_more_are_taken_than_were_asked_for),
         GOSSIP_TEST(what_the_kernel_has_no_room_for_is_lost_and_the_rest_goes_on),
         GOSSIP_TEST(a_name_is_looked_up_and_what_comes_from_there_bears_it),

@@ -352,6 +352,7 @@ static void what_is_out_of_bounds_is_refused_in_words(void **state)
         {"message_bytes=4186113", "message_bytes: 4186113 is out of bounds, 8192..4186112"},
         {"segment_bytes=65537", "segment_bytes is no multiple of 4096"},
         {"segment_bytes=65536 message_bytes=65536", "does not hold a message"},
+        {"past_percent=1 durable_percent=100", "durable_percent and past_percent exclude"},
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         struct tally_subject subject = subject_of();
@@ -361,6 +362,55 @@ static void what_is_out_of_bounds_is_refused_in_words(void **state)
             fail_msg("%s: %s", rows[i].plan, report.failure);
         }
     }
+}
+
+struct mix {
+    uint64_t past;
+    uint64_t durable;
+    uint64_t upgrades;
+};
+
+static void take_mixed(void *argument, const char *name, uint64_t value, uint64_t least,
+                       uint64_t most, const char *meaning)
+{
+    struct mix *mix = argument;
+    (void)least, (void)most, (void)meaning;
+    mix->past = strcmp(name, "past_percent") == 0 ? value : mix->past;
+    mix->durable = strcmp(name, "durable_percent") == 0 ? value : mix->durable;
+    mix->upgrades = strcmp(name, "upgrade") == 0 ? value : mix->upgrades;
+}
+
+static struct mix mix_of(uint64_t seed, const char *plan)
+{
+    struct tally_subject subject = subject_of();
+    struct qr_sim_options options = {
+        .size_bytes = sizeof(options), .subject = &subject.subject, .seed = seed, .plan = plan};
+    char detail[QR_SIM_TEXT_BYTES_MAX];
+    struct mix mix = {0};
+    assert_int_equal(qr_sim_plan_describe(&options, take_mixed, &mix, detail), 0);
+    return mix;
+}
+
+/* A past release takes over no log behind a snapshot: what was only drawn gives way. */
+static void durable_replicas_and_past_releases_are_not_mixed(void **state)
+{
+    (void)state;
+    unsigned past_count = 0;
+    unsigned durable_count = 0;
+    for (uint64_t seed = 1; seed <= 200; seed++) {
+        struct mix drawn = mix_of(seed, "");
+        assert_true(drawn.past == 0 || drawn.durable == 0);
+        past_count += drawn.past > 0;
+        durable_count += drawn.durable > 0;
+        struct mix durable = mix_of(seed, "durable_percent=100");
+        assert_int_equal(durable.durable, 100);
+        assert_int_equal(durable.past + durable.upgrades, 0);
+        struct mix past = mix_of(seed, "past_percent=40");
+        assert_int_equal(past.past, 40);
+        assert_int_equal(past.durable, 0);
+        assert_int_equal(mix_of(seed, "durable_percent=0 past_percent=40").past, 40);
+    }
+    assert_true(past_count > 0 && durable_count > 0);
 }
 
 static void options_of_another_version_or_without_a_subject_are_refused(void **state)
@@ -564,6 +614,7 @@ int main(void)
         cmocka_unit_test(a_node_that_fails_without_a_fault_is_noticed),
         cmocka_unit_test(the_subject_judges_the_end),
         cmocka_unit_test(what_is_out_of_bounds_is_refused_in_words),
+        cmocka_unit_test(durable_replicas_and_past_releases_are_not_mixed),
         cmocka_unit_test(options_of_another_version_or_without_a_subject_are_refused),
         cmocka_unit_test(a_subject_that_does_what_it_may_not_is_refused_in_words),
         cmocka_unit_test(listening_changes_nothing),
