@@ -82,6 +82,8 @@ static enum model_counted counted_as(uint32_t event)
         return MODEL_COUNTED_changes;
     case EVENT_TRANSFER:
         return MODEL_COUNTED_transfers;
+    case EVENT_HINT:
+        return MODEL_COUNTED_hints;
     case EVENT_COMPACT:
         return MODEL_COUNTED_compactions;
     case EVENT_DELIVER:
@@ -193,6 +195,9 @@ static void list_faults(const struct cluster *cluster, const struct state *state
     }
     if (view->can_lapse && is_left(cluster, state, MODEL_COUNTED_lapses)) {
         list_add(list, event_of(EVENT_LAPSE, view->id, 0));
+    }
+    if (view->has_leader && is_left(cluster, state, MODEL_COUNTED_hints)) {
+        list_add(list, event_of(EVENT_HINT, view->id, 0));
     }
     if (is_left(cluster, state, MODEL_COUNTED_crashes)) {
         list_crashes(view, list);

@@ -193,6 +193,23 @@ static const struct model_configuration configurations[] = {
                    .proposals = 1,
                    .transfers = 1},
     },
+    {
+        .name = "hints",
+        .what = "a leader that seems to be gone, to any who follow it, truly or not",
+        .node_count = 3,
+        .voters = NODES_3,
+        .start = MODEL_START_LED,
+        .bounds =
+            {.term = 3, .in_flight = 2, .saves = 2, .timeouts = 2, .proposals = 1, .hints = 2},
+    },
+    {
+        .name = "hint-crashes",
+        .what = "the same, with a crash",
+        .node_count = 3,
+        .voters = NODES_3,
+        .start = MODEL_START_LED,
+        .bounds = {.term = 3, .in_flight = 2, .saves = 2, .timeouts = 2, .crashes = 1, .hints = 2},
+    },
 };
 
 const struct model_configuration *model_configurations(size_t *count)

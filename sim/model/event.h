@@ -21,6 +21,7 @@
     X(EVENT_READ, "read")           /* argument: entries committed anywhere by now */              \
     X(EVENT_CHANGE, "change")       /* argument: see event_change() */                             \
     X(EVENT_TRANSFER, "transfer")   /* argument: to which node */                                  \
+    X(EVENT_HINT, "hint")           /* the leader that it follows seems to be gone */              \
     X(EVENT_COMPACT, "compact")     /* take a snapshot of all that is applied, compact to there */ \
     X(EVENT_INSTALL, "install")     /* the snapshot that came is durable and installed */          \
     X(EVENT_READY, "ready")         /* configurations with turns: hand out what was gathered */

@@ -117,6 +117,7 @@ static void view(struct world *world, const struct machine *machine, struct loca
     *out = (struct local_view){
         .id = (uint8_t)machine->id,
         .role = (uint8_t)status.role,
+        .has_leader = status.role == RAFT_FOLLOWER && status.has_leader,
         .term = (uint8_t)status.term,
         .commit_index = (uint8_t)status.commit_index,
         .log_count = (uint8_t)status.last_index,

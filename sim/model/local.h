@@ -31,6 +31,7 @@ struct local_view {
     uint8_t disk_count;  /* and on the disk, as a restart would find it */
     uint8_t save_count;  /* under way */
     uint8_t fetch_count; /* likewise */
+    bool has_leader;     /* another one, which it follows */
     bool can_time_out;
     bool can_lapse;
     bool can_mark; /* a mark would tell the disk of a higher commit index */

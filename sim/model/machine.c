@@ -208,6 +208,15 @@ static int change(struct world *world, struct machine *machine, uint32_t argumen
                 (struct raft_event){.type = RAFT_EVENT_CONFIGURE, .configuration = &next});
 }
 
+static int hint(struct world *world, struct machine *machine)
+{
+    struct raft_status status;
+    raft_status(machine->raft, &status);
+    return step(world, machine,
+                (struct raft_event){.type = RAFT_EVENT_LEADER_LOST,
+                                    .leader_lost = {status.leader, status.term}});
+}
+
 static void crash(struct world *world, struct arena *arena, uint32_t argument)
 {
     struct machine survivor = *machine_in(arena);
@@ -259,6 +268,8 @@ static int act(struct world *world, struct arena *arena, uint32_t event)
     case EVENT_TRANSFER:
         return step(world, machine,
                     (struct raft_event){.type = RAFT_EVENT_TRANSFER, .transfer_to = argument});
+    case EVENT_HINT:
+        return hint(world, machine);
     case EVENT_CRASH:
         crash(world, arena, argument);
         return 0;

@@ -34,6 +34,7 @@
     X(reads, "reads asked of a leader", MODEL_COUNT_MAX)                                           \
     X(changes, "configurations proposed", MODEL_COUNT_MAX)                                         \
     X(transfers, "transfers of leadership asked for", MODEL_COUNT_MAX)                             \
+    X(hints, "hints that the leader is gone, true or false", MODEL_COUNT_MAX)                      \
     X(compactions, "snapshots taken, and the log compacted to there", MODEL_COUNT_MAX)
 
 /* What else bounds it. The same. */

@@ -40,6 +40,7 @@ static struct model_configuration small(const char *name)
     bounds->reads = least(bounds->reads, 1);
     bounds->changes = least(bounds->changes, 1);
     bounds->transfers = least(bounds->transfers, 1);
+    bounds->hints = least(bounds->hints, 1);
     return configuration;
 }
 

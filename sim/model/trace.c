@@ -73,6 +73,7 @@ static void write_event(FILE *out, const struct cluster *cluster, uint32_t event
                 argument & (EVENT_CRASH_MARKED - 1),
                 (argument & EVENT_CRASH_MARKED) != 0 ? " and its commit index" : "");
         break;
+    case EVENT_HINT:
     case EVENT_TIMEOUT:
     case EVENT_LAPSE:
     case EVENT_FETCHED:

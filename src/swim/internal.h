@@ -331,6 +331,9 @@ bool swim_rival_ack(struct swim *swim, const struct swim_message *message);
 /* suspicion.c */
 void swim_suspect(struct swim *swim, uint32_t slot, uint64_t incarnation, node_id accuser);
 void swim_confirm(struct swim *swim, uint32_t slot, node_id accuser);
+
+/* Whether this node itself has found the suspect silent. */
+bool swim_accuses(const struct swim *swim, uint32_t slot);
 void swim_suspicion_end(struct swim *swim, uint32_t slot);
 void swim_suspicions_tick(struct swim *swim, time_ns late_ns);
 bool swim_flaps_allow(struct swim *swim, uint32_t slot);

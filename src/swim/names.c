@@ -86,12 +86,14 @@ static void rival_begin(struct swim *swim, node_id id, const struct swim_card *c
 }
 
 /* Who tells of another owner does not hold this one for live, and so would never say that it
- * finds it dead: it would stay suspect here for ever when it is. The claimant itself has no say.
+ * finds it dead: it would stay suspect here for ever when it is. But that is no probe: it counts
+ * only beside this node's own finding. The claimant itself has no say.
  */
 static void count_teller(struct swim *swim, uint32_t holder_slot, node_id claimant)
 {
     const struct swim_slot *holder = swim_slot_of(swim, holder_slot);
-    if (holder->state == SWIM_SUSPECT && swim->teller != claimant && swim->teller != holder->id) {
+    bool is_word = swim->teller != claimant && swim->teller != holder->id;
+    if (holder->state == SWIM_SUSPECT && is_word && swim_accuses(swim, holder_slot)) {
         swim_confirm(swim, holder_slot, swim->teller);
     }
 }

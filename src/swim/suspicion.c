@@ -127,6 +127,11 @@ static bool has_accused(const struct swim_suspicion *suspicion, node_id accuser)
     return false;
 }
 
+bool swim_accuses(const struct swim *swim, uint32_t slot)
+{
+    return has_accused(&swim->suspicions[swim->slots[slot].suspicion], swim->options.self);
+}
+
 void swim_confirm(struct swim *swim, uint32_t slot, node_id accuser)
 {
     struct swim_suspicion *suspicion = &swim->suspicions[swim_slot_of(swim, slot)->suspicion];

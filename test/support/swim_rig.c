@@ -137,7 +137,7 @@ void swim_rig_answer_all(struct swim_rig *rig)
     }
     for (size_t i = 0; i < count; i++) {
         struct swim_message ack = {.type = SWIM_ACK, .ack = {sent[i].ping.sequence}};
-        if (sent[i].type == SWIM_PING) {
+        if (sent[i].type == SWIM_PING && sent[i].to != rig->silent) {
             ASSERT(swim_rig_packet(rig, sent[i].to, ack, NULL, 0) == 0);
         }
     }

@@ -13,6 +13,7 @@
 #define SWIM_RIG_CLUSTER ((struct cluster_id){7, 7})
 
 struct swim_rig {
+    node_id silent; /* answers nothing; 0: nobody */
     struct heap heap;
     struct swim_options options;
     struct swim *swim;
@@ -50,7 +51,7 @@ void swim_rig_fill_long(struct swim_rig *rig, node_id last);
 /* Tick whenever one is due, up to then; `ready` is of the last tick. */
 void swim_rig_pass(struct swim_rig *rig, time_ns span_ns);
 
-/* All that the last step pinged answer. */
+/* All that the last step pinged answer, but for rig->silent. */
 void swim_rig_answer_all(struct swim_rig *rig);
 
 struct swim_member_status swim_rig_member(const struct swim_rig *rig, node_id id);
