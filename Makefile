@@ -7,11 +7,12 @@ C_FILES = $(shell find src include sim test bench examples -name '*.[ch]' 2>/dev
 PREFIX ?= /usr/local
 FUZZ_SECONDS ?= 600
 QUORATE_ROUNDS ?= 40
+QUORATE_MEMBERS ?= 50
 
 .DEFAULT_GOAL := all
-.PHONY: all asan bench bench-failover check check-docs check-format check-includes check-style clean debug \
-	demo deps deps-build deps-ci deps-test dev format fuzz help install model mutants rounds \
-	scenarios sim sweeps symbols test tsan
+.PHONY: all asan bench bench-failover bench-swim check check-docs check-format check-includes \
+	check-style clean debug demo deps deps-build deps-ci deps-test dev format fuzz help install \
+	members model mutants rounds scenarios sim sweeps symbols test tsan
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | sort | expand -t 16
@@ -68,6 +69,10 @@ rounds: deps-test ## change members, kill and pause real nodes for QUORATE_ROUND
 	@QUORATE_ROUNDS=$(QUORATE_ROUNDS) tools/test.sh release --verbose --timeout-multiplier 0 \
 		change_rounds kill_rounds_3 kill_rounds_5
 
+members: deps-test ## kill and restart QUORATE_MEMBERS (50) real members, and count their packets
+	@QUORATE_MEMBERS=$(QUORATE_MEMBERS) tools/test.sh release --verbose --timeout-multiplier 0 \
+		swim_many
+
 check: ## run all checks of the source; all of them, also when one fails
 	@$(MAKE) --keep-going check-format check-includes check-style check-docs symbols
 
@@ -105,6 +110,9 @@ bench: deps-test ## run the benchmarks; each prints a table
 
 bench-failover: all ## 100 killed leaders with SWIM's hints and 100 without: how long a writer waits
 	@bench/failover --quorate build/release/quorate
+
+bench-swim: all ## what is promised of 10, 20 and 50 real members, measured: about 100 minutes
+	@bench/swim all --quorate build/release/quorate
 
 install: all ## install under PREFIX (/usr/local), within DESTDIR if that is set
 	@meson configure build/release --prefix=$(PREFIX)

@@ -5,6 +5,7 @@
 # SPDX-License-Identifier: Apache-2.0
 import argparse
 import contextlib
+import http.client
 import json
 import os
 import pathlib
@@ -77,6 +78,7 @@ class Node:
         self.name = f"n{number + 1}"
         self.port = cluster.base + 10 * number
         self.client = f"127.0.0.1:{self.port + 1}"
+        self.http = f"127.0.0.1:{self.port + 2}"
         self.data = cluster.folder / self.name
         self.process = None
 
@@ -86,7 +88,7 @@ class Node:
         self.process = subprocess.Popen(
             [self.cluster.program, "serve", "--name", self.name, "--data", self.data,
              "--peer", f"127.0.0.1:{self.port}", "--client", self.client,
-             "--http", f"127.0.0.1:{self.port + 2}", "--log-level", "warn", *how,
+             "--http", self.http, "--log-level", "warn", *how,
              *self.cluster.flags, *flags],
             stdin=subprocess.DEVNULL, stdout=self.cluster.log, stderr=self.cluster.log)
 
@@ -101,16 +103,26 @@ class Node:
             self.process.wait()
         self.process = None
 
+    def said(self):
+        return self.cluster.said()
+
+    def check_runs(self):
+        if self.process is not None and self.process.poll() is not None:
+            give_up(f"{self.name} ended with {self.process.returncode}: {self.said()}")
+
+    def get(self, path, timeout_s=1.0):
+        """What GET says, or None."""
+        self.check_runs()
+        try:
+            with urllib.request.urlopen(f"http://{self.http}{path}", timeout=timeout_s) as answer:
+                return answer.read()
+        except (OSError, http.client.HTTPException):
+            return None
+
     def status(self, timeout_s=1.0):
         """What GET /status says, or None."""
-        if self.process is not None and self.process.poll() is not None:
-            give_up(f"{self.name} ended with {self.process.returncode}: {self.cluster.said()}")
-        try:
-            url = f"http://127.0.0.1:{self.port + 2}/status"
-            with urllib.request.urlopen(url, timeout=timeout_s) as answer:
-                return json.load(answer)
-        except (OSError, ValueError):
-            return None
+        text = self.get("/status", timeout_s)
+        return None if text is None else json.loads(text)
 
     def resident_mib(self):
         for line in pathlib.Path(f"/proc/{self.process.pid}/status").read_text().splitlines():

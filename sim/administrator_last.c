@@ -20,7 +20,7 @@ static struct sim_host *choose_host(struct sim *sim)
     for (uint32_t i = 0; i < sim->host_count; i++) {
         struct sim_host *host = &sim->hosts[(first + i) % sim->host_count];
         if (sim->is_core[host->number] && sim_host_is_up(host) && !host->has_failed &&
-            !sim_members_is_removed(host)) {
+            !sim_host_is_observer(host) && !sim_members_is_removed(host)) {
             return host;
         }
     }

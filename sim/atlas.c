@@ -95,7 +95,8 @@ static size_t strangers(const void *context, const struct build_configuration *c
     for (uint32_t i = 0; i < sim->host_count; i++) {
         const struct sim_host *host = &sim->hosts[i];
         bool is_bad = sim_atlas_is_lost(sim, host->id) || host->id == question->id;
-        count += is_bad && !host->has_entered && sim_members_find(configuration, host->id) == NULL;
+        count += is_bad && !sim_host_is_observer(host) && !host->has_entered &&
+                 sim_members_find(configuration, host->id) == NULL;
     }
     return count;
 }
@@ -103,12 +104,12 @@ static size_t strangers(const void *context, const struct build_configuration *c
 static bool is_safe(const struct sim *sim, const struct build_configuration *configuration,
                     const void *argument)
 {
-    (void)sim;
     struct atlas_facts facts = {
         .context = argument,
         .is_whole = is_whole,
         .is_wished = is_wished,
         .is_nobody = is_nobody,
+        .removes_dead = sim->plan.remove_dead_ms > 0,
         .strangers = strangers,
     };
     return atlas_rule_holds(configuration, &facts);

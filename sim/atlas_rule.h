@@ -36,6 +36,9 @@ struct atlas_facts {
 
     /* Nodes that are not whole, are still to be let in, and may become voters then. */
     size_t (*strangers)(const void *context, const struct build_configuration *configuration);
+
+    /* Leaders remove the dead by themselves: any voter, as long as three are left. */
+    bool removes_dead;
 };
 
 bool atlas_rule_holds(const struct build_configuration *configuration,

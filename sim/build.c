@@ -320,6 +320,8 @@ static struct node_options node_options_of(struct build_node *self,
         .lease_ns = options->lease_ns,
         .stall_timeout_ns = options->stall_timeout_ns,
         .has_hints = options->has_hints,
+        .is_observer = options->is_observer,
+        .remove_dead_after_ns = options->remove_dead_after_ns,
     };
 }
 
@@ -400,6 +402,12 @@ static int propose(struct build_node *self, struct qr_id id, const void *command
 static int read_barrier(struct build_node *self, uint64_t token, struct build_time time)
 {
     return node_read(self->node, token, node_time_of(time));
+}
+
+static int read_stale(struct build_node *self, uint64_t age_ns_max, struct build_time time,
+                      uint64_t *age_ns)
+{
+    return node_read_stale(self->node, age_ns_max, node_time_of(time), age_ns);
 }
 
 /* Write a message that has no entries, as one frame; 0: memory ran out. */
@@ -705,4 +713,5 @@ const struct build BUILD_NAME = {
     .gossip_receive = gossip_receive,
     .member_closed = member_closed,
     .gossip_member = gossip_member,
+    .read_stale = read_stale,
 };

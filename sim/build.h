@@ -154,10 +154,12 @@ struct build_options {
     uint64_t snapshot_interval_ns;
     uint64_t sending_bytes_per_second;
     uint64_t member_wait_ns;
-    uint64_t lease_ns;         /* 0: none */
-    uint64_t stall_timeout_ns; /* 0: never */
-    enum build_gossip gossip;  /* a past release may know none */
-    bool has_hints;            /* Raft is told when the leader seems to be gone */
+    uint64_t lease_ns;             /* 0: none */
+    uint64_t stall_timeout_ns;     /* 0: never */
+    enum build_gossip gossip;      /* a past release may know none */
+    bool has_hints;                /* Raft is told when the leader seems to be gone */
+    bool is_observer;              /* hears gossip alone */
+    uint64_t remove_dead_after_ns; /* 0: never */
 };
 
 enum build_role {
@@ -288,6 +290,9 @@ struct build {
      */
     bool (*gossip_member)(const struct build_node *node, uint32_t *place,
                           struct build_gossip_member *out);
+    /* As node_read_stale(); NULL: the release knows none. */
+    int (*read_stale)(struct build_node *node, uint64_t age_ns_max, struct build_time time,
+                      uint64_t *age_ns);
 };
 
 extern const struct build build_today;

@@ -349,4 +349,21 @@ void check_acked_finish(const struct check_acked *check, const struct check_appl
                         time_ns now_ns, struct sim_failure *failure);
 void check_acked_deinit(struct check_acked *check);
 
+/* check_stale.c: when which index had been acknowledged at least. */
+struct check_stale {
+    struct check_floor {
+        time_ns at_ns;
+        uint64_t index;
+    } * floors; /* both ascend */
+    size_t count;
+    size_t capacity;
+};
+
+void check_stale_acked(struct check_stale *check, uint64_t floor_index, time_ns now_ns);
+
+/* The highest index that was acknowledged before that moment; 0: none. */
+uint64_t check_stale_floor(const struct check_stale *check, time_ns before_ns);
+
+void check_stale_deinit(struct check_stale *check);
+
 #endif

@@ -52,9 +52,9 @@ void sim_check_unwanted(struct sim *sim, const char *names)
 }
 
 /* A leader takes nobody's vote, and removes nobody, unless the administrator wanted that: neither
- * SWIM nor anything else decides it.
+ * SWIM nor anything else decides it. Where it may remove the dead by itself there are rules.
  */
-void sim_check_asked_for(const struct sim_host *host, const struct build_status *now)
+void sim_check_asked_for(struct sim_host *host, const struct build_status *now)
 {
     const struct build_configuration *before = &host->held[1];
     const struct build_configuration *after = &host->held[0];
@@ -62,7 +62,12 @@ void sim_check_asked_for(const struct sim_host *host, const struct build_status 
         const struct build_configured *was = &before->members[i];
         const struct build_configured *is = sim_members_find(after, was->id);
         bool is_less = is == NULL || (was->is_voter && !is->is_voter);
-        if (is_less && !is_unwanted(host->sim, was->name)) {
+        if (!is_less || is_unwanted(host->sim, was->name)) {
+            continue;
+        }
+        if (is == NULL && host->sim->plan.remove_dead_ms > 0) {
+            sim_check_removal(host, now, was);
+        } else {
             sim_violate(
                 host->sim, "unasked_change",
                 "n%u, leader of term %" PRIu64 ", takes %s from %s, and nobody asked for it",
@@ -77,6 +82,30 @@ static bool is_to_agree(const struct sim *sim, uint32_t host)
     return sim->is_core[host] && sim_host_is_up(&sim->hosts[host]) &&
            sim->hosts[host].build->gossip_member != NULL &&
            !sim_members_is_removed(&sim->hosts[host]);
+}
+
+/* Who leads, by those who take part. */
+static bool leader_of(const struct sim *sim, struct build_status *out)
+{
+    for (uint32_t i = 0; i < sim->host_count; i++) {
+        const struct sim_host *host = &sim->hosts[i];
+        if (is_to_agree(sim, i) && !sim_host_is_observer(host)) {
+            host->build->status(host->node, out);
+            if (out->has_leader) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+static bool hears_leader(const struct sim_host *host)
+{
+    struct build_status now;
+    struct build_status led;
+    host->build->status(host->node, &now);
+    bool is_led = sim_host_is_observer(host) ? leader_of(host->sim, &led) : (led = now).has_leader;
+    return is_led && now.gossip_term == led.term && now.gossip_leader == led.leader;
 }
 
 static bool holds_live(const struct sim_host *host, uint64_t id)
@@ -94,11 +123,9 @@ bool sim_gossip_agrees(const struct sim *sim, struct text *why)
 {
     for (uint32_t i = 0; i < sim->host_count && sim->plan.gossip != BUILD_GOSSIP_NONE; i++) {
         const struct sim_host *host = &sim->hosts[i];
-        struct build_status now;
         if (!is_to_agree(sim, i)) {
             continue;
         }
-        host->build->status(host->node, &now);
         for (uint32_t j = 0; j < sim->host_count; j++) {
             if (is_to_agree(sim, j) && !holds_live(host, sim->hosts[j].id)) {
                 text_string(why, host->name);
@@ -107,7 +134,7 @@ bool sim_gossip_agrees(const struct sim *sim, struct text *why)
                 return false;
             }
         }
-        if (!now.has_leader || now.gossip_term != now.term || now.gossip_leader != now.leader) {
+        if (!hears_leader(host)) {
             text_string(why, host->name);
             text_string(why, " does not hear by gossip who leads");
             return false;

@@ -41,7 +41,7 @@ static struct sim_host *choose_host(struct sim_client *client)
     struct prng *prng = &sim->client_prng;
     bool is_moving = sim_chance(prng, MOVE_MILLIONTHS);
     if (is_moving || !may_use(sim, &sim->hosts[client->host])) {
-        client->host = (uint32_t)prng_between(prng, 0, sim->host_count - 1);
+        client->host = (uint32_t)prng_between(prng, 0, sim->serving_count - 1);
     }
     struct sim_host *host = &sim->hosts[client->host];
     return may_use(sim, host) ? host : NULL;
@@ -58,6 +58,7 @@ static void finish(struct sim_client *client, const struct qr_sim_outcome *outco
         sim->answers[client->host] += sim->phase == SIM_PHASE_LIVENESS;
         check_acked_done(&sim->acked, operation, outcome->index, client->floor_index, sim_now(sim),
                          &sim->failure);
+        check_stale_acked(&sim->stale, sim->acked.floor_index, sim_now(sim));
         if (!operation->is_read) {
             sim_observe_acknowledged(sim, outcome->index, outcome->began_ns);
             struct qr_result result = {outcome->result, outcome->result_bytes};
@@ -245,7 +246,7 @@ static void add_client(struct sim *sim)
     client->sim = sim;
     client->event.happen = on_client;
     client->event.owner = client;
-    client->host = (uint32_t)prng_between(&sim->client_prng, 0, sim->host_count - 1);
+    client->host = (uint32_t)prng_between(&sim->client_prng, 0, sim->serving_count - 1);
     sim_once_init(client);
     rest(client);
 }

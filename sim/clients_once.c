@@ -96,7 +96,7 @@ static bool asks_again(struct sim_client *client)
     struct sim *sim = client->sim;
     client->is_unsettled = true;
     if (sim_chance(&sim->client_prng, MOVE_MILLIONTHS)) {
-        client->host = (uint32_t)prng_between(&sim->client_prng, 0, sim->host_count - 1);
+        client->host = (uint32_t)prng_between(&sim->client_prng, 0, sim->serving_count - 1);
     }
     return false;
 }

@@ -95,7 +95,7 @@ static void hand_over(const struct sim_letter *letter, struct sim_host *to)
     } else {
         uint64_t other = letter->from_life << HOST_BITS | (letter->from + 1);
         to->build->gossip_receive(to->node, letter->kind == SIM_LETTER_STREAM ? other : 0,
-                                  letter->bytes, letter->size_bytes, from->address, time);
+                                  letter->bytes, letter->size_bytes, letter->source, time);
     }
     sim_host_leave(to);
 }
@@ -106,7 +106,8 @@ static void arrive(struct sim_event *event)
     struct sim *sim = letter->sim;
     struct sim_host *to = &sim->hosts[letter->to];
     bool is_cut = letter->kind != SIM_LETTER_CLOSED && sim->cuts[letter->from][letter->to] > 0;
-    bool is_there = letter->kind == SIM_LETTER_PACKET || to->life == letter->to_life;
+    bool is_there = letter->kind == SIM_LETTER_PACKET ? to->moves == letter->to_moves
+                                                      : to->life == letter->to_life;
     if (!speaks(to) || !is_there || is_cut) {
         letter_free(letter);
         return;
@@ -131,7 +132,9 @@ static struct sim_letter *letter_of(enum sim_letter_kind kind, struct sim_host *
                                   .to = to->number,
                                   .from_life = from->life,
                                   .to_life = to->life,
+                                  .to_moves = to->moves,
                                   .size_bytes = size_bytes};
+    memcpy(letter->source, from->address, sizeof(letter->source));
     if (size_bytes > 0) {
         memcpy(letter->bytes, data, size_bytes);
     }

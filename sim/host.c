@@ -28,6 +28,11 @@ bool sim_host_is_up(const struct sim_host *host)
     return host->state == SIM_HOST_UP && !host->is_ending;
 }
 
+bool sim_host_is_observer(const struct sim_host *host)
+{
+    return host->number >= host->sim->serving_count;
+}
+
 bool sim_host_is_paused(const struct sim_host *host)
 {
     return host->paused_until_ns > sim_now(host->sim);
@@ -100,6 +105,7 @@ void sim_host_leave(struct sim_host *host)
     struct build_status status;
     host->build->status(host->node, &status);
     sim_members_note(host, &status);
+    sim_check_removal_called(host, &status);
     sim_observe_status(host, &status);
     wake_disk(host);
     sim_host_mark(host);
@@ -233,7 +239,7 @@ void sim_host_init(struct sim *sim, uint32_t number)
     host->disk_event.owner = host;
     host->restart.happen = on_restart;
     host->restart.owner = host;
-    snprintf(host->address, sizeof(host->address), "n%u:7700", number + 1);
+    snprintf(host->address, sizeof(host->address), "n%u:%u", number + 1, SIM_PORT);
     draw_identity(host);
     time_ns local_ns = draw_local_ns(&sim->node_prng);
     time_ns wall_ns = WALL_NS + prng_between(&sim->node_prng, 0, WALL_SPREAD_NS);
@@ -272,6 +278,40 @@ static void list_others(const struct sim_host *host, char *out, size_t out_bytes
     }
 }
 
+/* It has another address from now on. Nobody is told: what leads to the old one leads nowhere. */
+static void move(struct sim_host *host)
+{
+    struct sim *sim = host->sim;
+    host->moves++;
+    int used = snprintf(host->address, sizeof(host->address), "n%u:%llu", host->number + 1,
+                        (unsigned long long)(SIM_PORT + host->moves));
+    ASSERT(used > 0 && (size_t)used < sizeof(host->address));
+    for (uint32_t i = 0; i < sim->host_count; i++) {
+        struct sim_host *other = &sim->hosts[i];
+        for (size_t j = 0; j < other->member_count; j++) {
+            if (other->member_hosts[j] == host->number) {
+                other->member_hosts[j] = SIM_NOBODY;
+            }
+        }
+    }
+}
+
+/* Without gossip those that have all moved would not find each other. */
+static void move_maybe(struct sim_host *host)
+{
+    const struct sim_plan *plan = &host->sim->plan;
+    if (plan->move_percent > 0 && plan->gossip != BUILD_GOSSIP_NONE && host->life > 1 &&
+        prng_between(&host->sim->starts_prng, 0, 99) < plan->move_percent) {
+        move(host);
+    }
+}
+
+static bool has_hints(struct sim *sim)
+{
+    return sim->plan.hints == SIM_HINTS_OF_SOME ? prng_between(&sim->starts_prng, 0, 1) == 0
+                                                : sim->plan.hints != 0;
+}
+
 static int open_node(struct sim_host *host, char *detail)
 {
     struct sim *sim = host->sim;
@@ -308,7 +348,9 @@ static int open_node(struct sim_host *host, char *detail)
             raft_lease_ns_max(plan->election_min_ms * NS_PER_MS) / 100 * plan->lease_percent,
         .stall_timeout_ns = plan->stall_ms * NS_PER_MS,
         .gossip = (enum build_gossip)plan->gossip,
-        .has_hints = plan->hints != 0,
+        .has_hints = has_hints(sim),
+        .is_observer = sim_host_is_observer(host),
+        .remove_dead_after_ns = plan->remove_dead_ms * NS_PER_MS,
     };
     return host->build->open(&options, sim_host_time(host), &host->node, detail);
 }
@@ -354,6 +396,7 @@ void sim_host_start(struct sim_host *host)
             return;
         }
         sim_host_world_init(host);
+        move_maybe(host);
         status = open_node(host, detail);
     }
     if (status != 0) {

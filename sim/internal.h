@@ -20,6 +20,7 @@
 #define SIM_LIVES_MAX 64 /* disks that one host may have had, one after the other */
 #define SIM_LOSSES_MAX (SIM_HOSTS_MAX * SIM_LIVES_MAX)
 #define SIM_ADDRESS_BYTES_MAX 32
+#define SIM_PORT 7700
 #define SIM_APPLY_ENTRIES_MAX 1024
 
 struct sim;
@@ -147,6 +148,14 @@ struct sim_durable {
     uint64_t index; /* of the last entry in it; 0: nothing is kept */
 };
 
+/* What a leader that removes the dead is judged by, in one term, by its own clock. */
+struct sim_removal {
+    uint64_t term; /* that it leads or has led; 0: none */
+    time_ns led_ns;
+    time_ns last_ns;       /* when it last removed one; 0: never */
+    uint32_t voters_least; /* that it had in this term, before it began to remove any */
+};
+
 struct sim_host {
     struct sim *sim;
     uint32_t number;
@@ -156,6 +165,7 @@ struct sim_host {
     uint32_t disk_life;  /* how many disks it had before */
     bool is_disk_marred; /* damaged, or given up: its data counts as lost */
     bool has_entered;    /* a cluster, with this disk */
+    uint64_t moves;      /* how often its address has changed */
     uint64_t life;       /* how many processes it had, this one included */
     uint64_t id;         /* of its node, on this disk */
     struct sim_clock clock;
@@ -215,6 +225,7 @@ struct sim_host {
     time_ns leads_since_ns;   /* its term, if it leads */
     struct build_status told; /* in the trace */
     uint64_t told_hints;      /* likewise */
+    struct sim_removal removal;
 };
 
 /* How a client names what it proposes. */
@@ -248,7 +259,9 @@ struct sim_letter {
     uint32_t to;
     uint64_t from_life;
     uint64_t to_life;
+    uint64_t to_moves;
     bool is_refused;
+    char source[SIM_ADDRESS_BYTES_MAX];
     size_t size_bytes;
     uint8_t bytes[];
 };
@@ -325,6 +338,7 @@ struct sim {
 
     struct sim_host hosts[SIM_HOSTS_MAX];
     uint32_t host_count;
+    uint32_t serving_count; /* behind so many they are observers */
     struct sim_link links[SIM_HOSTS_MAX][SIM_HOSTS_MAX];
     uint8_t cuts[SIM_HOSTS_MAX][SIM_HOSTS_MAX]; /* how many faults cut this way */
     time_ns storm_until_ns;
@@ -349,6 +363,10 @@ struct sim {
     uint64_t token_count;
     uint64_t operation_count;
 
+    struct prng starts_prng;
+    struct prng stale_prng;
+    struct sim_event stale_event;
+    struct sim_pairs removal_seen; /* by leader and member */
     struct prng gossip_prng;
     struct sim_letter *letters;
     time_ns stream_last_ns[SIM_HOSTS_MAX][SIM_HOSTS_MAX]; /* when the last message comes */
@@ -378,6 +396,7 @@ struct sim {
     struct check_log log;
     struct check_apply apply;
     struct check_acked acked;
+    struct check_stale stale;
     struct check_durable *durable;
 
     struct allocator allocator; /* for what the simulator decodes */
@@ -448,6 +467,7 @@ void sim_host_restart_later(struct sim_host *host);
 void sim_host_mark(struct sim_host *host);
 struct build_time sim_host_time(const struct sim_host *host);
 bool sim_host_is_up(const struct sim_host *host);
+bool sim_host_is_observer(const struct sim_host *host);
 bool sim_host_is_paused(const struct sim_host *host);
 /* Whether what befell its disk explains this error. */
 bool sim_host_is_explained(const struct sim_host *host, int status);
@@ -571,7 +591,23 @@ void sim_check_kept(const struct sim_host *host, const struct build_status *now)
  * its log.
  */
 void sim_check_gossip(struct sim_host *host, const struct build_status *now);
-void sim_check_asked_for(const struct sim_host *host, const struct build_status *now);
+void sim_check_asked_for(struct sim_host *host, const struct build_status *now);
+
+/* check_removal.c: what a leader may know that removes the dead by itself. */
+
+/* A member's answer to a leader's entries comes in. */
+void sim_check_removal_heard(struct sim_host *host, const struct raft_message *message);
+
+/* After each call of a node. */
+void sim_check_removal_called(struct sim_host *host, const struct build_status *now);
+
+/* A leader has put a configuration without this member into its log, and nobody asked for that. */
+void sim_check_removal(struct sim_host *host, const struct build_status *now,
+                       const struct build_configured *member);
+
+/* stale_reads.c: somebody asks for what is applied here and now, and for its age. */
+void sim_stale_init(struct sim *sim);
+void sim_stale_stop(struct sim *sim);
 
 /* Somebody wants the members of this list to have no vote. */
 void sim_check_unwanted(struct sim *sim, const char *names);

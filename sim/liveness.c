@@ -89,6 +89,7 @@ void sim_liveness_begin(struct sim *sim)
 {
     sim_faults_stop(sim);
     sim_administrator_stop(sim);
+    sim_stale_stop(sim);
     sim->plan.loss = 0;
     sim->plan.duplicate = 0;
     sim->plan.late = 0;
@@ -140,10 +141,11 @@ static bool is_settled_member(const struct sim_host *host)
     return member != NULL && (member->is_voter || (!member->is_promotable && !now->is_joint));
 }
 
-/* Whoever was removed need not answer, and is not asked. */
+/* Whoever was removed, or observes, need not answer, and is not asked. */
 static bool is_of_core(const struct sim *sim, uint32_t host)
 {
-    return sim->is_core[host] && !sim_members_is_removed(&sim->hosts[host]);
+    return sim->is_core[host] && !sim_host_is_observer(&sim->hosts[host]) &&
+           !sim_members_is_removed(&sim->hosts[host]);
 }
 
 /* One leader, of the core, and all of the core that are members have answered. */

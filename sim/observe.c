@@ -208,6 +208,9 @@ static void check_heard(struct sim_host *host, const struct wire_message *messag
         check_handovers_heard(&host->sim->handovers, &message->raft);
     } else if (message->type == RAFT_APPEND_ENTRIES) {
         check_promises_heard(&host->sim->promises, &message->raft, sim_host_time(host).now_ns);
+    } else if (message->type == RAFT_APPEND_ENTRIES_RESPONSE ||
+               message->type == RAFT_INSTALL_SNAPSHOT_RESPONSE) {
+        sim_check_removal_heard(host, &message->raft);
     } else if (message->type == WIRE_FORWARD_RESPONSE) {
         host->is_holding_less =
             !check_forwards_heard(&host->sim->forwards, host->id, &message->forward_response);
@@ -229,6 +232,9 @@ static bool is_heard_of(const struct sim *sim, const uint8_t *frame, size_t fram
         return true;
     case RAFT_APPEND_ENTRIES:
         return sim_observe_has_leases(sim);
+    case RAFT_APPEND_ENTRIES_RESPONSE:
+    case RAFT_INSTALL_SNAPSHOT_RESPONSE:
+        return sim->plan.remove_dead_ms > 0;
     default:
         return false;
     }

@@ -267,6 +267,29 @@ static void draw_calm(struct prng *prng, struct sim_plan *plan)
     plan->calm_us = is_loaded ? SIM_RUSH_US : calm_us;
 }
 
+/* What only today's nodes do, so none of it with past releases. An observer takes the place of a
+ * node, so that all hosts are struck alike.
+ */
+static void draw_more_gossip(struct prng *prng, struct sim_plan *plan)
+{
+    bool is_mixed = chance(prng, 35);
+    bool has_removal = chance(prng, 35);
+    uint64_t remove_ms = draw_log(prng, 300, 8000);
+    bool is_moving = chance(prng, 35);
+    uint64_t move_percent = prng_between(prng, 20, 100);
+    bool has_observers = chance(prng, 25);
+    uint64_t observers = prng_between(prng, 1, 2);
+    uint64_t stale_reads = chance(prng, 50) ? draw_log(prng, 1000, 20000) : 0;
+    bool is_able = plan->past_percent == 0;
+    plan->stale_reads = is_able ? stale_reads : 0;
+    if (is_able && plan->gossip != BUILD_GOSSIP_NONE) {
+        plan->hints = plan->hints > 0 && is_mixed ? SIM_HINTS_OF_SOME : plan->hints;
+        plan->remove_dead_ms = has_removal ? remove_ms : 0;
+        plan->move_percent = is_moving ? move_percent : 0;
+        plan->observers = has_observers && plan->nodes > 3 ? observers : 0;
+    }
+}
+
 /* Most seeds have it: what leaves the others as they were must show with it, too. */
 static void draw_gossip(uint64_t seed, struct sim_plan *plan)
 {
@@ -281,6 +304,7 @@ static void draw_gossip(uint64_t seed, struct sim_plan *plan)
         plan->hints = has_hints ? 1 : 0;
         plan->false_hints = has_false ? rate : 0;
     }
+    draw_more_gossip(&prng, plan);
 }
 
 static const struct setting *find(const char *name, size_t length)

@@ -53,8 +53,12 @@
     X(lease_percent,      0, 100,      "lease of reads, of the longest that is allowed; 0: none")  \
     X(durable_percent,    0, 100,      "chance that applied is durable by itself; 0: in memory")   \
     X(gossip,             0, 2,        "members gossip: 0 not, 1 at default pace, 2 fast")         \
-    X(hints,              0, 1,        "Raft is told when its leader seems to be gone")            \
-    X(false_hints,        0, 20000,    "of a living member, told in a thousand seconds")
+    X(hints,              0, 2,        "Raft is told when its leader seems gone; 2: of some")      \
+    X(false_hints,        0, 20000,    "of a living member, told in a thousand seconds")           \
+    X(remove_dead_ms,     0, 600000,   "remove-dead-after-ms; 0: never")                           \
+    X(move_percent,       0, 100,      "chance that a process starts at another address")          \
+    X(observers,          0, 3,        "of the nodes, so many hear gossip alone")                  \
+    X(stale_reads,        0, 20000,    "made in a thousand seconds, with their age")
 
 #define SIM_RUSH_US 2000 /* mean pause of a client while commits are wanted */
 
@@ -97,6 +101,8 @@
     X(STALE_TAIL,  stale_tail,  1000, \
       "a leader is cut off with much to do, until the others have compacted their logs")
 /* clang-format on */
+
+#define SIM_HINTS_OF_SOME 2 /* `hints`: each process has them, or not */
 
 enum sim_fault {
 #define X(upper, name, most, meaning) SIM_FAULT_##upper,
@@ -144,6 +150,8 @@ enum sim_stream {
     SIM_STREAM_ADMINISTRATOR,
     SIM_STREAM_LATER,  /* what the plan has more than it had first */
     SIM_STREAM_GOSSIP, /* its part of the plan, and what becomes of it on its way */
+    SIM_STREAM_STARTS, /* what a process is told when it starts, apart from the others */
+    SIM_STREAM_STALE,  /* who is asked for a stale read, and when */
 };
 
 struct prng sim_stream_of(uint64_t seed, enum sim_stream stream);

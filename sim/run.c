@@ -58,6 +58,13 @@ static void release_block(void *context, void *memory, size_t size_bytes)
     free(memory);
 }
 
+/* There is a node that takes part, and no observer where there is nothing to hear. */
+static uint32_t serving_count(const struct sim_plan *plan)
+{
+    bool is_heard = plan->gossip != BUILD_GOSSIP_NONE && plan->past_percent == 0;
+    return (uint32_t)(plan->nodes - (is_heard ? min_u64(plan->observers, plan->nodes - 1) : 0));
+}
+
 static void begin(struct sim *sim)
 {
     uint64_t seed = sim->options->seed;
@@ -73,7 +80,10 @@ static void begin(struct sim *sim)
     sim->administrator_prng = sim_stream_of(seed, SIM_STREAM_ADMINISTRATOR);
     sim->gossip_prng = sim_stream_of(seed, SIM_STREAM_GOSSIP);
     sim->subject_random.prng = sim_stream_of(seed, SIM_STREAM_SUBJECT);
+    sim->starts_prng = sim_stream_of(seed, SIM_STREAM_STARTS);
+    sim->stale_prng = sim_stream_of(seed, SIM_STREAM_STALE);
     sim->host_count = (uint32_t)sim->plan.nodes;
+    sim->serving_count = serving_count(&sim->plan);
     sim->durable = sim_allocate(1, sizeof(*sim->durable));
     check_durable_init(sim->durable);
     for (uint32_t i = 0; i < sim->host_count; i++) {
@@ -85,6 +95,7 @@ static void begin(struct sim *sim)
     sim_faults_init(sim);
     sim_gossip_init(sim);
     sim_administrator_init(sim);
+    sim_stale_init(sim);
     if (sim->subject->begin != NULL) {
         sim->subject->begin(sim->subject->context);
     }
@@ -110,6 +121,8 @@ static void end(struct sim *sim)
     check_log_deinit(&sim->log);
     check_apply_deinit(&sim->apply);
     check_acked_deinit(&sim->acked);
+    check_stale_deinit(&sim->stale);
+    sim_pairs_deinit(&sim->removal_seen);
     sim_schedule_deinit(&sim->schedule);
 }
 
@@ -135,7 +148,8 @@ static void take_digest(struct sim *sim)
 {
     for (uint32_t i = 0; i < sim->host_count; i++) {
         const struct qr_state_machine *machine = &sim->hosts[i].functions;
-        bool is_last = sim->is_core[i] && !sim_members_is_removed(&sim->hosts[i]);
+        bool is_last =
+            sim->is_core[i] && i < sim->serving_count && !sim_members_is_removed(&sim->hosts[i]);
         if (is_last && sim->hosts[i].machine != NULL && machine->digest != NULL) {
             sim->report->digest = machine->digest(machine->context);
         }

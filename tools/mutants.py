@@ -20,12 +20,10 @@ PROGRAM = BUILD / "quorate"
 SWIM_PROGRAM = BUILD / "sim/swim/quorate_swim"  # for those whose names begin with swim-
 SWIM_FAILED = re.compile(r"^seed (\d+) failed: (\w+):", re.M)
 ROOMS = ("base_", "raft_", "swim_", "wire_", "wal_", "node_", "kv_", "engine_")
-# No client of the simulator reads stale state, what disturbs without harm (a needless hint, or
-# election) breaks none of its rules, and some things come too seldom there: these are caught by a
-# test of their own.
-BY_TEST = {"age-from-answer": "test_node_stale", "applied-not-committed": "test_node_bare",
-           "gossip-hint-of-any": "test_node_gossip", "hint-of-old-term": "test_node_hint",
-           "hint-skips-pre-vote": "test_node_hint", "removal-below-quorum": "test_node_removal",
+# What disturbs without harm (a needless hint, or election) breaks none of the simulator's rules, and
+# some things come too seldom there: these are caught by a test of their own.
+BY_TEST = {"applied-not-committed": "test_node_bare", "gossip-hint-of-any": "test_node_gossip",
+           "hint-of-old-term": "test_node_hint", "hint-skips-pre-vote": "test_node_hint",
            "stale-while-restoring": "test_node_install"}
 TEST_SECONDS_MAX = 120
 COLUMNS = (31, 44, 8, 8)

@@ -270,6 +270,18 @@ static void a_starved_member_has_no_healthy_one_declared_dead(void **state)
     expect_false_deaths(MEASURE_FALSE_blocked, MEASURE_PLAIN);
 }
 
+/* Three clusters: there, any two of the four were enough before. */
+static void four_that_stand_still_and_agree_kill_nobody(void **state)
+{
+    (void)state;
+    struct measure_false out = {0};
+    for (uint64_t seed = 1; seed <= 3; seed++) {
+        measure_false_run(MEASURE_FALSE_blocked4, MEASURE_OURS, seed, 30, &out);
+    }
+    assert_true(out.starved[MEASURE_OURS] > 0);
+    assert_int_equal(out.dead[MEASURE_OURS], 0);
+}
+
 static void loss_has_no_healthy_one_declared_dead(void **state)
 {
     (void)state;
@@ -304,6 +316,7 @@ int main(void)
         cmocka_unit_test(the_fast_profile_sees_a_kill_in_under_one_second),
         cmocka_unit_test(idle_packets_of_a_member_are_as_many_at_any_size),
         cmocka_unit_test(a_starved_member_has_no_healthy_one_declared_dead),
+        cmocka_unit_test(four_that_stand_still_and_agree_kill_nobody),
         cmocka_unit_test(loss_has_no_healthy_one_declared_dead),
         cmocka_unit_test(a_process_runs_in_its_slices_only),
     };

@@ -97,6 +97,12 @@
       "a hint about a leader counts in whatever term it leads now", "raft.h")                      \
     X(REMOVAL_BELOW_QUORUM, "removal-below-quorum",                                                \
       "dead members are removed until hardly any voter is left", "membership.md")                  \
+    X(REMOVAL_OF_TWO, "removal-of-two",                                                            \
+      "two dead members are removed in one change", "membership.md")                               \
+    X(REMOVAL_BY_NEW_LEADER, "removal-by-new-leader",                                              \
+      "a leader removes whom it has had no time to hear", "membership.md")                         \
+    X(GOSSIP_REMOVES_UNASKED, "gossip-removes-unasked",                                            \
+      "whom gossip holds for dead is removed though nobody asked for that", "membership.md")       \
     X(JOINT_COUNTS_UNION, "joint-counts-union",                                                    \
       "in a joint configuration a majority of all voters together decides", "Raft §6")             \
     X(JOINT_LEFT_EARLY, "joint-left-early",                                                        \
@@ -201,6 +207,9 @@
       "members are told that the last leader leads in the present term", "docs/swim.md")           \
     X(GOSSIP_CANDIDATE_LEADS, "gossip-candidate-leads",                                            \
       "members are told that a candidate leads", "docs/swim.md")                                   \
+    X(GOSSIP_TOLD_BY_NAME, "gossip-told-by-name",                                                  \
+      "members are told who leads only when it is another one, not of its later terms",            \
+      "docs/swim.md")                                                                              \
     X(GOSSIP_HINT_OF_ANY, "gossip-hint-of-any",                                                    \
       "any member that dies is told to Raft as the leader's loss", "docs/swim.md")                 \
     X(SWIM_ALIVE_AT_EQUAL, "swim-alive-at-equal",                                                  \

@@ -259,7 +259,9 @@ static void tell_leader(struct node *node)
         now.has_leader = true;
         now.leader = gossip->told_leader;
     }
-    if (!now.has_leader || (now.term == gossip->told_term && now.leader == gossip->told_leader)) {
+    bool is_term_told =
+        now.term == gossip->told_term || (MUTANT(GOSSIP_TOLD_BY_NAME) && gossip->told_term > 0);
+    if (!now.has_leader || (is_term_told && now.leader == gossip->told_leader)) {
         return;
     }
     int status = node_gossip_step(

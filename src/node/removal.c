@@ -87,10 +87,10 @@ void node_removal_ended(struct node *node, const struct node_change_wait *wait, 
         log_string("reason", wait->result.reason));
 }
 
-/* One that has been dead for long, each in its turn: one that may not go holds up no other. Also
- * notes how many voters there were before any was dead, in this leader's term.
+/* One that has been dead for long, and its name, each in its turn: one that may not go holds up no
+ * other. Also notes how many voters there were before any was dead, in this leader's term.
  */
-static const struct raft_member *find_dead(struct node *node)
+static const struct raft_member *find_dead(struct node *node, struct text *name)
 {
     const struct raft_configuration *now = node_configuration(node);
     const struct raft_member *found = NULL;
@@ -98,7 +98,9 @@ static const struct raft_member *find_dead(struct node *node)
     bool is_new_term = node->removal.term != term;
     bool is_any = false;
     size_t first = node->removal.next;
-    node->removal.led_ns = is_new_term ? node->time.now_ns : node->removal.led_ns;
+    if (is_new_term && !MUTANT(REMOVAL_BY_NEW_LEADER)) {
+        node->removal.led_ns = node->time.now_ns;
+    }
     node->removal.term = term;
     node->removal.due_ns = TIME_NEVER;
     for (size_t i = 0; i < now->count; i++) {
@@ -110,11 +112,15 @@ static const struct raft_member *find_dead(struct node *node)
         time_ns due_ns =
             max_u64(since_ns + node->options.remove_dead_after_ns, node->removal.retry_ns);
         is_any = true;
-        if (due_ns > node->time.now_ns) {
+        if (found != NULL && MUTANT(REMOVAL_OF_TWO)) {
+            text_char(name, ',');
+            text_string(name, now->members[at].name);
+        } else if (due_ns > node->time.now_ns) {
             node->removal.due_ns = min_u64(node->removal.due_ns, due_ns);
         } else if (found == NULL) {
             found = &now->members[at];
             node->removal.next = at + 1;
+            text_string(name, found->name);
         }
     }
     if (!is_any || is_new_term) {
@@ -127,20 +133,20 @@ void node_removal_turn(struct node *node)
 {
     const struct raft_status *status = node_raft_status(node);
     node->removal.due_ns = TIME_NEVER;
-    if (node->options.remove_dead_after_ns == 0 || status->role != RAFT_LEADER ||
-        node->removal.is_under_way || !raft_configuration_is_committed(node->raft) ||
+    bool is_wanted = node->options.remove_dead_after_ns > 0 || MUTANT(GOSSIP_REMOVES_UNASKED);
+    if (!is_wanted || status->role != RAFT_LEADER || node->removal.is_under_way ||
+        !raft_configuration_is_committed(node->raft) ||
         raft_configuration_is_joint(node_configuration(node))) {
         return;
     }
-    const struct raft_member *dead = find_dead(node);
+    struct wire_change change = {0};
+    struct text names = text_of(change.removed, sizeof(change.removed));
+    const struct raft_member *dead = find_dead(node, &names);
     if (dead == NULL) {
         return;
     }
     ASSERT(dead->id != node->identity.id);
     node->removal.id = dead->id;
-    struct wire_change change = {0};
-    struct text names = text_of(change.removed, sizeof(change.removed));
-    text_string(&names, dead->name);
     node->removal.is_under_way = node_change_by_itself(node, &change);
     if (!node->removal.is_under_way) {
         node->removal.retry_ns = node->time.now_ns + RETRY_NS;

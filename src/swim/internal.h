@@ -183,6 +183,7 @@ struct swim {
     struct swim_relay *relays; /* SWIM_RELAYS_MAX, made with the first */
     time_ns relay_ns;          /* no relay is due earlier */
     uint32_t local_health;
+    time_ns answered_ns;   /* the last ack or nack to a probe of this node */
     uint32_t double_count; /* how often others said that it lives, above its own incarnation */
     time_ns double_ns;     /* no answer to that before */
     time_ns double_told_ns;

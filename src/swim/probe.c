@@ -308,6 +308,7 @@ void swim_on_ack(struct swim *swim, const struct swim_message *message)
     struct swim_tried *tried = swim_heal_tried(swim, message);
     if (probe != NULL) {
         probe->stage = PROBE_FREE;
+        swim->answered_ns = swim->now_ns;
         swim_health_change(swim, -1);
     } else if (tried != NULL) {
         heard_again(swim, tried, message);
@@ -323,6 +324,7 @@ void swim_on_nack(struct swim *swim, const struct swim_message *message)
     for (uint32_t i = 0; i < probe->relay_count; i++) {
         if (probe->relays[i] == message->from) {
             probe->nacks |= UINT32_C(1) << i;
+            swim->answered_ns = swim->now_ns;
         }
     }
 }

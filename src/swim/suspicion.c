@@ -11,6 +11,8 @@
 #include "quorate/error.h"
 #include "swim/internal.h"
 
+#define ANSWER_PERIODS 2
+
 static void due_set(struct swim *swim, struct swim_suspicion *suspicion)
 {
     uint32_t agree = suspicion->accuser_count > 0 ? suspicion->accuser_count - 1 : 0;
@@ -155,6 +157,17 @@ static uint32_t quorum_needed(const struct swim *swim)
     return (uint32_t)min_u64(swim->options.dead_quorum, witnesses);
 }
 
+/* Whoever gets no answer from anybody, while it holds others for alive, may be the one that is
+ * wrong: its timers run, and it is not given time to read what refutes them. Each probe of a
+ * member that is gone is answered by a relay at least.
+ */
+static bool may_declare(const struct swim *swim, const struct swim_suspicion *suspicion)
+{
+    uint32_t needed = quorum_needed(swim);
+    bool is_answered = swim->now_ns - swim->answered_ns <= ANSWER_PERIODS * swim->options.period_ns;
+    return suspicion->accuser_count >= needed && (needed == 1 || is_answered);
+}
+
 static void declare_dead(struct swim *swim, uint32_t slot)
 {
     const struct swim_slot *member = swim_slot_of(swim, slot);
@@ -197,7 +210,7 @@ void swim_suspicions_tick(struct swim *swim, time_ns late_ns)
         }
         if (suspicion->due_ns <= swim->now_ns) {
             forget_gone(swim, suspicion);
-            if (suspicion->accuser_count >= quorum_needed(swim)) {
+            if (may_declare(swim, suspicion)) {
                 declare_dead(swim, suspicion->slot);
                 continue;
             }

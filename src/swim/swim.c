@@ -14,6 +14,7 @@ static void timers_init(struct swim *swim, time_ns now_ns)
     const struct swim_options *options = &swim->options;
     swim->now_ns = now_ns;
     swim->start_ns = now_ns;
+    swim->answered_ns = now_ns;
     swim->gone_ns = TIME_NEVER;
     swim->gossip_ns = TIME_NEVER;
     swim->suspicion_ns = TIME_NEVER;

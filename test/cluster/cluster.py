@@ -41,7 +41,7 @@ def program_path():
     return os.path.abspath(path)
 
 
-def wait_for(condition, what, limit=LIMIT_S):
+def wait_for(condition, what, limit=LIMIT_S, pause=POLL_S):
     """Call `condition` until it returns something true, and return that."""
     deadline = time.monotonic() + limit
     while True:
@@ -50,7 +50,7 @@ def wait_for(condition, what, limit=LIMIT_S):
             return result
         if time.monotonic() > deadline:
             raise tap.Failed(f"waited {limit:.0f} s in vain until {what}")
-        time.sleep(POLL_S)
+        time.sleep(pause)
 
 
 def is_port_free(port):

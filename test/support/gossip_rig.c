@@ -65,12 +65,26 @@ static void on_packet(void *context, const char *address, const uint8_t *data, s
          size_bytes);
 }
 
+static void note_asked(struct gossip_rig *rig, const char *address)
+{
+    for (size_t i = 0; i < rig->asked_count; i++) {
+        if (strcmp(rig->asked[i], address) == 0) {
+            return;
+        }
+    }
+    assert_true(rig->asked_count < GOSSIP_RIG_ASKED_MAX);
+    (void)snprintf(rig->asked[rig->asked_count++], SWIM_ADDRESS_BYTES_MAX, "%s", address);
+}
+
 /* A stream that a member opened has its id as its number, one of the node's own 1. */
 static void on_stream(void *context, const char *address, uint64_t answers, const uint8_t *data,
                       size_t size_bytes)
 {
     struct gossip_rig *rig = context;
     bool is_answer = address == NULL;
+    if (!is_answer && peer_at(rig, address) == NULL) {
+        note_asked(rig, address);
+    }
     hear(is_answer ? gossip_rig_peer(rig, answers) : peer_at(rig, address),
          (struct swim_event){.type = SWIM_EVENT_STREAM,
                              .received = {.source = "a1", .stream = SOLO_SELF}},

@@ -13,6 +13,7 @@
 
 #define GOSSIP_RIG_PEERS 2 /* members 2 and 3 */
 #define GOSSIP_RIG_NEWS_MAX 256
+#define GOSSIP_RIG_ASKED_MAX 64
 #define GOSSIP_RIG_LOG_BYTES 65536
 
 struct gossip_rig_peer {
@@ -33,6 +34,9 @@ struct gossip_rig {
     size_t news_count;
     unsigned members_count; /* of io.members */
     uint64_t packet_count;  /* that the node sent */
+    /* Addresses where no member lives that it sent messages on streams to, each once. */
+    char asked[GOSSIP_RIG_ASKED_MAX][SWIM_ADDRESS_BYTES_MAX];
+    size_t asked_count;
     char log_lines[GOSSIP_RIG_LOG_BYTES];
     struct text log_text;
 };

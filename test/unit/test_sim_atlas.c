@@ -93,8 +93,8 @@ static size_t a_stranger(const void *context, const struct build_configuration *
 static bool is_safe(const struct row *row, bool has_stranger)
 {
     struct build_configuration configuration = configuration_of(row->members);
-    struct atlas_facts facts = {row, is_whole, is_wished, is_nobody,
-                                has_stranger ? a_stranger : no_strangers};
+    struct atlas_facts facts = {
+        row, is_whole, is_wished, is_nobody, has_stranger ? a_stranger : no_strangers, false};
     return atlas_rule_holds(&configuration, &facts);
 }
 
@@ -156,11 +156,34 @@ static void a_damaged_stranger_may_come_to_vote(void **state)
     assert_false(is_safe(&joint, true)); /* in the set to come there is one only */
 }
 
+/* Who lives may be taken for dead, as long as three voters are left. */
+static void where_the_dead_are_removed_three_must_do(void **state)
+{
+    (void)state;
+    static const struct row removed[] = {
+        {"of three nobody goes", "abc", "a", NULL, NULL, NULL, NULL, true},
+        {"of four one may", "abcd", "a", NULL, NULL, NULL, NULL, true},
+        {"two that are lost may be two of three", "abcde", "ab", NULL, NULL, NULL, NULL, false},
+        {"one that is lost is one of three", "abcdefg", "a", NULL, NULL, NULL, NULL, true},
+        {"unless another is asked to go", "abcde", "a", "b", NULL, NULL, NULL, false},
+        {"a lost newcomer makes room for a removal", "abcd?", "cd", NULL, NULL, NULL, NULL, false},
+    };
+    for (size_t i = 0; i < COUNT_OF(removed); i++) {
+        struct build_configuration configuration = configuration_of(removed[i].members);
+        struct atlas_facts facts = {&removed[i], is_whole,     is_wished,
+                                    is_nobody,   no_strangers, true};
+        if (atlas_rule_holds(&configuration, &facts) != removed[i].is_safe) {
+            fail_msg("%s: wrong", removed[i].sentence);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_majority_that_may_lead_stays_whole),
         cmocka_unit_test(a_damaged_stranger_may_come_to_vote),
+        cmocka_unit_test(where_the_dead_are_removed_three_must_do),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
