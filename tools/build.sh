@@ -21,10 +21,6 @@ debug) options=(--buildtype=debug -Dchecks=true) ;;
 asan)
     options=(--buildtype=debug -Doptimization=1 -Dchecks=true -Dfuzz=true)
     options+=(-Db_sanitize=address,undefined -Db_lundef=false -Dc_args=-gline-tables-only)
-    # GNU's linker takes twice as long, for each of some hundred and sixty programs.
-    if command -v ld.lld-14 >/dev/null; then
-        options+=(-Dc_link_args=-fuse-ld=lld-14)
-    fi
     CC=$(command -v clang-14 || command -v clang)
     export CC
     ;;

@@ -14,7 +14,6 @@
 #include "cli/node_status.h"
 #include "cli/redis.h"
 
-#define CLIENT_PORT_DEFAULT 7701
 #define LIMIT_MS 20000 /* to be let in; it goes on trying behind it, until it ends */
 #define PAUSE_MS 50
 #define JOIN_BYTES_MAX (QR_MEMBERS_MAX * QR_ADDRESS_BYTES_MAX)
@@ -103,7 +102,7 @@ static void options_parse(int argc, char **argv, struct add_options *options)
         "add it again.";
     const struct argp argp = {
         .options = known, .parser = parse, .args_doc = "NAME HOST:PORT", .doc = doc};
-    cli_addresses_local(CLIENT_PORT_DEFAULT, &options->client);
+    cli_addresses_local(CLI_CLIENT_PORT, &options->client);
     cli_arguments_parse(&argp, argc, argv, options);
 }
 

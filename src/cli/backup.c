@@ -20,7 +20,6 @@
 #include "cli/progress.h"
 #include "cli/redis.h"
 
-#define CLIENT_PORT_DEFAULT 7701
 #define FORCE 256
 #define WINDOW 16                         /* pieces that are asked for ahead */
 #define HEAD_TIMEOUT_NS (3600 * NS_PER_S) /* a large state takes its time to be a snapshot */
@@ -407,7 +406,7 @@ int cli_backup(int argc, char **argv)
                "What comes is checked and made durable before FILE has its name; a backup that "
                "fails leaves no file. `quorate restore FILE DIR` makes a new cluster of it."};
     struct backup backup = {.descriptor = -1};
-    cli_addresses_local(CLIENT_PORT_DEFAULT, &backup.client);
+    cli_addresses_local(CLI_CLIENT_PORT, &backup.client);
     cli_arguments_parse(&argp, argc, argv, &backup);
     backup.interrupt = interrupt_open();
     backup.progress = progress_begin("backup: the node takes a snapshot", 1);

@@ -4,8 +4,6 @@
 #include "cli/cli.h"
 #include "cli/cluster.h"
 
-#define CLIENT_PORT_DEFAULT 7701
-
 /* X(key, name, argument, help, field, least, most) */
 /* clang-format off */
 #define NUMBER_MAP(X)                                                                              \
@@ -48,9 +46,6 @@ static error_t parse(int key, char *value, struct argp_state *state)
     case 'j':
         options->is_json = true;
         return 0;
-    case ARGP_KEY_ARG:
-        argp_error(state, "there is an argument too many: %s", value);
-        return 0;
     case ARGP_KEY_END:
         if (options->client_count * options->pipeline >
             BENCH_BUFFERS_BYTES_MAX / (options->value_bytes + 256)) {
@@ -58,7 +53,7 @@ static error_t parse(int key, char *value, struct argp_state *state)
         }
         return 0;
     default:
-        return ARGP_ERR_UNKNOWN;
+        return cli_no_argument(key, value, state);
     }
 }
 
@@ -87,6 +82,6 @@ void bench_options_parse(int argc, char **argv, struct bench_options *out)
                                   .value_bytes = 16,
                                   .pipeline = 1,
                                   .key_count = 100000};
-    cli_addresses_local(CLIENT_PORT_DEFAULT, &out->addresses);
+    cli_addresses_local(CLI_CLIENT_PORT, &out->addresses);
     cli_arguments_parse(&argp, argc, argv, out);
 }

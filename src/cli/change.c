@@ -8,7 +8,6 @@
 #include "cli/redis.h"
 #include "quorate/types.h"
 
-#define CLIENT_PORT_DEFAULT 7701
 #define NAMES_BYTES_MAX 240
 
 struct change_kind {
@@ -100,7 +99,7 @@ static void options_parse(int argc, char **argv, struct change_options *options)
                               .parser = parse,
                               .args_doc = options->kind->arguments_doc,
                               .doc = options->kind->doc};
-    cli_addresses_local(CLIENT_PORT_DEFAULT, &options->client);
+    cli_addresses_local(CLI_CLIENT_PORT, &options->client);
     cli_arguments_parse(&argp, argc, argv, options);
 }
 

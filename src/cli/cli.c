@@ -99,6 +99,14 @@ uint64_t cli_number_option(struct argp_state *state, const char *name, const cha
     return value;
 }
 
+error_t cli_no_argument(int key, const char *value, struct argp_state *state)
+{
+    if (key == ARGP_KEY_ARG) {
+        argp_error(state, "there is an argument too many: %s", value);
+    }
+    return ARGP_ERR_UNKNOWN;
+}
+
 /* A reader that has seen enough, like head(1), needs no complaint. */
 static int output_failed(void)
 {

@@ -13,6 +13,9 @@
 #include "base/allocator.h"
 #include "base/types.h"
 
+#define CLI_CLIENT_PORT 7701 /* of the node on this machine, where none is named */
+#define CLI_HTTP_PORT 7702
+
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
 
 enum cli_exit {
@@ -94,6 +97,11 @@ bool cli_number_parse(const char *text, bool has_unit, uint64_t *out);
  */
 uint64_t cli_number_option(struct argp_state *state, const char *name, const char *text,
                            uint64_t least, uint64_t most);
+
+/* For a parser, of what it knows nothing of: of an argument, where there is none to be, the process
+ * ends with a usage error. Returns ARGP_ERR_UNKNOWN.
+ */
+error_t cli_no_argument(int key, const char *value, struct argp_state *state);
 
 /* Print a line. Returns CLI_DONE, or CLI_FAILED when standard output did not take it. */
 int cli_print_line(const char *line);

@@ -46,11 +46,8 @@ static error_t parse(int key, char *value, struct argp_state *state)
     case 'k':
         options->is_kept = true;
         return 0;
-    case ARGP_KEY_ARG:
-        argp_error(state, "there is an argument too many: %s", value);
-        return 0;
     default:
-        return ARGP_ERR_UNKNOWN;
+        return cli_no_argument(key, value, state);
     }
 }
 

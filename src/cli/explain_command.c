@@ -9,7 +9,6 @@
 #include "cli/cli.h"
 #include "cli/explain.h"
 
-#define HTTP_PORT_DEFAULT 7702
 #define FETCH_TIMEOUT_MS 2000
 #define AGAIN_MS 400 /* between the two looks at who catches up */
 
@@ -28,11 +27,8 @@ static error_t parse(int key, char *value, struct argp_state *state)
     case 'j':
         options->is_json = true;
         return 0;
-    case ARGP_KEY_ARG:
-        argp_error(state, "there is an argument too many: %s", value);
-        return 0;
     default:
-        return ARGP_ERR_UNKNOWN;
+        return cli_no_argument(key, value, state);
     }
 }
 
@@ -52,7 +48,7 @@ static void options_parse(int argc, char **argv, struct explain_options *out)
         "is down.";
     const struct argp argp = {.options = options, .parser = parse, .doc = doc};
     *out = (struct explain_options){.is_json = false};
-    cli_addresses_local(HTTP_PORT_DEFAULT, &out->http);
+    cli_addresses_local(CLI_HTTP_PORT, &out->http);
     cli_arguments_parse(&argp, argc, argv, out);
 }
 

@@ -9,7 +9,6 @@
 #include "cli/cli.h"
 #include "cli/redis.h"
 
-#define CLIENT_PORT_DEFAULT 7701
 #define ARGUMENTS_MAX 1024
 #define JSON_BYTE_LENGTH_MAX 6 /* one byte as \u00XX */
 
@@ -64,7 +63,7 @@ static int ask(int argc, char **argv, const struct argp *argp, struct key_option
 {
     size_t sizes[ARGUMENTS_MAX];
     bool is_write = strcmp(options->arguments[0], "GET") != 0;
-    cli_addresses_local(CLIENT_PORT_DEFAULT, &options->client);
+    cli_addresses_local(CLI_CLIENT_PORT, &options->client);
     cli_arguments_parse(argp, argc, argv, options);
     redisContext *context = redis_connect_any(&options->client);
     if (context == NULL) {

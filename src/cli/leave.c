@@ -8,7 +8,6 @@
 #include "cli/node_status.h"
 #include "cli/redis.h"
 
-#define CLIENT_PORT_DEFAULT 7701
 #define LINE_BYTES_MAX 256
 
 struct leave_options {
@@ -40,11 +39,8 @@ static error_t parse(int key, char *value, struct argp_state *state)
     case 'j':
         options->is_json = true;
         return 0;
-    case ARGP_KEY_ARG:
-        argp_error(state, "there is an argument too many: %s", value);
-        return 0;
     default:
-        return ARGP_ERR_UNKNOWN;
+        return cli_no_argument(key, value, state);
     }
 }
 
@@ -68,7 +64,7 @@ static void options_parse(int argc, char **argv, struct leave_options *out)
             "by the leader, through the log; then its data is good for nothing any more. SIGTERM "
             "does the same without --remove."};
     *out = (struct leave_options){.reason = "shutdown"};
-    cli_addresses_local(CLIENT_PORT_DEFAULT, &out->client);
+    cli_addresses_local(CLI_CLIENT_PORT, &out->client);
     cli_arguments_parse(&argp, argc, argv, out);
 }
 

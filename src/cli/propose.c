@@ -15,7 +15,6 @@
 #include "cli/redis.h"
 #include "quorate/types.h"
 
-#define CLIENT_PORT_DEFAULT 7701
 #define WINDOW_LINES 256
 
 struct proposing {
@@ -51,11 +50,8 @@ static error_t parse(int key, char *value, struct argp_state *state)
     case 'j':
         proposing->is_json = true;
         return 0;
-    case ARGP_KEY_ARG:
-        argp_error(state, "there is an argument too many: %s", value);
-        return 0;
     default:
-        return ARGP_ERR_UNKNOWN;
+        return cli_no_argument(key, value, state);
     }
 }
 
@@ -76,7 +72,7 @@ static void arguments_parse(int argc, char **argv, struct proposing *out)
         .parser = parse,
         .doc = "Make a log entry of each line of standard input and print its index.\v"
                "Exit code 4 when the outcome of a line is unknown; it may be in the log or not."};
-    cli_addresses_local(CLIENT_PORT_DEFAULT, &out->client);
+    cli_addresses_local(CLI_CLIENT_PORT, &out->client);
     cli_arguments_parse(&argp, argc, argv, out);
 }
 

@@ -14,7 +14,6 @@
 #include "cli/redis.h"
 #include "quorate/keys.h"
 
-#define CLIENT_PORT_DEFAULT 7701
 #define CONNECT_TIMEOUT_MS 2000
 #define ANSWER_TIMEOUT_MS 20000
 #define REASON_BYTES_MAX 320
@@ -115,7 +114,7 @@ static void options_parse(int argc, char **argv, struct keys_run *run)
                               .parser = parse,
                               .args_doc = "list\nadd KEY\nuse KEY|NAME\nremove KEY|NAME",
                               .doc = doc};
-    cli_addresses_local(CLIENT_PORT_DEFAULT, &run->client);
+    cli_addresses_local(CLI_CLIENT_PORT, &run->client);
     cli_arguments_parse(&argp, argc, argv, run);
 }
 

@@ -5,7 +5,6 @@
 #include "cli/cli.h"
 #include "cli/redis.h"
 
-#define CLIENT_PORT_DEFAULT 7701
 #define ANSWER_TIMEOUT_S 3600 /* a large state takes its time */
 
 struct snapshot_options {
@@ -23,11 +22,8 @@ static error_t parse(int key, char *value, struct argp_state *state)
     case 'j':
         options->is_json = true;
         return 0;
-    case ARGP_KEY_ARG:
-        argp_error(state, "there is an argument too many: %s", value);
-        return 0;
     default:
-        return ARGP_ERR_UNKNOWN;
+        return cli_no_argument(key, value, state);
     }
 }
 
@@ -46,7 +42,7 @@ int cli_snapshot(int argc, char **argv)
         .doc = "Take a snapshot of a node's state now, and print the index of the log at which it "
                "stands. The log is cut behind it as the node's limits have it."};
     struct snapshot_options options = {.is_json = false};
-    cli_addresses_local(CLIENT_PORT_DEFAULT, &options.client);
+    cli_addresses_local(CLI_CLIENT_PORT, &options.client);
     cli_arguments_parse(&argp, argc, argv, &options);
     redisContext *context = redis_connect_any(&options.client);
     if (context == NULL) {

@@ -9,7 +9,6 @@
 #include "cli/members_watch.h"
 #include "cli/node_status.h"
 
-#define HTTP_PORT_DEFAULT 7702
 #define FETCH_TIMEOUT_MS 3000
 
 struct status_options {
@@ -40,16 +39,13 @@ static error_t parse(int key, char *value, struct argp_state *state)
     case KEY_COUNT:
         options->count = cli_number_option(state, "count", value, 1, UINT64_MAX);
         return 0;
-    case ARGP_KEY_ARG:
-        argp_error(state, "there is an argument too many: %s", value);
-        return 0;
     case ARGP_KEY_END:
         if (options->count > 0 && !options->is_watching) {
             argp_error(state, "--count goes with --watch");
         }
         return 0;
     default:
-        return ARGP_ERR_UNKNOWN;
+        return cli_no_argument(key, value, state);
     }
 }
 
@@ -78,7 +74,7 @@ static void options_parse(int argc, char **argv, const struct argp *told,
     struct argp argp = *told;
     argp.parser = parse;
     *out = (struct status_options){.is_json = false};
-    cli_addresses_local(HTTP_PORT_DEFAULT, &out->http);
+    cli_addresses_local(CLI_HTTP_PORT, &out->http);
     cli_arguments_parse(&argp, argc, argv, out);
 }
 

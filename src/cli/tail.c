@@ -9,7 +9,6 @@
 #include "cli/cli.h"
 #include "cli/redis.h"
 
-#define CLIENT_PORT_DEFAULT 7701
 #define FIELDS_COUNT 6
 #define LINE_ROOM_BYTES 512    /* beside command and payload */
 #define JSON_BYTE_LENGTH_MAX 6 /* one byte as \u00XX */
@@ -45,11 +44,8 @@ static error_t parse(int key, char *value, struct argp_state *state)
     case 'j':
         options->is_json = true;
         return 0;
-    case ARGP_KEY_ARG:
-        argp_error(state, "there is an argument too many: %s", value);
-        return 0;
     default:
-        return ARGP_ERR_UNKNOWN;
+        return cli_no_argument(key, value, state);
     }
 }
 
@@ -70,7 +66,7 @@ static void arguments_parse(int argc, char **argv, struct tail_options *out)
         .doc = "Print every entry that is applied from now on: index, term, command, payload.\v"
                "Bytes of a payload that cannot stand in a line are escaped as in JSON. Exit code "
                "3 when the connection is cut."};
-    cli_addresses_local(CLIENT_PORT_DEFAULT, &out->client);
+    cli_addresses_local(CLI_CLIENT_PORT, &out->client);
     cli_arguments_parse(&argp, argc, argv, out);
 }
 

@@ -3,7 +3,6 @@
 #include "cli/cli.h"
 #include "cli/verify.h"
 
-#define CLIENT_PORT_DEFAULT 7701
 #define CHAOS_NODES_DEFAULT 3
 
 /* X(key, name, argument, help, field, least, most) */
@@ -46,9 +45,6 @@ static error_t parse(int key, char *value, struct argp_state *state)
     case 'j':
         options->is_json = true;
         return 0;
-    case ARGP_KEY_ARG:
-        argp_error(state, "there is an argument too many: %s", value);
-        return 0;
     case ARGP_KEY_END:
         if (options->addresses.count > 0 && (options->is_chaotic || options->cluster_count > 0)) {
             argp_error(state, "only a cluster that it starts itself is killed and paused: "
@@ -56,7 +52,7 @@ static error_t parse(int key, char *value, struct argp_state *state)
         }
         return 0;
     default:
-        return ARGP_ERR_UNKNOWN;
+        return cli_no_argument(key, value, state);
     }
 }
 
@@ -94,6 +90,6 @@ void verify_options_parse(int argc, char **argv, struct verify_options *out)
         out->cluster_count = CHAOS_NODES_DEFAULT;
     }
     if (out->addresses.count == 0) {
-        cli_addresses_local(CLIENT_PORT_DEFAULT, &out->addresses);
+        cli_addresses_local(CLI_CLIENT_PORT, &out->addresses);
     }
 }
