@@ -28,6 +28,12 @@ if [ "$kind" = asan ]; then
     export SWEEP=${SWEEP:-few}
 fi
 
+# Two for each core: half of those of the program wait, for processes, timers or the disk.
+processes=$(nproc)
+if [ "$kind" = release ]; then
+    processes=$((2 * processes))
+fi
+
 status=0
 build=(tools/build.sh "$kind")
 rebuild=(--no-rebuild)
@@ -37,8 +43,7 @@ if [ $# != 0 ]; then
 fi
 "${build[@]}" || status=$?
 if [ $status = 0 ]; then
-    # Two for each core: half of them wait, for processes, timers or the disk.
-    "${run[@]}" meson test -C "$dir" "${rebuild[@]}" --num-processes $((2 * $(nproc))) \
+    "${run[@]}" meson test -C "$dir" "${rebuild[@]}" --num-processes $processes \
         --print-errorlogs "$@" || status=$?
 fi
 python3 tools/test_summary.py "$dir" $status
