@@ -475,6 +475,9 @@ void sim_host_wipe(struct sim_host *host);
 struct build_time sim_host_enter(struct sim_host *host);
 void sim_host_leave(struct sim_host *host);
 
+/* host_open.c: its node, at another address perhaps. 0 or an error, `detail` in words. */
+int sim_host_open(struct sim_host *host, char *detail);
+
 /* The version that a host is started with next. */
 const struct build *sim_draw_build(struct sim *sim);
 
