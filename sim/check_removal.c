@@ -67,6 +67,27 @@ static bool is_removing(const struct sim_host *host)
     return removal->last_ns > 0 && local_ns(host) - removal->last_ns < wait_ns(host);
 }
 
+static bool holds_dead(const struct sim_host *host, uint64_t id)
+{
+    struct build_gossip_member member;
+    for (uint32_t place = 0; host->build->gossip_member(host->node, &place, &member); place++) {
+        if (member.id == id) {
+            return !member.is_live;
+        }
+    }
+    return false;
+}
+
+static bool holds_any_dead(const struct sim_host *host, const struct build_configuration *members)
+{
+    for (uint32_t i = 0; host->build->gossip_member != NULL && i < members->count; i++) {
+        if (members->members[i].id != host->id && holds_dead(host, members->members[i].id)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void sim_check_removal_called(struct sim_host *host, const struct build_status *now)
 {
     struct sim_removal *removal = &host->removal;
@@ -79,7 +100,8 @@ void sim_check_removal_called(struct sim_host *host, const struct build_status *
         *removal = (struct sim_removal){
             .term = now->term, .led_ns = local_ns(host), .voters_least = voters};
     }
-    if (!is_removing(host) && voters < removal->voters_least) {
+    bool is_whole = !holds_any_dead(host, &host->held[0]);
+    if (!is_removing(host) && (is_whole || voters < removal->voters_least)) {
         removal->voters_least = voters;
     }
     struct build_gossip_member member;
@@ -109,17 +131,6 @@ static uint32_t heard_of(struct sim_host *host, const struct build_configuration
 static bool is_since(const struct sim_host *host, time_ns since_ns)
 {
     return since_ns == 0 || local_ns(host) - since_ns >= wait_ns(host);
-}
-
-static bool holds_dead(const struct sim_host *host, uint64_t id)
-{
-    struct build_gossip_member member;
-    for (uint32_t place = 0; host->build->gossip_member(host->node, &place, &member); place++) {
-        if (member.id == id) {
-            return !member.is_live;
-        }
-    }
-    return false;
 }
 
 static const char *what_is_wrong(struct sim_host *host, const struct build_status *now,

@@ -38,11 +38,12 @@ static void move(struct sim_host *host)
     }
 }
 
-/* Without gossip those that have all moved would not find each other. */
+/* Without gossip, as a past release is, those that have all moved would not find each other. */
 static void move_maybe(struct sim_host *host)
 {
     const struct sim_plan *plan = &host->sim->plan;
-    if (plan->move_percent > 0 && plan->gossip != BUILD_GOSSIP_NONE && host->life > 1 &&
+    bool may_move = plan->gossip != BUILD_GOSSIP_NONE && plan->past_percent == 0;
+    if (plan->move_percent > 0 && may_move && host->life > 1 &&
         prng_between(&host->sim->starts_prng, 0, 99) < plan->move_percent) {
         move(host);
     }

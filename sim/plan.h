@@ -19,7 +19,7 @@
     X(nodes,              1, QR_SIM_NODES_MAX, "nodes of the cluster")                             \
     X(clients,            1, QR_SIM_CLIENTS_MAX, "clients, each with one operation at a time")     \
     X(think_us,           0, 10000000, "mean pause of a client between operations")                \
-    X(calm_us,            0, 10000000, "the same of the second phase, once there are enough commits") \
+    X(calm_us,            0, 1000000,  "the same of the second phase, once commits are enough")    \
     X(safety_ms,          0, 600000,   "length of the first phase: safety under any faults")       \
     X(commits,            0, 100000,   "commits at the end, at least")                             \
     X(operations,         1, 100000,   "operations, at most, of the first phase")                  \

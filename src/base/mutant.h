@@ -233,7 +233,9 @@
     X(SWIM_NAME_BY_WORD, "swim-name-by-word",                                                      \
       "a node goes for its name without asking whether the other is there", "swim.md")             \
     X(SWIM_NEWS_FOR_EVER, "swim-news-for-ever",                                                    \
-      "an update is spread for ever", "SWIM §4.1")
+      "an update is spread for ever", "SWIM §4.1")                                                 \
+    X(SWIM_UNANSWERED_KILLS, "swim-unanswered-kills",                                              \
+      "who hears no answer from anybody declares others dead", "swim.md")
 /* clang-format on */
 
 enum mutant {

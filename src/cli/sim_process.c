@@ -22,6 +22,7 @@
 
 #define TICK_MS 100
 #define HEAP_STEP_BYTES (4 * 1024 * 1024)
+#define MMAP_BYTES_MIN (32 * 1024 * 1024)
 
 int sim_process_init(struct sim_process *process)
 {
@@ -70,7 +71,7 @@ __attribute__((noreturn)) static void child_main(const struct sim_process *proce
     /* What is freed is kept: nodes start and end all the time, and the kernel would have to clear
      * their memory each time.
      */
-    (void)mallopt(M_MMAP_THRESHOLD, INT_MAX);
+    (void)mallopt(M_MMAP_THRESHOLD, MMAP_BYTES_MIN);
     (void)mallopt(M_TRIM_THRESHOLD, INT_MAX);
     (void)mallopt(M_TOP_PAD, HEAP_STEP_BYTES);
     sim_child_run(&process->task, process->shared);

@@ -270,7 +270,7 @@ bool node_is_running(const struct node *node);
 uint64_t node_uncommitted_bytes_max(const struct node *node); /* of this node's proposals */
 uint64_t node_record_bytes_max(const struct node *node);
 NODISCARD int node_step(struct node *node, struct raft_event event);
-/* As it stands since the last step: all zero before there is a machine. The next step changes it. */
+/* As it stands since the last step, and until the next; all zero before there is a machine. */
 const struct raft_status *node_raft_status(const struct node *node);
 void node_notify(struct node *node, node_id peer, raft_index index);
 bool node_send(struct node *node, node_id to, const struct wire_message *message);

@@ -168,9 +168,13 @@ static uint32_t quorum_needed(const struct swim *swim)
  */
 static bool may_declare(const struct swim *swim, const struct swim_suspicion *suspicion)
 {
-    uint32_t needed = quorum_needed(swim);
-    bool is_answered = swim->now_ns - swim->answered_ns <= ANSWER_PERIODS * swim->options.period_ns;
-    return suspicion->accuser_count >= needed && (needed == 1 || is_answered);
+    if (suspicion->accuser_count < quorum_needed(swim)) {
+        return false;
+    }
+    time_ns patience_ns = ANSWER_PERIODS * swim_patience(swim, swim->options.period_ns);
+    bool is_answered = swim->now_ns - swim->answered_ns <= patience_ns;
+    bool is_alone = swim->counts[SWIM_ALIVE] <= 1; /* it holds itself for alive */
+    return is_answered || is_alone || !swim->options.has_lifeguard || MUTANT(SWIM_UNANSWERED_KILLS);
 }
 
 static void declare_dead(struct swim *swim, uint32_t slot)
