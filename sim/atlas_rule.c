@@ -24,7 +24,7 @@ static bool is_set_safe(const struct build_configuration *configuration, bool is
 {
     size_t safe = 0;
     size_t unsafe = is_outgoing ? 0 : facts->strangers(facts->context, configuration);
-    size_t unsafe_to_come = unsafe;
+    size_t to_come = unsafe; /* votes that make no majority, and room for a removal */
     size_t voters = 0;
     for (size_t i = 0; i < configuration->count; i++) {
         const struct build_configured *member = &configuration->members[i];
@@ -33,13 +33,15 @@ static bool is_set_safe(const struct build_configuration *configuration, bool is
         voters += is_of_set;
         if (!is_good(member, facts)) {
             unsafe += is_of_set || is_to_come;
-            unsafe_to_come += is_to_come;
-        } else if (!facts->is_wished(facts->context, member->id, SIM_WISH_AWAY)) {
+            to_come += is_to_come;
+        } else if (facts->is_wished(facts->context, member->id, SIM_WISH_AWAY)) {
+            to_come += is_to_come;
+        } else {
             safe += is_of_set;
         }
     }
     /* Whoever is good may be taken for dead, and have to go. */
-    size_t most = voters + (is_outgoing ? 0 : unsafe_to_come);
+    size_t most = voters + (is_outgoing ? 0 : to_come);
     size_t gone =
         facts->removes_dead && !is_outgoing && most > VOTERS_LEFT_MIN ? most - VOTERS_LEFT_MIN : 0;
     return voters == 0 || safe > unsafe + gone;

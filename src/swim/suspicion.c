@@ -171,8 +171,8 @@ static bool may_declare(const struct swim *swim, const struct swim_suspicion *su
     if (suspicion->accuser_count < quorum_needed(swim)) {
         return false;
     }
-    time_ns patience_ns = ANSWER_PERIODS * swim_patience(swim, swim->options.period_ns);
-    bool is_answered = swim->now_ns - swim->answered_ns <= patience_ns;
+    /* However long its own health makes its periods: who stands still is in bad health. */
+    bool is_answered = swim->now_ns - swim->answered_ns <= ANSWER_PERIODS * swim->options.period_ns;
     bool is_alone = swim->counts[SWIM_ALIVE] <= 1; /* it holds itself for alive */
     return is_answered || is_alone || !swim->options.has_lifeguard || MUTANT(SWIM_UNANSWERED_KILLS);
 }

@@ -167,6 +167,8 @@ static void where_the_dead_are_removed_three_must_do(void **state)
         {"one that is lost is one of three", "abcdefg", "a", NULL, NULL, NULL, NULL, true},
         {"unless another is asked to go", "abcde", "a", "b", NULL, NULL, NULL, false},
         {"a lost newcomer makes room for a removal", "abcd?", "cd", NULL, NULL, NULL, NULL, false},
+        {"a good newcomer makes room and a majority", "abcd?", "a", NULL, NULL, NULL, NULL, true},
+        {"unless it is asked to go", "abcd?", "a", "d", NULL, NULL, NULL, false},
     };
     for (size_t i = 0; i < COUNT_OF(removed); i++) {
         struct build_configuration configuration = configuration_of(removed[i].members);
