@@ -70,7 +70,8 @@ static void hand_over(struct sim_packet *packet, struct sim_host *to)
     if (packet->kind == SIM_PACKET_REPLY && to->dial == packet->connection) {
         status = to->build->seed_receive(to->node, packet->frame, packet->frame_bytes, time);
     } else if (packet->kind != SIM_PACKET_REPLY) {
-        status = to->build->receive(to->node, packet->from_id, packet->connection, packet->frame,
+        uint64_t connection = packet->kind == SIM_PACKET_SEED ? packet->connection : 0;
+        status = to->build->receive(to->node, packet->from_id, connection, packet->frame,
                                     packet->frame_bytes, time);
     }
     sim_host_leave(to);

@@ -97,6 +97,8 @@
       "a hint about a leader counts in whatever term it leads now", "raft.h")                      \
     X(REMOVAL_BELOW_QUORUM, "removal-below-quorum",                                                \
       "dead members are removed until hardly any voter is left", "membership.md")                  \
+    X(ANNOUNCEMENT_ADDS, "announcement-adds",                                                      \
+      "what a removed member says of itself takes it in again", "membership.md")                   \
     X(REMOVAL_OF_TWO, "removal-of-two",                                                            \
       "two dead members are removed in one change", "membership.md")                               \
     X(REMOVAL_BY_NEW_LEADER, "removal-by-new-leader",                                              \

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/mutant.h"
 #include "base/text.h"
 #include "node/internal.h"
 #include "quorate/error.h"
@@ -40,7 +41,8 @@ static void answer(struct node *node, const struct node_join *join, int status, 
         copy_text(response->leader_address, sizeof(response->leader_address),
                   address == NULL ? "" : address);
     }
-    struct wire_frame *frame = wire_encode(node->options.allocator, &message);
+    struct wire_frame *frame =
+        join->connection == 0 ? NULL : wire_encode(node->options.allocator, &message);
     if (frame != NULL) {
         node->options.io.reply(node->options.io.context, join->connection, frame);
     }
@@ -71,6 +73,11 @@ void node_on_join(struct node *node, uint64_t connection, const struct wire_join
     };
     if (!raft_is_leader(node->raft)) {
         answer(node, &join, QR_ERR_NOT_LEADER, "this node is not the leader");
+        return;
+    }
+    /* It was removed, and has not heard of it yet, or had not when it sent this. */
+    bool is_member = raft_configuration_find(node_configuration(node), request->from) >= 0;
+    if (connection == 0 && !is_member && !MUTANT(ANNOUNCEMENT_ADDS)) {
         return;
     }
     struct node_join *free_slot = NULL;

@@ -341,6 +341,9 @@ NODISCARD int node_hello_response_check(struct node *node,
 
 /* A message came from `from`, who proved to be of this cluster (or, for a join, to be
  * nobody's yet). Its entries' chunks are held, not copied.
+ *
+ * connection   of one that is nobody's yet: its answer goes there, by io.reply(). 0: of a member,
+ *              whose join tells of its address and meta, and adds nobody.
  */
 void node_receive(struct node *node, node_id from, uint64_t connection,
                   const struct wire_message *message, struct node_time time);

@@ -63,8 +63,9 @@ struct transport_events {
     int (*hello_response_check)(void *context, const struct wire_hello_response *response,
                                 bool has_expected, node_id expected, const char **reason);
 
-    /* A message of the node at the other end. `connection` names it for transport_reply();
-     * the message is borrowed until return, its entries' chunks may be held.
+    /* A message of the node at the other end. `connection` names it for transport_reply() when
+     * that is in no cluster yet, and is 0 otherwise; the message is borrowed until return, its
+     * entries' chunks may be held.
      */
     void (*received)(void *context, node_id from, uint64_t connection,
                      const struct wire_message *message);

@@ -406,7 +406,8 @@ static void take_message(struct connection *connection, const struct wire_messag
     if (peer != NULL) {
         peer->heard_ns = runtime_now_ns();
     }
-    events->received(events->context, connection->member, connection->number, message);
+    events->received(events->context, connection->member,
+                     connection->is_stranger ? connection->number : 0, message);
 }
 
 void connection_take(struct connection *connection, const struct wire_message *message)

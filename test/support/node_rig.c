@@ -90,7 +90,7 @@ static void on_reply(void *context, uint64_t connection, struct wire_frame *fram
 {
     struct rig_node *self = context;
     assert_false(self->is_failed);
-    push_frame(self->rig, self->number, (int)connection, true, frame);
+    push_frame(self->rig, self->number, (int)connection - 1, true, frame);
     wire_frame_free(frame);
 }
 
@@ -380,8 +380,8 @@ static void deliver(struct rig *rig, const struct rig_frame *frame)
     if (frame->is_seed && message.type == WIRE_JOIN_RESPONSE) {
         node_seed_receive(target->node, &message, rig->time);
     } else {
-        node_receive(target->node, (node_id)frame->from + 1, (uint64_t)frame->from, &message,
-                     rig->time);
+        node_receive(target->node, (node_id)frame->from + 1,
+                     frame->is_seed ? (uint64_t)frame->from + 1 : 0, &message, rig->time);
     }
     chunk_drop(chunk);
 }

@@ -231,6 +231,27 @@ static void nobody_asks_in_anothers_name(void **state)
     solo_deinit(&solo);
 }
 
+/* It was removed, and has not heard of it, or what it sent then comes late. */
+static void what_a_member_says_of_itself_adds_nobody(void **state)
+{
+    (void)state;
+    struct solo solo;
+    begin(&solo);
+    struct wire_message gone = {.type = WIRE_JOIN,
+                                .join = {.from = NEWCOMER, .name = "n4", .address = "b4"}};
+    node_receive(solo.node, NEWCOMER, 0, &gone, solo.time);
+    solo_work(&solo);
+    assert_null(member(&solo, NEWCOMER));
+    assert_int_equal(solo_count(&solo, WIRE_JOIN_RESPONSE), 0);
+    struct wire_message moved = {.type = WIRE_JOIN,
+                                 .join = {.from = 3, .name = "n3", .address = "b3"}};
+    node_receive(solo.node, 3, 0, &moved, solo.time);
+    solo_work(&solo);
+    assert_string_equal(member(&solo, 3)->address, "b3");
+    assert_int_equal(solo_count(&solo, WIRE_JOIN_RESPONSE), 0);
+    solo_deinit(&solo);
+}
+
 static void newcomers_are_taken_in_one_after_another(void **state)
 {
     (void)state;
@@ -331,6 +352,7 @@ int main(void)
         cmocka_unit_test(a_member_that_moved_is_recorded_at_its_new_address),
         cmocka_unit_test(a_member_that_asks_for_nothing_new_changes_nothing),
         cmocka_unit_test(nobody_asks_in_anothers_name),
+        cmocka_unit_test(what_a_member_says_of_itself_adds_nobody),
         cmocka_unit_test(newcomers_are_taken_in_one_after_another),
         cmocka_unit_test(too_many_at_once_are_refused),
         cmocka_unit_test(who_does_not_lead_says_who_does),
