@@ -25,7 +25,7 @@ ROOMS = ("base_", "raft_", "swim_", "wire_", "wal_", "node_", "kv_", "engine_")
 BY_TEST = {"announcement-adds": "test_node_members", "applied-not-committed": "test_node_bare", "gossip-hint-of-any": "test_node_gossip",
            "hint-of-old-term": "test_node_hint", "hint-skips-pre-vote": "test_node_hint",
            "stale-while-restoring": "test_node_install",
-           "swim-unanswered-kills": "../../sim/swim/test_swim_sim"}
+           "swim-unanswered-kills": "swim_dead_not_by_who_hears_nothing"}
 TEST_SECONDS_MAX = 120
 COLUMNS = (31, 44, 8, 8)
 
@@ -51,14 +51,19 @@ def simulate_swim(name, options):
     return None, options.seeds, None
 
 
+def meson_tests():
+    return json.loads(run(["meson", "introspect", "--tests", str(BUILD)], check=True).stdout)
+
+
 def by_its_test(name):
-    program = str(BUILD / "test/unit" / BY_TEST[name])
+    wanted = BY_TEST[name].removeprefix("test_")
+    test = next(test for test in meson_tests() if test["name"] == wanted)
     environment = dict(os.environ)
     environment.pop("QUORATE_MUTANT", None)
-    if fails([program], environment):
+    if fails(test["cmd"], environment):
         return None, 0, f"{BY_TEST[name]} fails without any mutant"
-    is_caught = fails([program], environment | {"QUORATE_MUTANT": name})
-    return pathlib.PurePath(program).name if is_caught else None, 0, None
+    is_caught = fails(test["cmd"], environment | {"QUORATE_MUTANT": name})
+    return BY_TEST[name] if is_caught else None, 0, None
 
 
 def simulate(name, options):
@@ -81,8 +86,7 @@ def simulate(name, options):
 
 
 def tests():
-    found = json.loads(run(["meson", "introspect", "--tests", str(BUILD)], check=True).stdout)
-    for test in found:
+    for test in meson_tests():
         is_scenario = "quorate:scenario" in test["suite"]
         if is_scenario or ("quorate:unit" in test["suite"] and test["name"].startswith(ROOMS)):
             yield test["name"], test["cmd"]
