@@ -75,11 +75,6 @@ void node_on_join(struct node *node, uint64_t connection, const struct wire_join
         answer(node, &join, QR_ERR_NOT_LEADER, "this node is not the leader");
         return;
     }
-    /* It was removed, and has not heard of it yet, or had not when it sent this. */
-    bool is_member = raft_configuration_find(node_configuration(node), request->from) >= 0;
-    if (connection == 0 && !is_member && !MUTANT(ANNOUNCEMENT_ADDS)) {
-        return;
-    }
     struct node_join *free_slot = NULL;
     for (size_t i = 0; i < NODE_JOINS_MAX; i++) {
         struct node_join *slot = &node->joins[i];
@@ -159,6 +154,11 @@ static void advance_join(struct node *node, struct node_join *join)
     const struct raft_configuration *configuration = node_configuration(node);
     int named = raft_configuration_find_name(configuration, join->request.name);
     int at = raft_configuration_find(configuration, join->request.from);
+    if (at < 0 && join->connection == 0 && !MUTANT(ANNOUNCEMENT_ADDS)) {
+        /* It was removed meanwhile, has not heard of it, or had not when it sent this. */
+        finish_join(node, join, QR_ERR_FOREIGN, "no such member");
+        return;
+    }
     if (named >= 0 && named != at) {
         finish_join(node, join, QR_ERR_FOREIGN,
                     "another member has this name; choose another one, or remove that member");

@@ -252,6 +252,26 @@ static void what_a_member_says_of_itself_adds_nobody(void **state)
     solo_deinit(&solo);
 }
 
+static void what_a_member_said_before_it_was_removed_adds_nobody(void **state)
+{
+    (void)state;
+    struct solo solo;
+    begin(&solo);
+    ask(&solo, NEWCOMER, "n4", "a4", true); /* one change at a time: the others wait for it */
+    struct wire_message moved = {.type = WIRE_JOIN,
+                                 .join = {.from = 3, .name = "n3", .address = "b3"}};
+    const struct wire_change removal = {.removed = "n3"};
+    node_receive(solo.node, 3, 0, &moved, solo.time);
+    assert_int_equal(node_change(solo.node, &removal, 1, solo.time), 0);
+    for (unsigned i = 0; i < 4; i++) {
+        commit(&solo);
+        solo_run(&solo, 60);
+    }
+    assert_int_equal(solo.changes[1].status, 0);
+    assert_null(member(&solo, 3));
+    solo_deinit(&solo);
+}
+
 static void newcomers_are_taken_in_one_after_another(void **state)
 {
     (void)state;
@@ -353,6 +373,7 @@ int main(void)
         cmocka_unit_test(a_member_that_asks_for_nothing_new_changes_nothing),
         cmocka_unit_test(nobody_asks_in_anothers_name),
         cmocka_unit_test(what_a_member_says_of_itself_adds_nobody),
+        cmocka_unit_test(what_a_member_said_before_it_was_removed_adds_nobody),
         cmocka_unit_test(newcomers_are_taken_in_one_after_another),
         cmocka_unit_test(too_many_at_once_are_refused),
         cmocka_unit_test(who_does_not_lead_says_who_does),
