@@ -73,6 +73,25 @@ typedef void qr_change_done(void *argument, int status, const struct qr_change_r
 int qr_change_cluster(struct qr_engine *engine, const struct qr_change *change,
                       qr_change_done *done, void *argument);
 
+/* What came of a change that was waited for, as in qr_change_result. */
+struct qr_change_reply {
+    uint32_t tolerated_before;
+    uint32_t tolerated_after;
+    char reason[QR_REASON_BYTES_MAX];
+};
+
+/* qr_change_cluster(), and wait until it ended.
+ *
+ * reply   set, whatever is returned but QR_ERR_INVALID. NULL: it is not wanted.
+ *
+ * Returns what `done` would have got, or what qr_change_cluster() would have returned; or
+ * QR_ERR_INVALID, with nothing done, from a callback of this engine, or if it lives on a caller's
+ * loop. Threads: as qr_propose_wait(). Cost: it may take some election timeouts, see
+ * limits.proposal_timeout_ms.
+ */
+int qr_change_wait(struct qr_engine *engine, const struct qr_change *change,
+                   struct qr_change_reply *reply);
+
 /* X(NAME, value, "text"): what can be heard of a member. */
 #define QR_MEMBERSHIP_MAP(X)                                                                       \
     X(QR_MEMBER_JOINED, 0, "joined")          /* it is there, for the first time or again */       \

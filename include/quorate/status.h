@@ -11,8 +11,6 @@
 
 struct qr_engine;
 
-#define QR_REASON_BYTES_MAX 512
-
 /* Whether this node leads, as far as it knows: another may lead a later term already. A write
  * or a read barrier tells for certain.
  */
