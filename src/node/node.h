@@ -28,7 +28,7 @@
 #include "wire/wire.h"
 
 #define NODE_DETAIL_BYTES 512
-#define NODE_APPLY_ENTRIES_MAX 1024 /* of one batch */
+#define NODE_APPLY_ENTRIES_MAX QR_APPLY_ENTRIES_MAX
 #define NODE_SNAPSHOT_WAITERS_MAX 16
 #define NODE_BACKUPS_MAX 2 /* at a time */
 
