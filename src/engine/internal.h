@@ -324,7 +324,7 @@ void engine_backup_read(void *context, size_t at, int status, const uint8_t *dat
                         size_t size_bytes);
 
 /* apply.c */
-void engine_apply(void *context, const struct qr_entry *entries, size_t count);
+void engine_apply(void *context, const struct qr_entry *entries, size_t count, bool wants_digest);
 uint64_t engine_wake_at(void *context);
 
 /* world.c: what the node asks of the transport, and what the transport tells the node. */
