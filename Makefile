@@ -89,11 +89,12 @@ check-includes: deps-build ## check who includes whom
 check-style: deps-build ## check bans, lengths, file heads and docstrings
 	@python3 tools/check_style.py
 
-check-docs: deps-build ## check the links, commands and tables in the documents
+check-docs: deps-ci ## check the links, commands and tables in the documents, and the manual
 	@tools/check_docs.sh
 	@python3 tools/check_wire_format.py
 	@python3 tools/check_known_bugs.py
 	@python3 tools/check_simulator.py
+	@python3 tools/man_pages.py check
 
 symbols: deps-ci ## prove by the linker that the pure folders and the simulator touch nothing outside
 	@tools/check_symbols.sh

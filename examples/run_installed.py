@@ -104,11 +104,30 @@ def newer_version(installed):
     return None
 
 
+def manual(installed):
+    """`man qr_propose` leads to the page of its header, as `man -l` shows it."""
+    folder = next(pathlib.Path(installed.root).rglob("man3")).parent
+    for name in ("qr_engine_open", "qr_propose", "quorate", "quorate_engine"):
+        page = folder / "man3" / (name + ".3")
+        if not page.exists():
+            return f"there is no {page.name}"
+    if shutil.which("man") is None:
+        return "SKIP man is not here"
+    found = run(["man", "-M", str(folder), "-w", "3", "qr_propose"])
+    if found.returncode != 0:
+        return found.stderr
+    shown = run(["man", "-l", found.stdout.strip()], env={**os.environ, "MANWIDTH": "80",
+                                                          "LC_ALL": "C.UTF-8"})
+    wanted = "qr_propose(struct qr_engine *engine"
+    return None if wanted in shown.stdout else f"{wanted!r} is not in: {shown.stdout[:2000]}"
+
+
 CASES = [
     ("counter_is_made_with_the_shared_library", shared),
     ("counter_is_made_with_the_archive", archive),
     ("sim_counter_is_made_with_quorate_sim", simulator),
     ("cmake_finds_shared_library_and_archive", cmake),
+    ("man_finds_each_function", manual),
     ("cmake_is_told_which_versions_will_do", newer_version),
 ]
 
