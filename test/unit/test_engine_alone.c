@@ -155,6 +155,17 @@ static void a_proposal_is_applied_and_answered_with_its_result(void **state)
     assert_true(bench->answer_index > 1);
 }
 
+static void nothing_waits_on_the_callers_loop(void **state)
+{
+    struct bench *bench = *state;
+    open_engine(bench);
+    const struct qr_proposal proposal = {.payload = "x", .payload_bytes = 1};
+    const struct qr_change change = {.promote = "n1"};
+    assert_int_equal(qr_propose_wait(bench->engine, &proposal, NULL), QR_ERR_INVALID);
+    assert_int_equal(qr_read_wait(bench->engine, NULL, NULL), QR_ERR_INVALID);
+    assert_int_equal(qr_change_wait(bench->engine, &change, NULL), QR_ERR_INVALID);
+}
+
 static void a_read_barrier_comes_after_what_was_answered(void **state)
 {
     struct bench *bench = *state;
@@ -549,6 +560,7 @@ int main(void)
         ENGINE_TEST(the_defaults_are_within_their_bounds),
         ENGINE_TEST(options_out_of_bounds_are_named),
         ENGINE_TEST(a_proposal_is_applied_and_answered_with_its_result),
+        ENGINE_TEST(nothing_waits_on_the_callers_loop),
         ENGINE_TEST(a_read_barrier_comes_after_what_was_answered),
         ENGINE_TEST(each_kind_of_read_is_answered),
         ENGINE_TEST(a_member_joins_no_other_cluster),
