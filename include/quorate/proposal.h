@@ -14,7 +14,8 @@
 struct qr_engine;
 
 struct qr_proposal {
-    struct qr_id id; /* all zero: the engine makes one */
+    size_t size_bytes; /* sizeof(struct qr_proposal) */
+    struct qr_id id;   /* all zero: the engine makes one */
     const char *command;
     size_t command_bytes; /* 0..QR_COMMAND_BYTES_MAX; command and payload not both empty */
     const void *payload;

@@ -16,6 +16,7 @@
 #include <uv.h>
 
 #include "base/log.h"
+#include "engine/sized.h"
 #include "engine/waiters.h"
 #include "node/backup_file.h"
 #include "node/node.h"
@@ -221,6 +222,10 @@ struct qr_engine {
 };
 
 /* options.c */
+
+/* Take what a program of any version gave. Returns 0, QR_ERR_INVALID or QR_ERR_VERSION. */
+NODISCARD int engine_options_read(const struct qr_engine_options *given,
+                                  struct qr_engine_options *out, char *detail);
 NODISCARD int engine_options_check(const struct qr_engine_options *options, char *detail);
 
 /* HOST:PORT,… to join through. Returns 0, QR_ERR_INVALID or QR_ERR_ADDRESS, with `detail` set. */

@@ -69,7 +69,8 @@ void engine_request_free(struct request *request)
 
 static void take_propose(struct qr_engine *engine, const struct request *request)
 {
-    struct qr_proposal proposal = {
+    const struct qr_proposal proposal = {
+        .size_bytes = sizeof(proposal),
         .id = request->propose.id,
         .is_guarded = request->propose.is_guarded,
         .command = (const char *)request->data,
