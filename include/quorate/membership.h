@@ -1,15 +1,77 @@
-/* membership.h: who is there and who leads, as the members tell each other by gossip.
+/* membership.h: who is there, who leads, and changes of either.
  *
- * Owns     the events that a program can hear, and an engine's departure.
- * Does not know who votes: that is decided in the log alone (qr_change_cluster), and nothing here
- *          changes it.
+ * Owns     the events that a program can hear, an engine's joining and departure, and changes of
+ *          the members and of the leader, which are decided in the log alone: gossip changes
+ *          nothing there.
  * Threads  as in engine.h: calls from any thread; handlers come on the engine's.
  */
 /* SPDX-License-Identifier: Apache-2.0 */
 #ifndef QUORATE_MEMBERSHIP_H
 #define QUORATE_MEMBERSHIP_H
 
-#include "quorate/engine.h"
+#include "quorate/error.h"
+#include "quorate/types.h"
+
+struct qr_engine;
+
+/* Of an engine in no cluster yet, opened with options.is_waiting: join the cluster of these,
+ * whatever it was told before. The same list and flag again leave what is under way alone.
+ *
+ * join         HOST:PORT,… of members; copied.
+ * is_learner   without ever asking for a vote.
+ *
+ * Returns 0, and it goes on trying until it is let in, see qr_status.join_reason, or is freed:
+ * the order is on no disk, so that it must be given again behind a restart. Or, with nothing
+ * changed, QR_ERR_INVALID or QR_ERR_ADDRESS (the list), QR_ERR_FOREIGN (it belongs to a
+ * cluster, is just being taken in, or was not opened with is_waiting), QR_ERR_BUSY (called from
+ * a callback, or memory ran out) or QR_ERR_STOPPED.
+ */
+int qr_join(struct qr_engine *engine, const char *join, bool is_learner);
+
+/* A change of the members, or of the leader. Names are separated by commas; NULL or "" changes
+ * nothing. All of it is one change: done as a whole or not at all.
+ */
+struct qr_change {
+    const char *promote;    /* become voters; they must have caught up */
+    const char *demote;     /* become learners */
+    const char *remove;     /* are no members any more */
+    const char *prioritize; /* one name: it gets `priority` */
+    uint32_t priority;      /* 0..255; 1 is ordinary, 0 never leads */
+    const char *transfer;   /* one name: leadership goes there; alone */
+    bool is_dry_run;        /* only tell what would come of it */
+    bool is_forced;         /* insist on what the live voters could not decide, or who is behind */
+};
+
+struct qr_change_result {
+    uint32_t tolerated_before; /* voters that answer and may still fail, before the change */
+    uint32_t tolerated_after;
+    const char *reason; /* a sentence, borrowed until return */
+};
+
+/* How a change ended.
+ *
+ * status   0: done and committed, or nothing was to be done; of a dry run: it would be.
+ *          QR_ERR_NOT_FOUND   no member has one of the names.
+ *          QR_ERR_INVALID     it contradicts itself, or leaves no voter that may lead.
+ *          QR_ERR_BEHIND      a learner has not caught up; who is to lead is not heard or did
+ *                             not take over.
+ *          QR_ERR_QUORUM      too few of the voters that are left answer.
+ *          QR_ERR_NO_LEADER, QR_ERR_BUSY, QR_ERR_DISK_FULL, QR_ERR_STOPPED   not done.
+ *          QR_ERR_TIMEOUT     unknown: look who is a member.
+ */
+typedef void qr_change_done(void *argument, int status, const struct qr_change_result *result);
+
+/* Change the members or the leader of the cluster, on any node: the leader is asked. A member is
+ * added by starting it with options.join.
+ *
+ * change   borrowed until return; copied.
+ * done     called exactly once, never from within this call, unless it returns an error.
+ *
+ * Returns 0, or with nothing done QR_ERR_TOO_LARGE (a name or a list of names), QR_ERR_BUSY or
+ * QR_ERR_STOPPED.
+ */
+int qr_change_cluster(struct qr_engine *engine, const struct qr_change *change,
+                      qr_change_done *done, void *argument);
 
 /* X(NAME, value, "text"): what can be heard of a member. */
 #define QR_MEMBERSHIP_MAP(X)                                                                       \

@@ -9,7 +9,7 @@
 #include <time.h>
 
 #include "base/assert.h"
-#include "quorate/membership.h"
+#include "quorate/engine.h"
 #include "runtime/clock.h"
 #include "support/tally.h"
 
