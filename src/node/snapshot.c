@@ -54,7 +54,7 @@ static void end_taking(struct node *node)
 {
     struct node_taking *taking = &node->snapshots.taking;
     const struct qr_state_machine *machine = &node->options.io.machine;
-    if (taking->view != NULL) {
+    if (taking->view != NULL || taking->is_open_late) {
         machine->snapshot_close(machine->context, taking->view);
     }
     release(node->options.allocator, taking->sessions, taking->sessions_bytes);
@@ -247,7 +247,6 @@ static void write_head(struct node *node)
 static void begin_taking(struct node *node, const struct raft_status *now)
 {
     struct node_taking *taking = &node->snapshots.taking;
-    const struct qr_state_machine *machine = &node->options.io.machine;
     struct wal_base position = {.index = now->applied_index};
     bool is_known = raft_term_at(node->raft, position.index, &position.term);
     ASSERT(is_known);
@@ -280,9 +279,6 @@ static void begin_taking(struct node *node, const struct raft_status *now)
     if (status == 0) {
         status = copy_sessions(node);
     }
-    if (status == 0 && !is_bare) {
-        status = machine->snapshot_open(machine->context, &taking->view);
-    }
     if (status != 0) {
         fail_taking(node, status);
         return;
@@ -291,9 +287,31 @@ static void begin_taking(struct node *node, const struct raft_status *now)
     wal_stats(node->wal, &log);
     node->snapshots.written_bytes = log.written_bytes;
     write_head(node);
+    taking->is_opening = !is_bare;
 }
 
-/* Make the next block. False: that was the last one, or it failed. */
+/* The view of the state machine, of where it stands. False: it is not there yet, or it failed. */
+static bool open_view(struct node *node)
+{
+    struct node_taking *taking = &node->snapshots.taking;
+    const struct qr_state_machine *machine = &node->options.io.machine;
+    if (!taking->is_opening) {
+        return true;
+    }
+    int status = machine->snapshot_open(machine->context, &taking->view);
+    taking->is_open_late = status == NODE_LATER;
+    if (taking->is_open_late) {
+        return false;
+    }
+    taking->is_opening = false;
+    if (status != 0) {
+        fail_taking(node, status);
+    }
+    node->needs_turn = true; /* what waits to be applied goes on */
+    return status == 0;
+}
+
+/* Make the next block. False: that was the last one, or it failed, or the next is not there yet. */
 static bool make_block(struct node *node)
 {
     struct node_taking *taking = &node->snapshots.taking;
@@ -316,6 +334,10 @@ static bool make_block(struct node *node)
     if (taking->view != NULL) {
         int status = machine->snapshot_read(machine->context, taking->view, taking->slice,
                                             CONTENT_BLOCK_BYTES_MAX, &read_bytes);
+        taking->is_late = status == NODE_LATER;
+        if (taking->is_late) {
+            return false;
+        }
         if (status != 0) {
             fail_taking(node, status);
             return false;
@@ -357,11 +379,11 @@ static void advance_taking(struct node *node)
 {
     struct node_taking *taking = &node->snapshots.taking;
     size_t taken = 0;
-    if (taking->is_given || !may_go_on(node)) {
+    if (taking->is_given || !may_go_on(node) || !open_view(node)) {
         return;
     }
     if (taking->block_given == taking->block_bytes && !make_block(node)) {
-        if (taking->is_active) {
+        if (taking->is_active && !taking->is_late) {
             taking->is_given = true;
             snapshot_writer_finish(node->snapshots.store);
         }

@@ -28,10 +28,13 @@ struct node_configuration {
 /* The snapshot that this node takes of its own state. */
 struct node_taking {
     bool is_active;
-    bool is_waiting; /* bare, and the state machine does not stand there durably yet */
-    bool is_ended;   /* the last block is made */
-    bool is_given;   /* all of it, to the store */
-    void *view;      /* of the state machine; NULL: bare, or it was read to its end */
+    bool is_opening;   /* the view is asked for: meanwhile nothing is applied */
+    bool is_open_late; /* and was not there when it was */
+    bool is_waiting;   /* bare, and the state machine does not stand there durably yet */
+    bool is_late;      /* the next slice is not there yet */
+    bool is_ended;     /* the last block is made */
+    bool is_given;     /* all of it, to the store */
+    void *view;        /* of the state machine; NULL: bare, or it was read to its end */
     struct content_writer writer;
     struct content_head head;
     uint8_t *sessions; /* the table as it was then */
