@@ -133,6 +133,12 @@ struct qr_engine_options {
      */
     void (*on_stopped)(void *argument, int status, const char *reason);
     void *argument;
+
+    /* No code of the program's ever blocks: it is called on the engine's own thread, which spares
+     * it a wake-up of another one. Without it, the engine has a thread for it: docs/threads.md. On a
+     * caller's loop all is called there, whatever this says.
+     */
+    bool is_inline;
 };
 
 /* Open the data directory, replay nothing yet, listen, and take part in the cluster.
