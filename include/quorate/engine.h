@@ -134,8 +134,8 @@ struct qr_engine_options {
     void (*on_stopped)(void *argument, int status, const char *reason);
     void *argument;
 
-    /* No code of the program's ever blocks: it is called on the engine's own thread, which spares
-     * it a wake-up of another one. Without it, the engine has a thread for it: docs/threads.md. On a
+    /* No code of the program ever blocks: it is called on the engine's own thread, which spares
+     * waking another one. Without it, the engine has a thread for that: docs/threads.md. On a
      * caller's loop all is called there, whatever this says.
      */
     bool is_inline;
