@@ -14,7 +14,8 @@
 struct qr_engine;
 
 struct qr_proposal {
-    struct qr_id id; /* all zero: the engine makes one */
+    size_t size_bytes; /* sizeof(struct qr_proposal) */
+    struct qr_id id;   /* all zero: the engine makes one */
     const char *command;
     size_t command_bytes; /* 0..QR_COMMAND_BYTES_MAX; command and payload not both empty */
     const void *payload;
@@ -57,6 +58,35 @@ typedef void qr_propose_done(void *argument, int status, uint64_t index,
  */
 int qr_propose(struct qr_engine *engine, const struct qr_proposal *proposal, qr_propose_done *done,
                void *argument);
+
+/* What came of a proposal that was waited for. */
+struct qr_reply {
+    void *data;            /* room for the result, the caller's; NULL where capacity_bytes is 0 */
+    size_t capacity_bytes; /* of it */
+    size_t size_bytes;     /* set: of the whole result, which may be more than there is room for */
+    uint64_t index;        /* set: as qr_propose_done has it; 0: none */
+    int status;            /* set: what was returned */
+};
+
+/* Propose an entry and wait until it ended.
+ *
+ * proposal   borrowed until return.
+ * reply      data and capacity_bytes are read, the others set, whatever is returned; the result is
+ *            copied into data, cut where there is no room. NULL: it is not wanted.
+ *
+ * Returns what `done` of qr_propose() would have got, or what that would have returned; or
+ * QR_ERR_INVALID, with nothing done, where waiting would wait for itself: from a callback of this
+ * engine, its state machine included, or if it lives on a caller's loop.
+ *
+ * Threads: any other, as many as max_pending_proposals at once. It returns within about the time
+ * limit of the proposal, and when the engine stops, with QR_ERR_STOPPED; the engine may be freed by
+ * another thread once all calls have returned.
+ *
+ * Cost: the thread sleeps; one round to a majority and its syncs, shared by all that are under way.
+ * One thread alone proposes as often as that goes in a second: for more use qr_propose().
+ */
+int qr_propose_wait(struct qr_engine *engine, const struct qr_proposal *proposal,
+                    struct qr_reply *reply);
 
 #define QR_SESSION_TIMEOUT_MS_MAX (UINT64_C(30) * 24 * 3600 * 1000)
 

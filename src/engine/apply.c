@@ -59,7 +59,7 @@ static int apply(struct qr_engine *engine, const struct qr_entry *entries, size_
 {
     const struct qr_state_machine *machine = &engine->state_machine;
     memset(engine->results, 0, count * sizeof(engine->results[0]));
-    return machine->apply(machine->context, entries, count, engine->results);
+    return count == 0 ? 0 : machine->apply(machine->context, entries, count, engine->results);
 }
 
 /* Who waits for an entry of the batch is told right where it was applied. */
@@ -85,7 +85,7 @@ static void run_batch(struct qr_engine *engine, const struct application_task *t
     struct application_batch *batch = &application->batch;
     (void)task;
     batch->status = apply(engine, batch->entries, batch->count);
-    if (batch->status == 0) {
+    if (batch->status == 0 && batch->count > 0) {
         note_facts(engine, batch->entries[batch->count - 1].index);
         tell_handlers(engine, batch->entries, batch->count);
     }
@@ -122,22 +122,29 @@ static void hand_over(struct qr_engine *engine, const struct qr_entry *entries, 
     application_give(&engine->application, &(struct application_task){.run = run_batch});
 }
 
-void engine_apply(void *context, const struct qr_entry *entries, size_t count)
+void engine_apply(void *context, const struct qr_entry *entries, size_t count, bool wants_digest)
 {
     struct qr_engine *engine = context;
-    ASSERT(count >= 1 && count <= NODE_APPLY_ENTRIES_MAX);
+    const struct qr_state_machine *machine = &engine->state_machine;
+    ASSERT(count <= NODE_APPLY_ENTRIES_MAX);
+    ASSERT(count >= 1 || wants_digest);
     ASSERT(engine->in_node > 0);
     if (engine->application.is_on) {
         hand_over(engine, entries, count);
         return;
     }
     int status = apply(engine, entries, count);
-    if (status == 0) {
+    if (status == 0 && count > 0) {
         engine->counters.entries_applied += count;
         engine->applied_index = entries[count - 1].index;
         tell_handlers(engine, entries, count);
     }
-    node_applied(engine->node, status, engine->results, engine_time());
+    struct node_batch_end end = {
+        .status = status,
+        .results = engine->results,
+        .digest = wants_digest && status == 0 ? machine->digest(machine->context) : 0,
+    };
+    node_applied(engine->node, &end, engine_time());
 }
 
 void engine_take_applied(struct qr_engine *engine)
@@ -151,14 +158,19 @@ void engine_take_applied(struct qr_engine *engine)
     if (!is_done) {
         return;
     }
-    if (batch->status == 0) {
+    if (batch->status == 0 && batch->count > 0) {
         engine->counters.entries_applied += batch->count;
         engine->applied_index = batch->entries[batch->count - 1].index;
     }
+    const struct node_batch_end end = {
+        .status = batch->status,
+        .results = engine->results,
+        .digest = engine_facts(engine).digest,
+    };
     engine->in_node++;
-    node_applied(engine->node, batch->status, engine->results, engine_time());
+    node_applied(engine->node, &end, engine_time());
     engine->in_node--;
-    engine->settled_digest = engine_facts(engine).digest;
+    engine->settled_digest = end.digest;
 }
 
 uint64_t engine_wake_at(void *context)

@@ -21,6 +21,7 @@
 
 #include "base/log.h"
 #include "engine/application.h"
+#include "engine/sized.h"
 #include "engine/waiters.h"
 #include "node/backup_file.h"
 #include "node/node.h"
@@ -232,6 +233,10 @@ struct qr_engine {
 };
 
 /* options.c */
+
+/* Take what a program of any version gave. Returns 0, QR_ERR_INVALID or QR_ERR_VERSION. */
+NODISCARD int engine_options_read(const struct qr_engine_options *given,
+                                  struct qr_engine_options *out, char *detail);
 NODISCARD int engine_options_check(const struct qr_engine_options *options, char *detail);
 
 /* HOST:PORT,… to join through. Returns 0, QR_ERR_INVALID or QR_ERR_ADDRESS, with `detail` set. */
@@ -259,6 +264,9 @@ void engine_take_requests(struct qr_engine *engine);
 
 /* Have the loop take a turn. Any thread, but the loop's own. */
 void engine_wake(struct qr_engine *engine);
+
+/* Whether this is the thread that everything of the engine belongs to. */
+bool engine_is_on_loop(const struct qr_engine *engine);
 
 /* Run on the loop's thread and wait for it; at once on that thread, or when it has ended. */
 void engine_call(struct qr_engine *engine, void (*run)(struct qr_engine *engine, void *argument),
@@ -359,7 +367,7 @@ void engine_backup_read(void *context, size_t at, int status, const uint8_t *dat
                         size_t size_bytes);
 
 /* apply.c */
-void engine_apply(void *context, const struct qr_entry *entries, size_t count);
+void engine_apply(void *context, const struct qr_entry *entries, size_t count, bool wants_digest);
 uint64_t engine_wake_at(void *context);
 
 /* The batch that the application thread has ended, if any, back to the node. */

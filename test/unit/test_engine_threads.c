@@ -367,6 +367,7 @@ static int setup(void **state)
         temporary_directory(bench->members[i].directory);
         free_address(bench->members[i].address);
         program_init(&bench->members[i].program);
+        bench->members[i].status.size_bytes = sizeof(bench->members[i].status);
     }
     *state = bench;
     return 0;
@@ -394,7 +395,8 @@ static int teardown(void **state)
 static void propose(struct member *member)
 {
     uint8_t payload = 1;
-    struct qr_proposal proposal = {.payload = &payload, .payload_bytes = 1};
+    struct qr_proposal proposal = {
+        .size_bytes = sizeof(proposal), .payload = &payload, .payload_bytes = 1};
     assert_int_equal(qr_propose(member->engine, &proposal, on_proposed, &member->program), 0);
 }
 
@@ -422,7 +424,7 @@ static void call_all(struct bench *loop, struct member *member)
     struct program *program = &member->program;
     struct qr_engine *engine = member->engine;
     struct qr_backup *backup = NULL;
-    const struct qr_change change = {.promote = "nobody"};
+    const struct qr_change change = {.size_bytes = sizeof(change), .promote = "nobody"};
     assert_int_equal(qr_on_commit(engine, on_commit, program, &program->tokens[0]), 0);
     assert_int_equal(qr_on_membership(engine, on_member, program, &program->tokens[1]), 0);
     propose(member);
@@ -617,13 +619,15 @@ static void on_commit_much(void *argument, const struct qr_entry *entry)
     struct program *program = argument;
     struct qr_engine *engine = program->engine;
     struct qr_status *status = malloc(sizeof(*status));
-    struct qr_counters counters;
+    struct qr_counters counters = {.size_bytes = sizeof(counters)};
     uint64_t age_ms = 0;
     ASSERT(status != NULL);
-    qr_status(engine, status);
+    status->size_bytes = sizeof(*status);
+    ASSERT(qr_status(engine, status) == 0);
     ASSERT(status->applied_index >= entry->index);
     qr_counters(engine, &counters);
     ASSERT(counters.proposals > 0);
+    ASSERT(qr_read_wait(engine, NULL, NULL) == QR_ERR_INVALID);
     (void)qr_read_age(engine, QR_AGE_ANY, &age_ms);
     ASSERT(qr_is_leader(engine) && qr_log_time(engine) > 0);
     ASSERT(qr_join(engine, "127.0.0.1:1", false) == QR_ERR_FOREIGN);
@@ -631,7 +635,8 @@ static void on_commit_much(void *argument, const struct qr_entry *entry)
     qr_remove_commit_handler(engine, program->tokens[0]); /* itself */
     ASSERT(qr_on_commit(engine, on_commit, program, &program->tokens[2]) == 0);
     uint8_t payload = 1;
-    struct qr_proposal proposal = {.payload = &payload, .payload_bytes = 1};
+    struct qr_proposal proposal = {
+        .size_bytes = sizeof(proposal), .payload = &payload, .payload_bytes = 1};
     ASSERT(qr_propose(engine, &proposal, on_proposed, program) == 0);
     free(status);
 }
@@ -730,7 +735,8 @@ static void a_stop_waits_for_nobody_and_the_end_tells_all(void **state)
     wait_for(NULL, program, KIND_PROPOSED, 0);
     qr_engine_stop(member->engine); /* returns, though a callback hangs */
     uint8_t payload = 1;
-    struct qr_proposal proposal = {.payload = &payload, .payload_bytes = 1};
+    struct qr_proposal proposal = {
+        .size_bytes = sizeof(proposal), .payload = &payload, .payload_bytes = 1};
     assert_int_equal(qr_propose(member->engine, &proposal, on_proposed, program), QR_ERR_STOPPED);
     assert_int_equal(count_of(program, KIND_STOPPED), 0);
     hold(program, KIND_PROPOSED, false);
@@ -796,7 +802,8 @@ static void what_waits_for_a_program_that_hangs_is_bounded(void **state)
     time_ns refused_ns = 0; /* since when nothing was taken */
     while (refused_ns == 0 || runtime_now_ns() - refused_ns < NS_PER_S) {
         uint8_t payload = 1;
-        struct qr_proposal proposal = {.payload = &payload, .payload_bytes = 1};
+        struct qr_proposal proposal = {
+            .size_bytes = sizeof(proposal), .payload = &payload, .payload_bytes = 1};
         int status = qr_propose(member->engine, &proposal, on_proposed, program);
         assert_true(status == 0 || status == QR_ERR_BUSY);
         taken += status == 0 ? 1 : 0;
