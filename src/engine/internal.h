@@ -262,11 +262,11 @@ NODISCARD int engine_queue(struct qr_engine *engine, struct request *request);
 bool engine_queue_is_empty(struct qr_engine *engine);
 void engine_take_requests(struct qr_engine *engine);
 
-/* Whether this is the thread that everything of the engine belongs to. */
-bool engine_is_on_loop(const struct qr_engine *engine);
-
 /* Have the loop take a turn. Any thread, but the loop's own. */
 void engine_wake(struct qr_engine *engine);
+
+/* Whether this is the thread that everything of the engine belongs to. */
+bool engine_is_on_loop(const struct qr_engine *engine);
 
 /* Run on the loop's thread and wait for it; at once on that thread, or when it has ended. */
 void engine_call(struct qr_engine *engine, void (*run)(struct qr_engine *engine, void *argument),
