@@ -123,8 +123,9 @@ static void on_reply(void *context, uint64_t connection, struct wire_frame *fram
     wire_frame_free(frame);
 }
 
-static void on_apply(void *context, const struct qr_entry *entries, size_t count)
+static void on_apply(void *context, const struct qr_entry *entries, size_t count, bool wants_digest)
 {
+    ASSERT(!wants_digest);
     const struct build_node *self = context;
     self->world->apply(self->world->context, entries, count);
 }
@@ -544,7 +545,8 @@ static void seed_closed(struct build_node *self, const char *reason, struct buil
 static void applied(struct build_node *self, int status, const struct qr_result *results,
                     struct build_time time)
 {
-    node_applied(self->node, status, results, node_time_of(time));
+    struct node_batch_end end = {.status = status, .results = results};
+    node_applied(self->node, &end, node_time_of(time));
 }
 
 static void turn(struct build_node *self, struct build_time time)

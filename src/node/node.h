@@ -28,9 +28,15 @@
 #include "wire/wire.h"
 
 #define NODE_DETAIL_BYTES 512
-#define NODE_APPLY_ENTRIES_MAX 1024 /* of one batch */
+#define NODE_APPLY_ENTRIES_MAX QR_APPLY_ENTRIES_MAX
 #define NODE_SNAPSHOT_WAITERS_MAX 16
 #define NODE_BACKUPS_MAX 2 /* at a time */
+
+/* What machine.snapshot_open, snapshot_read and restore_end return where the state machine is asked
+ * on another thread: not yet. A turn of the node follows when there is an answer, in which it asks
+ * the same again, or closes with the view NULL what it has not opened yet. Buffers are not kept.
+ */
+#define NODE_LATER 1
 
 /* Both clocks at one moment. */
 struct node_time {
@@ -68,8 +74,11 @@ struct node_io {
 
     /* Apply these, in order. Then node_applied(), once, from within this call or later;
      * entries stay valid until then. Only one batch is under way at a time.
+     *
+     * wants_digest   the end of the batch tells the digest of the state behind it: asked seldom,
+     *                and only where machine.digest is not NULL; then there may be no entries.
      */
-    void (*apply)(void *context, const struct qr_entry *entries, size_t count);
+    void (*apply)(void *context, const struct qr_entry *entries, size_t count, bool wants_digest);
 
     /* When the state machine wants a tick (log time), 0 for never. May be NULL. */
     uint64_t (*wake_at)(void *context);
@@ -78,6 +87,11 @@ struct node_io {
      * context. All NULL: none are taken, none are taken over, and the log is never compacted.
      */
     struct qr_state_machine machine;
+
+    /* Whether what was given to machine.restore_…() is still being taken over: then no more of it
+     * is given, and a turn follows. NULL: it never is, and none of them returns NODE_LATER.
+     */
+    bool (*is_restore_busy)(void *context);
 
     /* node_snapshot() ended: 0, and there is one that stands at `index`. */
     void (*snapshot_done)(void *context, uint64_t token, int status, raft_index index);
@@ -366,11 +380,27 @@ void node_seed_closed(struct node *node, const char *reason, struct node_time ti
 void node_hint_leader_lost(struct node *node, node_id leader, raft_term term,
                            struct node_time time);
 
-/* The batch of io.apply ended. status 0: results[i] is of entries[i], borrowed until return.
- * Else the state machine cannot go on, and the node fails.
+/* How the batch of io.apply ended. */
+struct node_batch_end {
+    int status;                      /* not 0: the state machine cannot go on, and the node fails */
+    const struct qr_result *results; /* [i] is of entries[i]; borrowed until return */
+    uint64_t digest;                 /* behind the batch, where it was asked for */
+};
+
+void node_applied(struct node *node, const struct node_batch_end *end, struct node_time time);
+
+#define NODE_NO_WAITER UINT64_MAX
+
+/* From within io.apply: take over who waits for the entries of this batch, to tell them at once
+ * where they are applied, on whichever thread that is. From then on they are the caller's: with
+ * status 0 each is told its result, else QR_ERR_STOPPED, and io.proposal_done is not called.
+ *
+ * tokens   one for each entry: of its proposal here; NODE_NO_WAITER: of none.
+ *
+ * Returns false, with nothing taken over and `tokens` untouched, where the session table has a say
+ * in what they are told: then the node tells them, behind node_applied().
  */
-void node_applied(struct node *node, int status, const struct qr_result *results,
-                  struct node_time time);
+bool node_claim_waiters(struct node *node, uint64_t *tokens);
 
 /* Let everything that came in happen, and all that is due by now. */
 void node_turn(struct node *node, struct node_time time);
