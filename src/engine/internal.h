@@ -60,6 +60,9 @@ struct request {
             void *argument;
             struct qr_id id;
             bool is_guarded;
+            bool is_cancelled;
+            uint32_t timeout_ms;
+            uint64_t ticket; /* 0: none */
             size_t command_bytes;
             size_t payload_bytes;
         } propose;
@@ -212,6 +215,9 @@ struct qr_engine {
     enum engine_leave_state leave_state;
     enum qr_leave_reason leave_reason;
     struct qr_counters counters; /* the engine's own part */
+
+    struct request *taking;       /* those that this turn has still to take */
+    atomic_uint_fast64_t tickets; /* given out so far */
 
     atomic_bool is_leader;
     atomic_bool is_refusing; /* it takes nothing any more: handlers neither */
