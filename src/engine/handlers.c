@@ -1,5 +1,6 @@
 /* handlers.c: who wants to hear of what happens: functions of the program's, by their tokens. */
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "base/assert.h"
 #include "engine/internal.h"
 
 struct adding {
@@ -36,6 +37,14 @@ int engine_handlers_add(struct qr_engine *engine, struct engine_handlers *to,
         *token = adding.handler.token;
     }
     return adding.status;
+}
+
+void engine_handlers_begin(struct qr_engine *engine, struct engine_handlers *to,
+                           engine_handler_function *function, void *argument)
+{
+    ASSERT(engine->last_token == 0);
+    to->slots[0] = (struct engine_handler){
+        .token = ++engine->last_token, .function = function, .argument = argument};
 }
 
 struct removing {
