@@ -11,7 +11,7 @@ QUORATE_MEMBERS ?= 50
 
 .DEFAULT_GOAL := all
 .PHONY: abi all asan bench bench-failover bench-swim check check-docs check-format check-includes \
-	check-style clean debug demo deps deps-build deps-ci deps-test dev format fuzz help install \
+	check-style clean deb debug demo deps deps-build deps-ci deps-package deps-test dev format fuzz help install \
 	members model mutants rounds scenarios sim sweeps symbols test tsan
 
 help: ## list the targets
@@ -48,6 +48,9 @@ deps-build:
 
 deps-test:
 	@tools/deps.sh install build test
+
+deps-package:
+	@tools/deps.sh install build package
 
 deps-ci:
 	@tools/deps.sh install build test ci
@@ -118,6 +121,9 @@ bench-failover: all ## 100 killed leaders with SWIM's hints and 100 without: how
 
 bench-swim: all ## what is promised of 10, 20 and 50 real members, measured: about 100 minutes
 	@bench/swim all --quorate build/release/quorate
+
+deb: deps-package ## build the Debian packages of what is built: build/deb
+	@tools/deb.sh
 
 install: all ## install under PREFIX (/usr/local), within DESTDIR if that is set
 	@meson configure build/release --prefix=$(PREFIX)
