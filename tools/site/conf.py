@@ -29,5 +29,5 @@ html_theme_options = {
     "dark_css_variables": {"color-brand-primary": "#7ab8e6", "color-brand-content": "#7ab8e6"},
 }
 highlight_language = "none"
-pygments_style = "default"
-pygments_dark_style = "monokai"
+pygments_style = "xcode"
+pygments_dark_style = "github-dark"
