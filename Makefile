@@ -10,9 +10,10 @@ QUORATE_ROUNDS ?= 40
 QUORATE_MEMBERS ?= 50
 
 .DEFAULT_GOAL := all
-.PHONY: abi all asan bench bench-failover bench-swim check check-docs check-format check-includes \
-	check-site check-style clean debug demo deps deps-build deps-ci deps-test dev docs format fuzz \
-	help install members model mutants rounds scenarios sim sweeps symbols test tsan
+.PHONY: abi all asan bench bench-embed bench-failover bench-swim check check-docs check-format \
+	check-includes check-site check-style clean debug demo deps deps-build deps-ci deps-test dev \
+	docs format fuzz help install members model mutants rounds scenarios sim sweeps symbols test \
+	tsan
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | sort | expand -t 16
@@ -131,6 +132,11 @@ bench: deps-test ## run the benchmarks; each prints a table
 
 bench-failover: all ## 100 killed leaders with SWIM's hints and 100 without: how long a writer waits
 	@bench/failover --quorate build/release/quorate
+
+bench-embed: deps-test ## the engine inside a program, beside libraft where libraft-dev is installed
+	@tools/build.sh release bench/quorate_node bench/floor
+	@! pkg-config --exists raft || tools/build.sh release bench/libraft_node
+	@bench/embedded
 
 bench-swim: all ## what is promised of 10, 20 and 50 real members, measured: about 100 minutes
 	@bench/swim all --quorate build/release/quorate

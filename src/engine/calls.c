@@ -50,7 +50,7 @@ int engine_propose(struct qr_engine *engine, const struct qr_proposal *proposal,
     status = node_propose(engine->node, &given, token, engine_time());
     engine->in_node--;
     if (status != 0) {
-        struct waiter unused;
+        struct waiter_call unused;
         bool was_there = waiters_take(&engine->proposals, token, &unused);
         ASSERT(was_there);
         return status;
@@ -74,7 +74,7 @@ int engine_snapshot(struct qr_engine *engine, qr_snapshot_done *done, void *argu
     status = node_snapshot(engine->node, token, engine_time());
     engine->in_node--;
     if (status != 0) {
-        struct waiter unused;
+        struct waiter_call unused;
         bool was_there = waiters_take(&engine->snapshots, token, &unused);
         ASSERT(was_there);
         return status;
@@ -87,22 +87,22 @@ void engine_proposal_done(void *context, uint64_t token, int status, raft_index 
                           const struct qr_result *result)
 {
     struct qr_engine *engine = context;
-    struct waiter waiter;
+    struct waiter_call waiter;
     bool was_there = waiters_take(&engine->proposals, token, &waiter);
     ASSERT(was_there);
     if (status != 0) {
         engine->counters.proposals_failed++;
     }
-    ((qr_propose_done *)waiter.done)(waiter.argument, status, index, status == 0 ? result : NULL);
+    engine_end_proposal(engine, &waiter, status, index, result);
 }
 
 void engine_snapshot_done(void *context, uint64_t token, int status, raft_index index)
 {
     struct qr_engine *engine = context;
-    struct waiter waiter;
+    struct waiter_call waiter;
     bool was_there = waiters_take(&engine->snapshots, token, &waiter);
     ASSERT(was_there);
-    ((qr_snapshot_done *)waiter.done)(waiter.argument, status, index);
+    engine_end_snapshot(engine, &waiter, status, index);
 }
 
 static int queue_proposal(struct qr_engine *engine, const struct qr_proposal *proposal,
