@@ -114,6 +114,14 @@ struct engine_handlers {
     struct engine_handler slots[ENGINE_HANDLERS_MAX];
 };
 
+/* What is told of this node's role: under application.mutex. */
+struct engine_roles {
+    struct engine_handlers handlers;
+    struct qr_role_event latest;
+    uint64_t number; /* of it */
+    bool is_given;   /* the application thread is to tell it */
+};
+
 /* How far a departure has come. */
 enum engine_leave_state {
     ENGINE_STAYING,
@@ -211,6 +219,7 @@ struct qr_engine {
     struct application application;
     struct engine_handlers commit_handlers;
     struct engine_handlers membership_handlers;
+    struct engine_roles roles;
     uint64_t last_token;
     enum engine_leave_state leave_state;
     enum qr_leave_reason leave_reason;
@@ -429,6 +438,9 @@ enum qr_health engine_health(const struct qr_engine *engine, node_id id);
 /* Milliseconds since a moment of the loop's clock; QR_AGE_UNKNOWN: it is 0, never. */
 uint64_t engine_since_ms(time_ns then_ns);
 void engine_copy(char *out, size_t out_bytes, const char *string);
+
+/* role.c: if it is another one than was told last. */
+void engine_tell_role(struct qr_engine *engine, const struct qr_role_event *event);
 
 /* membership.c */
 void engine_gossip_news(void *context, const struct swim_news *news,

@@ -268,6 +268,20 @@ void engine_publish_role(struct qr_engine *engine)
         node_status(engine->node, &status);
     }
     atomic_store(&engine->is_leader, status.raft.role == RAFT_LEADER && !status.is_stopped);
+    if (engine->node != NULL) {
+        struct qr_status *known = &engine->final_status; /* until it stops, room to work in */
+        known->has_leader = false;
+        known->leader_id = 0;
+        engine_gossip_fill(engine, &status, known);
+        const struct qr_role_event event = {
+            .size_bytes = sizeof(event),
+            .role = is_observing(engine, &status) ? QR_OBSERVER : (enum qr_role)status.raft.role,
+            .term = status.raft.term,
+            .has_leader = known->has_leader,
+            .leader_id = known->leader_id,
+        };
+        engine_tell_role(engine, &event);
+    }
 }
 
 bool qr_is_leader(struct qr_engine *engine)
