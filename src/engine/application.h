@@ -101,6 +101,7 @@ struct application_machine {
 };
 
 struct application {
+    const struct allocator *allocator;
     bool is_on;      /* fixed when the engine is opened */
     bool is_started; /* the thread is there */
     pthread_t thread;
@@ -133,7 +134,8 @@ struct application {
 };
 
 /* Make it; on: it is to have a thread. Returns 0 or QR_ERR_NO_MEMORY. */
-NODISCARD int application_init(struct application *application, bool is_on);
+NODISCARD int application_init(struct application *application, const struct allocator *allocator,
+                               bool is_on);
 void application_deinit(struct application *application);
 
 /* Room for the ends of so many calls. Any thread, under the engine's mutex.

@@ -162,7 +162,7 @@ static void call_backup(struct qr_engine *engine, const struct application_task 
         ((qr_backup_done *)task->done)(task->argument, task->status, task->data,
                                        task->status == 0 ? task->data_bytes : 0);
     }
-    release(&runtime_allocator, task->data, task->data_bytes);
+    release(&engine->allocator, task->data, task->data_bytes);
 }
 
 static void give_piece(struct qr_backup *backup, int status, const void *data, size_t size_bytes)
@@ -176,7 +176,7 @@ static void give_piece(struct qr_backup *backup, int status, const void *data, s
         .place = (size_t)(backup - backup->engine->backups),
     };
     if (size_bytes > 0) {
-        task.data = allocate(&runtime_allocator, size_bytes);
+        task.data = allocate(&backup->engine->allocator, size_bytes);
         task.data_bytes = task.data == NULL ? 0 : size_bytes;
         task.status = task.data == NULL ? QR_ERR_NO_MEMORY : status;
     }

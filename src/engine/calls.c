@@ -112,7 +112,7 @@ static int queue_proposal(struct qr_engine *engine, const struct qr_proposal *pr
                           qr_propose_done *done, void *argument)
 {
     size_t size_bytes = sizeof(struct request) + proposal->command_bytes + proposal->payload_bytes;
-    struct request *request = allocate(&runtime_allocator, size_bytes);
+    struct request *request = allocate(&engine->allocator, size_bytes);
     if (request == NULL) {
         return QR_ERR_BUSY;
     }
@@ -133,7 +133,7 @@ static int queue_proposal(struct qr_engine *engine, const struct qr_proposal *pr
     }
     int status = engine_queue(engine, request);
     if (status != 0) {
-        engine_request_free(request);
+        engine_request_free(engine, request);
     }
     return status;
 }
@@ -180,7 +180,7 @@ int qr_propose(struct qr_engine *engine, const struct qr_proposal *proposal, qr_
 
 int engine_queue_small(struct qr_engine *engine, const struct request *filled)
 {
-    struct request *request = allocate(&runtime_allocator, sizeof(*request));
+    struct request *request = allocate(&engine->allocator, sizeof(*request));
     if (request == NULL) {
         return QR_ERR_BUSY;
     }
@@ -188,7 +188,7 @@ int engine_queue_small(struct qr_engine *engine, const struct request *filled)
     request->size_bytes = sizeof(*request);
     int status = engine_queue(engine, request);
     if (status != 0) {
-        engine_request_free(request);
+        engine_request_free(engine, request);
     }
     return status;
 }

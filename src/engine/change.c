@@ -104,7 +104,7 @@ int qr_change_cluster(struct qr_engine *engine, const struct qr_change *change,
         return QR_ERR_TOO_LARGE;
     }
     size_t size_bytes = sizeof(struct request) + sizeof(given);
-    struct request *request = allocate(&runtime_allocator, size_bytes);
+    struct request *request = allocate(&engine->allocator, size_bytes);
     if (request == NULL) {
         return QR_ERR_BUSY;
     }
@@ -114,7 +114,7 @@ int qr_change_cluster(struct qr_engine *engine, const struct qr_change *change,
     memcpy(request->data, &given, sizeof(given));
     status = engine_queue(engine, request);
     if (status != 0) {
-        engine_request_free(request);
+        engine_request_free(engine, request);
     }
     return status;
 }

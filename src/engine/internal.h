@@ -175,6 +175,7 @@ struct qr_backup {
 };
 
 struct qr_engine {
+    struct allocator allocator;
     struct qr_state_machine state_machine;
     struct qr_limits limits;
     void (*on_stopped)(void *argument, int status, const char *reason);
@@ -286,7 +287,7 @@ bool engine_is_on_loop(const struct qr_engine *engine);
 /* Run on the loop's thread and wait for it; at once on that thread, or when it has ended. */
 void engine_call(struct qr_engine *engine, void (*run)(struct qr_engine *engine, void *argument),
                  void *argument);
-void engine_request_free(struct request *request);
+void engine_request_free(struct qr_engine *engine, struct request *request);
 
 /* handlers.c */
 

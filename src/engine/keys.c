@@ -33,7 +33,7 @@ int engine_keys_open(struct qr_engine *engine, const struct qr_engine_options *o
     }
     int status = keyring_file_read(engine->keys.path, keys, &count, detail);
     if (status == 0) {
-        status = keyring_new(&runtime_allocator, keys, count, &engine->keyring);
+        status = keyring_new(&engine->allocator, keys, count, &engine->keyring);
         if (status != 0) {
             (void)snprintf(detail, QR_ERROR_DETAIL_BYTES, "memory ran out");
         }
@@ -307,7 +307,7 @@ int qr_keys(struct qr_engine *engine, enum qr_keys_action action, const char *ke
         return QR_ERR_TOO_LARGE;
     }
     size_t size_bytes = sizeof(struct request) + given_bytes;
-    struct request *request = allocate(&runtime_allocator, size_bytes);
+    struct request *request = allocate(&engine->allocator, size_bytes);
     if (request == NULL) {
         return QR_ERR_BUSY;
     }
@@ -322,7 +322,7 @@ int qr_keys(struct qr_engine *engine, enum qr_keys_action action, const char *ke
     int status = engine_queue(engine, request);
     if (status != 0) {
         keyring_wipe(request->data, given_bytes);
-        engine_request_free(request);
+        engine_request_free(engine, request);
     }
     return status;
 }

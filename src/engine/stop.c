@@ -149,7 +149,8 @@ void engine_free_memory(struct qr_engine *engine)
     keyring_free(engine->keyring);
     (void)pthread_cond_destroy(&engine->answered);
     (void)pthread_mutex_destroy(&engine->mutex);
-    release(&runtime_allocator, engine, sizeof(*engine));
+    const struct allocator allocator = engine->allocator;
+    release(&allocator, engine, sizeof(*engine));
 }
 
 void qr_engine_free(struct qr_engine *engine)
