@@ -27,8 +27,8 @@
 #define APPLICATION_TAKEN_MAX 64   /* tasks between two looks at the lock */
 #define APPLICATION_EVENTS_MAX 128 /* of members, that wait; then the oldest are counted only */
 
-/* Besides the ends of calls there is room for: the events; a batch; the role; what is asked of the state
- * machine for snapshots, at most so many at a time; a piece of each backup.
+/* Besides the ends of calls there is room for: the events; a batch; the role; what is asked of the
+ * state machine for snapshots, at most so many at a time; a piece of each backup.
  */
 #define APPLICATION_ASKS_MAX 32
 #define APPLICATION_TASKS_SPARE                                                                    \
