@@ -10,9 +10,10 @@ QUORATE_ROUNDS ?= 40
 QUORATE_MEMBERS ?= 50
 
 .DEFAULT_GOAL := all
-.PHONY: abi all asan bench bench-failover bench-swim check check-docs check-format check-includes \
-	check-style clean deb debug demo deps deps-build deps-ci deps-package deps-test dev format fuzz help install \
-	members model mutants rounds scenarios sim sweeps symbols test tsan
+.PHONY: abi all asan bench bench-embed bench-failover bench-swim check check-docs check-format \
+	check-includes check-site check-style clean deb debug demo deps deps-build deps-ci deps-package \
+	deps-test dev docs format fuzz help install members model mutants rounds scenarios sim sweeps \
+	symbols test tsan
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | sort | expand -t 16
@@ -54,6 +55,12 @@ deps-package:
 
 deps-ci:
 	@tools/deps.sh install build test ci
+
+deps-docs:
+	@tools/deps.sh install docs
+
+deps-browser:
+	@tools/deps.sh install docs browser
 
 demo: all ## start a cluster, kill its leader, show and verify what happened
 	@./build/quorate demo
@@ -97,7 +104,17 @@ check-docs: deps-ci ## check the links, commands and tables in the documents, an
 	@python3 tools/check_wire_format.py
 	@python3 tools/check_known_bugs.py
 	@python3 tools/check_simulator.py
+	@python3 tools/check_pages.py
+	@python3 tools/pictures.py --check
 	@python3 tools/man_pages.py check
+
+docs: deps-docs ## make a site of the documents, with search: build/site
+	@python3 tools/site/build.py build/site
+	@python3 tools/site/check.py build/site --links
+
+check-site: deps-browser ## read that site in a real browser: every page, search, keys, phone, dark
+	@python3 tools/site/build.py build/site
+	@python3 tools/site/check.py build/site
 
 symbols: deps-ci ## prove by the linker that the pure folders and the simulator touch nothing outside
 	@tools/check_symbols.sh
@@ -118,6 +135,11 @@ bench: deps-test ## run the benchmarks; each prints a table
 
 bench-failover: all ## 100 killed leaders with SWIM's hints and 100 without: how long a writer waits
 	@bench/failover --quorate build/release/quorate
+
+bench-embed: deps-test ## the engine inside a program, beside libraft where libraft-dev is installed
+	@tools/build.sh release bench/quorate_node bench/floor
+	@! pkg-config --exists raft || tools/build.sh release bench/libraft_node
+	@bench/embedded
 
 bench-swim: all ## what is promised of 10, 20 and 50 real members, measured: about 100 minutes
 	@bench/swim all --quorate build/release/quorate

@@ -87,7 +87,8 @@ static int propose(void *context, struct load_slot *slot)
 {
     struct program *program = context;
     static const uint8_t payload[LOAD_PAYLOAD_BYTES] = {1};
-    struct qr_proposal proposal = {.payload = payload, .payload_bytes = sizeof(payload)};
+    struct qr_proposal proposal = {
+        .size_bytes = sizeof(proposal), .payload = payload, .payload_bytes = sizeof(payload)};
     return qr_propose(program->engine, &proposal, on_done, slot);
 }
 
@@ -95,13 +96,14 @@ static void tell(void *context)
 {
     struct program *program = context;
     size_t voters = 0;
-    qr_status(program->engine, &program->status);
+    program->status.size_bytes = sizeof(program->status);
+    (void)qr_status(program->engine, &program->status);
     for (size_t i = 0; i < program->status.member_count; i++) {
         voters += program->status.members[i].is_voter;
     }
-    printf("{\"is_leader\":%s,\"voters\":%zu,\"applied\":%llu,\"syncs\":%llu}\n",
+    printf("{\"is_leader\":%s,\"voters\":%zu,\"applied\":%llu}\n",
            program->status.role == QR_LEADER ? "true" : "false", voters,
-           (unsigned long long)program->status.applied_index, 0ULL);
+           (unsigned long long)program->status.applied_index);
 }
 
 static void on_stopped(void *argument, int status, const char *reason)

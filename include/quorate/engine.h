@@ -6,6 +6,16 @@
  *          callbacks come on the engine's. On a caller's loop all calls are made, and all
  *          callbacks come, on the loop's thread. A callback must not block. A program with
  *          the engine on its loop must ignore SIGPIPE.
+ * Versions a struct that begins with size_bytes may have more members in a later version, always
+ *          behind those it has, so that programs need not be compiled anew. Whoever makes one
+ *          sets size_bytes to its sizeof, and what is not said to 0:
+ *              struct qr_proposal proposal = {.size_bytes = sizeof(proposal), .payload = "x", …};
+ *          In what a program gives, members that its version does not have count as 0, which is
+ *          what the library did before; QR_ERR_VERSION is returned where a library that is older
+ *          than the program is told something it does not know. What a program has filled is
+ *          filled as far as its own version goes, and 0 behind what the library knows. A size
+ *          that no version has is QR_ERR_INVALID, 0 among them. Structs within others, and in
+ *          tables, have words that are reserved instead. All others never change.
  */
 /* SPDX-License-Identifier: Apache-2.0 */
 #ifndef QUORATE_ENGINE_H
@@ -53,9 +63,15 @@ struct qr_engine;
     X(remove_dead_after_ms,    0,            0,   UINT64_C(31536000000), "milliseconds, 0: never")
 /* clang-format on */
 
+/* Made by qr_limits_default(), which knows those of its own version: new ones come at the end, in
+ * what is reserved.
+ */
 struct qr_limits {
 #define X(name, value, least, most, unit) uint64_t name;
     QR_LIMIT_MAP(X)
+#undef X
+#define X(name, value, least, most, unit) -1
+    uint64_t reserved[64 QR_LIMIT_MAP(X)];
 #undef X
 };
 
@@ -133,6 +149,18 @@ struct qr_engine_options {
      */
     void (*on_stopped)(void *argument, int status, const char *reason);
     void *argument;
+
+    /* No code of the program ever blocks: it is called on the engine's own thread, which spares
+     * waking another one. Without it, the engine has a thread for that: docs/threads.md. On a
+     * caller's loop all is called there, whatever this says.
+     */
+    bool is_inline;
+
+    /* As by qr_on_commit(), but before anything is applied, so that it misses no entry: for who
+     * follows the log. It stays as long as the engine. May be NULL.
+     */
+    qr_commit_handler *on_commit;
+    void *on_commit_argument;
 };
 
 /* Open the data directory, replay nothing yet, listen, and take part in the cluster.
@@ -142,6 +170,7 @@ struct qr_engine_options {
  * Returns 0, or with nothing left behind
  *   QR_ERR_INVALID    an option out of bounds, named in `detail`; a secret file without a key,
  *                     or that others may read.
+ *   QR_ERR_VERSION    an option of a later version of the library, see the head of this file.
  *   QR_ERR_LOCKED     another process has the directory.
  *   QR_ERR_CORRUPT, QR_ERR_VERSION, QR_ERR_FOREIGN   what the directory holds cannot be used;
  *                     not one byte of it changed.

@@ -32,6 +32,7 @@ int qr_join(struct qr_engine *engine, const char *join, bool is_learner);
  * nothing. All of it is one change: done as a whole or not at all.
  */
 struct qr_change {
+    size_t size_bytes;      /* sizeof(struct qr_change) */
     const char *promote;    /* become voters; they must have caught up */
     const char *demote;     /* become learners */
     const char *remove;     /* are no members any more */
@@ -43,6 +44,7 @@ struct qr_change {
 };
 
 struct qr_change_result {
+    size_t size_bytes;         /* of this struct as the library has it */
     uint32_t tolerated_before; /* voters that answer and may still fail, before the change */
     uint32_t tolerated_after;
     const char *reason; /* a sentence, borrowed until return */
@@ -75,6 +77,7 @@ int qr_change_cluster(struct qr_engine *engine, const struct qr_change *change,
 
 /* What came of a change that was waited for, as in qr_change_result. */
 struct qr_change_reply {
+    size_t size_bytes; /* sizeof(struct qr_change_reply) */
     uint32_t tolerated_before;
     uint32_t tolerated_after;
     char reason[QR_REASON_BYTES_MAX];
@@ -82,7 +85,7 @@ struct qr_change_reply {
 
 /* qr_change_cluster(), and wait until it ended.
  *
- * reply   set, whatever is returned but QR_ERR_INVALID. NULL: it is not wanted.
+ * reply   filled, whatever is returned but QR_ERR_INVALID. NULL: it is not wanted.
  *
  * Returns what `done` would have got, or what qr_change_cluster() would have returned; or
  * QR_ERR_INVALID, with nothing done, from a callback of this engine, or if it lives on a caller's
@@ -125,6 +128,10 @@ struct qr_membership_event {
     uint64_t term;      /* leader_changed */
     uint64_t time_ms;   /* when this node heard of it: its wall clock, since the Unix epoch */
     bool is_self;       /* it is about this very node */
+    /* Events before this one, since the last, that no handler was told of: the handlers were too
+     * slow. What is so now tells qr_status().
+     */
+    uint64_t missed_count;
 };
 
 /* Called for each event, in the order in which this node hears of them: other nodes may hear of
@@ -150,6 +157,7 @@ void qr_remove_membership(struct qr_engine *engine, uint64_t token);
 
 /* Who leads. */
 struct qr_leader {
+    size_t size_bytes; /* sizeof(struct qr_leader) */
     uint64_t node_id;
     uint64_t term;
     char name[QR_NAME_BYTES_MAX];       /* "", like the addresses, when it is not known */
@@ -161,7 +169,8 @@ struct qr_leader {
 /* Say who leads, as far as this node knows: a voter hears it from the leader alone; any other
  * node, observers included, may know it by gossip. Another may lead a later term already.
  *
- * Returns 0, or with `out` untouched QR_ERR_NO_LEADER or QR_ERR_STOPPED.
+ * Returns 0, or with `out` untouched QR_ERR_NO_LEADER, QR_ERR_STOPPED or QR_ERR_INVALID (its
+ * size_bytes).
  */
 int qr_leader(struct qr_engine *engine, struct qr_leader *out);
 

@@ -26,6 +26,7 @@ const char *qr_read_kind_name(enum qr_read_kind kind);
 #define QR_AGE_UNKNOWN UINT64_MAX /* as an age */
 
 struct qr_read_options {
+    size_t size_bytes; /* sizeof(struct qr_read_options) */
     enum qr_read_kind kind;
     uint64_t age_ms_max; /* stale; QR_AGE_ANY: also what is of unknown age */
 };
@@ -52,9 +53,9 @@ int qr_read_barrier(struct qr_engine *engine, qr_read_done *done, void *argument
  *
  * index   on success: as qr_read_done has it. NULL: not wanted.
  *
- * Returns what `done` would have got, or what qr_read() would have returned; or QR_ERR_INVALID, with
- * nothing done, from a callback of this engine, or if it lives on a caller's loop. Threads and cost:
- * as qr_propose_wait(), without a sync.
+ * Returns what `done` would have got, or what qr_read() would have returned; or QR_ERR_INVALID,
+ * with nothing done, from a callback of this engine, or if it lives on a caller's loop. Threads and
+ * cost: as qr_propose_wait(), without a sync.
  */
 int qr_read_wait(struct qr_engine *engine, const struct qr_read_options *options, uint64_t *index);
 

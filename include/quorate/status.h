@@ -80,6 +80,7 @@ struct qr_member {
     const char *vote; /* what it answered when this node wanted to lead, in words; NULL: nothing */
     bool has_granted; /* that was yes */
     uint64_t vote_ms; /* how long ago */
+    uint64_t reserved[8];
 };
 
 /* What this node's part in gossip knows, in numbers: docs/swim.md. */
@@ -96,10 +97,12 @@ struct qr_swim_status {
     uint32_t left_count;
     uint32_t queued_count; /* updates that are still to be spread */
     uint64_t leader_term;  /* of the latest leader that was heard of; 0: none */
+    uint64_t reserved[8];
 };
 
 /* One consistent picture: everything belongs to the same moment. */
 struct qr_status {
+    size_t size_bytes; /* sizeof(struct qr_status) */
     char name[QR_NAME_BYTES_MAX];
     uint64_t node_id;
     uint64_t cluster_high; /* both 0: no cluster yet */
@@ -159,12 +162,13 @@ struct qr_status {
     struct qr_member members[QR_MEMBERS_MAX]; /* then observers */
 };
 
-/* Fill `out`, which is the caller's. From another thread it waits for the engine's turn; after
- * the engine stopped it gives what was true last.
+/* Fill `out`, which is the caller's: some 70 KB. From another thread it waits for the engine's
+ * turn; after the engine stopped it gives what was true last. Returns 0, or QR_ERR_INVALID with
+ * `out` untouched: its size_bytes.
  */
-void qr_status(struct qr_engine *engine, struct qr_status *out);
+int qr_status(struct qr_engine *engine, struct qr_status *out);
 
-/* X(name, "help"): what an engine counts, since it was opened. */
+/* X(name, "help"): what an engine counts, since it was opened. New ones come at the end. */
 #define QR_COUNTER_MAP(X)                                                                          \
     X(proposals, "Proposals taken from this node's program")                                       \
     X(proposals_failed, "Proposals that were refused or timed out")                                \
@@ -212,16 +216,17 @@ void qr_status(struct qr_engine *engine, struct qr_status *out);
     X(swim_overflowed, "Messages of gossip dropped for a limit")
 
 struct qr_counters {
-#define X(name, help) uint64_t name;
-    QR_COUNTER_MAP(X)
-#undef X
+    size_t size_bytes;                    /* sizeof(struct qr_counters) */
     uint64_t sync_time_ns;                /* spent in writes and syncs of the log */
     uint64_t log_size_bytes;              /* of the log's files, now: this one goes down, too */
     uint64_t snapshot_size_bytes;         /* of the newest one, as it lies there, compressed */
     uint64_t gossip_packet_longest_bytes; /* of those sent, as they went out */
+#define X(name, help) uint64_t name;
+    QR_COUNTER_MAP(X)
+#undef X
 };
 
 /* Fill `out`, as qr_status() does. */
-void qr_counters(struct qr_engine *engine, struct qr_counters *out);
+int qr_counters(struct qr_engine *engine, struct qr_counters *out);
 
 #endif

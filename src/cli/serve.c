@@ -219,7 +219,7 @@ static int listen_open(struct serving *serving, char *detail)
     server.kv = serving->kv;
     server.logger = serving->logger;
     if (serving->options->read_mode == QR_READ_STALE) {
-        server.read = (struct qr_read_options){QR_READ_STALE, QR_AGE_ANY};
+        server.read = (struct qr_read_options){.kind = QR_READ_STALE, .age_ms_max = QR_AGE_ANY};
     }
     server.client_address = serving->options->client;
     server.http_address = serving->options->http;
@@ -245,7 +245,8 @@ static void log_started(struct serving *serving)
     if (status == NULL) {
         return;
     }
-    qr_status(serving->engine, status);
+    status->size_bytes = sizeof(*status);
+    (void)qr_status(serving->engine, status);
     text_hex(&node_text, status->node_id, 16);
     if (status->cluster_high == 0 && status->cluster_low == 0) {
         text_string(&cluster_text, "none");

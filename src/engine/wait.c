@@ -23,7 +23,8 @@ struct wait {
 /* On a caller's loop every thread that may call is the one that has to go on. */
 static bool may_wait(const struct qr_engine *engine)
 {
-    return engine->has_thread && !engine_is_on_loop(engine);
+    return engine->has_thread && !engine_is_on_loop(engine) &&
+           !application_is_here(&engine->application);
 }
 
 static void wait_init(struct wait *wait)
@@ -115,15 +116,25 @@ int qr_read_wait(struct qr_engine *engine, const struct qr_read_options *options
     return wait_end(&wait, qr_read(engine, options, on_read, &wait));
 }
 
+static const struct sized sized_change_reply = {
+    sizeof(struct qr_change_reply), offsetof(struct qr_change_reply, reason) + QR_REASON_BYTES_MAX};
+
+static void tell_change(struct wait *wait, const struct qr_change_result *result)
+{
+    struct qr_change_reply told = {
+        .tolerated_before = result->tolerated_before,
+        .tolerated_after = result->tolerated_after,
+    };
+    if (wait->change_reply != NULL) {
+        engine_copy(told.reason, sizeof(told.reason), result->reason);
+        sized_write(sized_change_reply, &told, wait->change_reply);
+    }
+}
+
 static void on_changed(void *argument, int status, const struct qr_change_result *result)
 {
     struct wait *wait = argument;
-    if (wait->change_reply != NULL) {
-        struct qr_change_reply *reply = wait->change_reply;
-        reply->tolerated_before = result->tolerated_before;
-        reply->tolerated_after = result->tolerated_after;
-        engine_copy(reply->reason, sizeof(reply->reason), result->reason);
-    }
+    tell_change(wait, result);
     end(wait, status);
 }
 
@@ -131,16 +142,15 @@ int qr_change_wait(struct qr_engine *engine, const struct qr_change *change,
                    struct qr_change_reply *reply)
 {
     struct wait wait = {.change_reply = reply};
-    if (!may_wait(engine)) {
+    bool is_valid = reply == NULL || sized_check(sized_change_reply, reply) == 0;
+    if (!is_valid || !may_wait(engine)) {
         return QR_ERR_INVALID;
     }
     wait_init(&wait);
     int status = qr_change_cluster(engine, change, on_changed, &wait);
-    bool is_taken = status == 0;
-    status = wait_end(&wait, status);
-    if (!is_taken && reply != NULL) {
-        *reply = (struct qr_change_reply){.reason = ""};
-        engine_copy(reply->reason, sizeof(reply->reason), qr_error_text(status));
+    if (status != 0) {
+        const struct qr_change_result told = {.reason = qr_error_text(status)};
+        tell_change(&wait, &told);
     }
-    return status;
+    return wait_end(&wait, status);
 }
