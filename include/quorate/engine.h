@@ -158,6 +158,12 @@ struct qr_engine_options {
      * caller's loop all is called there, whatever this says.
      */
     bool is_inline;
+
+    /* As by qr_on_commit(), but before anything is applied, so that it misses no entry: for who
+     * follows the log. It stays as long as the engine. May be NULL.
+     */
+    qr_commit_handler *on_commit;
+    void *on_commit_argument;
 };
 
 /* Open the data directory, replay nothing yet, listen, and take part in the cluster.

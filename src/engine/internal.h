@@ -60,6 +60,9 @@ struct request {
             void *argument;
             struct qr_id id;
             bool is_guarded;
+            bool is_cancelled;
+            uint32_t timeout_ms;
+            uint64_t ticket; /* 0: none */
             size_t command_bytes;
             size_t payload_bytes;
         } propose;
@@ -213,6 +216,9 @@ struct qr_engine {
     enum qr_leave_reason leave_reason;
     struct qr_counters counters; /* the engine's own part */
 
+    struct request *taking;       /* those that this turn has still to take */
+    atomic_uint_fast64_t tickets; /* given out so far */
+
     atomic_bool is_leader;
     atomic_bool is_refusing; /* it takes nothing any more: handlers neither */
     atomic_bool is_stop_asked;
@@ -281,6 +287,10 @@ void engine_request_free(struct request *request);
 NODISCARD int engine_handlers_add(struct qr_engine *engine, struct engine_handlers *to,
                                   engine_handler_function *function, void *argument,
                                   uint64_t *token);
+
+/* The first of all, before the engine runs: it is told of everything, for as long as there is one. */
+void engine_handlers_begin(struct qr_engine *engine, struct engine_handlers *to,
+                           engine_handler_function *function, void *argument);
 
 /* A token that there is not changes nothing. */
 void engine_handlers_remove(struct qr_engine *engine, struct engine_handlers *from, uint64_t token);

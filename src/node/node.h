@@ -231,6 +231,8 @@ struct node_proposal {
     size_t command_bytes;
     const void *payload;
     size_t payload_bytes;
+    time_ns timeout_ns; /* 0: options.proposal_timeout_ns */
+    uint64_t ticket;    /* for node_cancel(), no other's; 0: none */
 };
 
 /* Commands of control proposals, whose id.high is QR_SESSION_BIT alone (id.low 0: the node makes
@@ -248,6 +250,12 @@ struct node_proposal {
  */
 NODISCARD int node_propose(struct node *node, const struct node_proposal *proposal, uint64_t token,
                            struct node_time time);
+
+/* Give up a proposal: io.proposal_done() says in the next turn QR_ERR_WITHDRAWN, if no leader has
+ * it, or else QR_ERR_CANCELLED. This may be called from within another call of the node. False: it
+ * was told already, or there never was such a one. Cost: linear in what is pending.
+ */
+bool node_cancel(struct node *node, uint64_t ticket);
 
 /* Take a read; io.read_done(token) follows in some later turn. Where there are leases it is
  * answered by one. Returns as node_propose().

@@ -12,8 +12,8 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 import headers as reader  # noqa: E402, from tools/
 
 SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|$~^])")
-KINDS = [("macro", "Constants and lists"), ("enum", "Enumerations"), ("struct", "Structures"),
-         ("callback", "Callbacks"), ("function", "Functions")]
+KINDS = [("function", "Functions"), ("callback", "Callbacks"), ("struct", "Structures"),
+         ("enum", "Enumerations"), ("macro", "Constants and lists")]
 
 
 def escape(text):
