@@ -18,6 +18,7 @@ struct qr_state_machine {
 
     /* Apply `count` committed entries, in order, once each.
      *
+     * count     1..QR_APPLY_ENTRIES_MAX.
      * entries   borrowed until return. Entries of the engine's own (no-ops, configurations)
      *           are not among them, so indexes may jump. An entry with an empty command and
      *           an empty payload is a tick: it says only that log time has come this far.
@@ -89,6 +90,7 @@ struct qr_state_machine {
     uint64_t (*applied_index)(void *context);
 };
 
+#define QR_APPLY_ENTRIES_MAX 1024 /* of one batch */
 #define QR_SNAPSHOTS_MAX 2
 #define QR_SNAPSHOT_SLICE_BYTES_MIN 4096
 

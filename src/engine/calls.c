@@ -8,6 +8,7 @@
 
 static int check_proposal(const struct qr_engine *engine, const struct qr_proposal *proposal)
 {
+    ASSERT(proposal->size_bytes == sizeof(*proposal));
     if (proposal->command_bytes > QR_COMMAND_BYTES_MAX ||
         (proposal->command_bytes == 0 && proposal->payload_bytes == 0) ||
         (proposal->command_bytes > 0 && proposal->command == NULL) ||
@@ -49,7 +50,7 @@ int engine_propose(struct qr_engine *engine, const struct qr_proposal *proposal,
     status = node_propose(engine->node, &given, token, engine_time());
     engine->in_node--;
     if (status != 0) {
-        struct waiter unused;
+        struct waiter_call unused;
         bool was_there = waiters_take(&engine->proposals, token, &unused);
         ASSERT(was_there);
         return status;
@@ -73,7 +74,7 @@ int engine_snapshot(struct qr_engine *engine, qr_snapshot_done *done, void *argu
     status = node_snapshot(engine->node, token, engine_time());
     engine->in_node--;
     if (status != 0) {
-        struct waiter unused;
+        struct waiter_call unused;
         bool was_there = waiters_take(&engine->snapshots, token, &unused);
         ASSERT(was_there);
         return status;
@@ -86,22 +87,22 @@ void engine_proposal_done(void *context, uint64_t token, int status, raft_index 
                           const struct qr_result *result)
 {
     struct qr_engine *engine = context;
-    struct waiter waiter;
+    struct waiter_call waiter;
     bool was_there = waiters_take(&engine->proposals, token, &waiter);
     ASSERT(was_there);
     if (status != 0) {
         engine->counters.proposals_failed++;
     }
-    ((qr_propose_done *)waiter.done)(waiter.argument, status, index, status == 0 ? result : NULL);
+    engine_end_proposal(engine, &waiter, status, index, result);
 }
 
 void engine_snapshot_done(void *context, uint64_t token, int status, raft_index index)
 {
     struct qr_engine *engine = context;
-    struct waiter waiter;
+    struct waiter_call waiter;
     bool was_there = waiters_take(&engine->snapshots, token, &waiter);
     ASSERT(was_there);
-    ((qr_snapshot_done *)waiter.done)(waiter.argument, status, index);
+    engine_end_snapshot(engine, &waiter, status, index);
 }
 
 static int queue_proposal(struct qr_engine *engine, const struct qr_proposal *proposal,
@@ -160,8 +161,13 @@ static bool is_id_taken(struct qr_id id)
 int qr_propose(struct qr_engine *engine, const struct qr_proposal *proposal, qr_propose_done *done,
                void *argument)
 {
-    return is_id_taken(proposal->id) ? QR_ERR_INVALID
-                                     : engine_submit(engine, proposal, done, argument);
+    const struct sized known = {sizeof(*proposal), offsetof(struct qr_proposal, is_guarded)};
+    struct qr_proposal read;
+    int status = sized_read(known, proposal, &read);
+    if (status == 0 && is_id_taken(read.id)) {
+        status = QR_ERR_INVALID;
+    }
+    return status != 0 ? status : engine_submit(engine, &read, done, argument);
 }
 
 int engine_queue_small(struct qr_engine *engine, const struct request *filled)

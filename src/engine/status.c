@@ -96,10 +96,30 @@ static void fill_waits(const struct qr_engine *engine, const struct node_status 
     engine_copy(out->join_reason, sizeof(out->join_reason), waits.join_reason);
 }
 
-static uint64_t machine_digest(const struct qr_engine *engine)
+/* Where the state machine stands, and its digest there. Asked from within a callback, or while one
+ * is called, it is ahead of what the node was told; but not where the session table still waits
+ * for what the batch gave.
+ */
+static void fill_applied(struct qr_engine *engine, const struct node_status *status,
+                         struct qr_status *out)
 {
     const struct qr_state_machine *machine = &engine->state_machine;
-    return machine->digest == NULL ? 0 : machine->digest(machine->context);
+    raft_index applied = engine->applied_index;
+    uint64_t digest = 0;
+    if (status->is_restoring) {
+        return;
+    }
+    if (engine->application.is_on) {
+        struct application_facts facts = engine_facts(engine);
+        bool is_ahead = facts.applied_index > status->raft.applied_index;
+        bool is_settled = !is_ahead || engine->application.batch.is_claimed;
+        applied = is_settled ? facts.applied_index : 0;
+        digest = is_settled ? facts.digest : engine->settled_digest;
+    } else if (machine->digest != NULL) {
+        digest = machine->digest(machine->context);
+    }
+    out->applied_index = max_u64(status->raft.applied_index, applied);
+    out->digest = status->sessions_digest + digest;
 }
 
 void engine_status_fill(struct qr_engine *engine, struct qr_status *out)
@@ -116,13 +136,7 @@ void engine_status_fill(struct qr_engine *engine, struct qr_status *out)
         .first_index = status.raft.first_index,
         .last_index = status.raft.last_index,
         .commit_index = status.raft.commit_index,
-        /* Asked from within a commit handler, the state machine is ahead of what the node
-         * was told.
-         */
-        .applied_index =
-            status.is_restoring ? 0 : max_u64(status.raft.applied_index, engine->applied_index),
         .snapshot_index = status.snapshot_index,
-        .digest = status.is_restoring ? 0 : status.sessions_digest + machine_digest(engine),
         .session_count = status.session_count,
         .outcome_count = status.outcome_count,
         .age_ms = engine_age_ms(node_age(engine->node, runtime_now_ns())),
@@ -130,25 +144,33 @@ void engine_status_fill(struct qr_engine *engine, struct qr_status *out)
         .time_ms = runtime_wall_ns() / NS_PER_MS,
         .is_stopped = status.is_stopped || engine->is_stopping,
     };
+    fill_applied(engine, &status, out);
     engine_copy(out->name, sizeof(out->name), engine->name);
     engine_gossip_fill(engine, &status, out);
     engine_members_fill(engine, &status, out);
     fill_waits(engine, &status, out);
 }
 
+/* Without the members is the least that may be asked for. */
+static const struct sized sized_status = {sizeof(struct qr_status),
+                                          offsetof(struct qr_status, members)};
+
 static void take_status(struct qr_engine *engine, void *argument)
 {
     struct qr_status *out = argument;
-    if (engine->node == NULL) {
-        *out = engine->final_status;
-    } else {
-        engine_status_fill(engine, out);
+    if (engine->node != NULL) {
+        engine_status_fill(engine, &engine->final_status); /* until it stops, room to work in */
     }
+    sized_write(sized_status, &engine->final_status, out);
 }
 
-void qr_status(struct qr_engine *engine, struct qr_status *out)
+int qr_status(struct qr_engine *engine, struct qr_status *out)
 {
-    engine_call(engine, take_status, out);
+    int status = sized_check(sized_status, out);
+    if (status == 0) {
+        engine_call(engine, take_status, out);
+    }
+    return status;
 }
 
 /* Those of the SWIM machine begin anew with each life of it, see node_gossip_counters.begun. */
@@ -218,19 +240,25 @@ void engine_counters_fill(struct qr_engine *engine, struct qr_counters *out)
     fill_gossip_counters(engine, &status.gossip, out);
 }
 
+static const struct sized sized_counters = {sizeof(struct qr_counters),
+                                            offsetof(struct qr_counters, proposals)};
+
 static void take_counters(struct qr_engine *engine, void *argument)
 {
     struct qr_counters *out = argument;
-    if (engine->node == NULL) {
-        *out = engine->final_counters;
-    } else {
-        engine_counters_fill(engine, out);
+    if (engine->node != NULL) {
+        engine_counters_fill(engine, &engine->final_counters);
     }
+    sized_write(sized_counters, &engine->final_counters, out);
 }
 
-void qr_counters(struct qr_engine *engine, struct qr_counters *out)
+int qr_counters(struct qr_engine *engine, struct qr_counters *out)
 {
-    engine_call(engine, take_counters, out);
+    int status = sized_check(sized_counters, out);
+    if (status == 0) {
+        engine_call(engine, take_counters, out);
+    }
+    return status;
 }
 
 void engine_publish_role(struct qr_engine *engine)

@@ -139,7 +139,7 @@ void node_digests_turn(struct node *node)
 {
     raft_index wanted = node->digests.wanted;
     raft_index applied = node_raft_status(node)->applied_index;
-    if (wanted == 0 || node->is_applying || wanted > applied) {
+    if (wanted == 0 || node->is_applying || node->snapshots.taking.is_opening || wanted > applied) {
         return;
     }
     if (wanted < applied || !node_digests_take(node, wanted)) {

@@ -190,6 +190,7 @@ struct node {
 
     /* Applying. */
     bool is_applying;
+    bool is_apply_claimed; /* who waits for the batch under way is told by who applies it */
     bool is_apply_fetching;
     raft_index apply_last;          /* of the batch under way */
     raft_index machine_index;       /* what is up to here, a durable state machine has */
@@ -198,6 +199,7 @@ struct node {
     struct node_guarded *apply_guarded; /* NODE_APPLY_ENTRIES_MAX, once there was one */
     size_t apply_guarded_count;
     struct sessions sessions;
+    uint64_t apply_sessions_digest; /* before the batch under way */
     struct node_peer peers[NODE_PEERS_MAX];
     struct entry *apply_fetched; /* read back from the log; hold their chunks */
     size_t apply_fetched_count;
@@ -307,6 +309,9 @@ void node_flush_held(struct node *node);
 void node_expire_proposals(struct node *node);
 void node_finish(struct node *node, struct pending *pending, int status, raft_index index,
                  const struct qr_result *result);
+
+/* Take one out without a word; its token. */
+uint64_t node_release_proposal(struct node *node, struct pending *pending);
 void node_sweep_superseded(struct node *node);
 void node_fail_proposals(struct node *node);
 void node_on_forward(struct node *node, node_id from, const struct wire_message *message);

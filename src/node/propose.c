@@ -16,8 +16,7 @@
 #include "node/internal.h"
 #include "quorate/error.h"
 
-void node_finish(struct node *node, struct pending *pending, int status, raft_index index,
-                 const struct qr_result *result)
+uint64_t node_release_proposal(struct node *node, struct pending *pending)
 {
     uint64_t token = pending->token;
     if (pending->state == PENDING_HELD) {
@@ -26,6 +25,13 @@ void node_finish(struct node *node, struct pending *pending, int status, raft_in
     }
     node->kept_bytes -= pending->entry.record_bytes;
     pending_remove(&node->pending, pending);
+    return token;
+}
+
+void node_finish(struct node *node, struct pending *pending, int status, raft_index index,
+                 const struct qr_result *result)
+{
+    uint64_t token = node_release_proposal(node, pending);
     node->options.io.proposal_done(node->options.io.context, token, status, index, result);
 }
 
