@@ -162,12 +162,12 @@ void engine_take_applied(struct qr_engine *engine)
         engine->counters.entries_applied += batch->count;
         engine->applied_index = batch->entries[batch->count - 1].index;
     }
-    engine->in_node++;
-    struct node_batch_end end = {
+    const struct node_batch_end end = {
         .status = batch->status,
         .results = engine->results,
         .digest = engine_facts(engine).digest,
     };
+    engine->in_node++;
     node_applied(engine->node, &end, engine_time());
     engine->in_node--;
     engine->settled_digest = end.digest;

@@ -177,6 +177,8 @@ struct node {
     struct entry_arena held_arena;
     size_t held_count;    /* of pending ones: not yet with a leader */
     uint64_t kept_bytes;  /* of records of pending ones, held or sent to another leader */
+    time_ns own_due_ns;   /* the earliest of those with a limit of their own, or before that */
+    bool has_cancelled;   /* some of them are */
     raft_term swept_term; /* of the last applied entry, when they were last looked through */
     raft_term first_term; /* of this life; what an earlier one did in it, is not known */
     struct node_forward_seen seen[NODE_FORWARD_LIVES_MAX];
@@ -304,9 +306,17 @@ bool node_fetch_for_apply(struct node *node, raft_index first);
 void node_persist(struct node *node, const struct raft_ready *ready);
 void node_log_upkeep(struct node *node);
 
+/* expire.c */
+
+/* Set the deadline of one that was just added; 0: as the options have it. */
+void node_limit_proposal(struct node *node, struct pending *pending, time_ns timeout_ns);
+time_ns node_proposals_deadline(const struct node *node);
+
+/* Give up what is past its time, or cancelled. */
+void node_expire_proposals(struct node *node);
+
 /* propose.c */
 void node_flush_held(struct node *node);
-void node_expire_proposals(struct node *node);
 void node_finish(struct node *node, struct pending *pending, int status, raft_index index,
                  const struct qr_result *result);
 

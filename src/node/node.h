@@ -99,7 +99,8 @@ struct node_io {
     uint64_t (*wake_at)(void *context);
 
     /* The functions for snapshots, of which nothing is called but its functions, with its own
-     * context; and whether there is a digest, which is asked by apply(). All NULL: none are taken, none are taken over, and the log is never compacted.
+     * context; and whether there is a digest, which is asked by apply(). All NULL: none are taken,
+     * none are taken over, and the log is never compacted.
      */
     struct qr_state_machine machine;
 
@@ -247,6 +248,8 @@ struct node_proposal {
     size_t command_bytes;
     const void *payload;
     size_t payload_bytes;
+    time_ns timeout_ns; /* 0: options.proposal_timeout_ns */
+    uint64_t ticket;    /* for node_cancel(), no other's; 0: none */
 };
 
 /* Commands of control proposals, whose id.high is QR_SESSION_BIT alone (id.low 0: the node makes
@@ -265,6 +268,12 @@ struct node_proposal {
  */
 NODISCARD int node_propose(struct node *node, const struct node_proposal *proposal, uint64_t token,
                            struct node_time time);
+
+/* Give up a proposal: io.proposal_done() says in the next turn QR_ERR_WITHDRAWN, if no leader has
+ * it, or else QR_ERR_CANCELLED. This may be called from within another call of the node. False: it
+ * was told already, or there never was such a one. Cost: linear in what is pending.
+ */
+bool node_cancel(struct node *node, uint64_t ticket);
 
 /* Take a read; io.read_done(token) follows in some later turn. Where there are leases it is
  * answered by one. Returns as node_propose().
