@@ -37,7 +37,8 @@
     X(QR_ERR_MISMATCH,    -24, CALLER,  "its id was used for another command; not applied")        \
     X(QR_ERR_BEHIND,      -25, RETRY,   "that member is behind, or not heard")                \
     X(QR_ERR_QUORUM,      -26, CALLER,  "too few live voters would be left to agree")         \
-    X(QR_ERR_STALE,       -27, RETRY,   "what is applied here may be older than was asked for")
+    X(QR_ERR_STALE,       -27, RETRY,   "what is applied here may be older than was asked for") \
+    X(QR_ERR_REJECTED,    -28, CALLER,  "the state machine rejected it, on every replica alike")
 /* clang-format on */
 
 enum qr_error {

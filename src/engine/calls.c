@@ -92,7 +92,7 @@ void engine_proposal_done(void *context, uint64_t token, int status, raft_index 
     if (status != 0) {
         engine->counters.proposals_failed++;
     }
-    ((qr_propose_done *)waiter.done)(waiter.argument, status, index, status == 0 ? result : NULL);
+    ((qr_propose_done *)waiter.done)(waiter.argument, status, index, result);
 }
 
 void engine_snapshot_done(void *context, uint64_t token, int status, raft_index index)

@@ -191,7 +191,9 @@ void node_applied(struct node *node, int status, const struct qr_result *results
         if (entry->wants_result && !proposal_id_is_session(id)) {
             struct pending *pending = node_find_proposal(node, id, entry->term);
             if (pending != NULL) {
-                node_finish(node, pending, 0, entry->index, &results[i]);
+                struct qr_result result = results[i];
+                result.status = node_result_status(&result);
+                node_finish(node, pending, result.status, entry->index, &result);
             }
         }
     }

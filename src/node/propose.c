@@ -20,6 +20,7 @@ void node_finish(struct node *node, struct pending *pending, int status, raft_in
                  const struct qr_result *result)
 {
     uint64_t token = pending->token;
+    ASSERT((status == 0 || status == QR_ERR_REJECTED) == (result != NULL));
     if (pending->state == PENDING_HELD) {
         ASSERT(node->held_count > 0);
         node->held_count--;
@@ -475,7 +476,8 @@ void node_on_forward_response(struct node *node, const struct wire_forward_respo
             hold_again(node, pending, QR_ERR_NOT_LEADER);
         } else {
             enum qr_error_class kind = qr_error_class_of(response->status);
-            bool is_certain = kind == QR_CLASS_RETRY || kind == QR_CLASS_CALLER;
+            bool is_certain = (kind == QR_CLASS_RETRY || kind == QR_CLASS_CALLER) &&
+                              response->status != QR_ERR_REJECTED; /* no leader decides that */
             node_finish(node, pending, is_certain ? response->status : QR_ERR_TIMEOUT, 0, NULL);
         }
     }
