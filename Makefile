@@ -10,15 +10,16 @@ QUORATE_ROUNDS ?= 40
 QUORATE_MEMBERS ?= 50
 
 .DEFAULT_GOAL := all
-.PHONY: all asan bench bench-failover bench-swim check check-docs check-format check-includes \
-	check-style clean debug demo deps deps-build deps-ci deps-test dev format fuzz help install \
-	members model mutants rounds scenarios sim sweeps symbols test tsan
+.PHONY: abi all asan bench bench-embed bench-failover bench-swim check check-docs check-format \
+	check-includes check-site check-style clean debug demo deps deps-build deps-ci deps-test dev \
+	docs format fuzz help install members model mutants rounds scenarios sim sweeps symbols test \
+	tsan
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | sort | expand -t 16
 
 all: deps-build ## build the program: build/quorate
-	@tools/build.sh release quorate libquorate.a
+	@tools/build.sh release quorate libraries
 	@cp -f build/release/quorate build/quorate
 
 debug: deps-test ## build with assertions on every step, without optimization: build/debug
@@ -52,6 +53,12 @@ deps-test:
 deps-ci:
 	@tools/deps.sh install build test ci
 
+deps-docs:
+	@tools/deps.sh install docs
+
+deps-browser:
+	@tools/deps.sh install docs browser
+
 demo: all ## start a cluster, kill its leader, show and verify what happened
 	@./build/quorate demo
 
@@ -76,6 +83,10 @@ members: deps-test ## kill and restart QUORATE_MEMBERS (50) real members, and co
 check: ## run all checks of the source; all of them, also when one fails
 	@$(MAKE) --keep-going check-format check-includes check-style check-docs symbols
 
+abi: deps-build ## record what programs that are linked with libquorate rely on
+	@tools/build.sh release libraries
+	@python3 tools/abi.py renew build/release cc
+
 check-format: deps-ci ## check the format of the source
 	@$(CLANG_FORMAT) --dry-run --Werror $(C_FILES) && echo "format: $(words $(C_FILES)) files"
 
@@ -85,11 +96,22 @@ check-includes: deps-build ## check who includes whom
 check-style: deps-build ## check bans, lengths, file heads and docstrings
 	@python3 tools/check_style.py
 
-check-docs: deps-build ## check the links, commands and tables in the documents
+check-docs: deps-ci ## check the links, commands and tables in the documents, and the manual
 	@tools/check_docs.sh
 	@python3 tools/check_wire_format.py
 	@python3 tools/check_known_bugs.py
 	@python3 tools/check_simulator.py
+	@python3 tools/check_pages.py
+	@python3 tools/pictures.py --check
+	@python3 tools/man_pages.py check
+
+docs: deps-docs ## make a site of the documents, with search: build/site
+	@python3 tools/site/build.py build/site
+	@python3 tools/site/check.py build/site --links
+
+check-site: deps-browser ## read that site in a real browser: every page, search, keys, phone, dark
+	@python3 tools/site/build.py build/site
+	@python3 tools/site/check.py build/site
 
 symbols: deps-ci ## prove by the linker that the pure folders and the simulator touch nothing outside
 	@tools/check_symbols.sh
@@ -110,6 +132,11 @@ bench: deps-test ## run the benchmarks; each prints a table
 
 bench-failover: all ## 100 killed leaders with SWIM's hints and 100 without: how long a writer waits
 	@bench/failover --quorate build/release/quorate
+
+bench-embed: deps-test ## the engine inside a program, beside libraft where libraft-dev is installed
+	@tools/build.sh release bench/quorate_node bench/floor
+	@! pkg-config --exists raft || tools/build.sh release bench/libraft_node
+	@bench/embedded
 
 bench-swim: all ## what is promised of 10, 20 and 50 real members, measured: about 100 minutes
 	@bench/swim all --quorate build/release/quorate

@@ -134,8 +134,11 @@ static int add(struct qr_engine *engine, int64_t number, int64_t *sum)
 {
     struct waiter waiter = {.mutex = PTHREAD_MUTEX_INITIALIZER,
                             .changed = PTHREAD_COND_INITIALIZER};
-    struct qr_proposal proposal = {
-        .command = "add", .command_bytes = 3, .payload = &number, .payload_bytes = sizeof(number)};
+    struct qr_proposal proposal = {.size_bytes = sizeof(proposal),
+                                   .command = "add",
+                                   .command_bytes = 3,
+                                   .payload = &number,
+                                   .payload_bytes = sizeof(number)};
     int status = qr_propose(engine, &proposal, on_done, &waiter);
     if (status != 0) {
         return status;

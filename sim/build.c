@@ -125,8 +125,9 @@ static void on_reply(void *context, uint64_t connection, struct wire_frame *fram
     wire_frame_free(frame);
 }
 
-static void on_apply(void *context, const struct qr_entry *entries, size_t count)
+static void on_apply(void *context, const struct qr_entry *entries, size_t count, bool wants_digest)
 {
+    ASSERT(!wants_digest);
     struct build_node *self = context;
     self->apply_count = count;
     self->world->apply(self->world->context, entries, count);
@@ -556,7 +557,8 @@ static void applied(struct build_node *self, int status, const struct build_resu
         self->results[i] =
             (struct qr_result){results[i].data, results[i].size_bytes, results[i].status};
     }
-    node_applied(self->node, status, self->results, node_time_of(time));
+    struct node_batch_end end = {.status = status, .results = self->results};
+    node_applied(self->node, &end, node_time_of(time));
 }
 
 static void turn(struct build_node *self, struct build_time time)

@@ -44,8 +44,13 @@ if pkg-config --exists cmocka; then
     tests=true
 fi
 
+# Two hundred programs are linked: where there is a quick linker, it is used.
+if command -v mold >/dev/null; then
+    export CC_LD=mold
+fi
+
 dir=build/$kind
-wanted="${CC:-cc} ${options[*]}"
+wanted="${CC:-cc} ${CC_LD:-ld} ${options[*]}"
 if [ "$(cat "$dir.options" 2>/dev/null)" != "$wanted" ] || [ ! -f "$dir/build.ninja" ]; then
     rm -rf "$dir" "$dir.options"
     mkdir -p build

@@ -53,6 +53,16 @@ missing_elsewhere() {
                 command -v "$name-14" >/dev/null || command -v "$name" >/dev/null || echo "$name"
             done
             ;;
+        docs)
+            for name in sphinx-build mandoc; do
+                command -v "$name" >/dev/null || echo "$name"
+            done
+            ;;
+        browser)
+            for name in chromedriver; do
+                command -v "$name" >/dev/null || echo "$name"
+            done
+            ;;
         esac
     done
 }

@@ -16,6 +16,9 @@ CMOCKA_RUN = re.compile(r"^\[ RUN      \] ", re.M)
 CMOCKA_OK = re.compile(r"^\[       OK \] ", re.M)
 CMOCKA_SKIPPED = re.compile(r"^\[  SKIPPED \] (?!\d+ test\(s\))", re.M)
 TAP_LINE = re.compile(r"^(ok|not ok)\b[^\n]*", re.M)
+FAILED_LINE = re.compile(r"not ok\b|\[  FAILED  \]|\[  ERROR   \]")
+SAID_LINES_MAX = 60
+SAID_CHARACTERS_MAX = 300
 TAP_SKIP = re.compile(r"#\s*skip", re.I)
 
 
@@ -50,6 +53,23 @@ def count_test(test):
     return passed, failed, skipped
 
 
+def tell_failed(test):
+    """Say which program failed, and what it said of its failing cases: often all that is left."""
+    print(f"failed: {test['name']} ({test['result'].lower()})")
+    lines = test.get("stdout", "").splitlines()
+    told = [line for at, line in enumerate(lines)
+            if FAILED_LINE.match(line) or is_said_of_failure(lines, at)]
+    for line in told[:SAID_LINES_MAX]:
+        print(f"    {line[:SAID_CHARACTERS_MAX]}")
+
+
+def is_said_of_failure(lines, at):
+    """Whether a line is a TAP comment below a case that failed."""
+    while at > 0 and lines[at].startswith("#"):
+        at -= 1
+    return lines[at].startswith("not ok")
+
+
 def read_tests(path):
     try:
         with open(path, encoding="utf-8", errors="replace") as log:
@@ -66,7 +86,7 @@ def main():
     for test in read_tests(f"{build_dir}/meson-logs/testlog.json"):
         counts = count_test(test)
         if counts[1] > 0:
-            print(f"failed: {test['name']} ({test['result'].lower()})")
+            tell_failed(test)
         passed, failed, skipped = passed + counts[0], failed + counts[1], skipped + counts[2]
     if status != 0 and failed == 0:
         print(f"meson test ended with status {status}")

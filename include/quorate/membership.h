@@ -1,15 +1,99 @@
-/* membership.h: who is there and who leads, as the members tell each other by gossip.
+/* membership.h: who is there, who leads, and changes of either.
  *
- * Owns     the events that a program can hear, and an engine's departure.
- * Does not know who votes: that is decided in the log alone (qr_change_cluster), and nothing here
- *          changes it.
+ * Owns     the events that a program can hear, an engine's joining and departure, and changes of
+ *          the members and of the leader, which are decided in the log alone: gossip changes
+ *          nothing there.
  * Threads  as in engine.h: calls from any thread; handlers come on the engine's.
  */
 /* SPDX-License-Identifier: Apache-2.0 */
 #ifndef QUORATE_MEMBERSHIP_H
 #define QUORATE_MEMBERSHIP_H
 
-#include "quorate/engine.h"
+#include "quorate/error.h"
+#include "quorate/types.h"
+
+struct qr_engine;
+
+/* Of an engine in no cluster yet, opened with options.is_waiting: join the cluster of these,
+ * whatever it was told before. The same list and flag again leave what is under way alone.
+ *
+ * join         HOST:PORT,… of members; copied.
+ * is_learner   without ever asking for a vote.
+ *
+ * Returns 0, and it goes on trying until it is let in, see qr_status.join_reason, or is freed:
+ * the order is on no disk, so that it must be given again behind a restart. Or, with nothing
+ * changed, QR_ERR_INVALID or QR_ERR_ADDRESS (the list), QR_ERR_FOREIGN (it belongs to a
+ * cluster, is just being taken in, or was not opened with is_waiting), QR_ERR_BUSY (called from
+ * a callback, or memory ran out) or QR_ERR_STOPPED.
+ */
+int qr_join(struct qr_engine *engine, const char *join, bool is_learner);
+
+/* A change of the members, or of the leader. Names are separated by commas; NULL or "" changes
+ * nothing. All of it is one change: done as a whole or not at all.
+ */
+struct qr_change {
+    size_t size_bytes;      /* sizeof(struct qr_change) */
+    const char *promote;    /* become voters; they must have caught up */
+    const char *demote;     /* become learners */
+    const char *remove;     /* are no members any more */
+    const char *prioritize; /* one name: it gets `priority` */
+    uint32_t priority;      /* 0..255; 1 is ordinary, 0 never leads */
+    const char *transfer;   /* one name: leadership goes there; alone */
+    bool is_dry_run;        /* only tell what would come of it */
+    bool is_forced;         /* insist on what the live voters could not decide, or who is behind */
+};
+
+struct qr_change_result {
+    size_t size_bytes;         /* of this struct as the library has it */
+    uint32_t tolerated_before; /* voters that answer and may still fail, before the change */
+    uint32_t tolerated_after;
+    const char *reason; /* a sentence, borrowed until return */
+};
+
+/* How a change ended.
+ *
+ * status   0: done and committed, or nothing was to be done; of a dry run: it would be.
+ *          QR_ERR_NOT_FOUND   no member has one of the names.
+ *          QR_ERR_INVALID     it contradicts itself, or leaves no voter that may lead.
+ *          QR_ERR_BEHIND      a learner has not caught up; who is to lead is not heard or did
+ *                             not take over.
+ *          QR_ERR_QUORUM      too few of the voters that are left answer.
+ *          QR_ERR_NO_LEADER, QR_ERR_BUSY, QR_ERR_DISK_FULL, QR_ERR_STOPPED   not done.
+ *          QR_ERR_TIMEOUT     unknown: look who is a member.
+ */
+typedef void qr_change_done(void *argument, int status, const struct qr_change_result *result);
+
+/* Change the members or the leader of the cluster, on any node: the leader is asked. A member is
+ * added by starting it with options.join.
+ *
+ * change   borrowed until return; copied.
+ * done     called exactly once, never from within this call, unless it returns an error.
+ *
+ * Returns 0, or with nothing done QR_ERR_TOO_LARGE (a name or a list of names), QR_ERR_BUSY or
+ * QR_ERR_STOPPED.
+ */
+int qr_change_cluster(struct qr_engine *engine, const struct qr_change *change,
+                      qr_change_done *done, void *argument);
+
+/* What came of a change that was waited for, as in qr_change_result. */
+struct qr_change_reply {
+    size_t size_bytes; /* sizeof(struct qr_change_reply) */
+    uint32_t tolerated_before;
+    uint32_t tolerated_after;
+    char reason[QR_REASON_BYTES_MAX];
+};
+
+/* qr_change_cluster(), and wait until it ended.
+ *
+ * reply   filled, whatever is returned but QR_ERR_INVALID. NULL: it is not wanted.
+ *
+ * Returns what `done` would have got, or what qr_change_cluster() would have returned; or
+ * QR_ERR_INVALID, with nothing done, from a callback of this engine, or if it lives on a caller's
+ * loop. Threads: as qr_propose_wait(). Cost: it may take some election timeouts, see
+ * limits.proposal_timeout_ms.
+ */
+int qr_change_wait(struct qr_engine *engine, const struct qr_change *change,
+                   struct qr_change_reply *reply);
 
 /* X(NAME, value, "text"): what can be heard of a member. */
 #define QR_MEMBERSHIP_MAP(X)                                                                       \
@@ -69,6 +153,7 @@ void qr_remove_membership(struct qr_engine *engine, uint64_t token);
 
 /* Who leads. */
 struct qr_leader {
+    size_t size_bytes; /* sizeof(struct qr_leader) */
     uint64_t node_id;
     uint64_t term;
     char name[QR_NAME_BYTES_MAX];       /* "", like the addresses, when it is not known */
@@ -80,7 +165,8 @@ struct qr_leader {
 /* Say who leads, as far as this node knows: a voter hears it from the leader alone; any other
  * node, observers included, may know it by gossip. Another may lead a later term already.
  *
- * Returns 0, or with `out` untouched QR_ERR_NO_LEADER or QR_ERR_STOPPED.
+ * Returns 0, or with `out` untouched QR_ERR_NO_LEADER, QR_ERR_STOPPED or QR_ERR_INVALID (its
+ * size_bytes).
  */
 int qr_leader(struct qr_engine *engine, struct qr_leader *out);
 

@@ -11,6 +11,7 @@
 #define QR_ADDRESS_BYTES_MAX 128 /* of HOST:PORT, the NUL included */
 #define QR_META_BYTES_MAX 256    /* of what an application tells about its node, with the NUL */
 #define QR_COMMAND_BYTES_MAX 32  /* of a proposal's command, without a NUL */
+#define QR_REASON_BYTES_MAX 512  /* of a sentence, the NUL included */
 #define QR_MEMBERS_MAX 64
 
 /* 128 bits that name a proposal. All zero: the engine makes one.

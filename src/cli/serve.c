@@ -20,6 +20,7 @@
 #include "base/text.h"
 #include "cli/cli.h"
 #include "cli/notify.h"
+#include "cli/serve_notify.h"
 #include "cli/serve_options.h"
 #include "kv/kv.h"
 #include "quorate/engine.h"
@@ -38,6 +39,7 @@ struct serving {
     uv_signal_t terminate;
     uv_signal_t interrupt;
     uv_timer_t stop_timer;
+    struct serve_notifier notifier;
     struct qr_logger *logger;
     struct kv *kv;
     struct qr_engine *engine;
@@ -49,9 +51,9 @@ struct serving {
 
 static void handles_close(struct serving *serving)
 {
-    uv_handle_t *handles[] = {(uv_handle_t *)&serving->terminate,
-                              (uv_handle_t *)&serving->interrupt,
-                              (uv_handle_t *)&serving->stop_timer};
+    uv_handle_t *handles[] = {
+        (uv_handle_t *)&serving->terminate, (uv_handle_t *)&serving->interrupt,
+        (uv_handle_t *)&serving->stop_timer, (uv_handle_t *)&serving->notifier.timer};
     for (size_t i = 0; i < COUNT_OF(handles); i++) {
         if (!uv_is_closing(handles[i])) {
             uv_close(handles[i], NULL);
@@ -71,7 +73,8 @@ static void engine_stopped(void *argument, int status, const char *reason)
 {
     struct serving *serving = argument;
     serving->is_engine_stopped = true;
-    if (status != 0) { /* else it was told to, by a signal or by `quorate leave` */
+    cli_notify("STOPPING=1"); /* told twice, it is no other */
+    if (status != 0) {        /* else it was told to, by a signal or by `quorate leave` */
         qr_log(serving->logger, QR_LOG_ERROR, "node_failed", "error", qr_error_name(status),
                "reason", reason == NULL ? qr_error_text(status) : reason, NULL);
         serving->exit_code = CLI_FAILED;
@@ -131,6 +134,7 @@ static int handles_open(struct serving *serving)
     ASSERT(status == 0);
     status = uv_signal_init(&serving->loop, &serving->interrupt);
     ASSERT(status == 0);
+    serve_notifier_init(&serving->notifier, &serving->loop);
     serving->stop_timer.data = serving;
     serving->terminate.data = serving;
     serving->interrupt.data = serving;
@@ -215,7 +219,7 @@ static int listen_open(struct serving *serving, char *detail)
     server.kv = serving->kv;
     server.logger = serving->logger;
     if (serving->options->read_mode == QR_READ_STALE) {
-        server.read = (struct qr_read_options){QR_READ_STALE, QR_AGE_ANY};
+        server.read = (struct qr_read_options){.kind = QR_READ_STALE, .age_ms_max = QR_AGE_ANY};
     }
     server.client_address = serving->options->client;
     server.http_address = serving->options->http;
@@ -241,7 +245,8 @@ static void log_started(struct serving *serving)
     if (status == NULL) {
         return;
     }
-    qr_status(serving->engine, status);
+    status->size_bytes = sizeof(*status);
+    (void)qr_status(serving->engine, status);
     text_hex(&node_text, status->node_id, 16);
     if (status->cluster_high == 0 && status->cluster_low == 0) {
         text_string(&cluster_text, "none");
@@ -266,6 +271,7 @@ static void loop_run(struct serving *serving)
     uv_run(&serving->loop, UV_RUN_DEFAULT);
     server_free(serving->server);
     serving->server = NULL;
+    serve_notifier_deinit(&serving->notifier);
     qr_engine_free(serving->engine);
     serving->engine = NULL;
     /* What was closed last still has to call back. */
@@ -280,6 +286,9 @@ static int serve_start(struct serving *serving, char *detail)
         return status;
     }
     status = listen_open(serving, detail);
+    if (status == 0) {
+        status = serve_notifier_start(&serving->notifier, serving->engine);
+    }
     if (status != 0) {
         stop_begin(serving, false);
         return status;

@@ -28,7 +28,6 @@ struct many {
     struct sim_case next; /* its seed is the next to be run */
     uint64_t begun;       /* seeds */
     uint64_t fail_max;
-    uint64_t failed_seed_last;
     int code; /* not CLI_DONE: no seed could be judged, and nothing more is run */
     struct sim_totals totals;
     time_ns began_ns;
@@ -85,11 +84,13 @@ static void failure_take(struct many *many, uint64_t seed, const struct qr_sim_r
 {
     struct sim_totals *totals = &many->totals;
     totals->failed++;
-    many->failed_seed_last = max_u64(many->failed_seed_last, seed);
     /* Those that had begun when it was enough may be more. */
     if (totals->failure_count < SIM_FAILURES_MAX + SIM_JOBS_MAX) {
-        totals->failures[totals->failure_count++] =
-            (struct sim_failure){.seed = seed, .report = *report};
+        size_t at = totals->failure_count++;
+        for (; at > 0 && totals->failures[at - 1].seed > seed; at--) {
+            totals->failures[at] = totals->failures[at - 1];
+        }
+        totals->failures[at] = (struct sim_failure){.seed = seed, .report = *report};
     }
     if (!many->options->is_json) {
         struct sim_case chosen = many->options->chosen;
@@ -122,12 +123,14 @@ static void result_take(struct many *many, struct sim_process *process)
     }
 }
 
-/* End the runs that are of no interest any more. */
+/* End the runs that are of no interest any more: all, or those behind enough that failed. */
 static void give_up(struct many *many, bool is_all)
 {
+    const struct sim_totals *totals = &many->totals;
+    uint64_t last = is_all ? 0 : totals->failures[many->fail_max - 1].seed;
     for (size_t i = 0; i < many->options->jobs; i++) {
         struct sim_process *process = &many->processes[i];
-        if (process->pid > 0 && (is_all || process->seed > many->failed_seed_last)) {
+        if (process->pid > 0 && (is_all || process->seed > last)) {
             sim_process_kill(process);
             many->running--;
         }
@@ -175,17 +178,9 @@ static void run_all(struct many *many)
     many->totals.real_ns = cli_clock_ns() - many->began_ns;
 }
 
-static int by_seed(const void *a, const void *b)
-{
-    const struct sim_failure *first = a;
-    const struct sim_failure *second = b;
-    return first->seed < second->seed ? -1 : first->seed > second->seed;
-}
-
 static int report(struct many *many)
 {
     struct sim_totals *totals = &many->totals;
-    qsort(totals->failures, totals->failure_count, sizeof(totals->failures[0]), by_seed);
     if (many->options->is_json) {
         sim_report_many_json(many->options, totals);
     } else {

@@ -19,15 +19,16 @@ static void tell_handlers(struct qr_engine *engine, const struct qr_entry *entry
     }
 }
 
-void engine_apply(void *context, const struct qr_entry *entries, size_t count)
+void engine_apply(void *context, const struct qr_entry *entries, size_t count, bool wants_digest)
 {
     struct qr_engine *engine = context;
     const struct qr_state_machine *machine = &engine->state_machine;
-    ASSERT(count >= 1 && count <= NODE_APPLY_ENTRIES_MAX);
+    ASSERT(count <= NODE_APPLY_ENTRIES_MAX);
+    ASSERT(count >= 1 || wants_digest);
     ASSERT(engine->in_node > 0);
     memset(engine->results, 0, count * sizeof(engine->results[0]));
-    int status = machine->apply(machine->context, entries, count, engine->results);
-    if (status == 0) {
+    int status = count == 0 ? 0 : machine->apply(machine->context, entries, count, engine->results);
+    if (status == 0 && count > 0) {
         engine->counters.entries_applied += count;
         engine->applied_index = entries[count - 1].index;
         for (size_t i = 0; i < count; i++) {
@@ -37,7 +38,12 @@ void engine_apply(void *context, const struct qr_entry *entries, size_t count)
             }
         }
     }
-    node_applied(engine->node, status, engine->results, engine_time());
+    struct node_batch_end end = {
+        .status = status,
+        .results = engine->results,
+        .digest = wants_digest && status == 0 ? machine->digest(machine->context) : 0,
+    };
+    node_applied(engine->node, &end, engine_time());
 }
 
 uint64_t engine_wake_at(void *context)

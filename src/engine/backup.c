@@ -68,7 +68,8 @@ static void open_now(struct qr_engine *engine, void *argument)
         .argument = opening->argument,
     };
     /* Whatever kind of reads the node was told to give: a backup is not taken on a clock's word. */
-    const struct qr_read_options linearizable = {.kind = QR_READ_LINEARIZABLE};
+    const struct qr_read_options linearizable = {.size_bytes = sizeof(linearizable),
+                                                 .kind = QR_READ_LINEARIZABLE};
     opening->status = qr_read(engine, &linearizable, on_barrier, backup);
     if (opening->status != 0) {
         free_place(backup);

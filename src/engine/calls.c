@@ -8,6 +8,7 @@
 
 static int check_proposal(const struct qr_engine *engine, const struct qr_proposal *proposal)
 {
+    ASSERT(proposal->size_bytes == sizeof(*proposal));
     if (proposal->command_bytes > QR_COMMAND_BYTES_MAX ||
         (proposal->command_bytes == 0 && proposal->payload_bytes == 0) ||
         (proposal->command_bytes > 0 && proposal->command == NULL) ||
@@ -160,8 +161,13 @@ static bool is_id_taken(struct qr_id id)
 int qr_propose(struct qr_engine *engine, const struct qr_proposal *proposal, qr_propose_done *done,
                void *argument)
 {
-    return is_id_taken(proposal->id) ? QR_ERR_INVALID
-                                     : engine_submit(engine, proposal, done, argument);
+    const struct sized known = {sizeof(*proposal), offsetof(struct qr_proposal, is_guarded)};
+    struct qr_proposal read;
+    int status = sized_read(known, proposal, &read);
+    if (status == 0 && is_id_taken(read.id)) {
+        status = QR_ERR_INVALID;
+    }
+    return status != 0 ? status : engine_submit(engine, &read, done, argument);
 }
 
 int engine_queue_small(struct qr_engine *engine, const struct request *filled)

@@ -65,6 +65,7 @@ void engine_change_done(void *context, uint64_t token, int status,
     bool was_there = waiters_take(&engine->changes, token, &waiter);
     ASSERT(was_there);
     const struct qr_change_result told = {
+        .size_bytes = sizeof(told),
         .tolerated_before = result->tolerated_before,
         .tolerated_after = result->tolerated_after,
         .reason = result->reason,
@@ -78,7 +79,10 @@ void engine_take_change(struct qr_engine *engine, const struct request *request)
     memcpy(&change, request->data, sizeof(change));
     int status = engine_change(engine, &change, request->change.done, request->change.argument);
     if (status != 0) {
-        const struct qr_change_result told = {.reason = qr_error_text(status)};
+        const struct qr_change_result told = {
+            .size_bytes = sizeof(told),
+            .reason = qr_error_text(status),
+        };
         request->change.done(request->change.argument, status, &told);
     }
 }
@@ -87,8 +91,14 @@ void engine_take_change(struct qr_engine *engine, const struct request *request)
 int qr_change_cluster(struct qr_engine *engine, const struct qr_change *change,
                       qr_change_done *done, void *argument)
 {
+    const struct sized known = {sizeof(*change), offsetof(struct qr_change, is_forced)};
+    struct qr_change read;
     struct wire_change given;
-    if (!wire_change_of(change, &given)) {
+    int status = sized_read(known, change, &read);
+    if (status != 0) {
+        return status;
+    }
+    if (!wire_change_of(&read, &given)) {
         return QR_ERR_TOO_LARGE;
     }
     size_t size_bytes = sizeof(struct request) + sizeof(given);
@@ -100,7 +110,7 @@ int qr_change_cluster(struct qr_engine *engine, const struct qr_change *change,
     request->change.done = done;
     request->change.argument = argument;
     memcpy(request->data, &given, sizeof(given));
-    int status = engine_queue(engine, request);
+    status = engine_queue(engine, request);
     if (status != 0) {
         engine_request_free(request);
     }

@@ -241,7 +241,8 @@ static int open_parts(struct qr_engine *engine, const struct qr_engine_options *
     return status;
 }
 
-int qr_engine_open(const struct qr_engine_options *options, struct qr_engine **out, char *detail)
+static int open_engine(const struct qr_engine_options *options, struct qr_engine **out,
+                       char *detail)
 {
     _Static_assert(QR_ERROR_DETAIL_BYTES >= NODE_DETAIL_BYTES &&
                        QR_ERROR_DETAIL_BYTES >= DISK_DETAIL_BYTES &&
@@ -275,4 +276,11 @@ int qr_engine_open(const struct qr_engine_options *options, struct qr_engine **o
     }
     engine_free_memory(engine);
     return status;
+}
+
+int qr_engine_open(const struct qr_engine_options *options, struct qr_engine **out, char *detail)
+{
+    struct qr_engine_options read;
+    int status = engine_options_read(options, &read, detail);
+    return status != 0 ? status : open_engine(&read, out, detail);
 }

@@ -16,6 +16,7 @@
 #include <uv.h>
 
 #include "base/log.h"
+#include "engine/sized.h"
 #include "engine/waiters.h"
 #include "node/backup_file.h"
 #include "node/node.h"
@@ -221,6 +222,10 @@ struct qr_engine {
 };
 
 /* options.c */
+
+/* Take what a program of any version gave. Returns 0, QR_ERR_INVALID or QR_ERR_VERSION. */
+NODISCARD int engine_options_read(const struct qr_engine_options *given,
+                                  struct qr_engine_options *out, char *detail);
 NODISCARD int engine_options_check(const struct qr_engine_options *options, char *detail);
 
 /* HOST:PORT,… to join through. Returns 0, QR_ERR_INVALID or QR_ERR_ADDRESS, with `detail` set. */
@@ -245,6 +250,9 @@ void engine_handle_closed(struct qr_engine *engine);
 NODISCARD int engine_queue(struct qr_engine *engine, struct request *request);
 bool engine_queue_is_empty(struct qr_engine *engine);
 void engine_take_requests(struct qr_engine *engine);
+
+/* Whether this is the thread that everything of the engine belongs to. */
+bool engine_is_on_loop(const struct qr_engine *engine);
 
 /* Run on the loop's thread and wait for it; at once on that thread, or when it has ended. */
 void engine_call(struct qr_engine *engine, void (*run)(struct qr_engine *engine, void *argument),
@@ -321,7 +329,7 @@ void engine_backup_read(void *context, size_t at, int status, const uint8_t *dat
                         size_t size_bytes);
 
 /* apply.c */
-void engine_apply(void *context, const struct qr_entry *entries, size_t count);
+void engine_apply(void *context, const struct qr_entry *entries, size_t count, bool wants_digest);
 uint64_t engine_wake_at(void *context);
 
 /* world.c: what the node asks of the transport, and what the transport tells the node. */

@@ -120,10 +120,13 @@ static void take_leader(struct qr_engine *engine, void *argument)
 
 int qr_leader(struct qr_engine *engine, struct qr_leader *out)
 {
-    struct leader_call call = {.status = 0};
-    engine_call(engine, take_leader, &call);
+    const struct sized known = {sizeof(*out), offsetof(struct qr_leader, is_by_gossip)};
+    struct leader_call call = {.status = sized_check(known, out)};
     if (call.status == 0) {
-        *out = call.leader;
+        engine_call(engine, take_leader, &call);
+    }
+    if (call.status == 0) {
+        sized_write(known, &call.leader, out);
     }
     return call.status;
 }

@@ -138,12 +138,24 @@ static int check_observer(const struct qr_engine_options *options, char *detail)
     return 0;
 }
 
+int engine_options_read(const struct qr_engine_options *given, struct qr_engine_options *out,
+                        char *detail)
+{
+    const struct sized known = {sizeof(*out),
+                                offsetof(struct qr_engine_options, argument) + sizeof(void *)};
+    int status = sized_read(known, given, out);
+    if (status == QR_ERR_VERSION) {
+        (void)refuse(detail, "size_bytes: the program is newer than the library, and sets an "
+                             "option that this one does not know");
+    } else if (status != 0) {
+        (void)refuse(detail, "size_bytes: %zu is that of no version known here",
+                     given == NULL ? 0 : given->size_bytes);
+    }
+    return status;
+}
+
 int engine_options_check(const struct qr_engine_options *options, char *detail)
 {
-    if (options->size_bytes < sizeof(*options)) {
-        return refuse(detail, "size_bytes: %zu is not that of this version, %zu",
-                      options->size_bytes, sizeof(*options));
-    }
     int status = check_state_machine(options->state_machine, detail);
     if (status == 0) {
         status = engine_name_check(options->name, detail);

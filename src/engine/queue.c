@@ -15,7 +15,7 @@ static void push(struct qr_engine *engine, struct request *request)
     engine->last = request;
 }
 
-static bool is_on_loop(const struct qr_engine *engine)
+bool engine_is_on_loop(const struct qr_engine *engine)
 {
     return !engine->has_thread || !engine->is_thread_started ||
            pthread_equal(engine->thread, pthread_self());
@@ -69,7 +69,8 @@ void engine_request_free(struct request *request)
 
 static void take_propose(struct qr_engine *engine, const struct request *request)
 {
-    struct qr_proposal proposal = {
+    const struct qr_proposal proposal = {
+        .size_bytes = sizeof(proposal),
         .id = request->propose.id,
         .is_guarded = request->propose.is_guarded,
         .command = (const char *)request->data,
@@ -137,7 +138,7 @@ void engine_take_requests(struct qr_engine *engine)
 void engine_call(struct qr_engine *engine, void (*run)(struct qr_engine *engine, void *argument),
                  void *argument)
 {
-    if (is_on_loop(engine)) {
+    if (engine_is_on_loop(engine)) {
         run(engine, argument);
         return;
     }

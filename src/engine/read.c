@@ -96,9 +96,11 @@ void engine_take_read(struct qr_engine *engine, const struct request *request)
 int qr_read(struct qr_engine *engine, const struct qr_read_options *options, qr_read_done *done,
             void *argument)
 {
+    const struct sized known = {sizeof(*options), offsetof(struct qr_read_options, age_ms_max)};
     struct request request = {.kind = REQUEST_READ, .read = {.done = done, .argument = argument}};
-    if (options != NULL) {
-        request.read.options = *options;
+    int status = options == NULL ? 0 : sized_read(known, options, &request.read.options);
+    if (status != 0) {
+        return status;
     }
     enum qr_read_kind kind = request.read.options.kind;
     if ((unsigned)kind > QR_READ_STALE) {

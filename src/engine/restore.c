@@ -43,12 +43,19 @@ __attribute__((format(printf, 3, 4))) static int refuse(int status, char *detail
     return status;
 }
 
+static int read_options(const struct qr_restore_options *given, struct qr_restore_options *out,
+                        char *detail)
+{
+    const struct sized known = {sizeof(*out),
+                                offsetof(struct qr_restore_options, logger) + sizeof(void *)};
+    int status = sized_read(known, given, out);
+    return status == 0 ? 0
+                       : refuse(status, detail, "size_bytes: %zu is not one known here",
+                                given == NULL ? 0 : given->size_bytes);
+}
+
 static int check_options(const struct qr_restore_options *options, char *detail)
 {
-    if (options->size_bytes < sizeof(*options)) {
-        return refuse(QR_ERR_INVALID, detail, "size_bytes: %zu is not that of this version, %zu",
-                      options->size_bytes, sizeof(*options));
-    }
     int status = engine_name_check(options->name, detail);
     if (status == 0 && (options->data_directory == NULL || options->data_directory[0] == '\0')) {
         status = refuse(QR_ERR_INVALID, detail, "data_directory: missing");
@@ -165,7 +172,8 @@ static int begin(struct qr_restore *self, const struct qr_restore_options *optio
     return status == 0 ? 0 : refuse(status, detail, "%.200s: %.300s", options->data_directory, why);
 }
 
-int qr_restore_open(const struct qr_restore_options *options, struct qr_restore **out, char *detail)
+static int open_restore(const struct qr_restore_options *options, struct qr_restore **out,
+                        char *detail)
 {
     int status = check_options(options, detail);
     if (status == 0) {
@@ -194,6 +202,13 @@ int qr_restore_open(const struct qr_restore_options *options, struct qr_restore 
     }
     *out = self;
     return 0;
+}
+
+int qr_restore_open(const struct qr_restore_options *options, struct qr_restore **out, char *detail)
+{
+    struct qr_restore_options read;
+    int status = read_options(options, &read, detail);
+    return status != 0 ? status : open_restore(&read, out, detail);
 }
 
 static void wait_over(struct qr_restore *self)

@@ -11,7 +11,8 @@ static int propose_control(struct qr_engine *engine, const char *command, const 
     uint8_t payload[16];
     store_u64(payload, words[0]);
     store_u64(payload + 8, words[1]);
-    struct qr_proposal proposal = {
+    const struct qr_proposal proposal = {
+        .size_bytes = sizeof(proposal),
         .id = {QR_SESSION_BIT, 0},
         .command = command,
         .command_bytes = strlen(command),

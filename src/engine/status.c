@@ -136,19 +136,26 @@ void engine_status_fill(struct qr_engine *engine, struct qr_status *out)
     fill_waits(engine, &status, out);
 }
 
+/* Without the members is the least that may be asked for. */
+static const struct sized sized_status = {sizeof(struct qr_status),
+                                          offsetof(struct qr_status, members)};
+
 static void take_status(struct qr_engine *engine, void *argument)
 {
     struct qr_status *out = argument;
-    if (engine->node == NULL) {
-        *out = engine->final_status;
-    } else {
-        engine_status_fill(engine, out);
+    if (engine->node != NULL) {
+        engine_status_fill(engine, &engine->final_status); /* until it stops, room to work in */
     }
+    sized_write(sized_status, &engine->final_status, out);
 }
 
-void qr_status(struct qr_engine *engine, struct qr_status *out)
+int qr_status(struct qr_engine *engine, struct qr_status *out)
 {
-    engine_call(engine, take_status, out);
+    int status = sized_check(sized_status, out);
+    if (status == 0) {
+        engine_call(engine, take_status, out);
+    }
+    return status;
 }
 
 /* Those of the SWIM machine begin anew with each life of it, see node_gossip_counters.begun. */
@@ -218,19 +225,25 @@ void engine_counters_fill(struct qr_engine *engine, struct qr_counters *out)
     fill_gossip_counters(engine, &status.gossip, out);
 }
 
+static const struct sized sized_counters = {sizeof(struct qr_counters),
+                                            offsetof(struct qr_counters, proposals)};
+
 static void take_counters(struct qr_engine *engine, void *argument)
 {
     struct qr_counters *out = argument;
-    if (engine->node == NULL) {
-        *out = engine->final_counters;
-    } else {
-        engine_counters_fill(engine, out);
+    if (engine->node != NULL) {
+        engine_counters_fill(engine, &engine->final_counters);
     }
+    sized_write(sized_counters, &engine->final_counters, out);
 }
 
-void qr_counters(struct qr_engine *engine, struct qr_counters *out)
+int qr_counters(struct qr_engine *engine, struct qr_counters *out)
 {
-    engine_call(engine, take_counters, out);
+    int status = sized_check(sized_counters, out);
+    if (status == 0) {
+        engine_call(engine, take_counters, out);
+    }
+    return status;
 }
 
 void engine_publish_role(struct qr_engine *engine)

@@ -37,7 +37,10 @@ static void answer_waiters(struct qr_engine *engine)
         ((qr_snapshot_done *)waiter.done)(waiter.argument, QR_ERR_STOPPED, 0);
     }
     engine_backups_stop(engine);
-    const struct qr_change_result nothing = {.reason = qr_error_text(QR_ERR_STOPPED)};
+    const struct qr_change_result nothing = {
+        .size_bytes = sizeof(nothing),
+        .reason = qr_error_text(QR_ERR_STOPPED),
+    };
     while (waiters_take_any(&engine->changes, &waiter)) {
         ((qr_change_done *)waiter.done)(waiter.argument, QR_ERR_STOPPED, &nothing);
     }

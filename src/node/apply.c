@@ -122,10 +122,11 @@ static void apply_batch(struct node *node, const struct entry *entries, size_t c
     }
     node->is_applying = true;
     if (node->apply_count == 0) {
-        node_applied(node, 0, NULL, node->time); /* only the engine's own entries */
+        /* only the engine's own entries */
+        node_applied(node, &(struct node_batch_end){.status = 0}, node->time);
         return;
     }
-    node->options.io.apply(node->options.io.context, node->apply_entries, node->apply_count);
+    node->options.io.apply(node->options.io.context, node->apply_entries, node->apply_count, false);
 }
 
 /* The entries from `first` on, from memory or as they were read back; 0: not here yet. */
@@ -169,9 +170,11 @@ void node_start_apply(struct node *node)
     }
 }
 
-void node_applied(struct node *node, int status, const struct qr_result *results,
-                  struct node_time time)
+void node_applied(struct node *node, const struct node_batch_end *end, struct node_time time)
 {
+    int status = end->status;
+    const struct qr_result *results = end->results;
+
     ASSERT(node->is_applying);
     node->is_applying = false;
     node->time = time;

@@ -68,8 +68,11 @@ struct node_io {
 
     /* Apply these, in order. Then node_applied(), once, from within this call or later;
      * entries stay valid until then. Only one batch is under way at a time.
+     *
+     * wants_digest   the end of the batch tells the digest of the state behind it: asked seldom,
+     *                and only where machine.digest is not NULL; then there may be no entries.
      */
-    void (*apply)(void *context, const struct qr_entry *entries, size_t count);
+    void (*apply)(void *context, const struct qr_entry *entries, size_t count, bool wants_digest);
 
     /* When the state machine wants a tick (log time), 0 for never. May be NULL. */
     uint64_t (*wake_at)(void *context);
@@ -360,11 +363,14 @@ void node_seed_closed(struct node *node, const char *reason, struct node_time ti
 void node_hint_leader_lost(struct node *node, node_id leader, raft_term term,
                            struct node_time time);
 
-/* The batch of io.apply ended. status 0: results[i] is of entries[i], borrowed until return.
- * Else the state machine cannot go on, and the node fails.
- */
-void node_applied(struct node *node, int status, const struct qr_result *results,
-                  struct node_time time);
+/* How the batch of io.apply ended. */
+struct node_batch_end {
+    int status;                      /* not 0: the state machine cannot go on, and the node fails */
+    const struct qr_result *results; /* [i] is of entries[i]; borrowed until return */
+    uint64_t digest;                 /* behind the batch, where it was asked for */
+};
+
+void node_applied(struct node *node, const struct node_batch_end *end, struct node_time time);
 
 /* Let everything that came in happen, and all that is due by now. */
 void node_turn(struct node *node, struct node_time time);

@@ -85,7 +85,7 @@ static size_t take_option(const struct kv_argument *at, size_t left, struct pars
 enum dispatch_outcome cmd_quorate_change(struct client *client, const struct kv_argument *arguments,
                                          size_t count)
 {
-    struct parsed parsed = {0};
+    struct parsed parsed = {.change = {.size_bytes = sizeof(parsed.change)}};
     size_t at = 1;
 
     ASSERT(count >= 2);

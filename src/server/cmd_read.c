@@ -118,7 +118,7 @@ enum dispatch_outcome cmd_quorate_read(struct client *client, const struct kv_ar
                                        size_t count)
 {
     static const char *const words[] = {"CONFIGURED", "LINEARIZABLE", "LEASE", "STALE"};
-    struct qr_read_options read = {.age_ms_max = QR_AGE_ANY};
+    struct qr_read_options read = {.size_bytes = sizeof(read), .age_ms_max = QR_AGE_ANY};
     unsigned kind = 0;
 
     if (count == 1) {

@@ -114,6 +114,7 @@ void transaction_propose(struct client *client, const struct kv_exec *exec, stru
     }
     kv_exec_encode(exec, payload);
     struct qr_proposal proposal = {
+        .size_bytes = sizeof(proposal),
         .id = id,
         .is_guarded = true,
         .command = KV_EXEC_COMMAND,

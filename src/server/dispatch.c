@@ -265,6 +265,7 @@ static void propose(struct client *client, const struct kv_argument *arguments, 
     }
     kv_payload_encode(arguments, count, payload);
     struct qr_proposal proposal = {
+        .size_bytes = sizeof(proposal),
         .command = KV_COMMAND,
         .command_bytes = sizeof(KV_COMMAND) - 1,
         .payload = payload,

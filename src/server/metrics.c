@@ -56,9 +56,9 @@ static void write_sync_time(struct text *text, time_ns sync_time_ns)
 
 static void engine_counters(struct server *server, struct text *text)
 {
-    struct qr_counters counters;
+    struct qr_counters counters = {.size_bytes = sizeof(counters)};
 
-    qr_counters(server->options.engine, &counters);
+    (void)qr_counters(server->options.engine, &counters);
     const struct metric metrics[] = {
 #define X(name, help) {#name, help, "counter", counters.name},
         QR_COUNTER_MAP(X)

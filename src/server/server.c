@@ -44,7 +44,9 @@ uint64_t server_random(struct server *server)
 
 const struct qr_status *server_status(struct server *server)
 {
-    qr_status(server->options.engine, &server->status);
+    server->status.size_bytes = sizeof(server->status);
+    int failed = qr_status(server->options.engine, &server->status);
+    ASSERT(failed == 0);
     ASSERT(server->status.member_count <= QR_MEMBERS_MAX);
     return &server->status;
 }

@@ -118,6 +118,7 @@ enum dispatch_outcome cmd_quorate_propose(struct client *client,
                                           const struct kv_argument *arguments, size_t count)
 {
     struct qr_proposal proposal = {
+        .size_bytes = sizeof(proposal),
         .command = COMMAND_DEFAULT,
         .command_bytes = sizeof(COMMAND_DEFAULT) - 1,
         .payload = arguments[1].data,

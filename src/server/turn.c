@@ -35,7 +35,7 @@ static void on_barrier(void *argument, int status, uint64_t index)
 /* Everything of a kind that was gathered so far goes behind one barrier. */
 static void send_barrier(struct server *server, enum qr_read_kind kind)
 {
-    const struct qr_read_options read = {.kind = kind};
+    const struct qr_read_options read = {.size_bytes = sizeof(read), .kind = kind};
     struct request *first = server->reads[kind].first;
 
     if (first == NULL) {

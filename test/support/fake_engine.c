@@ -272,7 +272,8 @@ void fake_engine_end(struct qr_engine *engine, size_t position, int status)
     struct fake_request *request = take(engine, position);
 
     if (request->is_change) {
-        const struct qr_change_result result = {1, 0, status == 0 ? "done" : "it is refused"};
+        const struct qr_change_result result = {sizeof(result), 1, 0,
+                                                status == 0 ? "done" : "it is refused"};
         request->change_done(request->argument, status, &result);
     } else if (request->keys_done != NULL) {
         const struct qr_keys keys = {2, {"0a1b2c3d", "4e5f6071"}};
@@ -345,6 +346,7 @@ int qr_open_session(struct qr_engine *engine, uint64_t timeout_ms, qr_propose_do
 
     store_u64(payload, timeout_ms * NS_PER_MS);
     struct qr_proposal proposal = {
+        .size_bytes = sizeof(proposal),
         .id = {QR_SESSION_BIT, engine->proposal_count + 1},
         .command = "open",
         .command_bytes = 4,
@@ -361,6 +363,7 @@ int qr_settle(struct qr_engine *engine, struct qr_id id, qr_propose_done *done, 
     store_u64(payload, id.high);
     store_u64(payload + 8, id.low);
     struct qr_proposal proposal = {
+        .size_bytes = sizeof(proposal),
         .id = {QR_SESSION_BIT, engine->proposal_count + 1},
         .command = "settle",
         .command_bytes = 6,
@@ -544,17 +547,23 @@ const char *qr_health_name(enum qr_health health)
     return names[health];
 }
 
-void qr_status(struct qr_engine *engine, struct qr_status *out)
+int qr_status(struct qr_engine *engine, struct qr_status *out)
 {
     const struct qr_state_machine *machine = engine->state_machine;
 
+    ASSERT(out->size_bytes == sizeof(*out));
     *out = engine->status;
+    out->size_bytes = sizeof(*out);
     out->digest = machine->digest == NULL ? 0 : machine->digest(machine->context);
+    return 0;
 }
 
-void qr_counters(struct qr_engine *engine, struct qr_counters *out)
+int qr_counters(struct qr_engine *engine, struct qr_counters *out)
 {
+    ASSERT(out->size_bytes == sizeof(*out));
     *out = engine->counters;
+    out->size_bytes = sizeof(*out);
+    return 0;
 }
 
 int qr_on_commit(struct qr_engine *engine, qr_commit_handler *handler, void *argument,

@@ -27,6 +27,7 @@
     X(timeout,     10, 2, 1000,    "must be above heartbeat")                                      \
     X(heartbeat,    1, 1, 1000,    "must be below timeout")                                        \
     X(sleep_ms,     0, 0, 10000,   "how long a run sleeps")                                        \
+    X(late_seed,    0, 0, 1000000, "the one seed that sleeps half a second")                       \
     X(loss,       100, 0, 1000000, "frames lost")                                                  \
     X(crash,       20, 0, 100,     "numbered faults of ten events; a third befall nobody")         \
     X(fail_every,   0, 0, 1000000, "seeds that fail, if nodes, loss and fault 7 let them")         \
@@ -237,8 +238,9 @@ int qr_sim_run(const struct qr_sim_options *options, struct qr_sim_report *out)
     if (status != 0) {
         return status;
     }
-    struct timespec pause_time = {.tv_sec = (time_t)(plan.sleep_ms / 1000),
-                                  .tv_nsec = (long)(plan.sleep_ms % 1000) * 1000000};
+    uint64_t sleep_ms = plan.sleep_ms + (options->seed == plan.late_seed ? 500 : 0);
+    struct timespec pause_time = {.tv_sec = (time_t)(sleep_ms / 1000),
+                                  .tv_nsec = (long)(sleep_ms % 1000) * 1000000};
     (void)nanosleep(&pause_time, NULL);
     struct qr_sim_report report = *out;
     fake_run(options, &plan, &report);

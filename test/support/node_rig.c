@@ -102,11 +102,13 @@ static void tell_applied(struct rig_node *self, size_t count)
         results[i] =
             (struct qr_result){.data = self->results[i], .size_bytes = sizeof(self->results[i])};
     }
-    node_applied(self->node, 0, results, self->rig->time);
+    struct node_batch_end end = {.results = results};
+    node_applied(self->node, &end, self->rig->time);
 }
 
-static void on_apply(void *context, const struct qr_entry *entries, size_t count)
+static void on_apply(void *context, const struct qr_entry *entries, size_t count, bool wants_digest)
 {
+    assert_false(wants_digest);
     struct rig_node *self = context;
     for (size_t i = 0; i < count; i++) {
         const struct qr_entry *entry = &entries[i];

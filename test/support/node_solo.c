@@ -96,9 +96,10 @@ static void on_reply(void *context, uint64_t connection, struct wire_frame *fram
     sent->connection = connection;
 }
 
-static void on_apply(void *context, const struct qr_entry *entries, size_t count)
+static void on_apply(void *context, const struct qr_entry *entries, size_t count, bool wants_digest)
 {
     struct solo *solo = context;
+    assert_false(wants_digest);
     assert_int_equal(solo->held_count, 0);
     for (size_t i = 0; i < count; i++) {
         assert_true(entries[i].index > solo->applied_index);
@@ -125,7 +126,8 @@ void solo_applied(struct solo *solo, int status)
 {
     assert_true(solo->held_count > 0);
     solo->held_count = 0;
-    node_applied(solo->node, status, solo->results, solo->time);
+    struct node_batch_end end = {.status = status, .results = solo->results};
+    node_applied(solo->node, &end, solo->time);
 }
 
 static void tell(struct solo_told *told, uint64_t token, int status, raft_index index)

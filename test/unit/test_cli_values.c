@@ -3,11 +3,13 @@
 #include "support/unit.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "cli/address.h"
 #include "cli/cli.h"
 #include "cli/node_status.h"
+#include "cli/serve_notify.h"
 
 static void a_number_is_whole_decimal_and_may_have_a_unit(void **state)
 {
@@ -212,9 +214,65 @@ static void an_announced_address_is_never_cut(void **state)
     assert_string_equal(announced, "");
 }
 
+static void a_service_manager_is_told_the_role_or_what_is_stuck(void **state)
+{
+    (void)state;
+    const struct {
+        const char *text;
+        struct {
+            enum qr_role role;
+            bool has_cluster;
+            bool has_leader;
+            bool is_stalled;
+            uint64_t saving_ms;
+            uint64_t applying_ms;
+        } is;
+    } cases[] = {
+        {"leader of 3 members, term 7, applied 42", {QR_LEADER, true, true, false, 0, 0}},
+        {"follower of n1, term 7, applied 42", {QR_FOLLOWER, true, true, false, 0, 0}},
+        {"candidate without a leader, term 7, applied 42",
+         {QR_CANDIDATE, true, false, false, 0, 0}},
+        {"in no cluster yet", {QR_FOLLOWER, false, false, false, 0, 0}},
+        {"follower, stuck: the disk does not advance since 12 s",
+         {QR_FOLLOWER, true, true, true, 12345, 0}},
+        {"follower, stuck: the state machine does not advance since 11 s",
+         {QR_FOLLOWER, true, true, true, 0, 11000}},
+    };
+    struct qr_status *status = calloc(1, sizeof(*status));
+    assert_non_null(status);
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        char text[SERVE_NOTIFY_TEXT_BYTES];
+        status->role = cases[i].is.role;
+        status->cluster_low = cases[i].is.has_cluster ? 1 : 0;
+        status->has_leader = cases[i].is.has_leader;
+        status->is_stalled = cases[i].is.is_stalled;
+        status->saving_ms = cases[i].is.saving_ms;
+        status->applying_ms = cases[i].is.applying_ms;
+        status->member_count = 3;
+        status->term = 7;
+        status->applied_index = 42;
+        memcpy(status->leader_name, "n1", 3);
+        serve_notify_text(status, text, sizeof(text));
+        assert_string_equal(text, cases[i].text);
+        assert_true(serve_notify_is_well(status) == !cases[i].is.is_stalled);
+    }
+    free(status);
+}
+
+static void a_watchdog_is_fed_three_times_in_its_interval(void **state)
+{
+    (void)state;
+    assert_int_equal(serve_notify_interval_ms(0), 1000);
+    assert_int_equal(serve_notify_interval_ms(60000000), 1000);
+    assert_int_equal(serve_notify_interval_ms(300000), 100);
+    assert_int_equal(serve_notify_interval_ms(1), 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_service_manager_is_told_the_role_or_what_is_stuck),
+        cmocka_unit_test(a_watchdog_is_fed_three_times_in_its_interval),
         cmocka_unit_test(a_number_is_whole_decimal_and_may_have_a_unit),
         cmocka_unit_test(an_address_has_a_host_and_a_port),
         cmocka_unit_test(a_list_of_addresses_has_no_empty_place),

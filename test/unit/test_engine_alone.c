@@ -60,6 +60,7 @@ static struct qr_engine_options options_of(struct bench *bench)
 static int setup(void **state)
 {
     struct bench *bench = calloc(1, sizeof(*bench));
+    bench->status.size_bytes = sizeof(bench->status);
     assert_int_equal(uv_loop_init(&bench->loop), 0);
     temporary_directory(bench->directory);
     free_address(bench->address);
@@ -119,6 +120,7 @@ static void on_answer(void *argument, int status, uint64_t index, const struct q
 static int propose(struct bench *bench, const char *payload, qr_propose_done *done)
 {
     struct qr_proposal proposal = {
+        .size_bytes = sizeof(proposal),
         .command = "add",
         .command_bytes = 3,
         .payload = payload,
@@ -155,6 +157,18 @@ static void a_proposal_is_applied_and_answered_with_its_result(void **state)
     assert_true(bench->answer_index > 1);
 }
 
+static void nothing_waits_on_the_callers_loop(void **state)
+{
+    struct bench *bench = *state;
+    open_engine(bench);
+    const struct qr_proposal proposal = {
+        .size_bytes = sizeof(proposal), .payload = "x", .payload_bytes = 1};
+    const struct qr_change change = {.size_bytes = sizeof(change), .promote = "n1"};
+    assert_int_equal(qr_propose_wait(bench->engine, &proposal, NULL), QR_ERR_INVALID);
+    assert_int_equal(qr_read_wait(bench->engine, NULL, NULL), QR_ERR_INVALID);
+    assert_int_equal(qr_change_wait(bench->engine, &change, NULL), QR_ERR_INVALID);
+}
+
 static void a_read_barrier_comes_after_what_was_answered(void **state)
 {
     struct bench *bench = *state;
@@ -172,7 +186,7 @@ static void a_read_barrier_comes_after_what_was_answered(void **state)
 
 static void read_as(struct bench *bench, enum qr_read_kind kind, uint64_t age_ms_max, int status)
 {
-    const struct qr_read_options options = {kind, age_ms_max};
+    const struct qr_read_options options = {sizeof(options), kind, age_ms_max};
     bench->read_count = 0;
     assert_int_equal(qr_read(bench->engine, &options, on_read, bench), 0);
     assert_int_equal(bench->read_count, 0);
@@ -196,7 +210,7 @@ static void each_kind_of_read_is_answered(void **state)
     assert_true(age_ms < 60000);
     qr_status(bench->engine, &bench->status);
     assert_true(bench->status.age_ms < 60000);
-    const struct qr_read_options wrong = {(enum qr_read_kind)4, 0};
+    const struct qr_read_options wrong = {sizeof(wrong), (enum qr_read_kind)4, 0};
     assert_int_equal(qr_read(bench->engine, &wrong, on_read, bench), QR_ERR_INVALID);
 }
 
@@ -236,7 +250,7 @@ static void the_status_is_one_picture(void **state)
     assert_true(qr_is_leader(bench->engine));
     assert_true(status->cluster_high != 0 || status->cluster_low != 0);
 
-    struct qr_counters counters;
+    struct qr_counters counters = {.size_bytes = sizeof(counters)};
     qr_counters(bench->engine, &counters);
     assert_int_equal(counters.proposals, 1);
     assert_int_equal(counters.proposals_failed, 0);
@@ -334,7 +348,8 @@ static void a_proposal_out_of_bounds_is_refused_at_once(void **state)
 {
     struct bench *bench = *state;
     open_engine(bench);
-    struct qr_proposal proposal = {.command = "c", .command_bytes = QR_COMMAND_BYTES_MAX + 1};
+    struct qr_proposal proposal = {
+        .size_bytes = sizeof(proposal), .command = "c", .command_bytes = QR_COMMAND_BYTES_MAX + 1};
     assert_int_equal(qr_propose(bench->engine, &proposal, on_answer, bench), QR_ERR_INVALID);
     proposal.command_bytes = 0;
     assert_int_equal(qr_propose(bench->engine, &proposal, on_answer, bench), QR_ERR_INVALID);
@@ -549,6 +564,7 @@ int main(void)
         ENGINE_TEST(the_defaults_are_within_their_bounds),
         ENGINE_TEST(options_out_of_bounds_are_named),
         ENGINE_TEST(a_proposal_is_applied_and_answered_with_its_result),
+        ENGINE_TEST(nothing_waits_on_the_callers_loop),
         ENGINE_TEST(a_read_barrier_comes_after_what_was_answered),
         ENGINE_TEST(each_kind_of_read_is_answered),
         ENGINE_TEST(a_member_joins_no_other_cluster),

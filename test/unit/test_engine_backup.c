@@ -98,8 +98,11 @@ static void on_answer(void *argument, int status, uint64_t index, const struct q
 /* Add it up, as often as it takes until there is a leader. */
 static void add(struct bench *bench, char value)
 {
-    struct qr_proposal proposal = {
-        .command = "add", .command_bytes = 3, .payload = &value, .payload_bytes = 1};
+    struct qr_proposal proposal = {.size_bytes = sizeof(proposal),
+                                   .command = "add",
+                                   .command_bytes = 3,
+                                   .payload = &value,
+                                   .payload_bytes = 1};
     do {
         assert_int_equal(qr_propose(bench->engine, &proposal, on_answer, bench), 0);
         wait_told(bench);
@@ -186,7 +189,7 @@ static int check(struct bench *bench, const struct qr_state_machine *machine, si
 static void what_was_acknowledged_before_is_restored(void **state)
 {
     struct bench *bench = *state;
-    static struct qr_status status;
+    static struct qr_status status = {.size_bytes = sizeof(status)};
     struct qr_backup_facts facts;
     open_engine(bench, bench->directory, true);
     for (char i = 1; i <= 10; i++) {
@@ -222,7 +225,7 @@ static void what_was_acknowledged_before_is_restored(void **state)
 static void a_snapshot_that_has_all_of_it_is_used_again(void **state)
 {
     struct bench *bench = *state;
-    struct qr_counters counters;
+    struct qr_counters counters = {.size_bytes = sizeof(counters)};
     open_engine(bench, bench->directory, true);
     add(bench, 1);
     take_backup(bench);

@@ -116,6 +116,7 @@ static int setup_alone(void **state)
     pthread_mutex_init(&bench->mutex, NULL);
     pthread_cond_init(&bench->changed, NULL);
     for (size_t i = 0; i < NODES; i++) {
+        bench->members[i].status.size_bytes = sizeof(bench->members[i].status);
         temporary_directory(bench->members[i].directory);
         free_address(bench->members[i].address);
         tally_init(&bench->members[i].tally);
@@ -189,7 +190,8 @@ static void wait_for_answers(struct bench *bench, int count)
 static void propose_one(struct bench *bench, struct member *member)
 {
     uint8_t payload = 1;
-    struct qr_proposal proposal = {.payload = &payload, .payload_bytes = 1};
+    struct qr_proposal proposal = {
+        .size_bytes = sizeof(proposal), .payload = &payload, .payload_bytes = 1};
     assert_int_equal(qr_propose(member->engine, &proposal, on_answer, bench), 0);
 }
 
@@ -330,13 +332,15 @@ static void *call_much(void *argument)
 {
     struct caller *caller = argument;
     struct qr_status *status = calloc(1, sizeof(*status));
+    status->size_bytes = sizeof(*status);
     for (int i = 0; i < 50; i++) {
         uint8_t payload = 1;
-        struct qr_proposal proposal = {.payload = &payload, .payload_bytes = 1};
+        struct qr_proposal proposal = {
+            .size_bytes = sizeof(proposal), .payload = &payload, .payload_bytes = 1};
         ASSERT(qr_propose(caller->member->engine, &proposal, on_answer, caller->bench) == 0);
         qr_status(caller->member->engine, status);
         ASSERT(status->applied_index <= status->commit_index);
-        struct qr_counters counters;
+        struct qr_counters counters = {.size_bytes = sizeof(counters)};
         qr_counters(caller->member->engine, &counters);
         ASSERT(qr_log_time(caller->member->engine) > 0);
         (void)qr_is_leader(caller->member->engine);
@@ -373,7 +377,8 @@ static void calls_after_the_end_are_answered(void **state)
         qr_status(member->engine, &member->status);
     } while (!member->status.is_stopped);
     uint8_t payload = 1;
-    struct qr_proposal proposal = {.payload = &payload, .payload_bytes = 1};
+    struct qr_proposal proposal = {
+        .size_bytes = sizeof(proposal), .payload = &payload, .payload_bytes = 1};
     assert_int_equal(qr_propose(member->engine, &proposal, on_answer, bench), QR_ERR_STOPPED);
     uint64_t token = 0;
     assert_int_equal(qr_on_commit(member->engine, NULL, NULL, &token), QR_ERR_STOPPED);
@@ -404,7 +409,7 @@ static void a_newcomer_takes_over_a_snapshot(void **state)
     struct bench *bench = *state;
     struct member *first = &bench->members[0];
     struct member *newcomer = &bench->members[1];
-    struct qr_counters counters;
+    struct qr_counters counters = {.size_bytes = sizeof(counters)};
     while (!qr_is_leader(first->engine)) {
         pause_a_little();
     }

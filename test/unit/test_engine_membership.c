@@ -9,7 +9,7 @@
 #include <time.h>
 
 #include "base/assert.h"
-#include "quorate/membership.h"
+#include "quorate/engine.h"
 #include "runtime/clock.h"
 #include "support/tally.h"
 
@@ -122,6 +122,7 @@ static bool is_settled(struct bench *bench)
 static int setup(void **state)
 {
     struct bench *bench = calloc(1, sizeof(*bench));
+    bench->status.size_bytes = sizeof(bench->status);
     for (size_t i = 0; i < NODES; i++) {
         struct member *member = &bench->members[i];
         temporary_directory(member->directory);
@@ -208,7 +209,7 @@ static struct member *find_leader(struct bench *bench)
 static void an_observer_knows_who_leads_and_is_in_no_configuration(void **state)
 {
     struct bench *bench = *state;
-    struct qr_leader leader;
+    struct qr_leader leader = {.size_bytes = sizeof(leader)};
     assert_int_equal(qr_leader(bench->members[OBSERVER].engine, &leader), 0);
     assert_true(leader.is_by_gossip);
     assert_true(leader.term > 0);
@@ -257,7 +258,7 @@ static void who_leaves_hands_over_tells_why_and_stops(void **state)
         assert_true(runtime_now_ns() < limit_ns);
         pause_a_little();
     }
-    struct qr_leader leader;
+    struct qr_leader leader = {.size_bytes = sizeof(leader)};
     assert_int_equal(qr_leader(leaver->engine, &leader), QR_ERR_STOPPED);
     assert_int_equal(qr_leave(leaver->engine, QR_LEAVE_SHUTDOWN), QR_ERR_STOPPED);
     assert_int_equal(qr_on_membership(leaver->engine, on_event, leaver, &leaver->token),
@@ -284,7 +285,7 @@ static void on_later(void *argument, const struct qr_membership_event *event)
 static void on_once(void *argument, const struct qr_membership_event *event)
 {
     struct meddler *meddler = argument;
-    struct qr_leader leader;
+    struct qr_leader leader = {.size_bytes = sizeof(leader)};
     (void)event;
     atomic_fetch_add(&meddler->count, 1);
     (void)qr_leader(meddler->engine, &leader);

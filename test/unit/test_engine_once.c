@@ -113,7 +113,8 @@ static int end_of(struct bench *bench, int returned)
 
 static int add(struct bench *bench, struct qr_id id, const char *payload)
 {
-    struct qr_proposal proposal = {.id = id,
+    struct qr_proposal proposal = {.size_bytes = sizeof(proposal),
+                                   .id = id,
                                    .command = "add",
                                    .command_bytes = 3,
                                    .payload = payload,
@@ -252,8 +253,8 @@ static void what_is_out_of_bounds_is_refused_at_once(void **state)
 static void the_status_counts_sessions_and_the_digest_has_them(void **state)
 {
     struct bench *bench = *state;
-    static struct qr_status before;
-    static struct qr_status after;
+    static struct qr_status before = {.size_bytes = sizeof(before)};
+    static struct qr_status after = {.size_bytes = sizeof(after)};
     qr_status(bench->engine, &before);
     uint64_t session = open_session(bench, 60000);
     assert_int_equal(add(bench, (struct qr_id){session, 1}, "\x05"), 0);

@@ -1,0 +1,151 @@
+/* proposal.h: entries into the replicated log, and who hears of them.
+ *
+ * Owns     proposals, sessions under which one is applied at most once, and the handlers that
+ *          hear of what was applied.
+ * Threads  as in engine.h.
+ */
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef QUORATE_PROPOSAL_H
+#define QUORATE_PROPOSAL_H
+
+#include "quorate/error.h"
+#include "quorate/types.h"
+
+struct qr_engine;
+
+struct qr_proposal {
+    size_t size_bytes; /* sizeof(struct qr_proposal) */
+    struct qr_id id;   /* all zero: the engine makes one */
+    const char *command;
+    size_t command_bytes; /* 0..QR_COMMAND_BYTES_MAX; command and payload not both empty */
+    const void *payload;
+    size_t payload_bytes; /* with the command at most max_message_bytes */
+    bool is_guarded;      /* not for members of version 0.1.0, as all under a session or token */
+};
+
+/* How a proposal ended.
+ *
+ * status   0: committed by a quorum and applied here; index and result are set.
+ *          QR_ERR_REJECTED: likewise, but no state machine of the cluster takes it; `result` says
+ *          why, in the form that the program's own has for that.
+ *          QR_ERR_NO_LEADER, QR_ERR_BUSY, QR_ERR_SUPERSEDED, QR_ERR_DISK_FULL, QR_ERR_STOPPED
+ *          before it was sent: certainly not applied, and never will be.
+ *          QR_ERR_TIMEOUT, or QR_ERR_STOPPED after it was sent: unknown.
+ *          QR_ERR_VERSION: guarded, and some member is too old; not applied.
+ *          Under a session or token, what is certain of a repeat is certain of this sending
+ *          alone; of all of them tell
+ *          0, QR_ERR_REJECTED: now or before; index and result are those of the first time, but
+ *          what result said of a rejection may be forgotten: then it is empty.
+ *          QR_ERR_FORGOTTEN: applied before; the result is no longer kept.
+ *          QR_ERR_SETTLED: not applied, and never will be: qr_settle() came first.
+ *          QR_ERR_MISMATCH: the id was used for another command; this one is not applied.
+ *          QR_ERR_EXPIRED: the session is over, or the sequence too far behind its highest:
+ *          whether it was applied is unknown; it never will be again.
+ * result   what the state machine gave, borrowed until return; NULL unless status is 0 or
+ *          QR_ERR_REJECTED.
+ */
+typedef void qr_propose_done(void *argument, int status, uint64_t index,
+                             const struct qr_result *result);
+
+/* Propose an entry, on any node: one that does not lead forwards it.
+ *
+ * proposal   borrowed until return; copied.
+ * done       called exactly once, never from within this call, unless it returns an error.
+ *
+ * Returns 0, or with nothing done
+ *   QR_ERR_INVALID, QR_ERR_TOO_LARGE   the proposal is out of bounds.
+ *   QR_ERR_BUSY      max_pending_proposals are waiting, or one with this id; of a session or
+ *                    token, eight with this id.
+ *   QR_ERR_VERSION   guarded, and some member is too old.
+ *   QR_ERR_DISK_FULL the log has no room.
+ *   QR_ERR_STOPPED   the engine has stopped.
+ */
+int qr_propose(struct qr_engine *engine, const struct qr_proposal *proposal, qr_propose_done *done,
+               void *argument);
+
+/* What came of a proposal that was waited for. */
+struct qr_reply {
+    void *data;            /* room for the result, the caller's; NULL where capacity_bytes is 0 */
+    size_t capacity_bytes; /* of it */
+    size_t size_bytes;     /* set: of the whole result, which may be more than there is room for */
+    uint64_t index;        /* set: as qr_propose_done has it; 0: none */
+    int status;            /* set: what was returned */
+};
+
+/* Propose an entry and wait until it ended.
+ *
+ * proposal   borrowed until return.
+ * reply      data and capacity_bytes are read, the others set, whatever is returned; the result is
+ *            copied into data, cut where there is no room. NULL: it is not wanted.
+ *
+ * Returns what `done` of qr_propose() would have got, or what that would have returned; or
+ * QR_ERR_INVALID, with nothing done, where waiting would wait for itself: from a callback of this
+ * engine, its state machine included, or if it lives on a caller's loop.
+ *
+ * Threads: any other, as many as max_pending_proposals at once. It returns within about the time
+ * limit of the proposal, and when the engine stops, with QR_ERR_STOPPED; the engine may be freed by
+ * another thread once all calls have returned.
+ *
+ * Cost: the thread sleeps; one round to a majority and its syncs, shared by all that are under way.
+ * One thread alone proposes as often as that goes in a second: for more use qr_propose().
+ */
+int qr_propose_wait(struct qr_engine *engine, const struct qr_proposal *proposal,
+                    struct qr_reply *reply);
+
+#define QR_SESSION_TIMEOUT_MS_MAX (UINT64_C(30) * 24 * 3600 * 1000)
+
+/* Open a session, under which each sequence number (qr_id.low, from 1, in ascending order as a
+ * rule) is applied at most once. It ends when nothing was proposed under it for longer than
+ * `timeout_ms` of log time. The highest sequence used and the QR_SESSION_WINDOW - 1 below it are
+ * remembered: no more may be under way at once.
+ *
+ * timeout_ms   1..QR_SESSION_TIMEOUT_MS_MAX.
+ * done         status 0: qr_session_of(index) is the session, good on every node. To open one
+ *              again after QR_ERR_TIMEOUT may leave one that nobody uses until it expires.
+ *              QR_ERR_BUSY also where 16,384 are open.
+ *
+ * Returns and calls as qr_propose().
+ */
+int qr_open_session(struct qr_engine *engine, uint64_t timeout_ms, qr_propose_done *done,
+                    void *argument);
+
+/* The session (qr_id.high) that the entry at `index` has opened. */
+static inline uint64_t qr_session_of(uint64_t index)
+{
+    return QR_SESSION_BIT | index;
+}
+
+/* End a session before its time: nothing is applied under it any more. `done` gets 0, or
+ * QR_ERR_EXPIRED: it was over. Returns and calls as qr_propose().
+ */
+int qr_end_session(struct qr_engine *engine, uint64_t session, qr_propose_done *done,
+                   void *argument);
+
+/* Learn what became of a proposal under a session or token, and decide it: what was not applied
+ * by then never will be, wherever it is still on its way.
+ *
+ * done   status 0: applied, QR_ERR_REJECTED: rejected, each with index and result as at first;
+ *        QR_ERR_SETTLED: not applied, and never will be; QR_ERR_FORGOTTEN: applied, the result is
+ *        no longer kept; QR_ERR_EXPIRED: unknown; else, as of any proposal, nothing is decided.
+ *
+ * Returns and calls as qr_propose(); QR_ERR_INVALID for an id of neither.
+ */
+int qr_settle(struct qr_engine *engine, struct qr_id id, qr_propose_done *done, void *argument);
+
+/* Called for every entry of a program's own, after it was applied, in order, on every node: but
+ * those that came inside a leader's snapshot. The entry is borrowed until return.
+ */
+typedef void qr_commit_handler(void *argument, const struct qr_entry *entry);
+
+#define QR_COMMIT_HANDLERS_MAX 64
+
+/* Call `handler` from the next applied entry on; `token` removes it.
+ * Returns 0, QR_ERR_BUSY (QR_COMMIT_HANDLERS_MAX) or QR_ERR_STOPPED.
+ */
+int qr_on_commit(struct qr_engine *engine, qr_commit_handler *handler, void *argument,
+                 uint64_t *token);
+
+/* Remove a handler; after return it is not called again. An unknown token is ignored. */
+void qr_remove_commit_handler(struct qr_engine *engine, uint64_t token);
+
+#endif

@@ -1,0 +1,155 @@
+/* wait.c: the calls that return when it is over: each is one with a callback, and a wait for it.
+ *
+ * Threads  any but those on which the engine's callbacks come: these would wait for themselves.
+ *          What waits lies on the stack of its thread; nothing of the engine is touched once
+ *          the callback has come, so that the engine may be freed then.
+ */
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <string.h>
+
+#include "base/assert.h"
+#include "engine/internal.h"
+
+struct wait {
+    pthread_mutex_t mutex;
+    pthread_cond_t ended;
+    bool is_done;
+    int status;
+    struct qr_reply *reply; /* what is wanted of it; NULL: nothing */
+    struct qr_change_reply *change_reply;
+    uint64_t *index;
+};
+
+/* On a caller's loop every thread that may call is the one that has to go on. */
+static bool may_wait(const struct qr_engine *engine)
+{
+    return engine->has_thread && !engine_is_on_loop(engine);
+}
+
+static void wait_init(struct wait *wait)
+{
+    int failed = pthread_mutex_init(&wait->mutex, NULL);
+    failed |= pthread_cond_init(&wait->ended, NULL);
+    ASSERT(failed == 0);
+}
+
+/* Signalled under the mutex: behind it `wait` may be gone. */
+static void end(struct wait *wait, int status)
+{
+    (void)pthread_mutex_lock(&wait->mutex);
+    ASSERT(!wait->is_done);
+    wait->is_done = true;
+    wait->status = status;
+    (void)pthread_cond_signal(&wait->ended);
+    (void)pthread_mutex_unlock(&wait->mutex);
+}
+
+/* Wait for end(), if the call was taken; how it all ended. */
+static int wait_end(struct wait *wait, int status)
+{
+    if (status == 0) {
+        (void)pthread_mutex_lock(&wait->mutex);
+        while (!wait->is_done) {
+            (void)pthread_cond_wait(&wait->ended, &wait->mutex);
+        }
+        status = wait->status;
+        (void)pthread_mutex_unlock(&wait->mutex);
+    }
+    (void)pthread_cond_destroy(&wait->ended);
+    (void)pthread_mutex_destroy(&wait->mutex);
+    return status;
+}
+
+static void on_proposed(void *argument, int status, uint64_t index, const struct qr_result *result)
+{
+    struct wait *wait = argument;
+    struct qr_reply *reply = wait->reply;
+    if (reply != NULL) {
+        reply->index = index;
+        reply->size_bytes = result == NULL ? 0 : result->size_bytes;
+        size_t given_bytes =
+            reply->size_bytes < reply->capacity_bytes ? reply->size_bytes : reply->capacity_bytes;
+        if (given_bytes > 0) {
+            memcpy(reply->data, result->data, given_bytes);
+        }
+    }
+    end(wait, status);
+}
+
+int qr_propose_wait(struct qr_engine *engine, const struct qr_proposal *proposal,
+                    struct qr_reply *reply)
+{
+    struct wait wait = {.reply = reply};
+    bool is_valid = reply == NULL || reply->data != NULL || reply->capacity_bytes == 0;
+    int status = QR_ERR_INVALID;
+    if (reply != NULL) {
+        reply->index = 0;
+        reply->size_bytes = 0;
+    }
+    if (is_valid && may_wait(engine)) {
+        wait_init(&wait);
+        status = wait_end(&wait, qr_propose(engine, proposal, on_proposed, &wait));
+    }
+    if (reply != NULL) {
+        reply->status = status;
+    }
+    return status;
+}
+
+static void on_read(void *argument, int status, uint64_t index)
+{
+    struct wait *wait = argument;
+    if (status == 0 && wait->index != NULL) {
+        *wait->index = index;
+    }
+    end(wait, status);
+}
+
+int qr_read_wait(struct qr_engine *engine, const struct qr_read_options *options, uint64_t *index)
+{
+    struct wait wait = {.index = index};
+    if (!may_wait(engine)) {
+        return QR_ERR_INVALID;
+    }
+    wait_init(&wait);
+    return wait_end(&wait, qr_read(engine, options, on_read, &wait));
+}
+
+static const struct sized sized_change_reply = {
+    sizeof(struct qr_change_reply), offsetof(struct qr_change_reply, reason) + QR_REASON_BYTES_MAX};
+
+static void tell_change(struct wait *wait, const struct qr_change_result *result)
+{
+    struct qr_change_reply told = {
+        .tolerated_before = result->tolerated_before,
+        .tolerated_after = result->tolerated_after,
+    };
+    if (wait->change_reply != NULL) {
+        engine_copy(told.reason, sizeof(told.reason), result->reason);
+        sized_write(sized_change_reply, &told, wait->change_reply);
+    }
+}
+
+static void on_changed(void *argument, int status, const struct qr_change_result *result)
+{
+    struct wait *wait = argument;
+    tell_change(wait, result);
+    end(wait, status);
+}
+
+int qr_change_wait(struct qr_engine *engine, const struct qr_change *change,
+                   struct qr_change_reply *reply)
+{
+    struct wait wait = {.change_reply = reply};
+    bool is_valid = reply == NULL || sized_check(sized_change_reply, reply) == 0;
+    if (!is_valid || !may_wait(engine)) {
+        return QR_ERR_INVALID;
+    }
+    wait_init(&wait);
+    int status = qr_change_cluster(engine, change, on_changed, &wait);
+    if (status != 0) {
+        const struct qr_change_result told = {.reason = qr_error_text(status)};
+        tell_change(&wait, &told);
+    }
+    return wait_end(&wait, status);
+}
