@@ -149,6 +149,12 @@ struct qr_engine_options {
      */
     void (*on_stopped)(void *argument, int status, const char *reason);
     void *argument;
+
+    /* No code of the program ever blocks: it is called on the engine's own thread, which spares
+     * waking another one. Without it, the engine has a thread for that: docs/threads.md. On a
+     * caller's loop all is called there, whatever this says.
+     */
+    bool is_inline;
 };
 
 /* Open the data directory, replay nothing yet, listen, and take part in the cluster.

@@ -128,6 +128,10 @@ struct qr_membership_event {
     uint64_t term;      /* leader_changed */
     uint64_t time_ms;   /* when this node heard of it: its wall clock, since the Unix epoch */
     bool is_self;       /* it is about this very node */
+    /* Events before this one, since the last, that no handler was told of: the handlers were too
+     * slow. What is so now tells qr_status().
+     */
+    uint64_t missed_count;
 };
 
 /* Called for each event, in the order in which this node hears of them: other nodes may hear of

@@ -13,6 +13,8 @@
 
 struct qr_engine;
 
+#define QR_PROPOSAL_TIMEOUT_MS_MAX 600000
+
 struct qr_proposal {
     size_t size_bytes; /* sizeof(struct qr_proposal) */
     struct qr_id id;   /* all zero: the engine makes one */
@@ -21,6 +23,8 @@ struct qr_proposal {
     const void *payload;
     size_t payload_bytes; /* with the command at most max_message_bytes */
     bool is_guarded;      /* not for members of version 0.1.0, as all under a session or token */
+    uint32_t timeout_ms;  /* 1..QR_PROPOSAL_TIMEOUT_MS_MAX; 0: limits.proposal_timeout_ms */
+    uint64_t *ticket;     /* set, before `done` can come, to what qr_cancel() takes; NULL: none */
 };
 
 /* How a proposal ended.
@@ -28,9 +32,10 @@ struct qr_proposal {
  * status   0: committed by a quorum and applied here; index and result are set.
  *          QR_ERR_REJECTED: likewise, but no state machine of the cluster takes it; `result` says
  *          why, in the form that the program's own has for that.
- *          QR_ERR_NO_LEADER, QR_ERR_BUSY, QR_ERR_SUPERSEDED, QR_ERR_DISK_FULL, QR_ERR_STOPPED
- *          before it was sent: certainly not applied, and never will be.
- *          QR_ERR_TIMEOUT, or QR_ERR_STOPPED after it was sent: unknown.
+ *          QR_ERR_NO_LEADER, QR_ERR_BUSY, QR_ERR_SUPERSEDED, QR_ERR_DISK_FULL, QR_ERR_WITHDRAWN
+ *          (qr_cancel() came in time), QR_ERR_STOPPED before it was sent: certainly not applied,
+ *          and never will be.
+ *          QR_ERR_TIMEOUT, QR_ERR_CANCELLED, or QR_ERR_STOPPED after it was sent: unknown.
  *          QR_ERR_VERSION: guarded, and some member is too old; not applied.
  *          Under a session or token, what is certain of a repeat is certain of this sending
  *          alone; of all of them tell
@@ -62,6 +67,20 @@ typedef void qr_propose_done(void *argument, int status, uint64_t index,
  */
 int qr_propose(struct qr_engine *engine, const struct qr_proposal *proposal, qr_propose_done *done,
                void *argument);
+
+/* Wait no longer for a proposal that a leader may have, and send no more what none has.
+ *
+ * ticket   as qr_proposal.ticket was set.
+ *
+ * Returns 0, and `done` comes soon, once as ever: with QR_ERR_WITHDRAWN (certainly not applied),
+ * QR_ERR_CANCELLED (unknown: it may be applied, now or later), or as it ended just before. Or, with
+ * nothing done, QR_ERR_NOT_FOUND: `done` came, or is coming, already, or there never was such a
+ * ticket; or QR_ERR_STOPPED.
+ *
+ * Threads: any, also from callbacks; from another thread it waits for the engine's turn. It ends a
+ * qr_propose_wait() of another thread as well. Cost: linear in the proposals that are pending.
+ */
+int qr_cancel(struct qr_engine *engine, uint64_t ticket);
 
 /* What came of a proposal that was waited for. */
 struct qr_reply {

@@ -169,6 +169,8 @@
       "a proposal is given up as soon as the term is over", "propose.c")                           \
     X(TIMEOUT_IS_REFUSAL, "timeout-is-refusal",                                                    \
       "a proposal that went to a leader is refused for want of one", "error.h")                    \
+    X(CANCEL_IS_REFUSAL, "cancel-is-refusal",                                                      \
+      "a proposal that went to a leader is said to be withdrawn", "expire.c")                      \
     X(DONE_WHEN_APPENDED, "done-when-appended",                                                    \
       "a proposal is acknowledged when the leader has appended it", "Raft §5.3")                   \
     X(COMPACTED_BEFORE_DURABLE, "compacted-before-durable",                                        \

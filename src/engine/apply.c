@@ -11,12 +11,120 @@ static bool is_tick(const struct qr_entry *entry)
     return entry->command_bytes == 0 && entry->payload_bytes == 0;
 }
 
-static void tell_handlers(struct qr_engine *engine, const struct qr_entry *entry)
+static void tell_one(const struct engine_handler *handler, const void *entry)
 {
-    const struct engine_handler *handler;
-    for (size_t at = 0; (handler = engine_handlers_next(&engine->commit_handlers, &at)) != NULL;) {
-        ((qr_commit_handler *)handler->function)(handler->argument, entry);
+    ((qr_commit_handler *)handler->function)(handler->argument, entry);
+}
+
+static void tell_handlers(struct qr_engine *engine, const struct qr_entry *entries, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (!is_tick(&entries[i])) {
+            engine_handlers_tell(engine, &engine->commit_handlers, entries[i].index, tell_one,
+                                 &entries[i]);
+        }
     }
+}
+
+/* What of the state machine others ask for, as it stands now. */
+static void note_facts(struct qr_engine *engine, raft_index applied_index)
+{
+    const struct qr_state_machine *machine = &engine->state_machine;
+    struct application_facts facts = {
+        .applied_index = applied_index,
+        .digest = machine->digest == NULL ? 0 : machine->digest(machine->context),
+        .wake_at = machine->wake_at == NULL ? 0 : machine->wake_at(machine->context),
+        .durable_index =
+            machine->applied_index == NULL ? 0 : machine->applied_index(machine->context),
+    };
+    (void)pthread_mutex_lock(&engine->application.mutex);
+    engine->application.facts = facts;
+    (void)pthread_mutex_unlock(&engine->application.mutex);
+}
+
+void engine_note_facts(struct qr_engine *engine)
+{
+    note_facts(engine, engine->application.facts.applied_index);
+}
+
+struct application_facts engine_facts(struct qr_engine *engine)
+{
+    (void)pthread_mutex_lock(&engine->application.mutex);
+    struct application_facts facts = engine->application.facts;
+    (void)pthread_mutex_unlock(&engine->application.mutex);
+    return facts;
+}
+
+static int apply(struct qr_engine *engine, const struct qr_entry *entries, size_t count)
+{
+    const struct qr_state_machine *machine = &engine->state_machine;
+    memset(engine->results, 0, count * sizeof(engine->results[0]));
+    int status = count == 0 ? 0 : machine->apply(machine->context, entries, count, engine->results);
+    for (size_t i = 0; i < count; i++) {
+        engine->results[i].status = engine->results[i].status == 0 ? 0 : QR_ERR_REJECTED;
+    }
+    return status;
+}
+
+/* Who waits for an entry of the batch is told right where it was applied. */
+static void end_waiters(struct qr_engine *engine, const struct application_batch *batch)
+{
+    size_t told = 0;
+    bool is_applied = batch->status == 0;
+    for (size_t i = 0; i < batch->count; i++) {
+        const struct waiter_call *waiter = &batch->waiters[i];
+        if (waiter->done != NULL) {
+            int status = is_applied ? engine->results[i].status : QR_ERR_STOPPED;
+            ((qr_propose_done *)waiter->done)(waiter->argument, status,
+                                              is_applied ? batch->entries[i].index : 0,
+                                              is_applied ? &engine->results[i] : NULL);
+            told++;
+        }
+    }
+    atomic_fetch_sub_explicit(&engine->application.owed, told, memory_order_relaxed);
+}
+
+static void run_batch(struct qr_engine *engine, const struct application_task *task)
+{
+    struct application *application = &engine->application;
+    struct application_batch *batch = &application->batch;
+    (void)task;
+    batch->status = apply(engine, batch->entries, batch->count);
+    if (batch->status == 0 && batch->count > 0) {
+        note_facts(engine, batch->entries[batch->count - 1].index);
+        tell_handlers(engine, batch->entries, batch->count);
+    }
+    if (batch->is_claimed) {
+        end_waiters(engine, batch);
+    }
+    (void)pthread_mutex_lock(&application->mutex);
+    application->is_batch_done = true;
+    (void)pthread_mutex_unlock(&application->mutex);
+    engine_wake(engine);
+}
+
+/* Take over from the node, and from those who wait here, whom the application thread will tell. */
+static void claim_waiters(struct qr_engine *engine, struct application_batch *batch)
+{
+    uint64_t tokens[NODE_APPLY_ENTRIES_MAX];
+    batch->is_claimed = node_claim_waiters(engine->node, tokens);
+    for (size_t i = 0; i < batch->count && batch->is_claimed; i++) {
+        struct waiter_call waiter = {.done = NULL};
+        if (tokens[i] != NODE_NO_WAITER) {
+            bool was_there = waiters_take(&engine->proposals, tokens[i], &waiter);
+            ASSERT(was_there);
+        }
+        batch->waiters[i] = waiter;
+    }
+}
+
+static void hand_over(struct qr_engine *engine, const struct qr_entry *entries, size_t count)
+{
+    struct application_batch *batch = &engine->application.batch;
+    batch->entries = entries;
+    batch->count = count;
+    claim_waiters(engine, batch);
+    application_give(&engine->application, &(struct application_task){.run = run_batch});
 }
 
 void engine_apply(void *context, const struct qr_entry *entries, size_t count, bool wants_digest)
@@ -26,17 +134,15 @@ void engine_apply(void *context, const struct qr_entry *entries, size_t count, b
     ASSERT(count <= NODE_APPLY_ENTRIES_MAX);
     ASSERT(count >= 1 || wants_digest);
     ASSERT(engine->in_node > 0);
-    memset(engine->results, 0, count * sizeof(engine->results[0]));
-    int status = count == 0 ? 0 : machine->apply(machine->context, entries, count, engine->results);
+    if (engine->application.is_on) {
+        hand_over(engine, entries, count);
+        return;
+    }
+    int status = apply(engine, entries, count);
     if (status == 0 && count > 0) {
         engine->counters.entries_applied += count;
         engine->applied_index = entries[count - 1].index;
-        for (size_t i = 0; i < count; i++) {
-            engine->commit_handlers.told = entries[i].index;
-            if (!is_tick(&entries[i])) {
-                tell_handlers(engine, &entries[i]);
-            }
-        }
+        tell_handlers(engine, entries, count);
     }
     struct node_batch_end end = {
         .status = status,
@@ -46,10 +152,39 @@ void engine_apply(void *context, const struct qr_entry *entries, size_t count, b
     node_applied(engine->node, &end, engine_time());
 }
 
+void engine_take_applied(struct qr_engine *engine)
+{
+    struct application *application = &engine->application;
+    const struct application_batch *batch = &application->batch;
+    (void)pthread_mutex_lock(&application->mutex);
+    bool is_done = application->is_batch_done;
+    application->is_batch_done = false;
+    (void)pthread_mutex_unlock(&application->mutex);
+    if (!is_done) {
+        return;
+    }
+    if (batch->status == 0 && batch->count > 0) {
+        engine->counters.entries_applied += batch->count;
+        engine->applied_index = batch->entries[batch->count - 1].index;
+    }
+    const struct node_batch_end end = {
+        .status = batch->status,
+        .results = engine->results,
+        .digest = engine_facts(engine).digest,
+    };
+    engine->in_node++;
+    node_applied(engine->node, &end, engine_time());
+    engine->in_node--;
+    engine->settled_digest = end.digest;
+}
+
 uint64_t engine_wake_at(void *context)
 {
-    const struct qr_engine *engine = context;
+    struct qr_engine *engine = context;
     const struct qr_state_machine *machine = &engine->state_machine;
+    if (engine->application.is_on) {
+        return engine_facts(engine).wake_at;
+    }
     return machine->wake_at == NULL ? 0 : machine->wake_at(machine->context);
 }
 

@@ -4,8 +4,11 @@
  * asked in the engine's turn (engine_backups_turn()), when no call of the node is under way.
  */
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <string.h>
+
 #include "base/assert.h"
 #include "engine/internal.h"
+#include "runtime/memory.h"
 
 #define SNAPSHOT_TRIES 3 /* one that was under way already may stand too low */
 
@@ -25,7 +28,7 @@ static void free_place(struct qr_backup *backup)
     backup->is_closing = false;
 }
 
-static void on_snapshot(void *argument, int status, uint64_t index)
+void engine_backup_taken(void *argument, int status, uint64_t index)
 {
     struct qr_backup *backup = argument;
     (void)index; /* it may stand too low: the node is asked again */
@@ -35,7 +38,7 @@ static void on_snapshot(void *argument, int status, uint64_t index)
     engine_mark(backup->engine);
 }
 
-static void on_barrier(void *argument, int status, uint64_t index)
+void engine_backup_passed(void *argument, int status, uint64_t index)
 {
     struct qr_backup *backup = argument;
     backup->is_called = false;
@@ -70,7 +73,7 @@ static void open_now(struct qr_engine *engine, void *argument)
     /* Whatever kind of reads the node was told to give: a backup is not taken on a clock's word. */
     const struct qr_read_options linearizable = {.size_bytes = sizeof(linearizable),
                                                  .kind = QR_READ_LINEARIZABLE};
-    opening->status = qr_read(engine, &linearizable, on_barrier, backup);
+    opening->status = qr_read(engine, &linearizable, engine_backup_passed, backup);
     if (opening->status != 0) {
         free_place(backup);
         return;
@@ -92,6 +95,16 @@ int qr_backup_open(struct qr_engine *engine, qr_backup_done *done, void *argumen
         *out = opening.backup;
     }
     return opening.status;
+}
+
+/* Which of those that had this place it is; `closed` more are none any more. */
+static uint64_t life_of(const struct qr_backup *backup, uint64_t closed)
+{
+    struct qr_engine *engine = backup->engine;
+    (void)pthread_mutex_lock(&engine->application.mutex);
+    uint64_t life = engine->application.backup_lives[backup - engine->backups] += closed;
+    (void)pthread_mutex_unlock(&engine->application.mutex);
+    return life;
 }
 
 struct asking {
@@ -136,8 +149,42 @@ static void close_now(struct qr_engine *engine, void *argument)
 void qr_backup_close(struct qr_backup *backup)
 {
     if (backup != NULL) {
+        (void)life_of(backup, 1);
         engine_call(backup->engine, close_now, backup);
     }
+}
+
+/* On the application thread: `index` is the life that it was read in. */
+static void call_backup(struct qr_engine *engine, const struct application_task *task)
+{
+    const struct qr_backup *backup = &engine->backups[task->place];
+    if (life_of(backup, 0) == task->index) {
+        ((qr_backup_done *)task->done)(task->argument, task->status, task->data,
+                                       task->status == 0 ? task->data_bytes : 0);
+    }
+    release(&runtime_allocator, task->data, task->data_bytes);
+}
+
+static void give_piece(struct qr_backup *backup, int status, const void *data, size_t size_bytes)
+{
+    struct application_task task = {
+        .run = call_backup,
+        .done = (void (*)(void))backup->done,
+        .argument = backup->argument,
+        .status = status,
+        .index = life_of(backup, 0),
+        .place = (size_t)(backup - backup->engine->backups),
+    };
+    if (size_bytes > 0) {
+        task.data = allocate(&runtime_allocator, size_bytes);
+        task.data_bytes = task.data == NULL ? 0 : size_bytes;
+        task.status = task.data == NULL ? QR_ERR_NO_MEMORY : status;
+    }
+    if (task.data != NULL) {
+        memcpy(task.data, data, size_bytes);
+    }
+    backup->status = task.status;
+    application_give(&backup->engine->application, &task);
 }
 
 static void tell(struct qr_backup *backup, int status, const void *data, size_t size_bytes)
@@ -145,7 +192,12 @@ static void tell(struct qr_backup *backup, int status, const void *data, size_t 
     backup->status = status;
     backup->is_wanted = false;
     backup->is_reading = false;
-    if (!backup->is_closing) {
+    if (backup->is_closing) {
+        return;
+    }
+    if (backup->engine->application.is_on) {
+        give_piece(backup, status, data, size_bytes);
+    } else {
         backup->done(backup->argument, status, data, size_bytes);
     }
 }
@@ -175,7 +227,7 @@ static void advance(struct qr_engine *engine, struct qr_backup *backup)
     if (status == QR_ERR_NOT_FOUND && backup->tries < SNAPSHOT_TRIES) {
         backup->tries++;
         backup->is_called = true;
-        status = engine_snapshot(engine, on_snapshot, backup);
+        status = engine_snapshot(engine, engine_backup_taken, backup);
         backup->is_called = status == 0;
     }
     /* The newest one came from a leader, and is not taken over yet: none is taken beside it. */

@@ -48,7 +48,7 @@ int engine_change(struct qr_engine *engine, const struct wire_change *change, qr
     status = node_change(engine->node, change, token, engine_time());
     engine->in_node--;
     if (status != 0) {
-        struct waiter unused;
+        struct waiter_call unused;
         bool was_there = waiters_take(&engine->changes, token, &unused);
         ASSERT(was_there);
         return status;
@@ -61,7 +61,7 @@ void engine_change_done(void *context, uint64_t token, int status,
                         const struct node_change_result *result)
 {
     struct qr_engine *engine = context;
-    struct waiter waiter;
+    struct waiter_call waiter;
     bool was_there = waiters_take(&engine->changes, token, &waiter);
     ASSERT(was_there);
     const struct qr_change_result told = {
@@ -70,7 +70,7 @@ void engine_change_done(void *context, uint64_t token, int status,
         .tolerated_after = result->tolerated_after,
         .reason = result->reason,
     };
-    ((qr_change_done *)waiter.done)(waiter.argument, status, &told);
+    engine_end_change(engine, &waiter, status, &told);
 }
 
 void engine_take_change(struct qr_engine *engine, const struct request *request)
@@ -83,7 +83,9 @@ void engine_take_change(struct qr_engine *engine, const struct request *request)
             .size_bytes = sizeof(told),
             .reason = qr_error_text(status),
         };
-        request->change.done(request->change.argument, status, &told);
+        const struct waiter_call waiter = {(void (*)(void))request->change.done,
+                                           request->change.argument};
+        engine_end_change(engine, &waiter, status, &told);
     }
 }
 

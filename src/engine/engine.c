@@ -168,6 +168,10 @@ static struct qr_engine *make(const struct qr_engine_options *options)
     int failed = pthread_mutex_init(&engine->mutex, NULL);
     failed |= pthread_cond_init(&engine->answered, NULL);
     ASSERT(failed == 0);
+    if (application_init(&engine->application, engine->has_thread && !options->is_inline) != 0) {
+        engine_free_memory(engine);
+        return NULL;
+    }
     return engine;
 }
 
@@ -177,29 +181,56 @@ static void *run_thread(void *argument)
     (void)pthread_mutex_lock(&engine->mutex); /* until engine->thread is written */
     (void)pthread_mutex_unlock(&engine->mutex);
     engine_run(engine);
-    if (engine->on_stopped != NULL) {
+    if (engine->application.is_on) {
+        application_end(&engine->application);
+    } else if (engine->on_stopped != NULL) {
         engine->on_stopped(engine->argument, engine->stop_status, engine->stop_reason);
     }
     return NULL;
 }
 
+static int start_loop_thread(struct qr_engine *engine)
+{
+    (void)pthread_mutex_lock(&engine->mutex);
+    engine->is_thread_started = pthread_create(&engine->thread, NULL, run_thread, engine) == 0;
+    (void)pthread_mutex_unlock(&engine->mutex);
+    return engine->is_thread_started ? 0 : QR_ERR_NO_MEMORY;
+}
+
+/* End what has begun without a thread, or without both: nothing was asked of it yet, and nobody
+ * hears of it.
+ */
+static void give_up(struct qr_engine *engine)
+{
+    engine->on_stopped = NULL;
+    qr_engine_stop(engine);
+    engine_run(engine);
+    application_end(&engine->application);
+    application_join(&engine->application);
+}
+
 /* Signals are for the program's own threads. */
-static int start_thread(struct qr_engine *engine)
+static int start_threads(struct qr_engine *engine)
 {
     sigset_t all;
     sigset_t before;
     (void)sigfillset(&all);
     (void)pthread_sigmask(SIG_SETMASK, &all, &before);
-    (void)pthread_mutex_lock(&engine->mutex);
-    engine->is_thread_started = pthread_create(&engine->thread, NULL, run_thread, engine) == 0;
-    (void)pthread_mutex_unlock(&engine->mutex);
-    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (engine->is_thread_started) {
-        return 0;
+    if (engine->application.is_on) {
+        engine_note_facts(engine);
+        engine->settled_digest = engine->application.facts.digest;
     }
-    qr_engine_stop(engine);
-    engine_run(engine);
-    return QR_ERR_NO_MEMORY;
+    int status = engine->application.is_on ? application_start(engine) : 0;
+    if (status == 0) {
+        status = start_loop_thread(engine);
+    } else {
+        engine->application.is_on = false; /* what comes is done by who gives up */
+    }
+    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (status != 0) {
+        give_up(engine);
+    }
+    return status;
 }
 
 /* What is on the loop only afterwards. On failure none of it is. */
@@ -213,7 +244,7 @@ static int start(struct qr_engine *engine)
     engine_start_turns(engine);
     engine_set_members(engine);
     engine_publish_role(engine);
-    return engine->has_thread ? start_thread(engine) : 0;
+    return engine->has_thread ? start_threads(engine) : 0;
 }
 
 static int open_parts(struct qr_engine *engine, const struct qr_engine_options *options,

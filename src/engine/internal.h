@@ -1,7 +1,11 @@
 /* internal.h: what the files of the engine share.
  *
  * Owns     the engine: one node, its disk, its transport, and its place on a loop.
- * Threads  everything belongs to the loop's thread, but what stands under the mutex.
+ * Threads  everything belongs to the loop's thread, but what stands under the mutex, and what is
+ *          the application thread's (application.h): the state machine and all callbacks, unless
+ *          the engine is inline. Locks, in the order in which they are taken: engine.mutex, then
+ *          application.mutex. Code of the program is called under neither, and the loop's thread
+ *          waits for nobody.
  *
  * The node must not be called from within its own calls. So whatever a program asks for
  * from within a callback is queued, like what comes from another thread, and taken in at
@@ -16,6 +20,7 @@
 #include <uv.h>
 
 #include "base/log.h"
+#include "engine/application.h"
 #include "engine/sized.h"
 #include "engine/waiters.h"
 #include "node/backup_file.h"
@@ -55,6 +60,9 @@ struct request {
             void *argument;
             struct qr_id id;
             bool is_guarded;
+            bool is_cancelled;
+            uint32_t timeout_ms;
+            uint64_t ticket; /* 0: none */
             size_t command_bytes;
             size_t payload_bytes;
         } propose;
@@ -98,8 +106,11 @@ struct engine_handler {
     void *argument;
 };
 
+/* Of the loop's thread; under application.mutex where there is an application thread. */
 struct engine_handlers {
-    uint64_t told; /* the last one that they have, or are being told of */
+    atomic_size_t count;
+    uint64_t told;  /* the last one that they have, or are being told of */
+    uint64_t given; /* the last one that waits for them, if any ever did */
     struct engine_handler slots[ENGINE_HANDLERS_MAX];
 };
 
@@ -196,6 +207,8 @@ struct qr_engine {
     struct qr_backup backups[NODE_BACKUPS_MAX];
     struct qr_result results[NODE_APPLY_ENTRIES_MAX];
     raft_index applied_index; /* the last entry that the state machine has */
+    uint64_t settled_digest;  /* of the state machine behind the last batch that the node ended */
+    struct application application;
     struct engine_handlers commit_handlers;
     struct engine_handlers membership_handlers;
     uint64_t last_token;
@@ -203,7 +216,11 @@ struct qr_engine {
     enum qr_leave_reason leave_reason;
     struct qr_counters counters; /* the engine's own part */
 
+    struct request *taking;       /* those that this turn has still to take */
+    atomic_uint_fast64_t tickets; /* given out so far */
+
     atomic_bool is_leader;
+    atomic_bool is_refusing; /* it takes nothing any more: handlers neither */
     atomic_bool is_stop_asked;
     bool is_stopping;
     int stop_status;
@@ -251,6 +268,9 @@ NODISCARD int engine_queue(struct qr_engine *engine, struct request *request);
 bool engine_queue_is_empty(struct qr_engine *engine);
 void engine_take_requests(struct qr_engine *engine);
 
+/* Have the loop take a turn. Any thread, but the loop's own. */
+void engine_wake(struct qr_engine *engine);
+
 /* Whether this is the thread that everything of the engine belongs to. */
 bool engine_is_on_loop(const struct qr_engine *engine);
 
@@ -271,12 +291,34 @@ NODISCARD int engine_handlers_add(struct qr_engine *engine, struct engine_handle
 /* A token that there is not changes nothing. */
 void engine_handlers_remove(struct qr_engine *engine, struct engine_handlers *from, uint64_t token);
 
-/* Who is to be told of `told`, one after the other from `*at` = 0 on; NULL: that was the last.
+/* Tell all of `number`, which is above what they were told before: `call` is called with each.
  *
  * Handlers may add and remove handlers, also themselves: a slot is looked at only when its turn
  * comes, and one that is new waits for what is told next.
  */
-const struct engine_handler *engine_handlers_next(const struct engine_handlers *of, size_t *at);
+void engine_handlers_tell(struct qr_engine *engine, struct engine_handlers *handlers,
+                          uint64_t number,
+                          void (*call)(const struct engine_handler *handler, const void *what),
+                          const void *what);
+
+/* ends.c: how calls end: at once, or on the application thread. The loop's thread. */
+void engine_end_proposal(struct qr_engine *engine, const struct waiter_call *waiter, int status,
+                         raft_index index, const struct qr_result *result);
+void engine_end_read(struct qr_engine *engine, const struct waiter_call *waiter, int status,
+                     raft_index index);
+void engine_end_snapshot(struct qr_engine *engine, const struct waiter_call *waiter, int status,
+                         raft_index index);
+void engine_end_change(struct qr_engine *engine, const struct waiter_call *waiter, int status,
+                       const struct qr_change_result *result);
+void engine_end_keys(struct qr_engine *engine, const struct waiter_call *waiter, int status,
+                     const char *reason, const struct qr_keys *keys);
+
+/* Whether a callback is the engine's own, which has no room reserved for it. */
+bool engine_is_own(void (*done)(void));
+
+/* machine.c: the state machine as the node sees it. */
+struct qr_state_machine engine_machine(struct qr_engine *engine);
+bool engine_is_restore_busy(void *context);
 
 /* calls.c */
 
@@ -325,12 +367,23 @@ void engine_take_keys(struct qr_engine *engine, struct request *request);
 /* backup.c */
 void engine_backups_turn(struct qr_engine *engine);
 void engine_backups_stop(struct qr_engine *engine); /* answer who waits: nothing comes any more */
+void engine_backup_passed(void *argument, int status, uint64_t index); /* the barrier */
+void engine_backup_taken(void *argument, int status, uint64_t index);  /* a snapshot */
 void engine_backup_read(void *context, size_t at, int status, const uint8_t *data,
                         size_t size_bytes);
 
 /* apply.c */
 void engine_apply(void *context, const struct qr_entry *entries, size_t count, bool wants_digest);
 uint64_t engine_wake_at(void *context);
+
+/* The batch that the application thread has ended, if any, back to the node. */
+void engine_take_applied(struct qr_engine *engine);
+
+/* What the state machine said of itself last. Any thread. */
+struct application_facts engine_facts(struct qr_engine *engine);
+
+/* Ask it anew: on the thread that calls it, or before there is one. */
+void engine_note_facts(struct qr_engine *engine);
 
 /* world.c: what the node asks of the transport, and what the transport tells the node. */
 struct node_io engine_node_io(struct qr_engine *engine);
@@ -378,6 +431,7 @@ void engine_gossip_news(void *context, const struct swim_news *news,
                         const struct swim_profile *profile);
 
 /* leave.c: at the end of a turn: go on with leaving, if that is asked for. */
+void engine_leave_handed_over(void *argument, int status, const struct qr_change_result *result);
 void engine_leave_turn(struct qr_engine *engine);
 
 /* stop.c */

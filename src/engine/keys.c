@@ -195,7 +195,8 @@ static void answer(struct qr_engine *engine, const struct request *request, int 
 {
     struct qr_keys keys;
     list(engine, &keys);
-    request->keys.done(request->keys.argument, status, reason, &keys);
+    const struct waiter_call waiter = {(void (*)(void))request->keys.done, request->keys.argument};
+    engine_end_keys(engine, &waiter, status, reason, &keys);
 }
 
 static bool holds(const struct keyring_key *keys, size_t count, const struct keyring_key *others,
@@ -246,7 +247,10 @@ static void on_written(uv_work_t *work, int cancelled)
     LOG(&engine->log, keys->status == 0 ? LOG_INFO : LOG_WARN, "cluster_keys",
         log_string("outcome", keys->status == 0 ? keys->reason : keys->detail),
         log_u64("keys", now.count), log_string("used", now.ids[0]));
-    keys->done(keys->argument, keys->status, keys->status == 0 ? keys->reason : keys->detail, &now);
+    const struct waiter_call waiter = {(void (*)(void))keys->done, keys->argument};
+    engine_end_keys(engine, &waiter, keys->status, keys->status == 0 ? keys->reason : keys->detail,
+                    &now);
+    application_wake(&engine->application);
     engine_handle_closed(engine);
 }
 

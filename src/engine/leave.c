@@ -53,7 +53,7 @@ static const struct raft_member *find_heir(const struct qr_engine *engine)
     return heir;
 }
 
-static void on_handed_over(void *argument, int status, const struct qr_change_result *result)
+void engine_leave_handed_over(void *argument, int status, const struct qr_change_result *result)
 {
     struct qr_engine *engine = argument;
     (void)status; /* who leads now, if anybody does, is for the others to see to */
@@ -77,7 +77,7 @@ static void hand_over(struct qr_engine *engine)
     }
     engine_copy(change.transferee, sizeof(change.transferee), heir->name);
     engine->leave_state = ENGINE_HANDING_OVER;
-    if (engine_change(engine, &change, on_handed_over, engine) != 0) {
+    if (engine_change(engine, &change, engine_leave_handed_over, engine) != 0) {
         engine->leave_state = ENGINE_HANDED_OVER;
     }
 }

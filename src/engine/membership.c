@@ -16,13 +16,66 @@ const char *qr_membership_type_name(enum qr_membership_type type)
     return "?";
 }
 
+static void tell_one(const struct engine_handler *handler, const void *event)
+{
+    ((qr_membership_handler *)handler->function)(handler->argument, event);
+}
+
+/* The application thread: the oldest that waits. */
+static void run_event(struct qr_engine *engine, const struct application_task *task)
+{
+    struct application *application = &engine->application;
+    struct application_event kept;
+    (void)task;
+    (void)pthread_mutex_lock(&application->mutex);
+    ASSERT(application->event_count > 0);
+    kept = application->events[application->event_first];
+    kept.event.missed_count = application->events_missed;
+    application->events_missed = 0;
+    application->event_first = (application->event_first + 1) % APPLICATION_EVENTS_MAX;
+    application->event_count--;
+    (void)pthread_mutex_unlock(&application->mutex);
+    kept.event.name = kept.name;
+    kept.event.address = kept.address;
+    kept.event.client_address = kept.client_address;
+    kept.event.http_address = kept.http_address;
+    engine_handlers_tell(engine, &engine->membership_handlers, kept.number, tell_one, &kept.event);
+}
+
+/* Where there is no room the oldest goes, and is counted. */
+static void give_event(struct qr_engine *engine, const struct qr_membership_event *event)
+{
+    struct application *application = &engine->application;
+    (void)pthread_mutex_lock(&application->mutex);
+    bool is_full = application->event_count == APPLICATION_EVENTS_MAX;
+    if (is_full) {
+        application->event_first = (application->event_first + 1) % APPLICATION_EVENTS_MAX;
+        application->event_count--;
+        application->events_missed++;
+    }
+    size_t at = (application->event_first + application->event_count++) % APPLICATION_EVENTS_MAX;
+    struct application_event *kept = &application->events[at];
+    kept->event = *event;
+    kept->number = engine->counters.gossip_events;
+    engine->membership_handlers.given = kept->number;
+    engine_copy(kept->name, sizeof(kept->name), event->name);
+    engine_copy(kept->address, sizeof(kept->address), event->address);
+    engine_copy(kept->client_address, sizeof(kept->client_address), event->client_address);
+    engine_copy(kept->http_address, sizeof(kept->http_address), event->http_address);
+    (void)pthread_mutex_unlock(&application->mutex);
+    if (!is_full) { /* else the task of the one that went is this one's */
+        application_give(application, &(struct application_task){.run = run_event});
+    }
+}
+
 static void tell_handlers(struct qr_engine *engine, const struct qr_membership_event *event)
 {
-    const struct engine_handler *handler;
-    engine->membership_handlers.told = ++engine->counters.gossip_events;
-    for (size_t at = 0;
-         (handler = engine_handlers_next(&engine->membership_handlers, &at)) != NULL;) {
-        ((qr_membership_handler *)handler->function)(handler->argument, event);
+    engine->counters.gossip_events++;
+    if (!engine->application.is_on) {
+        engine_handlers_tell(engine, &engine->membership_handlers, engine->counters.gossip_events,
+                             tell_one, event);
+    } else if (atomic_load(&engine->membership_handlers.count) > 0) {
+        give_event(engine, event);
     }
 }
 

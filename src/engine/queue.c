@@ -30,6 +30,38 @@ static void wake(struct qr_engine *engine, bool was_empty)
     }
 }
 
+void engine_wake(struct qr_engine *engine)
+{
+    (void)pthread_mutex_lock(&engine->mutex);
+    if (!engine->is_closed) {
+        int failed = uv_async_send(&engine->async);
+        ASSERT(failed == 0);
+    }
+    (void)pthread_mutex_unlock(&engine->mutex);
+}
+
+/* Every call that is taken ends on the application thread some day: there must be room for that,
+ * and no more of them may wait there than of any other kind.
+ */
+static int reserve_end(struct qr_engine *engine, const struct request *request)
+{
+    struct application *application = &engine->application;
+    if (!application->is_on ||
+        (request->kind == REQUEST_READ && engine_is_own((void (*)(void))request->read.done))) {
+        return 0;
+    }
+    size_t ended = atomic_load_explicit(&application->ended, memory_order_relaxed);
+    if (engine->queued_count + ended >= engine->limits.max_pending_proposals) {
+        return QR_ERR_BUSY;
+    }
+    size_t owed = atomic_load_explicit(&application->owed, memory_order_relaxed) + 1;
+    int status = application_reserve(application, owed);
+    if (status == 0) {
+        atomic_fetch_add_explicit(&application->owed, 1, memory_order_relaxed);
+    }
+    return engine_refusal(status);
+}
+
 int engine_queue(struct qr_engine *engine, struct request *request)
 {
     int status = 0;
@@ -41,6 +73,9 @@ int engine_queue(struct qr_engine *engine, struct request *request)
                 engine->queued_bytes + request->size_bytes > ENGINE_QUEUE_BYTES_MAX)) {
         status = QR_ERR_BUSY;
     } else {
+        status = reserve_end(engine, request);
+    }
+    if (status == 0) {
         bool was_empty = engine->first == NULL;
         push(engine, request);
         engine->queued_count++;
@@ -69,6 +104,7 @@ void engine_request_free(struct request *request)
 
 static void take_propose(struct qr_engine *engine, const struct request *request)
 {
+    uint64_t ticket = request->propose.ticket;
     const struct qr_proposal proposal = {
         .size_bytes = sizeof(proposal),
         .id = request->propose.id,
@@ -77,13 +113,29 @@ static void take_propose(struct qr_engine *engine, const struct request *request
         .command_bytes = request->propose.command_bytes,
         .payload = request->data + request->propose.command_bytes,
         .payload_bytes = request->propose.payload_bytes,
+        .timeout_ms = request->propose.timeout_ms,
+        .ticket = &ticket,
     };
     int status =
-        engine_propose(engine, &proposal, request->propose.done, request->propose.argument);
+        request->propose.is_cancelled
+            ? QR_ERR_WITHDRAWN
+            : engine_propose(engine, &proposal, request->propose.done, request->propose.argument);
     if (status != 0) {
         engine->counters.proposals++;
         engine->counters.proposals_failed++;
-        request->propose.done(request->propose.argument, engine_refusal(status), 0, NULL);
+        const struct waiter_call waiter = {(void (*)(void))request->propose.done,
+                                           request->propose.argument};
+        engine_end_proposal(engine, &waiter, engine_refusal(status), 0, NULL);
+    }
+}
+
+static void take_snapshot(struct qr_engine *engine, const struct request *request)
+{
+    int status = engine_snapshot(engine, request->snapshot.done, request->snapshot.argument);
+    if (status != 0) {
+        const struct waiter_call waiter = {(void (*)(void))request->snapshot.done,
+                                           request->snapshot.argument};
+        engine_end_snapshot(engine, &waiter, engine_refusal(status), 0);
     }
 }
 
@@ -105,10 +157,7 @@ static void take_one(struct qr_engine *engine, struct request *request)
     if (request->kind == REQUEST_PROPOSE) {
         take_propose(engine, request);
     } else if (request->kind == REQUEST_SNAPSHOT) {
-        int status = engine_snapshot(engine, request->snapshot.done, request->snapshot.argument);
-        if (status != 0) {
-            request->snapshot.done(request->snapshot.argument, engine_refusal(status), 0);
-        }
+        take_snapshot(engine, request);
     } else if (request->kind == REQUEST_CHANGE) {
         engine_take_change(engine, request);
     } else if (request->kind == REQUEST_KEYS) {
@@ -122,15 +171,16 @@ static void take_one(struct qr_engine *engine, struct request *request)
 void engine_take_requests(struct qr_engine *engine)
 {
     (void)pthread_mutex_lock(&engine->mutex);
-    struct request *next = engine->first;
+    ASSERT(engine->taking == NULL);
+    engine->taking = engine->first;
     engine->first = NULL;
     engine->last = NULL;
     engine->queued_count = 0;
     engine->queued_bytes = 0;
     (void)pthread_mutex_unlock(&engine->mutex);
-    while (next != NULL) {
-        struct request *request = next;
-        next = request->next;
+    while (engine->taking != NULL) {
+        struct request *request = engine->taking;
+        engine->taking = request->next;
         take_one(engine, request);
     }
 }

@@ -42,7 +42,7 @@ static int ask(struct qr_engine *engine, enum qr_read_kind kind, qr_read_done *d
                                           : node_read(engine->node, token, engine_time());
     engine->in_node--;
     if (status != 0) {
-        struct waiter unused;
+        struct waiter_call unused;
         bool was_there = waiters_take(&engine->reads, token, &unused);
         ASSERT(was_there);
         return status;
@@ -55,10 +55,10 @@ static int ask(struct qr_engine *engine, enum qr_read_kind kind, qr_read_done *d
 void engine_read_done(void *context, uint64_t token, int status, raft_index index)
 {
     struct qr_engine *engine = context;
-    struct waiter waiter;
+    struct waiter_call waiter;
     bool was_there = waiters_take(&engine->reads, token, &waiter);
     ASSERT(was_there);
-    ((qr_read_done *)waiter.done)(waiter.argument, status, index);
+    engine_end_read(engine, &waiter, status, index);
 }
 
 static int read_age(struct qr_engine *engine, uint64_t age_ms_max, uint64_t *age_ms)
@@ -81,15 +81,16 @@ static int read_age(struct qr_engine *engine, uint64_t age_ms_max, uint64_t *age
 void engine_take_read(struct qr_engine *engine, const struct request *request)
 {
     const struct qr_read_options *options = &request->read.options;
+    const struct waiter_call waiter = {(void (*)(void))request->read.done, request->read.argument};
     uint64_t age_ms = 0;
     if (options->kind == QR_READ_STALE) {
         int status = read_age(engine, options->age_ms_max, &age_ms);
-        request->read.done(request->read.argument, status, 0);
+        engine_end_read(engine, &waiter, status, 0);
         return;
     }
     int status = ask(engine, options->kind, request->read.done, request->read.argument);
     if (status != 0) {
-        request->read.done(request->read.argument, engine_refusal(status), 0);
+        engine_end_read(engine, &waiter, engine_refusal(status), 0);
     }
 }
 

@@ -96,10 +96,30 @@ static void fill_waits(const struct qr_engine *engine, const struct node_status 
     engine_copy(out->join_reason, sizeof(out->join_reason), waits.join_reason);
 }
 
-static uint64_t machine_digest(const struct qr_engine *engine)
+/* Where the state machine stands, and its digest there. Asked from within a callback, or while one
+ * is called, it is ahead of what the node was told; but not where the session table still waits
+ * for what the batch gave.
+ */
+static void fill_applied(struct qr_engine *engine, const struct node_status *status,
+                         struct qr_status *out)
 {
     const struct qr_state_machine *machine = &engine->state_machine;
-    return machine->digest == NULL ? 0 : machine->digest(machine->context);
+    raft_index applied = engine->applied_index;
+    uint64_t digest = 0;
+    if (status->is_restoring) {
+        return;
+    }
+    if (engine->application.is_on) {
+        struct application_facts facts = engine_facts(engine);
+        bool is_ahead = facts.applied_index > status->raft.applied_index;
+        bool is_settled = !is_ahead || engine->application.batch.is_claimed;
+        applied = is_settled ? facts.applied_index : 0;
+        digest = is_settled ? facts.digest : engine->settled_digest;
+    } else if (machine->digest != NULL) {
+        digest = machine->digest(machine->context);
+    }
+    out->applied_index = max_u64(status->raft.applied_index, applied);
+    out->digest = status->sessions_digest + digest;
 }
 
 void engine_status_fill(struct qr_engine *engine, struct qr_status *out)
@@ -116,13 +136,7 @@ void engine_status_fill(struct qr_engine *engine, struct qr_status *out)
         .first_index = status.raft.first_index,
         .last_index = status.raft.last_index,
         .commit_index = status.raft.commit_index,
-        /* Asked from within a commit handler, the state machine is ahead of what the node
-         * was told.
-         */
-        .applied_index =
-            status.is_restoring ? 0 : max_u64(status.raft.applied_index, engine->applied_index),
         .snapshot_index = status.snapshot_index,
-        .digest = status.is_restoring ? 0 : status.sessions_digest + machine_digest(engine),
         .session_count = status.session_count,
         .outcome_count = status.outcome_count,
         .age_ms = engine_age_ms(node_age(engine->node, runtime_now_ns())),
@@ -130,6 +144,7 @@ void engine_status_fill(struct qr_engine *engine, struct qr_status *out)
         .time_ms = runtime_wall_ns() / NS_PER_MS,
         .is_stopped = status.is_stopped || engine->is_stopping,
     };
+    fill_applied(engine, &status, out);
     engine_copy(out->name, sizeof(out->name), engine->name);
     engine_gossip_fill(engine, &status, out);
     engine_members_fill(engine, &status, out);

@@ -26,15 +26,15 @@ void engine_note_stop(struct qr_engine *engine, int status, const char *reason)
 /* The node answered all who waited; this is for one that it forgot. */
 static void answer_waiters(struct qr_engine *engine)
 {
-    struct waiter waiter;
+    struct waiter_call waiter;
     while (waiters_take_any(&engine->proposals, &waiter)) {
-        ((qr_propose_done *)waiter.done)(waiter.argument, QR_ERR_STOPPED, 0, NULL);
+        engine_end_proposal(engine, &waiter, QR_ERR_STOPPED, 0, NULL);
     }
     while (waiters_take_any(&engine->reads, &waiter)) {
-        ((qr_read_done *)waiter.done)(waiter.argument, QR_ERR_STOPPED, 0);
+        engine_end_read(engine, &waiter, QR_ERR_STOPPED, 0);
     }
     while (waiters_take_any(&engine->snapshots, &waiter)) {
-        ((qr_snapshot_done *)waiter.done)(waiter.argument, QR_ERR_STOPPED, 0);
+        engine_end_snapshot(engine, &waiter, QR_ERR_STOPPED, 0);
     }
     engine_backups_stop(engine);
     const struct qr_change_result nothing = {
@@ -42,7 +42,7 @@ static void answer_waiters(struct qr_engine *engine)
         .reason = qr_error_text(QR_ERR_STOPPED),
     };
     while (waiters_take_any(&engine->changes, &waiter)) {
-        ((qr_change_done *)waiter.done)(waiter.argument, QR_ERR_STOPPED, &nothing);
+        engine_end_change(engine, &waiter, QR_ERR_STOPPED, &nothing);
     }
 }
 
@@ -87,6 +87,7 @@ static void close_all(struct qr_engine *engine)
     disk_posix_close(engine->disk, on_part_closed, engine);
     engine->disk = NULL;
     engine_close_turns(engine);
+    application_wake(&engine->application);
 }
 
 void engine_stop_turn(struct qr_engine *engine)
@@ -100,6 +101,7 @@ void engine_stop_turn(struct qr_engine *engine)
     }
     if (!engine->is_stopping) {
         engine->is_stopping = true;
+        atomic_store(&engine->is_refusing, true);
         atomic_store(&engine->is_leader, false);
         engine->in_node++;
         node_stop(engine->node);
@@ -141,6 +143,7 @@ void engine_free_memory(struct qr_engine *engine)
     waiters_deinit(&engine->proposals);
     waiters_deinit(&engine->reads);
     waiters_deinit(&engine->snapshots);
+    application_deinit(&engine->application);
     engine_codec_deinit(&engine->codec);
     waiters_deinit(&engine->changes);
     keyring_free(engine->keyring);
@@ -156,8 +159,10 @@ void qr_engine_free(struct qr_engine *engine)
     }
     if (engine->has_thread) {
         ASSERT(!pthread_equal(engine->thread, pthread_self()));
+        ASSERT(!application_is_here(&engine->application));
         qr_engine_stop(engine);
         (void)pthread_join(engine->thread, NULL);
+        application_join(&engine->application);
         int failed = uv_loop_close(&engine->own_loop);
         ASSERT(failed == 0);
     }

@@ -66,8 +66,10 @@ static void turn(struct qr_engine *engine, bool is_polled)
     engine->is_dirty = false;
     engine_take_requests(engine);
     if (engine->node == NULL) {
+        application_wake(&engine->application);
         return;
     }
+    engine_take_applied(engine);
     engine_backups_turn(engine);
     engine_gossip_take(engine, is_polled);
     engine->in_node++;
@@ -77,6 +79,7 @@ static void turn(struct qr_engine *engine, bool is_polled)
     engine_leave_turn(engine);
     arm(engine);
     engine_stop_turn(engine);
+    application_wake(&engine->application);
 }
 
 static void on_check(uv_check_t *check)

@@ -42,8 +42,7 @@ int waiters_add(struct waiters *waiters, void (*done)(void), void *argument, uin
         waiters->first_free = waiters->slots[slot].next_free;
     }
     struct waiter *waiter = &waiters->slots[slot];
-    waiter->done = done;
-    waiter->argument = argument;
+    waiter->call = (struct waiter_call){done, argument};
     waiter->generation++;
     ASSERT(waiter->generation % 2 == 1);
     waiters->count++;
@@ -51,17 +50,17 @@ int waiters_add(struct waiters *waiters, void (*done)(void), void *argument, uin
     return 0;
 }
 
-static void take_out(struct waiters *waiters, uint32_t slot, struct waiter *out)
+static void take_out(struct waiters *waiters, uint32_t slot, struct waiter_call *out)
 {
     struct waiter *waiter = &waiters->slots[slot];
-    *out = *waiter;
+    *out = waiter->call;
     waiter->generation++;
     waiter->next_free = waiters->first_free;
     waiters->first_free = slot;
     waiters->count--;
 }
 
-bool waiters_take(struct waiters *waiters, uint64_t token, struct waiter *out)
+bool waiters_take(struct waiters *waiters, uint64_t token, struct waiter_call *out)
 {
     uint32_t slot = (uint32_t)token;
     if (slot >= waiters->used_slots || waiters->slots[slot].generation != token >> 32 ||
@@ -72,7 +71,7 @@ bool waiters_take(struct waiters *waiters, uint64_t token, struct waiter *out)
     return true;
 }
 
-bool waiters_take_any(struct waiters *waiters, struct waiter *out)
+bool waiters_take_any(struct waiters *waiters, struct waiter_call *out)
 {
     for (uint32_t slot = 0; slot < waiters->used_slots; slot++) {
         if (waiters->slots[slot].generation % 2 == 1) {

@@ -6,9 +6,14 @@
 #include "base/allocator.h"
 #include "base/types.h"
 
-struct waiter {
-    void (*done)(void); /* cast back by whoever put it in */
+/* Who waits: the program's callback, cast back by whoever put it in, and its argument. */
+struct waiter_call {
+    void (*done)(void);
     void *argument;
+};
+
+struct waiter {
+    struct waiter_call call;
     uint32_t generation; /* odd while used; so that a number is never taken for another's */
     uint32_t next_free;
 };
@@ -31,9 +36,9 @@ NODISCARD int waiters_add(struct waiters *waiters, void (*done)(void), void *arg
                           uint64_t *token);
 
 /* Take one out; false when the token is of none. */
-bool waiters_take(struct waiters *waiters, uint64_t token, struct waiter *out);
+bool waiters_take(struct waiters *waiters, uint64_t token, struct waiter_call *out);
 
 /* Take any out; false when there is none. Cost: linear, for the end. */
-bool waiters_take_any(struct waiters *waiters, struct waiter *out);
+bool waiters_take_any(struct waiters *waiters, struct waiter_call *out);
 
 #endif

@@ -101,6 +101,7 @@ static void apply_batch(struct node *node, const struct entry *entries, size_t c
 {
     uint64_t bytes = 0;
     size_t taken = 0;
+    node->apply_sessions_digest = sessions_digest(&node->sessions);
     node->apply_count = 0;
     node->apply_guarded_count = 0;
     while (taken < count && node->apply_count < NODE_APPLY_ENTRIES_MAX &&
@@ -121,6 +122,7 @@ static void apply_batch(struct node *node, const struct entry *entries, size_t c
         node->apply_last++;
     }
     node->is_applying = true;
+    node->is_apply_claimed = false;
     if (node->apply_count == 0) {
         /* only the engine's own entries */
         node_applied(node, &(struct node_batch_end){.status = 0}, node->time);
@@ -150,7 +152,8 @@ static size_t entries_from(struct node *node, raft_index first, const struct ent
 
 void node_start_apply(struct node *node)
 {
-    for (int batches = 0; !node->is_applying && node_is_running(node) && !node_is_restoring(node);
+    for (int batches = 0; !node->is_applying && node_is_running(node) && !node_is_restoring(node) &&
+                          !node->snapshots.taking.is_opening;
          batches++) {
         raft_index first = node_raft_status(node)->applied_index + 1;
         raft_index last = raft_applicable_index(node->raft);
@@ -167,6 +170,40 @@ void node_start_apply(struct node *node)
             return;
         }
         apply_batch(node, entries, count);
+    }
+}
+
+bool node_claim_waiters(struct node *node, uint64_t *tokens)
+{
+    ASSERT(node->is_applying && !node->is_apply_claimed);
+    if (node->apply_guarded_count > 0 ||
+        node->apply_sessions_digest != sessions_digest(&node->sessions)) {
+        return false;
+    }
+    node->is_apply_claimed = true;
+    for (size_t i = 0; i < node->apply_count; i++) {
+        const struct qr_entry *entry = &node->apply_entries[i];
+        struct proposal_id id = {entry->id.high, entry->id.low};
+        struct pending *pending =
+            entry->wants_result ? node_find_proposal(node, id, entry->term) : NULL;
+        tokens[i] = pending == NULL ? NODE_NO_WAITER : node_release_proposal(node, pending);
+    }
+    return true;
+}
+
+/* Tell who waits for what was applied, but of those whom the session table answers. */
+static void finish_plain(struct node *node, const struct qr_result *results)
+{
+    for (size_t i = 0; i < node->apply_count && !node->is_apply_claimed; i++) {
+        const struct qr_entry *entry = &node->apply_entries[i];
+        struct proposal_id id = {entry->id.high, entry->id.low};
+        if (entry->wants_result && !proposal_id_is_session(id)) {
+            struct pending *pending = node_find_proposal(node, id, entry->term);
+            if (pending != NULL) {
+                int told = node_result_status(&results[i]);
+                node_finish(node, pending, told, entry->index, &results[i]);
+            }
+        }
     }
 }
 
@@ -188,18 +225,7 @@ void node_applied(struct node *node, const struct node_batch_end *end, struct no
     raft_index last = node->apply_last;
     status = node_step(node, (struct raft_event){.type = RAFT_EVENT_APPLIED, .applied = last});
     ASSERT(status == 0);
-    for (size_t i = 0; i < node->apply_count; i++) {
-        const struct qr_entry *entry = &node->apply_entries[i];
-        struct proposal_id id = {entry->id.high, entry->id.low};
-        if (entry->wants_result && !proposal_id_is_session(id)) {
-            struct pending *pending = node_find_proposal(node, id, entry->term);
-            if (pending != NULL) {
-                struct qr_result result = results[i];
-                result.status = node_result_status(&result);
-                node_finish(node, pending, result.status, entry->index, &result);
-            }
-        }
-    }
+    finish_plain(node, results);
     node_finish_guarded(node, results);
     if (!node_is_running(node)) {
         return;

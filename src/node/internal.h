@@ -177,6 +177,8 @@ struct node {
     struct entry_arena held_arena;
     size_t held_count;    /* of pending ones: not yet with a leader */
     uint64_t kept_bytes;  /* of records of pending ones, held or sent to another leader */
+    time_ns own_due_ns;   /* the earliest of those with a limit of their own, or before that */
+    bool has_cancelled;   /* some of them are */
     raft_term swept_term; /* of the last applied entry, when they were last looked through */
     raft_term first_term; /* of this life; what an earlier one did in it, is not known */
     struct node_forward_seen seen[NODE_FORWARD_LIVES_MAX];
@@ -190,6 +192,7 @@ struct node {
 
     /* Applying. */
     bool is_applying;
+    bool is_apply_claimed; /* who waits for the batch under way is told by who applies it */
     bool is_apply_fetching;
     raft_index apply_last;          /* of the batch under way */
     raft_index machine_index;       /* what is up to here, a durable state machine has */
@@ -198,6 +201,7 @@ struct node {
     struct node_guarded *apply_guarded; /* NODE_APPLY_ENTRIES_MAX, once there was one */
     size_t apply_guarded_count;
     struct sessions sessions;
+    uint64_t apply_sessions_digest; /* before the batch under way */
     struct node_peer peers[NODE_PEERS_MAX];
     struct entry *apply_fetched; /* read back from the log; hold their chunks */
     size_t apply_fetched_count;
@@ -297,9 +301,17 @@ bool node_fetch_for_apply(struct node *node, raft_index first);
 void node_persist(struct node *node, const struct raft_ready *ready);
 void node_log_upkeep(struct node *node);
 
+/* expire.c */
+
+/* Set the deadline of one that was just added; 0: as the options have it. */
+void node_limit_proposal(struct node *node, struct pending *pending, time_ns timeout_ns);
+time_ns node_proposals_deadline(const struct node *node);
+
+/* Give up what is past its time, or cancelled. */
+void node_expire_proposals(struct node *node);
+
 /* propose.c */
 void node_flush_held(struct node *node);
-void node_expire_proposals(struct node *node);
 /* What a result says of its entry: 0, or that it was rejected. */
 static inline int node_result_status(const struct qr_result *result)
 {
@@ -309,6 +321,9 @@ static inline int node_result_status(const struct qr_result *result)
 /* `result` is there if, and only if, the entry was applied or rejected. */
 void node_finish(struct node *node, struct pending *pending, int status, raft_index index,
                  const struct qr_result *result);
+
+/* Take one out without a word; its token. */
+uint64_t node_release_proposal(struct node *node, struct pending *pending);
 void node_sweep_superseded(struct node *node);
 void node_fail_proposals(struct node *node);
 void node_on_forward(struct node *node, node_id from, const struct wire_message *message);

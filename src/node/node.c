@@ -276,19 +276,6 @@ void node_turn(struct node *node, struct node_time time)
     }
 }
 
-/* When the oldest proposal is to be given up; later ones come later. */
-static time_ns proposals_deadline(const struct node *node)
-{
-    if (node->pending.count == 0) {
-        return TIME_NEVER;
-    }
-    const struct pending *oldest =
-        &node->pending.slots[node->pending.first & (node->pending.capacity - 1)];
-    return node->held_count > 0 ? min_u64(oldest->deadline_ns,
-                                          node->time.now_ns + node->options.heartbeat_interval_ns)
-                                : oldest->deadline_ns;
-}
-
 time_ns node_deadline(const struct node *node)
 {
     if (node->phase == NODE_STOPPED) {
@@ -297,7 +284,7 @@ time_ns node_deadline(const struct node *node)
     if (node->needs_turn) {
         return node->time.now_ns;
     }
-    time_ns deadline = min_u64(proposals_deadline(node), node_reads_deadline(node));
+    time_ns deadline = min_u64(node_proposals_deadline(node), node_reads_deadline(node));
     deadline = min_u64(deadline, node_changes_deadline(node));
     deadline = min_u64(deadline, node_gossip_deadline(node));
     if (node->phase == NODE_JOINING) {

@@ -32,6 +32,12 @@
 #define NODE_SNAPSHOT_WAITERS_MAX 16
 #define NODE_BACKUPS_MAX 2 /* at a time */
 
+/* What machine.snapshot_open, snapshot_read and restore_end return where the state machine is asked
+ * on another thread: not yet. A turn of the node follows when there is an answer, in which it asks
+ * the same again, or closes with the view NULL what it has not opened yet. Buffers are not kept.
+ */
+#define NODE_LATER 1
+
 /* Both clocks at one moment. */
 struct node_time {
     time_ns now_ns;  /* monotonic, never going back */
@@ -81,6 +87,11 @@ struct node_io {
      * context. All NULL: none are taken, none are taken over, and the log is never compacted.
      */
     struct qr_state_machine machine;
+
+    /* Whether what was given to machine.restore_…() is still being taken over: then no more of it
+     * is given, and a turn follows. NULL: it never is, and none of them returns NODE_LATER.
+     */
+    bool (*is_restore_busy)(void *context);
 
     /* node_snapshot() ended: 0, and there is one that stands at `index`. */
     void (*snapshot_done)(void *context, uint64_t token, int status, raft_index index);
@@ -222,6 +233,8 @@ struct node_proposal {
     size_t command_bytes;
     const void *payload;
     size_t payload_bytes;
+    time_ns timeout_ns; /* 0: options.proposal_timeout_ns */
+    uint64_t ticket;    /* for node_cancel(), no other's; 0: none */
 };
 
 /* Commands of control proposals, whose id.high is QR_SESSION_BIT alone (id.low 0: the node makes
@@ -239,6 +252,12 @@ struct node_proposal {
  */
 NODISCARD int node_propose(struct node *node, const struct node_proposal *proposal, uint64_t token,
                            struct node_time time);
+
+/* Give up a proposal: io.proposal_done() says in the next turn QR_ERR_WITHDRAWN, if no leader has
+ * it, or else QR_ERR_CANCELLED. This may be called from within another call of the node. False: it
+ * was told already, or there never was such a one. Cost: linear in what is pending.
+ */
+bool node_cancel(struct node *node, uint64_t ticket);
 
 /* Take a read; io.read_done(token) follows in some later turn. Where there are leases it is
  * answered by one. Returns as node_propose().
@@ -371,6 +390,19 @@ struct node_batch_end {
 };
 
 void node_applied(struct node *node, const struct node_batch_end *end, struct node_time time);
+
+#define NODE_NO_WAITER UINT64_MAX
+
+/* From within io.apply: take over who waits for the entries of this batch, to tell them at once
+ * where they are applied, on whichever thread that is. From then on they are the caller's: with
+ * status 0 each is told its result, else QR_ERR_STOPPED, and io.proposal_done is not called.
+ *
+ * tokens   one for each entry: of its proposal here; NODE_NO_WAITER: of none.
+ *
+ * Returns false, with nothing taken over and `tokens` untouched, where the session table has a say
+ * in what they are told: then the node tells them, behind node_applied().
+ */
+bool node_claim_waiters(struct node *node, uint64_t *tokens);
 
 /* Let everything that came in happen, and all that is due by now. */
 void node_turn(struct node *node, struct node_time time);

@@ -155,6 +155,7 @@ static int start_raft(struct node *node, const struct raft_restored *restored)
     node->phase = NODE_RUNNING;
     node->told_role = node_raft_status(node)->role;
     node->told_term = node_raft_status(node)->term;
+    node->own_due_ns = TIME_NEVER;
     node->first_term = node->told_term;
     return 0;
 }

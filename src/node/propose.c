@@ -16,17 +16,23 @@
 #include "node/internal.h"
 #include "quorate/error.h"
 
-void node_finish(struct node *node, struct pending *pending, int status, raft_index index,
-                 const struct qr_result *result)
+uint64_t node_release_proposal(struct node *node, struct pending *pending)
 {
     uint64_t token = pending->token;
-    ASSERT((status == 0 || status == QR_ERR_REJECTED) == (result != NULL));
     if (pending->state == PENDING_HELD) {
         ASSERT(node->held_count > 0);
         node->held_count--;
     }
     node->kept_bytes -= pending->entry.record_bytes;
     pending_remove(&node->pending, pending);
+    return token;
+}
+
+void node_finish(struct node *node, struct pending *pending, int status, raft_index index,
+                 const struct qr_result *result)
+{
+    ASSERT((status == 0 || status == QR_ERR_REJECTED) == (result != NULL));
+    uint64_t token = node_release_proposal(node, pending);
     node->options.io.proposal_done(node->options.io.context, token, status, index, result);
 }
 
@@ -156,7 +162,8 @@ int node_propose(struct node *node, const struct node_proposal *proposal, uint64
         return status;
     }
     pending->token = token;
-    pending->deadline_ns = time.now_ns + node->options.proposal_timeout_ns;
+    node_limit_proposal(node, pending, proposal->timeout_ns);
+    pending->ticket = proposal->ticket;
     pending->hold_until_ns = hold_until(node, pending->deadline_ns);
 
     struct raft_proposal raft_proposal = raft_proposal_of(proposal, id);
@@ -295,26 +302,6 @@ void node_flush_held(struct node *node)
     } else if (now.has_leader) {
         node_refuse_guarded(node, now.leader);
         forward_held(node, now.leader, now.term);
-    }
-}
-
-/* Give up what is past its time: held ones certainly went nowhere. */
-void node_expire_proposals(struct node *node)
-{
-    uint64_t end = pending_next_sequence(&node->pending);
-    for (uint64_t s = node->pending.first; s < end; s++) {
-        struct pending *pending = pending_at(&node->pending, s);
-        if (pending == NULL) {
-            continue;
-        }
-        bool is_nowhere = pending->state == PENDING_HELD || MUTANT(TIMEOUT_IS_REFUSAL);
-        if (is_nowhere && node->time.now_ns >= pending->hold_until_ns) {
-            node_finish(node, pending, QR_ERR_NO_LEADER, 0, NULL);
-        } else if (node->time.now_ns >= pending->deadline_ns) {
-            node_finish(node, pending, QR_ERR_TIMEOUT, 0, NULL);
-        } else if (node->held_count == 0) {
-            return; /* the others came later */
-        }
     }
 }
 

@@ -272,6 +272,9 @@ bool node_restore_begin(struct node *node)
 static void finish_install(struct node *node)
 {
     int status = finish(node);
+    if (status == NODE_LATER) {
+        return;
+    }
     if (status != 0) {
         fail(node, status);
         return;
@@ -307,6 +310,13 @@ void node_restore_read(struct node *node, int status, struct chunk *chunk, const
     }
 }
 
+/* What was given is still being taken over: its end brings a turn. */
+static bool is_busy(const struct node *node)
+{
+    const struct node_io *io = &node->options.io;
+    return io->is_restore_busy != NULL && io->is_restore_busy(io->context);
+}
+
 /* Take of a piece what one turn is good for: a few bytes may be very many before compression. */
 void node_restore_turn(struct node *node)
 {
@@ -315,11 +325,12 @@ void node_restore_turn(struct node *node)
         finish_with_room(node);
         return;
     }
-    if (!restore->is_active || restore->piece == NULL) {
+    if (!restore->is_active || restore->piece == NULL || is_busy(node)) {
         return;
     }
     uint64_t until = restore->content.seen.machine_bytes + CONTENT_BLOCK_BYTES_MAX;
-    while (restore->piece_bytes > 0 && restore->content.seen.machine_bytes < until) {
+    while (restore->piece_bytes > 0 && restore->content.seen.machine_bytes < until &&
+           !is_busy(node)) {
         size_t taken = min_u64(restore->piece_bytes, STEP_BYTES);
         int status = content_read(&restore->content, restore->piece_at, taken);
         if (status != 0) {
@@ -330,7 +341,7 @@ void node_restore_turn(struct node *node)
         restore->piece_bytes -= taken;
     }
     if (restore->piece_bytes > 0) {
-        node->needs_turn = true;
+        node->needs_turn = node->needs_turn || !is_busy(node);
         return;
     }
     chunk_drop(restore->piece);

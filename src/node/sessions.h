@@ -143,7 +143,8 @@ NODISCARD int sessions_end(struct sessions *sessions, const struct sessions_entr
 
 /* Decide what becomes of `id`: if it was not applied by now, it never will be.
  * Returns 0 (it was applied or rejected: sessions_find()), QR_ERR_SETTLED, QR_ERR_EXPIRED,
- * QR_ERR_BUSY or QR_ERR_NO_MEMORY, as sessions_use(); QR_ERR_INVALID for an id that is not of the table's.
+ * QR_ERR_BUSY or QR_ERR_NO_MEMORY, as sessions_use(); QR_ERR_INVALID for an id that is not of the
+ * table's.
  */
 NODISCARD int sessions_settle(struct sessions *sessions, const struct sessions_entry *entry,
                               struct proposal_id id);

@@ -1,8 +1,6 @@
-/* snapshot.c: this node's own snapshots: when one is taken, and how, a slice at a time.
+/* snapshot.c: this node's own snapshots: when one is taken (taking.c), and what follows it.
  *
- * A view of the state machine is opened at applied_index and read on the node's own turns, one
- * slice a turn, while entries go on being applied. Slices go into the store as blocks of a
- * content (content.h); when all of it is durable, the log may be compacted (compact.c).
+ * When all of one is durable, the log may be compacted (compact.c).
  *
  * Of a state machine that is durable by itself the state is left out: such a snapshot is bare.
  * It is written when the state machine says that it stands there durably, so that what is compacted
@@ -38,7 +36,7 @@ static void on_writer_ready(void *context)
     node->needs_turn = true;
 }
 
-static void tell_waiters(struct node *node, int status, raft_index index)
+void node_snapshots_tell(struct node *node, int status, raft_index index)
 {
     struct node_snapshots *snapshots = &node->snapshots;
     size_t count = snapshots->waiter_count;
@@ -50,28 +48,7 @@ static void tell_waiters(struct node *node, int status, raft_index index)
     }
 }
 
-static void end_taking(struct node *node)
-{
-    struct node_taking *taking = &node->snapshots.taking;
-    const struct qr_state_machine *machine = &node->options.io.machine;
-    if (taking->view != NULL) {
-        machine->snapshot_close(machine->context, taking->view);
-    }
-    release(node->options.allocator, taking->sessions, taking->sessions_bytes);
-    release(node->options.allocator, taking->slice, CONTENT_BLOCK_BYTES_MAX);
-    release(node->options.allocator, taking->block, CONTENT_STORED_BYTES_MAX);
-    *taking = (struct node_taking){.is_active = false};
-}
-
-void node_taking_abandon(struct node *node)
-{
-    if (node->snapshots.taking.is_active) {
-        end_taking(node);
-        snapshot_writer_abandon(node->snapshots.store);
-    }
-}
-
-static void fail_taking(struct node *node, int status)
+void node_taking_failed(struct node *node, int status)
 {
     LOG(node->options.log, LOG_WARN, "snapshot_failed", log_string("error", qr_error_name(status)),
         log_u64("index", node->snapshots.taking.head.position.index));
@@ -81,7 +58,7 @@ static void fail_taking(struct node *node, int status)
     }
     node_taking_abandon(node);
     node->snapshots.due_ns = node->time.now_ns + NODE_RETRY_NS;
-    tell_waiters(node, status, 0);
+    node_snapshots_tell(node, status, 0);
 }
 
 /* One is durable: of our own making, or a leader's, which is never bare. */
@@ -127,7 +104,7 @@ static void on_writer_done(void *context, int status, const struct snapshot_info
         return;
     }
     if (status != 0) {
-        fail_taking(node, status);
+        node_taking_failed(node, status);
         return;
     }
     time_ns took_ns = node->time.now_ns - taking->began_ns;
@@ -135,9 +112,9 @@ static void on_writer_done(void *context, int status, const struct snapshot_info
         log_u64("bytes", info->size_bytes), log_u64("milliseconds", took_ns / NS_PER_MS),
         log_string("state", taking->head.is_bare ? "left out" : "held"));
     rest(node, took_ns);
-    end_taking(node);
+    node_taking_end(node);
     node->snapshots.taken_count++;
-    tell_waiters(node, 0, info->position.index);
+    node_snapshots_tell(node, 0, info->position.index);
 }
 
 static void on_read_done(void *context, uint64_t token, int status, struct chunk *chunk,
@@ -206,173 +183,6 @@ static bool is_wanted(const struct node *node, const struct raft_status *now)
     return has_many || has_long;
 }
 
-static int allocate_buffers(struct node *node)
-{
-    struct node_taking *taking = &node->snapshots.taking;
-    taking->slice = allocate(node->options.allocator, CONTENT_BLOCK_BYTES_MAX);
-    taking->block = allocate(node->options.allocator, CONTENT_STORED_BYTES_MAX);
-    return taking->slice == NULL || taking->block == NULL ? QR_ERR_NO_MEMORY : 0;
-}
-
-/* The session table has no views: it is copied, of one moment with that of the state machine. */
-static int copy_sessions(struct node *node)
-{
-    struct node_taking *taking = &node->snapshots.taking;
-    size_t size_bytes =
-        MUTANT(SNAPSHOT_WITHOUT_SESSIONS) ? 0 : sessions_write_bytes(&node->sessions);
-    if (size_bytes == 0) {
-        return 0;
-    }
-    taking->sessions = allocate(node->options.allocator, size_bytes);
-    if (taking->sessions == NULL) {
-        return QR_ERR_NO_MEMORY;
-    }
-    taking->sessions_bytes = size_bytes;
-    sessions_write(&node->sessions, taking->sessions);
-    return 0;
-}
-
-static void write_head(struct node *node)
-{
-    struct node_taking *taking = &node->snapshots.taking;
-    const struct node_configuration *configuration = node->snapshots.applied;
-    if (configuration->index > 0 && !MUTANT(SNAPSHOT_WITHOUT_CONFIGURATION)) {
-        taking->head.configuration_index = configuration->index;
-        taking->head.configuration = configuration->payload;
-        taking->head.configuration_bytes = configuration->size_bytes;
-    }
-    taking->block_bytes = content_write_head(&taking->writer, &taking->head, taking->block);
-}
-
-static void begin_taking(struct node *node, const struct raft_status *now)
-{
-    struct node_taking *taking = &node->snapshots.taking;
-    const struct qr_state_machine *machine = &node->options.io.machine;
-    struct wal_base position = {.index = now->applied_index};
-    bool is_known = raft_term_at(node->raft, position.index, &position.term);
-    ASSERT(is_known);
-    bool is_bare = is_durable(node) && !is_state_due(node);
-    int status = snapshot_writer_begin(node->snapshots.store, &position,
-                                       node->snapshots.applied_timestamp_ns,
-                                       node->snapshots.is_newest_bare && !is_bare);
-    if (status == QR_ERR_SUPERSEDED) {
-        /* One came from a leader and was not needed: it stands until the log has passed it. */
-        tell_waiters(node, 0, node->snapshots.newest.position.index);
-        node->snapshots.due_ns = node->time.now_ns + node->options.heartbeat_interval_ns;
-        return;
-    }
-    if (status == QR_ERR_BUSY) {
-        node->snapshots.due_ns = node->time.now_ns + node->options.heartbeat_interval_ns;
-        return;
-    }
-    *taking = (struct node_taking){
-        .is_active = status == 0,
-        .is_waiting = is_bare,
-        .writer = {.codec = node->options.codec},
-        .head = {.position = {position.term, position.index},
-                 .timestamp_ns = node->snapshots.applied_timestamp_ns,
-                 .is_bare = is_bare},
-        .began_ns = node->time.now_ns,
-    };
-    if (status == 0) {
-        status = allocate_buffers(node);
-    }
-    if (status == 0) {
-        status = copy_sessions(node);
-    }
-    if (status == 0 && !is_bare) {
-        status = machine->snapshot_open(machine->context, &taking->view);
-    }
-    if (status != 0) {
-        fail_taking(node, status);
-        return;
-    }
-    struct wal_stats log;
-    wal_stats(node->wal, &log);
-    node->snapshots.written_bytes = log.written_bytes;
-    write_head(node);
-}
-
-/* Make the next block. False: that was the last one, or it failed. */
-static bool make_block(struct node *node)
-{
-    struct node_taking *taking = &node->snapshots.taking;
-    const struct qr_state_machine *machine = &node->options.io.machine;
-    size_t read_bytes = 0;
-    taking->block_given = 0;
-    taking->block_bytes = 0;
-    if (taking->sessions_given < taking->sessions_bytes) {
-        size_t piece_bytes =
-            min_u64(taking->sessions_bytes - taking->sessions_given, CONTENT_BLOCK_BYTES_MAX);
-        taking->block_bytes =
-            content_write(&taking->writer, CONTENT_SESSIONS,
-                          taking->sessions + taking->sessions_given, piece_bytes, taking->block);
-        taking->sessions_given += piece_bytes;
-        return true;
-    }
-    if (taking->is_ended) {
-        return false;
-    }
-    if (taking->view != NULL) {
-        int status = machine->snapshot_read(machine->context, taking->view, taking->slice,
-                                            CONTENT_BLOCK_BYTES_MAX, &read_bytes);
-        if (status != 0) {
-            fail_taking(node, status);
-            return false;
-        }
-        ASSERT(read_bytes <= CONTENT_BLOCK_BYTES_MAX);
-    }
-    if (read_bytes > 0) {
-        taking->block_bytes = content_write(&taking->writer, CONTENT_MACHINE, taking->slice,
-                                            read_bytes, taking->block);
-        return true;
-    }
-    if (taking->view != NULL) {
-        machine->snapshot_close(machine->context, taking->view);
-        taking->view = NULL;
-    }
-    taking->is_ended = true;
-    taking->block_bytes = content_write_end(&taking->writer, taking->block);
-    return true;
-}
-
-/* A bare one is worth nothing, and dangerous, before the state machine stands there durably: a
- * start would find one that is behind it.
- */
-static bool may_go_on(struct node *node)
-{
-    struct node_taking *taking = &node->snapshots.taking;
-    const struct qr_state_machine *machine = &node->options.io.machine;
-    if (taking->is_waiting && !node->is_applying &&
-        (machine->applied_index(machine->context) >= taking->head.position.index ||
-         MUTANT(BARE_BEFORE_DURABLE))) {
-        taking->is_waiting = false;
-        taking->began_ns = node->time.now_ns; /* waiting cost nobody anything */
-    }
-    return !taking->is_waiting;
-}
-
-/* One slice; the next with the next turn, when the store has room. */
-static void advance_taking(struct node *node)
-{
-    struct node_taking *taking = &node->snapshots.taking;
-    size_t taken = 0;
-    if (taking->is_given || !may_go_on(node)) {
-        return;
-    }
-    if (taking->block_given == taking->block_bytes && !make_block(node)) {
-        if (taking->is_active) {
-            taking->is_given = true;
-            snapshot_writer_finish(node->snapshots.store);
-        }
-        return;
-    }
-    snapshot_writer_append(node->snapshots.store, taking->block + taking->block_given,
-                           taking->block_bytes - taking->block_given, &taken);
-    taking->block_given += taken;
-    node->needs_turn = node->needs_turn || taking->block_given == taking->block_bytes;
-}
-
 /* Whether one may begin: the state machine stands at applied_index. A durable one may be ahead,
  * which only a bare one allows.
  */
@@ -409,10 +219,10 @@ void node_snapshots_turn(struct node *node)
     const struct raft_status *now = node_raft_status(node);
     look_at_wishes(node);
     if (may_begin(node, now) && node->time.now_ns >= snapshots->due_ns && is_wanted(node, now)) {
-        begin_taking(node, now);
+        node_taking_begin(node, now->applied_index, is_durable(node) && !is_state_due(node));
     }
     if (snapshots->taking.is_active) {
-        advance_taking(node);
+        node_taking_advance(node);
     }
     node_compact(node);
 }
@@ -477,7 +287,7 @@ void node_snapshots_stop(struct node *node)
     node_install_stop(node);
     node_sendings_stop(node);
     node_backups_stop(node);
-    tell_waiters(node, QR_ERR_STOPPED, 0);
+    node_snapshots_tell(node, QR_ERR_STOPPED, 0);
 }
 
 void node_snapshots_deinit(struct node *node)

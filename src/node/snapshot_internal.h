@@ -28,10 +28,13 @@ struct node_configuration {
 /* The snapshot that this node takes of its own state. */
 struct node_taking {
     bool is_active;
-    bool is_waiting; /* bare, and the state machine does not stand there durably yet */
-    bool is_ended;   /* the last block is made */
-    bool is_given;   /* all of it, to the store */
-    void *view;      /* of the state machine; NULL: bare, or it was read to its end */
+    bool is_opening;   /* the view is asked for: meanwhile nothing is applied */
+    bool is_open_late; /* and was not there when it was */
+    bool is_waiting;   /* bare, and the state machine does not stand there durably yet */
+    bool is_late;      /* the next slice is not there yet */
+    bool is_ended;     /* the last block is made */
+    bool is_given;     /* all of it, to the store */
+    void *view;        /* of the state machine; NULL: bare, or it was read to its end */
     struct content_writer writer;
     struct content_head head;
     uint8_t *sessions; /* the table as it was then */
@@ -156,8 +159,23 @@ void node_snapshots_stop(struct node *node);
 void node_snapshots_deinit(struct node *node);
 bool node_snapshots_are_idle(const struct node *node);
 void node_note_applied(struct node *node, const struct entry *entry);
-void node_taking_abandon(struct node *node);
 void node_snapshots_want_state(struct node *node);
+
+/* Tell those who asked for one. */
+void node_snapshots_tell(struct node *node, int status, raft_index index);
+
+/* The one that is being taken failed: it is given up, and another tried later. */
+void node_taking_failed(struct node *node, int status);
+
+/* taking.c */
+
+/* Begin one that stands at `index`, where the state machine stands. */
+void node_taking_begin(struct node *node, raft_index index, bool is_bare);
+
+/* One slice; the next with the next turn, when the store has room. */
+void node_taking_advance(struct node *node);
+void node_taking_end(struct node *node); /* all of it is durable, or none of it will be */
+void node_taking_abandon(struct node *node);
 
 /* backup.c */
 void node_backups_turn(struct node *node);

@@ -143,7 +143,7 @@ static void on_proposal_done(void *context, uint64_t token, int status, raft_ind
     struct solo *solo = context;
     assert_int_equal(result != NULL, status == 0 || status == QR_ERR_REJECTED);
     tell(solo->proposals, token, status, index);
-    solo->proposals[token].is_rejected = result != NULL && result->status == QR_ERR_REJECTED;
+    solo->proposals[token].is_rejected = result != NULL && result->status != 0;
     if (result != NULL && result->size_bytes == sizeof(solo->proposals[token].answer)) {
         memcpy(&solo->proposals[token].answer, result->data, result->size_bytes);
     }

@@ -256,7 +256,8 @@ static void what_the_state_machine_rejects_hurts_no_replica(void **state)
 {
     struct bench *bench = *state;
     const uint8_t payload[] = {TALLY_REJECTED, 7};
-    struct qr_proposal proposal = {.payload = payload, .payload_bytes = sizeof(payload)};
+    struct qr_proposal proposal = {
+        .size_bytes = sizeof(proposal), .payload = payload, .payload_bytes = sizeof(payload)};
     for (size_t i = 0; i < NODES; i++) {
         bench->last_status = 0;
         while (bench->last_status != QR_ERR_REJECTED) {
