@@ -86,7 +86,8 @@ int qr_backup_open(struct qr_engine *engine, qr_backup_done *done, void *argumen
 {
     struct opening opening = {.done = done, .argument = argument};
     /* The snapshots of a state machine that is durable by itself leave its state out. */
-    if (engine->state_machine.snapshot_open == NULL ||
+    if (!engine_is_given(engine) || done == NULL || out == NULL ||
+        engine->state_machine.snapshot_open == NULL ||
         engine->state_machine.applied_index != NULL) {
         return QR_ERR_INVALID;
     }
@@ -130,6 +131,9 @@ static void next_now(struct qr_engine *engine, void *argument)
 int qr_backup_next(struct qr_backup *backup)
 {
     struct asking asking = {.backup = backup};
+    if (backup == NULL) {
+        return QR_ERR_INVALID;
+    }
     engine_call(backup->engine, next_now, &asking);
     return asking.status;
 }

@@ -168,7 +168,8 @@ int qr_propose(struct qr_engine *engine, const struct qr_proposal *proposal, qr_
 {
     const struct sized known = {sizeof(*proposal), offsetof(struct qr_proposal, is_guarded)};
     struct qr_proposal read;
-    int status = sized_read(known, proposal, &read);
+    int status = engine_is_given(engine) && done != NULL ? sized_read(known, proposal, &read)
+                                                         : QR_ERR_INVALID;
     if (status == 0 && is_id_taken(read.id)) {
         status = QR_ERR_INVALID;
     }
@@ -195,7 +196,7 @@ int engine_queue_small(struct qr_engine *engine, const struct request *filled)
 
 int qr_snapshot(struct qr_engine *engine, qr_snapshot_done *done, void *argument)
 {
-    if (engine->state_machine.snapshot_open == NULL) {
+    if (!engine_is_given(engine) || done == NULL || engine->state_machine.snapshot_open == NULL) {
         return QR_ERR_INVALID;
     }
     if (engine_is_direct(engine)) {

@@ -157,6 +157,7 @@ static struct qr_engine *make(const struct qr_engine_options *options)
     if (engine == NULL) {
         return NULL;
     }
+    engine->magic = ENGINE_MAGIC;
     engine->allocator = allocator;
     const char *wrong = state_machine_read(options->state_machine, &engine->state_machine);
     ASSERT(wrong == NULL);
@@ -327,6 +328,12 @@ static int open_engine(const struct qr_engine_options *options, struct qr_engine
 int qr_engine_open(const struct qr_engine_options *options, struct qr_engine **out, char *detail)
 {
     struct qr_engine_options read;
+    char unwanted[QR_ERROR_DETAIL_BYTES];
+    detail = detail == NULL ? unwanted : detail;
     int status = engine_options_read(options, &read, detail);
+    if (status == 0 && out == NULL) {
+        (void)snprintf(detail, QR_ERROR_DETAIL_BYTES, "out: missing");
+        status = QR_ERR_INVALID;
+    }
     return status != 0 ? status : open_engine(&read, out, detail);
 }

@@ -174,7 +174,10 @@ struct qr_backup {
     uint8_t head[BACKUP_HEAD_BYTES];
 };
 
+#define ENGINE_MAGIC UINT64_C(0x51756f7261746521) /* "Quorate!" */
+
 struct qr_engine {
+    uint64_t magic; /* ENGINE_MAGIC while it lives */
     struct allocator allocator;
     struct qr_state_machine state_machine;
     struct qr_limits limits;
@@ -262,6 +265,11 @@ NODISCARD int engine_advertised_check(const char *option, const char *text, char
 
 /* limits.c: what options and limits, checked, mean to SWIM; the node sets what it knows itself. */
 struct swim_options engine_swim_options(const struct qr_engine_options *options);
+
+/* stop.c: whether a program gave an engine: NULL is none. In CHECKS builds one that was freed, or is
+ * none at all, is noticed as far as that can be.
+ */
+bool engine_is_given(const struct qr_engine *engine);
 
 /* turn.c: when the node gets its turn. */
 struct node_time engine_time(void);

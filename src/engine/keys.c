@@ -74,6 +74,9 @@ static char lower(char c)
 int qr_key_name(const char *key, size_t key_bytes, bool is_name_taken, char id[QR_KEY_ID_BYTES])
 {
     struct keyring_key parsed;
+    if (key == NULL || id == NULL) {
+        return QR_ERR_INVALID;
+    }
     if (is_name_taken && is_name(key, key_bytes)) {
         for (size_t i = 0; i < key_bytes; i++) {
             id[i] = lower(key[i]);
@@ -303,6 +306,10 @@ int qr_keys(struct qr_engine *engine, enum qr_keys_action action, const char *ke
             qr_keys_done *done, void *argument)
 {
     size_t given_bytes = action == QR_KEYS_LIST ? 0 : key_bytes;
+    if (!engine_is_given(engine) || done == NULL || (unsigned)action > QR_KEYS_REMOVE ||
+        (key == NULL && given_bytes > 0)) {
+        return QR_ERR_INVALID;
+    }
     if (given_bytes > QR_KEY_BYTES_MAX) {
         return QR_ERR_TOO_LARGE;
     }

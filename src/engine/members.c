@@ -62,6 +62,9 @@ static void take_members(struct qr_engine *engine, void *argument)
 
 int qr_members(struct qr_engine *engine, struct qr_member *members, size_t *count)
 {
+    if (!engine_is_given(engine) || count == NULL || (members == NULL && *count > 0)) {
+        return QR_ERR_INVALID;
+    }
     struct members_call call = {.members = members, .room = *count};
     engine_call(engine, take_members, &call);
     if (call.status != QR_ERR_STOPPED) {
@@ -73,6 +76,9 @@ int qr_members(struct qr_engine *engine, struct qr_member *members, size_t *coun
 int qr_self(struct qr_engine *engine, struct qr_member *out)
 {
     struct members_call call = {.members = out, .is_self = true};
+    if (!engine_is_given(engine) || out == NULL) {
+        return QR_ERR_INVALID;
+    }
     engine_call(engine, take_members, &call);
     return call.status;
 }

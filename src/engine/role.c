@@ -57,12 +57,18 @@ void engine_tell_role(struct qr_engine *engine, const struct qr_role_event *even
 int qr_on_role_change(struct qr_engine *engine, qr_role_handler *handler, void *argument,
                       uint64_t *token)
 {
+    if (!engine_is_given(engine)) {
+        return QR_ERR_INVALID;
+    }
     return engine_handlers_add(engine, &engine->roles.handlers, (engine_handler_function *)handler,
                                argument, token);
 }
 
 void qr_remove_handler(struct qr_engine *engine, uint64_t token)
 {
+    if (!engine_is_given(engine)) {
+        return;
+    }
     engine_handlers_remove(engine, &engine->commit_handlers, token);
     engine_handlers_remove(engine, &engine->membership_handlers, token);
     engine_handlers_remove(engine, &engine->roles.handlers, token);

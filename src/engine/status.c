@@ -166,7 +166,7 @@ static void take_status(struct qr_engine *engine, void *argument)
 
 int qr_status(struct qr_engine *engine, struct qr_status *out)
 {
-    int status = sized_check(sized_status, out);
+    int status = engine_is_given(engine) ? sized_check(sized_status, out) : QR_ERR_INVALID;
     if (status == 0) {
         engine_call(engine, take_status, out);
     }
@@ -254,7 +254,7 @@ static void take_counters(struct qr_engine *engine, void *argument)
 
 int qr_counters(struct qr_engine *engine, struct qr_counters *out)
 {
-    int status = sized_check(sized_counters, out);
+    int status = engine_is_given(engine) ? sized_check(sized_counters, out) : QR_ERR_INVALID;
     if (status == 0) {
         engine_call(engine, take_counters, out);
     }
@@ -286,7 +286,7 @@ void engine_publish_role(struct qr_engine *engine)
 
 bool qr_is_leader(struct qr_engine *engine)
 {
-    return atomic_load(&engine->is_leader);
+    return engine_is_given(engine) && atomic_load(&engine->is_leader);
 }
 
 static void take_log_time(struct qr_engine *engine, void *argument)
@@ -299,6 +299,8 @@ static void take_log_time(struct qr_engine *engine, void *argument)
 uint64_t qr_log_time(struct qr_engine *engine)
 {
     uint64_t log_time = 0;
-    engine_call(engine, take_log_time, &log_time);
+    if (engine_is_given(engine)) {
+        engine_call(engine, take_log_time, &log_time);
+    }
     return log_time;
 }
