@@ -158,13 +158,17 @@ typedef void qr_commit_handler(void *argument, const struct qr_entry *entry);
 
 #define QR_COMMIT_HANDLERS_MAX 64
 
-/* Call `handler` from the next applied entry on; `token` removes it.
+/* Call `handler` from the next applied entry on; `token` removes it. Behind qr_engine_open() that
+ * may be any: who must have all of them gives qr_engine_options.on_commit instead.
  * Returns 0, QR_ERR_BUSY (QR_COMMIT_HANDLERS_MAX) or QR_ERR_STOPPED.
  */
 int qr_on_commit(struct qr_engine *engine, qr_commit_handler *handler, void *argument,
                  uint64_t *token);
 
-/* Remove a handler; after return it is not called again. An unknown token is ignored. */
+/* Remove a handler; after return it is not called again. An unknown token is ignored. From a callback
+ * at once; from another thread, if it is just being called, when that has returned: hold no lock
+ * that it wants.
+ */
 void qr_remove_commit_handler(struct qr_engine *engine, uint64_t token);
 
 #endif

@@ -4,7 +4,9 @@
  * applies the same entries in the same order; whatever decides a result must come from the
  * entries alone: no clock, no random number, no address of memory.
  *
- * Threads  one call at a time, from the engine's thread. A call must not block.
+ * Threads  one call at a time: of qr_engine_open() on the thread that calls that, then on the
+ *          application thread, where it may block (docs/threads.md); with
+ *          qr_engine_options.is_inline on the engine's, or on the caller's loop, and must not.
  */
 /* SPDX-License-Identifier: Apache-2.0 */
 #ifndef QUORATE_STATE_MACHINE_H
@@ -41,7 +43,7 @@ struct qr_state_machine {
     uint64_t (*wake_at)(void *context);
 
     /* A digest of the state after the last applied entry: equal on replicas that applied the
-     * same entries. Cheap: it is asked for with every status. NULL: 0.
+     * same entries. Cheap: it is asked for behind every batch, or with every status. NULL: 0.
      */
     uint64_t (*digest)(void *context);
 

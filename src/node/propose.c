@@ -48,6 +48,9 @@ static int check(const struct node *node, const struct node_proposal *proposal)
     if (node->phase == NODE_STOPPED) {
         return QR_ERR_STOPPED;
     }
+    if (node_is_isolated(node)) {
+        return QR_ERR_DIVERGED;
+    }
     if (proposal->command_bytes > ENTRY_COMMAND_BYTES_MAX ||
         proposal->command_bytes + proposal->payload_bytes == 0) {
         return QR_ERR_INVALID;

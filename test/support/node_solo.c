@@ -99,7 +99,6 @@ static void on_reply(void *context, uint64_t connection, struct wire_frame *fram
 static void on_apply(void *context, const struct qr_entry *entries, size_t count, bool wants_digest)
 {
     struct solo *solo = context;
-    assert_false(wants_digest);
     assert_int_equal(solo->held_count, 0);
     for (size_t i = 0; i < count; i++) {
         assert_true(entries[i].index > solo->applied_index);
@@ -117,6 +116,8 @@ static void on_apply(void *context, const struct qr_entry *entries, size_t count
                                               .status = is_rejected ? SOLO_ANY_STATUS : 0};
     }
     solo->held_count = count;
+    solo->is_batch_held = true;
+    solo->digest_count += wants_digest ? 1 : 0;
     if (!solo->is_apply_held) {
         solo_applied(solo, 0);
     }
@@ -124,9 +125,11 @@ static void on_apply(void *context, const struct qr_entry *entries, size_t count
 
 void solo_applied(struct solo *solo, int status)
 {
-    assert_true(solo->held_count > 0);
+    assert_true(solo->is_batch_held);
+    solo->is_batch_held = false;
     solo->held_count = 0;
-    struct node_batch_end end = {.status = status, .results = solo->results};
+    struct node_batch_end end = {
+        .status = status, .results = solo->results, .digest = solo->applied_count};
     node_applied(solo->node, &end, solo->time);
 }
 

@@ -65,6 +65,8 @@ struct solo {
     uint64_t rejected;  /* a number that the state machine rejects; 0: none */
     bool is_apply_held; /* batches wait for solo_applied() */
     size_t held_count;
+    bool is_batch_held;
+    unsigned digest_count; /* batches whose digest was asked for: how many numbers it had then */
     struct solo_told changes[SOLO_TOKENS_MAX];
     struct node_change_result change_result; /* of the last one */
     unsigned failed_count;

@@ -152,6 +152,42 @@ static void a_tick_is_not_handed_on(void **state)
     assert_int_equal(rig->total.count, 0);
 }
 
+/* Log time moves the state of a program that asked for ticks. */
+static int note_time(void *state, const struct qr_entry *entry, struct qr_plain_reply *reply)
+{
+    struct total *total = state;
+    (void)reply;
+    total->sum = (int64_t)entry->timestamp_ns;
+    total->count += entry->command_bytes == 0 && entry->payload_bytes == 0;
+    return 0;
+}
+
+static uint64_t wants_tick(const void *state)
+{
+    const struct total *total = state;
+    return (uint64_t)total->sum + 10;
+}
+
+static void a_state_that_asked_for_ticks_gets_them(void **unused)
+{
+    struct total total = {0};
+    struct qr_plain_options options = {.size_bytes = sizeof(options),
+                                       .state = &total,
+                                       .apply = note_time,
+                                       .state_bytes = sizeof(total),
+                                       .wake_at = wants_tick};
+    struct qr_state_machine machine;
+    (void)unused;
+    assert_int_equal(qr_plain_new(&options, &machine), 0);
+    assert_int_equal(machine.wake_at(machine.context), 10);
+    struct qr_entry tick = {.timestamp_ns = 30};
+    struct qr_result result = {0};
+    assert_int_equal(machine.apply(machine.context, &tick, 1, &result), 0);
+    assert_int_equal(total.count, 1);
+    assert_int_equal(machine.wake_at(machine.context), 40);
+    qr_plain_free(&machine);
+}
+
 static void what_cannot_go_on_ends_the_batch(void **state)
 {
     struct rig *rig = *state;
@@ -503,6 +539,7 @@ int main(void)
         CASE(applying_allocates_nothing),
         CASE(a_tick_is_not_handed_on),
         CASE(what_cannot_go_on_ends_the_batch),
+        cmocka_unit_test(a_state_that_asked_for_ticks_gets_them),
         cmocka_unit_test(what_is_rejected_does_not_end_the_batch),
         cmocka_unit_test(a_reply_has_the_room_that_was_asked_for),
         CASE(the_digest_follows_the_state),
