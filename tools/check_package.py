@@ -429,6 +429,24 @@ def purged(root):
     check("quorate" not in known, "dpkg still knows " + known)
 
 
+class Lint:
+    """lintian, which looks at the packages meanwhile."""
+
+    def __init__(self):
+        self.process = None
+        changes = [str(path) for path in DEBS.glob("*.changes")]
+        if shutil.which("lintian") is not None and changes:
+            command = ["lintian", "--allow-root", "--fail-on", "error,warning", *changes]
+            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, text=True,
+                                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+
+    def clean(self, _):
+        """lintian finds neither errors nor warnings"""
+        check(self.process is not None, "lintian is not here (make deps-package)")
+        told, _ = self.process.communicate(timeout=5 * LIMIT_S)
+        check(self.process.returncode == 0, told)
+
+
 CASES = (installed, compiled, counted, asked, purged)
 
 
@@ -437,8 +455,9 @@ def inside():
     loopback_up()
     root = Root(root_over(base, folder))
     failed = 0
+    cases = (*CASES, Lint().clean)
     try:
-        for case in CASES:
+        for case in cases:
             started = time.monotonic()
             try:
                 case(root)
@@ -448,7 +467,7 @@ def inside():
                 print(f"not ok - {case.__doc__}\n{error}", flush=True)
     finally:
         root.stop_all()
-    print(f"{len(CASES) - failed} passed, {failed} failed")
+    print(f"{len(cases) - failed} passed, {failed} failed")
     return 1 if failed else 0
 
 
