@@ -373,6 +373,9 @@ int node_open(const struct node_options *options, struct node_time time, struct 
         status = open_snapshots(node, &recovered, detail);
     }
     if (status == 0) {
+        status = node_divergence_open(node, detail);
+    }
+    if (status == 0) {
         status = node_gossip_open(node, detail);
     }
     if (status == 0) {
