@@ -28,6 +28,10 @@ struct qr_state_machine {
      *           Under a session or token every replica wants it, and it must be the same on all:
      *           it is kept for repeats.
      *
+     * An entry that cannot be applied, whoever wrote it, is no reason to stop: all replicas would,
+     * and again after each restart. Give its result the status QR_ERR_REJECTED, on all alike, and
+     * go on with the next: who proposed it is told so.
+     *
      * Returns 0, or a QR_ERR_*: this replica cannot go on, and its node stops.
      */
     int (*apply)(void *context, const struct qr_entry *entries, size_t count,
