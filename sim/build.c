@@ -34,6 +34,8 @@ struct build_node {
     struct entry *entries;    /* WIRE_ENTRIES_MAX, of the frame that is being taken in */
     struct build_part *parts; /* of the frame that is being handed out */
     size_t part_capacity;
+    size_t apply_count; /* entries of the batch that is being applied */
+    struct qr_result results[NODE_APPLY_ENTRIES_MAX];
 };
 
 _Static_assert(BUILD_DETAIL_BYTES >= NODE_DETAIL_BYTES, "a detail fits");
@@ -126,7 +128,8 @@ static void on_reply(void *context, uint64_t connection, struct wire_frame *fram
 static void on_apply(void *context, const struct qr_entry *entries, size_t count, bool wants_digest)
 {
     ASSERT(!wants_digest);
-    const struct build_node *self = context;
+    struct build_node *self = context;
+    self->apply_count = count;
     self->world->apply(self->world->context, entries, count);
 }
 
@@ -211,7 +214,12 @@ static void on_proposal_done(void *context, uint64_t token, int status, raft_ind
                              const struct qr_result *result)
 {
     const struct build_node *self = context;
-    self->world->proposal_done(self->world->context, token, status, index, result);
+    struct build_result told = {0};
+    if (result != NULL) {
+        told = (struct build_result){result->data, result->size_bytes, result->status};
+    }
+    self->world->proposal_done(self->world->context, token, status, index,
+                               result == NULL ? NULL : &told);
 }
 
 static void on_read_done(void *context, uint64_t token, int status, raft_index index)
@@ -542,10 +550,14 @@ static void seed_closed(struct build_node *self, const char *reason, struct buil
     node_seed_closed(self->node, reason, node_time_of(time));
 }
 
-static void applied(struct build_node *self, int status, const struct qr_result *results,
+static void applied(struct build_node *self, int status, const struct build_result *results,
                     struct build_time time)
 {
-    struct node_batch_end end = {.status = status, .results = results};
+    for (size_t i = 0; i < self->apply_count; i++) {
+        self->results[i] =
+            (struct qr_result){results[i].data, results[i].size_bytes, results[i].status};
+    }
+    struct node_batch_end end = {.status = status, .results = self->results};
     node_applied(self->node, &end, node_time_of(time));
 }
 

@@ -37,7 +37,11 @@
     X(QR_ERR_MISMATCH,    -24, CALLER,  "its id was used for another command; not applied")        \
     X(QR_ERR_BEHIND,      -25, RETRY,   "that member is behind, or not heard")                \
     X(QR_ERR_QUORUM,      -26, CALLER,  "too few live voters would be left to agree")         \
-    X(QR_ERR_STALE,       -27, RETRY,   "what is applied here may be older than was asked for")
+    X(QR_ERR_STALE,       -27, RETRY,   "what is applied here may be older than was asked for") \
+    X(QR_ERR_REJECTED,    -28, CALLER,  "the state machine rejected it, on every replica alike")  \
+    X(QR_ERR_POISON,      -29, FATAL,   "entries end the process again and again")            \
+    X(QR_ERR_DIVERGED,    -30, RETRY,   "this replica's state differs from the others'")       \
+    X(QR_ERR_WITHDRAWN,   -31, RETRY,   "cancelled in time; not applied")
 /* clang-format on */
 
 enum qr_error {

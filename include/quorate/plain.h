@@ -42,7 +42,9 @@ int qr_plain_answer(struct qr_plain_reply *reply, const void *data, size_t size_
  *          the options have wake_at.
  * reply    the result for whoever proposed it; the same on every replica.
  *
- * Returns 0, or a QR_ERR_*: this replica cannot go on, and its node stops.
+ * Returns 0; or QR_ERR_NO_MEMORY or QR_ERR_IO: this replica alone cannot go on, and its node
+ * stops; or any other number: the entry is rejected, and who proposed it gets QR_ERR_REJECTED with
+ * the reply for a reason. Check first and change then: what was changed stays so.
  */
 typedef int qr_plain_apply(void *state, const struct qr_entry *entry, struct qr_plain_reply *reply);
 

@@ -13,6 +13,8 @@
 
 struct qr_engine;
 
+#define QR_PROPOSAL_TIMEOUT_MS_MAX 600000
+
 struct qr_proposal {
     size_t size_bytes; /* sizeof(struct qr_proposal) */
     struct qr_id id;   /* all zero: the engine makes one */
@@ -21,24 +23,31 @@ struct qr_proposal {
     const void *payload;
     size_t payload_bytes; /* with the command at most max_message_bytes */
     bool is_guarded;      /* not for members of version 0.1.0, as all under a session or token */
+    uint32_t timeout_ms;  /* 1..QR_PROPOSAL_TIMEOUT_MS_MAX; 0: limits.proposal_timeout_ms */
+    uint64_t *ticket;     /* set, before `done` can come, to what qr_cancel() takes; NULL: none */
 };
 
 /* How a proposal ended.
  *
  * status   0: committed by a quorum and applied here; index and result are set.
- *          QR_ERR_NO_LEADER, QR_ERR_BUSY, QR_ERR_SUPERSEDED, QR_ERR_DISK_FULL, QR_ERR_STOPPED
- *          before it was sent: certainly not applied, and never will be.
- *          QR_ERR_TIMEOUT, or QR_ERR_STOPPED after it was sent: unknown.
+ *          QR_ERR_REJECTED: likewise, but no state machine of the cluster takes it; `result` says
+ *          why, in the form that the program's own has for that.
+ *          QR_ERR_NO_LEADER, QR_ERR_BUSY, QR_ERR_SUPERSEDED, QR_ERR_DISK_FULL, QR_ERR_WITHDRAWN
+ *          (qr_cancel() came in time), QR_ERR_STOPPED before it was sent: certainly not applied,
+ *          and never will be.
+ *          QR_ERR_TIMEOUT, QR_ERR_CANCELLED, or QR_ERR_STOPPED after it was sent: unknown.
  *          QR_ERR_VERSION: guarded, and some member is too old; not applied.
  *          Under a session or token, what is certain of a repeat is certain of this sending
  *          alone; of all of them tell
- *          0: applied, now or before; index and result are those of the first time.
+ *          0, QR_ERR_REJECTED: now or before; index and result are those of the first time, but
+ *          what result said of a rejection may be forgotten: then it is empty.
  *          QR_ERR_FORGOTTEN: applied before; the result is no longer kept.
  *          QR_ERR_SETTLED: not applied, and never will be: qr_settle() came first.
  *          QR_ERR_MISMATCH: the id was used for another command; this one is not applied.
  *          QR_ERR_EXPIRED: the session is over, or the sequence too far behind its highest:
  *          whether it was applied is unknown; it never will be again.
- * result   what the state machine gave, borrowed until return; NULL unless status is 0.
+ * result   what the state machine gave, borrowed until return; NULL unless status is 0 or
+ *          QR_ERR_REJECTED.
  */
 typedef void qr_propose_done(void *argument, int status, uint64_t index,
                              const struct qr_result *result);
@@ -58,6 +67,20 @@ typedef void qr_propose_done(void *argument, int status, uint64_t index,
  */
 int qr_propose(struct qr_engine *engine, const struct qr_proposal *proposal, qr_propose_done *done,
                void *argument);
+
+/* Wait no longer for a proposal that a leader may have, and send no more what none has.
+ *
+ * ticket   as qr_proposal.ticket was set.
+ *
+ * Returns 0, and `done` comes soon, once as ever: with QR_ERR_WITHDRAWN (certainly not applied),
+ * QR_ERR_CANCELLED (unknown: it may be applied, now or later), or as it ended just before. Or, with
+ * nothing done, QR_ERR_NOT_FOUND: `done` came, or is coming, already, or there never was such a
+ * ticket; or QR_ERR_STOPPED.
+ *
+ * Threads: any, also from callbacks; from another thread it waits for the engine's turn. It ends a
+ * qr_propose_wait() of another thread as well. Cost: linear in the proposals that are pending.
+ */
+int qr_cancel(struct qr_engine *engine, uint64_t ticket);
 
 /* What came of a proposal that was waited for. */
 struct qr_reply {
@@ -120,9 +143,9 @@ int qr_end_session(struct qr_engine *engine, uint64_t session, qr_propose_done *
 /* Learn what became of a proposal under a session or token, and decide it: what was not applied
  * by then never will be, wherever it is still on its way.
  *
- * done   status 0: applied, with index and result as at first; QR_ERR_SETTLED: not applied, and
- *        never will be; QR_ERR_FORGOTTEN: applied, the result is no longer kept;
- *        QR_ERR_EXPIRED: unknown; else, as of any proposal, nothing is decided.
+ * done   status 0: applied, QR_ERR_REJECTED: rejected, each with index and result as at first;
+ *        QR_ERR_SETTLED: not applied, and never will be; QR_ERR_FORGOTTEN: applied, the result is
+ *        no longer kept; QR_ERR_EXPIRED: unknown; else, as of any proposal, nothing is decided.
  *
  * Returns and calls as qr_propose(); QR_ERR_INVALID for an id of neither.
  */
@@ -142,7 +165,10 @@ typedef void qr_commit_handler(void *argument, const struct qr_entry *entry);
 int qr_on_commit(struct qr_engine *engine, qr_commit_handler *handler, void *argument,
                  uint64_t *token);
 
-/* Remove a handler; after return it is not called again. An unknown token is ignored. */
+/* Remove a handler; after return it is not called again. An unknown token is ignored. From a callback
+ * at once; from another thread, if it is just being called, when that has returned: hold no lock
+ * that it wants.
+ */
 void qr_remove_commit_handler(struct qr_engine *engine, uint64_t token);
 
 #endif

@@ -169,6 +169,8 @@
       "a proposal is given up as soon as the term is over", "propose.c")                           \
     X(TIMEOUT_IS_REFUSAL, "timeout-is-refusal",                                                    \
       "a proposal that went to a leader is refused for want of one", "error.h")                    \
+    X(CANCEL_IS_REFUSAL, "cancel-is-refusal",                                                      \
+      "a proposal that went to a leader is said to be withdrawn", "expire.c")                      \
     X(DONE_WHEN_APPENDED, "done-when-appended",                                                    \
       "a proposal is acknowledged when the leader has appended it", "Raft §5.3")                   \
     X(COMPACTED_BEFORE_DURABLE, "compacted-before-durable",                                        \
@@ -201,6 +203,8 @@
       "a repeat gets the latest result, not its own", "exactly-once.md")                           \
     X(RESULT_WHERE_ASKED, "result-where-asked",                                                    \
       "a result is kept only where somebody waited for it", "exactly-once.md")                     \
+    X(REJECTION_FORGOTTEN, "rejection-forgotten",                                                  \
+      "a repeat of what was rejected is told that it was applied", "exactly-once.md")              \
     X(EXPIRED_IS_APPLIED, "expired-is-applied",                                                    \
       "what comes under a session that is over is applied as if it were new", "exactly-once.md")   \
     X(SWIM_REFUTE_UNRAISED, "swim-refute-unraised",                                                \
@@ -237,7 +241,19 @@
     X(SWIM_NEWS_FOR_EVER, "swim-news-for-ever",                                                    \
       "an update is spread for ever", "SWIM §4.1")                                                 \
     X(SWIM_UNANSWERED_KILLS, "swim-unanswered-kills",                                              \
-      "who hears no answer from anybody declares others dead", "swim.md")
+      "who hears no answer from anybody declares others dead", "swim.md") \
+    X(DIVERGED_READS, "diverged-reads",                                                            \
+      "a replica whose state differs goes on answering reads", "divergence.md")                    \
+    X(DIVERGED_LEADS, "diverged-leads",                                                            \
+      "a replica whose state differs goes on leading", "divergence.md")                            \
+    X(DIVERGENCE_FORGOTTEN, "divergence-forgotten",                                                \
+      "a restart forgets that the state differed", "divergence.md")                                \
+    X(HISTORY_KEPT, "history-kept",                                                                \
+      "a verdict on a state that was replaced since hits the new one", "divergence.md")            \
+    X(DIGEST_OF_PLURALITY, "digest-of-plurality",                                                  \
+      "half of the voters are enough to call the others wrong", "divergence.md")                   \
+    X(DIGEST_BEHIND_BATCH, "digest-behind-batch",                                                  \
+      "a digest is taken where a batch happens to end", "divergence.md")
 /* clang-format on */
 
 enum mutant {

@@ -12,7 +12,8 @@ static int check_proposal(const struct qr_engine *engine, const struct qr_propos
     if (proposal->command_bytes > QR_COMMAND_BYTES_MAX ||
         (proposal->command_bytes == 0 && proposal->payload_bytes == 0) ||
         (proposal->command_bytes > 0 && proposal->command == NULL) ||
-        (proposal->payload_bytes > 0 && proposal->payload == NULL)) {
+        (proposal->payload_bytes > 0 && proposal->payload == NULL) ||
+        proposal->timeout_ms > QR_PROPOSAL_TIMEOUT_MS_MAX) {
         return QR_ERR_INVALID;
     }
     uint64_t most = engine->limits.max_message_bytes;
@@ -45,6 +46,8 @@ int engine_propose(struct qr_engine *engine, const struct qr_proposal *proposal,
         .command_bytes = proposal->command_bytes,
         .payload = proposal->payload,
         .payload_bytes = proposal->payload_bytes,
+        .timeout_ns = proposal->timeout_ms * NS_PER_MS,
+        .ticket = proposal->ticket == NULL ? 0 : *proposal->ticket,
     };
     engine->in_node++;
     status = node_propose(engine->node, &given, token, engine_time());
@@ -118,6 +121,8 @@ static int queue_proposal(struct qr_engine *engine, const struct qr_proposal *pr
     request->propose.argument = argument;
     request->propose.id = proposal->id;
     request->propose.is_guarded = proposal->is_guarded;
+    request->propose.timeout_ms = proposal->timeout_ms;
+    request->propose.ticket = proposal->ticket == NULL ? 0 : *proposal->ticket;
     request->propose.command_bytes = proposal->command_bytes;
     request->propose.payload_bytes = proposal->payload_bytes;
     if (proposal->command_bytes > 0) {
@@ -166,6 +171,9 @@ int qr_propose(struct qr_engine *engine, const struct qr_proposal *proposal, qr_
     int status = sized_read(known, proposal, &read);
     if (status == 0 && is_id_taken(read.id)) {
         status = QR_ERR_INVALID;
+    }
+    if (status == 0 && read.ticket != NULL) {
+        *read.ticket = atomic_fetch_add(&engine->tickets, 1) + 1;
     }
     return status != 0 ? status : engine_submit(engine, &read, done, argument);
 }

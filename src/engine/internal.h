@@ -60,6 +60,9 @@ struct request {
             void *argument;
             struct qr_id id;
             bool is_guarded;
+            bool is_cancelled;
+            uint32_t timeout_ms;
+            uint64_t ticket; /* 0: none */
             size_t command_bytes;
             size_t payload_bytes;
         } propose;
@@ -213,6 +216,9 @@ struct qr_engine {
     enum qr_leave_reason leave_reason;
     struct qr_counters counters; /* the engine's own part */
 
+    struct request *taking;       /* those that this turn has still to take */
+    atomic_uint_fast64_t tickets; /* given out so far */
+
     atomic_bool is_leader;
     atomic_bool is_refusing; /* it takes nothing any more: handlers neither */
     atomic_bool is_stop_asked;
@@ -262,11 +268,11 @@ NODISCARD int engine_queue(struct qr_engine *engine, struct request *request);
 bool engine_queue_is_empty(struct qr_engine *engine);
 void engine_take_requests(struct qr_engine *engine);
 
-/* Whether this is the thread that everything of the engine belongs to. */
-bool engine_is_on_loop(const struct qr_engine *engine);
-
 /* Have the loop take a turn. Any thread, but the loop's own. */
 void engine_wake(struct qr_engine *engine);
+
+/* Whether this is the thread that everything of the engine belongs to. */
+bool engine_is_on_loop(const struct qr_engine *engine);
 
 /* Run on the loop's thread and wait for it; at once on that thread, or when it has ended. */
 void engine_call(struct qr_engine *engine, void (*run)(struct qr_engine *engine, void *argument),

@@ -327,6 +327,7 @@ struct qr_state_machine engine_machine(struct qr_engine *engine)
     return (struct qr_state_machine){
         .size_bytes = sizeof(struct qr_state_machine),
         .context = engine,
+        .digest = program->digest, /* there is one: it is asked with the end of a batch */
         .snapshot_open = program->snapshot_open == NULL ? NULL : snapshot_open,
         .snapshot_read = program->snapshot_read == NULL ? NULL : snapshot_read,
         .snapshot_close = program->snapshot_close == NULL ? NULL : snapshot_close,

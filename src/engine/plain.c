@@ -81,7 +81,11 @@ static int apply_one(struct plain *plain, const struct qr_entry *entry, size_t p
     int status = options->apply(options->state, entry, &reply);
     ASSERT(reply.size_bytes <= options->reply_bytes_max);
     *result = (struct qr_result){.data = reply.data, .size_bytes = reply.size_bytes};
-    return status;
+    if (status == QR_ERR_NO_MEMORY || status == QR_ERR_IO) {
+        return status;
+    }
+    result->status = status == 0 ? 0 : QR_ERR_REJECTED;
+    return 0;
 }
 
 static int apply(void *context, const struct qr_entry *entries, size_t count,

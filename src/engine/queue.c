@@ -104,6 +104,7 @@ void engine_request_free(struct request *request)
 
 static void take_propose(struct qr_engine *engine, const struct request *request)
 {
+    uint64_t ticket = request->propose.ticket;
     const struct qr_proposal proposal = {
         .size_bytes = sizeof(proposal),
         .id = request->propose.id,
@@ -112,9 +113,13 @@ static void take_propose(struct qr_engine *engine, const struct request *request
         .command_bytes = request->propose.command_bytes,
         .payload = request->data + request->propose.command_bytes,
         .payload_bytes = request->propose.payload_bytes,
+        .timeout_ms = request->propose.timeout_ms,
+        .ticket = &ticket,
     };
     int status =
-        engine_propose(engine, &proposal, request->propose.done, request->propose.argument);
+        request->propose.is_cancelled
+            ? QR_ERR_WITHDRAWN
+            : engine_propose(engine, &proposal, request->propose.done, request->propose.argument);
     if (status != 0) {
         engine->counters.proposals++;
         engine->counters.proposals_failed++;
@@ -166,15 +171,16 @@ static void take_one(struct qr_engine *engine, struct request *request)
 void engine_take_requests(struct qr_engine *engine)
 {
     (void)pthread_mutex_lock(&engine->mutex);
-    struct request *next = engine->first;
+    ASSERT(engine->taking == NULL);
+    engine->taking = engine->first;
     engine->first = NULL;
     engine->last = NULL;
     engine->queued_count = 0;
     engine->queued_bytes = 0;
     (void)pthread_mutex_unlock(&engine->mutex);
-    while (next != NULL) {
-        struct request *request = next;
-        next = request->next;
+    while (engine->taking != NULL) {
+        struct request *request = engine->taking;
+        engine->taking = request->next;
         take_one(engine, request);
     }
 }

@@ -67,7 +67,7 @@ static void fill_waits(const struct qr_engine *engine, const struct node_status 
                                ? QR_AGE_UNKNOWN
                                : engine_since_ms(status->raft.leader_heard_ns);
     out->quorum_lost_ms = engine_since_ms(status->raft.quorum_lost_ns);
-    out->is_stalled = status->raft.is_stalled;
+    out->is_stalled = status->is_stalled;
     out->saving_ms = waits.saving_ns / NS_PER_MS;
     out->applying_ms = waits.applying_ns / NS_PER_MS;
     out->sync_median_us = times.median_ns / 1000;

@@ -23,7 +23,8 @@ struct wait {
 /* On a caller's loop every thread that may call is the one that has to go on. */
 static bool may_wait(const struct qr_engine *engine)
 {
-    return engine->has_thread && !engine_is_on_loop(engine);
+    return engine->has_thread && !engine_is_on_loop(engine) &&
+           !application_is_here(&engine->application);
 }
 
 static void wait_init(struct wait *wait)

@@ -96,20 +96,61 @@ static int take_entry(struct node *node, const struct entry *entry)
     return 0;
 }
 
+/* What the state machine has been given, so that a snapshot can tell. */
+static void note_applied(struct node *node, const struct entry *entry)
+{
+    struct node_snapshots *snapshots = &node->snapshots;
+    struct entry_fields fields = entry_fields_of(entry);
+    snapshots->applied_timestamp_ns = fields.timestamp_ns;
+    if (fields.type == ENTRY_CONFIGURATION) {
+        ASSERT(fields.payload_bytes <= sizeof(snapshots->applied->payload));
+        snapshots->applied->index = fields.index;
+        snapshots->applied->size_bytes = fields.payload_bytes;
+        memcpy(snapshots->applied->payload, fields.payload, fields.payload_bytes);
+    }
+}
+
+/* Hand over what was gathered, with the question for the digest where one is due. */
+static void give_batch(struct node *node)
+{
+    bool wants_digest = node_digests_take(node, node->apply_last);
+    node->is_applying = true;
+    node->is_apply_claimed = false;
+    if (node->apply_count == 0 && !wants_digest) {
+        /* only the engine's own entries */
+        node_applied(node, &(struct node_batch_end){.status = 0}, node->time);
+        return;
+    }
+    node->options.io.apply(node->options.io.context, node->apply_entries, node->apply_count,
+                           wants_digest);
+}
+
+void node_apply_nothing(struct node *node)
+{
+    ASSERT(!node->is_applying);
+    node->apply_sessions_digest = sessions_digest(&node->sessions);
+    node->apply_count = 0;
+    node->apply_guarded_count = 0;
+    node->apply_last = node_raft_status(node)->applied_index;
+    give_batch(node);
+}
+
 /* Hand over one batch that begins at entries[0]. */
 static void apply_batch(struct node *node, const struct entry *entries, size_t count)
 {
     uint64_t bytes = 0;
     size_t taken = 0;
+    raft_index stop = node_digests_stop(node, entries[0].index);
     node->apply_sessions_digest = sessions_digest(&node->sessions);
     node->apply_count = 0;
     node->apply_guarded_count = 0;
-    while (taken < count && node->apply_count < NODE_APPLY_ENTRIES_MAX &&
+    while (taken < count && entries[taken].index <= stop &&
+           node->apply_count < NODE_APPLY_ENTRIES_MAX &&
            node->apply_guarded_count < NODE_APPLY_ENTRIES_MAX &&
            (taken == 0 || bytes < NODE_APPLY_BYTES_MAX)) {
         const struct entry *entry = &entries[taken++];
         bytes += entry->record_bytes;
-        node_note_applied(node, entry);
+        note_applied(node, entry);
         int status = take_entry(node, entry);
         if (status != 0) {
             node_fail(node, status, "memory ran out");
@@ -121,14 +162,7 @@ static void apply_batch(struct node *node, const struct entry *entries, size_t c
         node->apply_last < raft_applicable_index(node->raft)) {
         node->apply_last++;
     }
-    node->is_applying = true;
-    node->is_apply_claimed = false;
-    if (node->apply_count == 0) {
-        /* only the engine's own entries */
-        node_applied(node, &(struct node_batch_end){.status = 0}, node->time);
-        return;
-    }
-    node->options.io.apply(node->options.io.context, node->apply_entries, node->apply_count, false);
+    give_batch(node);
 }
 
 /* The entries from `first` on, from memory or as they were read back; 0: not here yet. */
@@ -153,7 +187,7 @@ static size_t entries_from(struct node *node, raft_index first, const struct ent
 void node_start_apply(struct node *node)
 {
     for (int batches = 0; !node->is_applying && node_is_running(node) && !node_is_restoring(node) &&
-                          !node->snapshots.taking.is_opening;
+                          !node->snapshots.taking.is_opening && !node->divergence.is_rebuilding;
          batches++) {
         raft_index first = node_raft_status(node)->applied_index + 1;
         raft_index last = raft_applicable_index(node->raft);
@@ -200,7 +234,8 @@ static void finish_plain(struct node *node, const struct qr_result *results)
         if (entry->wants_result && !proposal_id_is_session(id)) {
             struct pending *pending = node_find_proposal(node, id, entry->term);
             if (pending != NULL) {
-                node_finish(node, pending, 0, entry->index, &results[i]);
+                int told = node_result_status(&results[i]);
+                node_finish(node, pending, told, entry->index, &results[i]);
             }
         }
     }
@@ -229,6 +264,7 @@ void node_applied(struct node *node, const struct node_batch_end *end, struct no
     if (!node_is_running(node)) {
         return;
     }
+    node_digests_note(node, last, end->digest);
     node_sweep_superseded(node);
     node->needs_turn = node->needs_turn || raft_applicable_index(node->raft) > last;
 }

@@ -35,6 +35,9 @@ int node_backup_open(struct node *node, raft_index least, struct node_time time,
         return QR_ERR_STOPPED;
     }
     node->time = time;
+    if (node_is_isolated(node)) {
+        return QR_ERR_DIVERGED;
+    }
     raft_index newest = snapshots->has_newest ? snapshots->newest.position.index : 0;
     /* One from a leader may be there that is not taken over yet: it is nobody's state here. */
     if (newest == 0 || newest < least || newest > node_raft_status(node)->applied_index ||

@@ -31,6 +31,12 @@ static void answer(struct node *node, struct raft_position snapshot, uint64_t of
     ASSERT(status == 0 || !node_is_running(node));
 }
 
+/* Whether it takes this node further than its log does, or in the place of a wrong state. */
+static bool is_wanted(const struct node *node, struct raft_position position)
+{
+    return raft_wants_snapshot(node->raft, position) || node_rebuild_takes(node, position);
+}
+
 /* The leader sends a window ahead of where this node says it stands. That is said when half of the
  * places are free, which is a window's worth: what comes finds a place, however slow the disk is.
  */
@@ -92,7 +98,9 @@ static bool begin_install(struct node *node, const struct raft_piece *piece)
     struct node_install *install = &node->install;
     struct wal_base position = {piece->snapshot.term, piece->snapshot.index};
     node_taking_abandon(node); /* what is here will be dropped */
-    int status = snapshot_writer_begin(node->snapshots.store, &position, 0, false);
+    /* The state that is to be replaced may be in one of this very index. */
+    bool may_replace = node_rebuild_takes(node, piece->snapshot);
+    int status = snapshot_writer_begin(node->snapshots.store, &position, 0, may_replace);
     if (status != 0) {
         return false; /* what was abandoned is still being removed */
     }
@@ -176,7 +184,7 @@ void node_install_take(struct node *node, const struct raft_piece *piece)
         answer(node, piece->snapshot, 0, true);
         return;
     }
-    if (!raft_wants_snapshot(node->raft, piece->snapshot)) {
+    if (!is_wanted(node, piece->snapshot)) {
         return; /* the answer to a heartbeat says what the log has */
     }
     if (!is_known && install->state > NODE_INSTALL_RECEIVING) {
@@ -261,6 +269,7 @@ void node_install_restored(struct node *node)
     node->install.installed_count++;
     end_install(node);
     forget_undecided(node);
+    node_divergence_restored(node);
     node->needs_turn = true;
 }
 
@@ -275,7 +284,7 @@ void node_install_turn(struct node *node)
         node_restore_turn(node);
         break;
     case NODE_INSTALL_RECEIVING:
-        if (!raft_wants_snapshot(node->raft, install->position)) {
+        if (!is_wanted(node, install->position)) {
             abandon(node, "the log leads there by now");
         } else if (node->time.now_ns - install->heard_ns >= STALL_NS) {
             abandon(node, "no more of it comes");
@@ -285,7 +294,7 @@ void node_install_turn(struct node *node)
         }
         break;
     case NODE_INSTALL_WAITING:
-        if (!raft_wants_snapshot(node->raft, install->position)) {
+        if (!is_wanted(node, install->position)) {
             end_install(
                 node); /* the log leads there by now; it is this node's newest all the same */
         } else if (!node->is_applying) {

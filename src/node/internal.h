@@ -4,11 +4,13 @@
 #define NODE_INTERNAL_H
 
 #include "base/prng.h"
+#include "node/digests_internal.h"
 #include "node/gossip_internal.h"
 #include "node/node.h"
 #include "node/pending.h"
 #include "node/sessions.h"
 #include "node/snapshot_internal.h"
+#include "quorate/error.h"
 #include "wal/wal.h"
 
 #define NODE_READ_GROUPS_MAX 1024
@@ -176,6 +178,8 @@ struct node {
     struct entry_arena held_arena;
     size_t held_count;    /* of pending ones: not yet with a leader */
     uint64_t kept_bytes;  /* of records of pending ones, held or sent to another leader */
+    time_ns own_due_ns;   /* the earliest of those with a limit of their own, or before that */
+    bool has_cancelled;   /* some of them are */
     raft_term swept_term; /* of the last applied entry, when they were last looked through */
     raft_term first_term; /* of this life; what an earlier one did in it, is not known */
     struct node_forward_seen seen[NODE_FORWARD_LIVES_MAX];
@@ -242,6 +246,7 @@ struct node {
     time_ns join_log_due_ns;
 
     /* What must advance. */
+    bool is_stalled; /* something does not */
     raft_index watched_durable;
     raft_index watched_applied;
     time_ns durable_since_ns;
@@ -258,6 +263,10 @@ struct node {
     struct node_backup backups[NODE_BACKUPS_MAX];
     struct node_install install;
     struct node_restore restore;
+
+    struct node_digests digests;
+    struct node_divergence divergence;
+    struct node_compare compare;
 
     uint64_t elections_started;
     uint64_t leader_changes;
@@ -298,9 +307,24 @@ bool node_fetch_for_apply(struct node *node, raft_index first);
 void node_persist(struct node *node, const struct raft_ready *ready);
 void node_log_upkeep(struct node *node);
 
+/* expire.c */
+
+/* Set the deadline of one that was just added; 0: as the options have it. */
+void node_limit_proposal(struct node *node, struct pending *pending, time_ns timeout_ns);
+time_ns node_proposals_deadline(const struct node *node);
+
+/* Give up what is past its time, or cancelled. */
+void node_expire_proposals(struct node *node);
+
 /* propose.c */
 void node_flush_held(struct node *node);
-void node_expire_proposals(struct node *node);
+/* What a result says of its entry: 0, or that it was rejected. */
+static inline int node_result_status(const struct qr_result *result)
+{
+    return result->status == 0 ? 0 : QR_ERR_REJECTED;
+}
+
+/* `result` is there if, and only if, the entry was applied or rejected. */
 void node_finish(struct node *node, struct pending *pending, int status, raft_index index,
                  const struct qr_result *result);
 
@@ -360,7 +384,7 @@ bool node_may_guard(const struct node *node);
 void node_flush_reads(struct node *node);
 void node_reads_confirmed(struct node *node, const struct raft_read *reads, size_t count);
 void node_finish_reads(struct node *node);
-void node_fail_reads(struct node *node);
+void node_fail_reads(struct node *node, int status);
 void node_reads_deinit(struct node *node);
 time_ns node_reads_deadline(const struct node *node);
 void node_on_read_request(struct node *node, node_id from, const struct wire_read *request);
@@ -379,6 +403,9 @@ time_ns node_stale_deadline(const struct node *node);
 /* apply.c */
 void node_start_apply(struct node *node);
 void node_apply_deinit(struct node *node);
+
+/* Ask for the digest where the state machine stands; no batch may be under way. */
+void node_apply_nothing(struct node *node);
 void node_propose_tick(struct node *node);
 time_ns node_tick_deadline(const struct node *node);
 
@@ -413,6 +440,50 @@ void node_removal_ended(struct node *node, const struct node_change_wait *wait, 
 /* change_plan.c */
 NODISCARD int node_change_plan(const struct node *node, const struct wire_change *change,
                                struct raft_configuration *next, struct node_change_result *result);
+
+/* digests.c: this replica's digests. */
+bool node_digests_are_made(const struct node *node);
+void node_digests_renew(struct node *node);
+
+/* Where a batch that begins at `first` must end. */
+raft_index node_digests_stop(const struct node *node, raft_index first);
+
+/* Whether the batch that ends at `index` is to tell its digest; and it did. */
+bool node_digests_take(struct node *node, raft_index index);
+void node_digests_note(struct node *node, raft_index index, uint64_t machine_digest);
+void node_digests_turn(struct node *node);
+
+/* Take the digest behind `index`, and tell who asked: at once that there is none yet. */
+void node_digests_want(struct node *node, raft_index index, node_id asked_by);
+
+/* Tell a member how this replica fares, without a digest. */
+void node_digests_say(struct node *node, node_id to);
+void node_on_compare(struct node *node, node_id from, const struct wire_compare *question);
+
+/* compare.c: all replicas' digests, on the leader. */
+void node_compare_turn(struct node *node);
+time_ns node_compare_deadline(const struct node *node);
+void node_on_compare_response(struct node *node, node_id from,
+                              const struct wire_compare_response *response);
+void node_compare_forget(struct node *node, node_id id);
+
+/* divergence.c: what becomes of a replica that differs. */
+
+/* Read the mark of an earlier life. Returns 0 or QR_ERR_IO, with `detail` set. */
+NODISCARD int node_divergence_open(struct node *node, char *detail);
+void node_divergence_turn(struct node *node);
+time_ns node_divergence_deadline(const struct node *node);
+
+/* A leader's verdict on this replica. It may end the node. */
+void node_divergence_judge(struct node *node, const struct wire_compare *verdict);
+void node_divergence_restored(struct node *node);
+bool node_is_isolated(const struct node *node);
+void node_bar(struct node *node);
+raft_index node_rebuild_wants(const struct node *node);
+bool node_rebuild_takes(const struct node *node, struct raft_position position);
+
+/* Whether the message was a piece of the snapshot that is to take the state's place. */
+bool node_rebuild_receive(struct node *node, const struct raft_message *message);
 
 /* watch.c */
 void node_watch(struct node *node);

@@ -5,7 +5,7 @@
  *   3. the machine's ready: save first (write and sync begin), then messages (none of them
  *      promises what is not durable), then reads, then fetches
  *   4. a snapshot that a leader sent goes to the state machine, or else what is committed and
- *      durable does
+ *      durable does; before that, digests are compared (compare.c, digests.c)
  *   5. a slice of this node's own snapshot; what of the log is not needed any more goes
  *   6. who waited is told, and the members what has changed
  */
@@ -70,7 +70,7 @@ void node_fail(struct node *node, int status, const char *reason)
     LOG(node->options.log, LOG_ERROR, "node_failed", log_string("error", qr_error_name(status)),
         log_string("reason", reason));
     node_fail_proposals(node);
-    node_fail_reads(node);
+    node_fail_reads(node, QR_ERR_STOPPED);
     node_snapshots_stop(node);
     node_fail_changes(node);
     node->options.io.failed(node->options.io.context, status, reason);
@@ -86,7 +86,7 @@ void node_stop(struct node *node)
     }
     node->phase = NODE_STOPPED;
     node_fail_proposals(node);
-    node_fail_reads(node);
+    node_fail_reads(node, QR_ERR_STOPPED);
     node_snapshots_stop(node);
     node_fail_changes(node);
     node->options.io.dial_seed(node->options.io.context, NULL);
@@ -233,6 +233,15 @@ static void running_turn(struct node *node)
         node_install_turn(node);
     }
     if (node_is_running(node)) {
+        node_compare_turn(node);
+    }
+    if (node_is_running(node)) {
+        node_divergence_turn(node);
+    }
+    if (node_is_running(node)) {
+        node_digests_turn(node);
+    }
+    if (node_is_running(node)) {
         node_start_apply(node);
     }
     if (node_is_running(node)) {
@@ -276,19 +285,6 @@ void node_turn(struct node *node, struct node_time time)
     }
 }
 
-/* When the oldest proposal is to be given up; later ones come later. */
-static time_ns proposals_deadline(const struct node *node)
-{
-    if (node->pending.count == 0) {
-        return TIME_NEVER;
-    }
-    const struct pending *oldest =
-        &node->pending.slots[node->pending.first & (node->pending.capacity - 1)];
-    return node->held_count > 0 ? min_u64(oldest->deadline_ns,
-                                          node->time.now_ns + node->options.heartbeat_interval_ns)
-                                : oldest->deadline_ns;
-}
-
 time_ns node_deadline(const struct node *node)
 {
     if (node->phase == NODE_STOPPED) {
@@ -297,7 +293,7 @@ time_ns node_deadline(const struct node *node)
     if (node->needs_turn) {
         return node->time.now_ns;
     }
-    time_ns deadline = min_u64(proposals_deadline(node), node_reads_deadline(node));
+    time_ns deadline = min_u64(node_proposals_deadline(node), node_reads_deadline(node));
     deadline = min_u64(deadline, node_changes_deadline(node));
     deadline = min_u64(deadline, node_gossip_deadline(node));
     if (node->phase == NODE_JOINING) {
@@ -315,6 +311,8 @@ time_ns node_deadline(const struct node *node)
         deadline = min_u64(deadline, node_sendings_deadline(node));
         deadline = min_u64(deadline, node_backups_deadline(node));
         deadline = min_u64(deadline, node_install_deadline(node));
+        deadline = min_u64(deadline, node_compare_deadline(node));
+        deadline = min_u64(deadline, node_divergence_deadline(node));
     }
     return deadline;
 }
@@ -342,6 +340,13 @@ static void on_raft_message(struct node *node, node_id from, const struct wire_m
     struct raft_message raft_message = wire_to_raft(message);
     if (raft_message.from != from) {
         log_refused_message(node, from, "it claims another sender");
+        return;
+    }
+    if (node_rebuild_receive(node, &raft_message)) {
+        return;
+    }
+    node_sendings_answered(node, &raft_message);
+    if (!node_is_running(node)) {
         return;
     }
     uint64_t bytes = 0;
@@ -416,6 +421,12 @@ void node_receive(struct node *node, node_id from, uint64_t connection,
         break;
     case WIRE_CHANGE_RESPONSE:
         node_on_change_response(node, &message->change_response);
+        break;
+    case WIRE_COMPARE:
+        node_on_compare(node, from, &message->compare);
+        break;
+    case WIRE_COMPARE_RESPONSE:
+        node_on_compare_response(node, from, &message->compare_response);
         break;
     case WIRE_HELLO:
     case WIRE_HELLO_RESPONSE:

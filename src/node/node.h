@@ -20,6 +20,7 @@
 #include "base/types.h"
 #include "node/content.h"
 #include "node/gossip.h"
+#include "node/identity.h"
 #include "quorate/state_machine.h"
 #include "quorate/types.h"
 #include "raft/raft.h"
@@ -42,6 +43,20 @@
 struct node_time {
     time_ns now_ns;  /* monotonic, never going back */
     time_ns wall_ns; /* since the Unix epoch */
+};
+
+/* What a node does when its state is found to differ from that of a majority. */
+enum node_on_divergence {
+    NODE_DIVERGENCE_ISOLATE, /* it answers no read, leads no more, and waits for people */
+    NODE_DIVERGENCE_REBUILD, /* likewise, and takes a snapshot from the leader */
+    NODE_DIVERGENCE_STOP,    /* it fails */
+};
+
+/* A state that differs. */
+struct node_difference {
+    raft_index index;   /* behind this entry; 0: none is known */
+    uint64_t differing; /* its digest there, */
+    uint64_t agreed;    /* and that of a majority of the voters */
 };
 
 /* What came of a change, or would come of it. */
@@ -84,7 +99,8 @@ struct node_io {
     uint64_t (*wake_at)(void *context);
 
     /* The functions for snapshots, of which nothing is called but its functions, with its own
-     * context. All NULL: none are taken, none are taken over, and the log is never compacted.
+     * context; and whether there is a digest, which is asked by apply(). All NULL: none are taken,
+     * none are taken over, and the log is never compacted.
      */
     struct qr_state_machine machine;
 
@@ -102,7 +118,9 @@ struct node_io {
     void (*backup_read)(void *context, size_t backup, int status, const uint8_t *data,
                         size_t size_bytes);
 
-    /* A proposal ended, see qr_propose_done; `result` is NULL unless status is 0. */
+    /* A proposal ended, see qr_propose_done; `result` is NULL unless status is 0 or
+     * QR_ERR_REJECTED.
+     */
     void (*proposal_done)(void *context, uint64_t token, int status, raft_index index,
                           const struct qr_result *result);
     void (*read_done)(void *context, uint64_t token, int status, raft_index index);
@@ -194,6 +212,7 @@ struct node_options {
      * see docs/membership.md. 0: never.
      */
     time_ns remove_dead_after_ns;
+    enum node_on_divergence on_divergence;
     bool is_observer; /* hears gossip alone: in no cluster, it never asks to be taken in; needs
                          is_waiting or `join`, whose addresses are its seeds */
 };
@@ -231,6 +250,8 @@ struct node_proposal {
     size_t command_bytes;
     const void *payload;
     size_t payload_bytes;
+    time_ns timeout_ns; /* 0: options.proposal_timeout_ns */
+    uint64_t ticket;    /* for node_cancel(), no other's; 0: none */
 };
 
 /* Commands of control proposals, whose id.high is QR_SESSION_BIT alone (id.low 0: the node makes
@@ -244,10 +265,17 @@ struct node_proposal {
 /* Take a proposal; io.proposal_done(token) follows in some later turn.
  * Returns 0, or, then nothing follows, QR_ERR_INVALID, QR_ERR_TOO_LARGE, QR_ERR_BUSY (a limit,
  * or a proposal with this id is under way), QR_ERR_VERSION (guarded, and a member is too old),
- * QR_ERR_DISK_FULL, QR_ERR_NO_MEMORY or QR_ERR_STOPPED.
+ * QR_ERR_DISK_FULL, QR_ERR_NO_MEMORY, QR_ERR_DIVERGED (its result would be wrong here) or
+ * QR_ERR_STOPPED.
  */
 NODISCARD int node_propose(struct node *node, const struct node_proposal *proposal, uint64_t token,
                            struct node_time time);
+
+/* Give up a proposal: io.proposal_done() says in the next turn QR_ERR_WITHDRAWN, if no leader has
+ * it, or else QR_ERR_CANCELLED. This may be called from within another call of the node. False: it
+ * was told already, or there never was such a one. Cost: linear in what is pending.
+ */
+bool node_cancel(struct node *node, uint64_t ticket);
 
 /* Take a read; io.read_done(token) follows in some later turn. Where there are leases it is
  * answered by one. Returns as node_propose().
@@ -268,7 +296,7 @@ NODISCARD int node_read_by_round(struct node *node, uint64_t token, struct node_
  *
  * Allowed from within callbacks. Returns 0, or, with nothing done but that the age is found out
  * again soon, QR_ERR_STALE (older, or of unknown age), QR_ERR_BUSY (the state machine is taking
- * over a snapshot), QR_ERR_NO_LEADER (in no cluster yet) or QR_ERR_STOPPED.
+ * over a snapshot), QR_ERR_NO_LEADER (in no cluster yet), QR_ERR_DIVERGED or QR_ERR_STOPPED.
  */
 NODISCARD int node_read_stale(struct node *node, time_ns age_ns_max, struct node_time time,
                               time_ns *age_ns);
@@ -278,7 +306,7 @@ time_ns node_age(const struct node *node, time_ns now_ns);
 
 /* Take a snapshot now, whatever the limits say; io.snapshot_done(token) follows in some later
  * turn. Returns 0, or, then nothing follows, QR_ERR_INVALID (the state machine makes none),
- * QR_ERR_BUSY (NODE_SNAPSHOT_WAITERS_MAX wait) or QR_ERR_STOPPED.
+ * QR_ERR_BUSY (NODE_SNAPSHOT_WAITERS_MAX wait), QR_ERR_DIVERGED or QR_ERR_STOPPED.
  */
 NODISCARD int node_snapshot(struct node *node, uint64_t token, struct node_time time);
 
@@ -289,8 +317,8 @@ NODISCARD int node_snapshot(struct node *node, uint64_t token, struct node_time 
  * head     BACKUP_HEAD_BYTES of room: the beginning of the backup.
  *
  * Returns 0, QR_ERR_NOT_FOUND (there is none such: ask for one by node_snapshot()), QR_ERR_BUSY
- * (too many are read), QR_ERR_TOO_LARGE (its index or term is beyond what a backup holds) or
- * QR_ERR_STOPPED.
+ * (too many are read), QR_ERR_TOO_LARGE (its index or term is beyond what a backup holds),
+ * QR_ERR_DIVERGED (it may hold what is wrong here) or QR_ERR_STOPPED.
  */
 NODISCARD int node_backup_open(struct node *node, raft_index least, struct node_time time,
                                size_t *backup, uint8_t *head);
@@ -427,6 +455,12 @@ struct node_status {
     uint64_t snapshots_installed; /* that came from a leader */
     uint64_t snapshots_sent;
     uint64_t snapshot_sent_bytes;
+    bool is_stalled;                /* its disk or state machine does not advance */
+    struct node_difference differs; /* of this node's own state; index 0: it does not */
+    bool is_rebuilding;             /* and waits for a leader's snapshot, or takes it over */
+    uint64_t divergences;           /* times that it was found to differ */
+    uint64_t rebuilds;              /* times that it was rebuilt */
+    raft_index undecided_index; /* leader: there replicas differ without a majority; 0: not so */
     struct node_gossip_counters gossip; /* more is in node_swim() */
 };
 
@@ -456,6 +490,11 @@ size_t node_vote_answers(const struct node *node, struct raft_vote_answer *out);
 bool node_sending_progress(const struct node *node, node_id peer, uint64_t *offset,
                            uint64_t *size_bytes);
 
+/* Whether the state of a member differs, as far as is known here: of all as leader, else of
+ * itself. Sets `out` if it does.
+ */
+bool node_member_differs(const struct node *node, node_id id, struct node_difference *out);
+
 /* Borrowed until the next call. */
 const struct raft_configuration *node_configuration(const struct node *node);
 
@@ -470,36 +509,5 @@ bool node_term_at(const struct node *node, raft_index index, raft_term *term);
 
 /* Log time now, see raft_log_time(). */
 time_ns node_log_time(const struct node *node, struct node_time time);
-
-#define NODE_ALONE_BYTES_MAX 512 /* of a configuration of one member, as its entry has it */
-
-/* How a node becomes the only voter of a new generation of its cluster: by one entry of the log,
- * that is put there as soon as the identity announces it, see recovery.c.
- */
-struct node_recovery {
-    bool is_pending; /* the entry is not known to be in the log */
-    bool is_reset;   /* the log becomes empty below it, standing at a snapshot of base_term */
-    raft_term base_term;
-    raft_term term;
-    raft_index index;
-    time_ns timestamp_ns;
-    size_t configuration_bytes;
-    uint8_t configuration[NODE_ALONE_BYTES_MAX];
-};
-
-struct node_identity {
-    node_id id;
-    struct cluster_id cluster; /* none: not yet in one */
-    bool is_log_used;          /* the log holds something that must not be lost */
-    bool has_guarded;          /* it may hold guarded entries: 0.1.0 must not open it */
-    char name[RAFT_NAME_BYTES_MAX];
-    struct cluster_id former; /* which this cluster was made from; none: it was begun as itself */
-    struct node_recovery recovery; /* with a former cluster: where that went over */
-};
-
-/* Read the identity of a data directory. 0, QR_ERR_NOT_FOUND (none), QR_ERR_CORRUPT,
- * QR_ERR_VERSION or QR_ERR_IO, with `detail` saying what.
- */
-NODISCARD int node_identity_read(const struct disk *disk, struct node_identity *out, char *detail);
 
 #endif

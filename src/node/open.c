@@ -155,6 +155,7 @@ static int start_raft(struct node *node, const struct raft_restored *restored)
     node->phase = NODE_RUNNING;
     node->told_role = node_raft_status(node)->role;
     node->told_term = node_raft_status(node)->term;
+    node->own_due_ns = TIME_NEVER;
     node->first_term = node->told_term;
     return 0;
 }
@@ -370,6 +371,9 @@ int node_open(const struct node_options *options, struct node_time time, struct 
     }
     if (status == 0) {
         status = open_snapshots(node, &recovered, detail);
+    }
+    if (status == 0) {
+        status = node_divergence_open(node, detail);
     }
     if (status == 0) {
         status = node_gossip_open(node, detail);

@@ -34,6 +34,7 @@ void node_note_peer(struct node *node, node_id id, uint32_t version)
     struct node_peer *peer = place_of(node, id);
     ASSERT(peer != NULL);
     *peer = (struct node_peer){id, version};
+    node_compare_forget(node, id);
 }
 
 uint32_t node_peer_version(const struct node *node, node_id id)

@@ -27,9 +27,12 @@ struct pending {
     struct proposal_id id;
     time_ns hold_until_ns; /* without a leader: refused then */
     time_ns deadline_ns;
-    raft_term term;     /* forwarded, appended: whose leader has it */
-    struct entry entry; /* its record, for as long as it may have to be sent (again) */
-    uint32_t checksum;  /* of the command, where the id is of a session or token */
+    bool has_own_timeout; /* else those that come later have a later deadline */
+    bool is_cancelled;    /* to be given up in the next turn */
+    uint64_t ticket;      /* 0: it cannot be cancelled */
+    raft_term term;       /* forwarded, appended: whose leader has it */
+    struct entry entry;   /* its record, for as long as it may have to be sent (again) */
+    uint32_t checksum;    /* of the command, where the id is of a session or token */
 };
 
 struct pending_table {

@@ -31,6 +31,7 @@ uint64_t node_release_proposal(struct node *node, struct pending *pending)
 void node_finish(struct node *node, struct pending *pending, int status, raft_index index,
                  const struct qr_result *result)
 {
+    ASSERT((status == 0 || status == QR_ERR_REJECTED) == (result != NULL));
     uint64_t token = node_release_proposal(node, pending);
     node->options.io.proposal_done(node->options.io.context, token, status, index, result);
 }
@@ -46,6 +47,9 @@ static int check(const struct node *node, const struct node_proposal *proposal)
 {
     if (node->phase == NODE_STOPPED) {
         return QR_ERR_STOPPED;
+    }
+    if (node_is_isolated(node)) {
+        return QR_ERR_DIVERGED;
     }
     if (proposal->command_bytes > ENTRY_COMMAND_BYTES_MAX ||
         proposal->command_bytes + proposal->payload_bytes == 0) {
@@ -161,7 +165,8 @@ int node_propose(struct node *node, const struct node_proposal *proposal, uint64
         return status;
     }
     pending->token = token;
-    pending->deadline_ns = time.now_ns + node->options.proposal_timeout_ns;
+    node_limit_proposal(node, pending, proposal->timeout_ns);
+    pending->ticket = proposal->ticket;
     pending->hold_until_ns = hold_until(node, pending->deadline_ns);
 
     struct raft_proposal raft_proposal = raft_proposal_of(proposal, id);
@@ -300,26 +305,6 @@ void node_flush_held(struct node *node)
     } else if (now.has_leader) {
         node_refuse_guarded(node, now.leader);
         forward_held(node, now.leader, now.term);
-    }
-}
-
-/* Give up what is past its time: held ones certainly went nowhere. */
-void node_expire_proposals(struct node *node)
-{
-    uint64_t end = pending_next_sequence(&node->pending);
-    for (uint64_t s = node->pending.first; s < end; s++) {
-        struct pending *pending = pending_at(&node->pending, s);
-        if (pending == NULL) {
-            continue;
-        }
-        bool is_nowhere = pending->state == PENDING_HELD || MUTANT(TIMEOUT_IS_REFUSAL);
-        if (is_nowhere && node->time.now_ns >= pending->hold_until_ns) {
-            node_finish(node, pending, QR_ERR_NO_LEADER, 0, NULL);
-        } else if (node->time.now_ns >= pending->deadline_ns) {
-            node_finish(node, pending, QR_ERR_TIMEOUT, 0, NULL);
-        } else if (node->held_count == 0) {
-            return; /* the others came later */
-        }
     }
 }
 
@@ -481,7 +466,8 @@ void node_on_forward_response(struct node *node, const struct wire_forward_respo
             hold_again(node, pending, QR_ERR_NOT_LEADER);
         } else {
             enum qr_error_class kind = qr_error_class_of(response->status);
-            bool is_certain = kind == QR_CLASS_RETRY || kind == QR_CLASS_CALLER;
+            bool is_certain = (kind == QR_CLASS_RETRY || kind == QR_CLASS_CALLER) &&
+                              response->status != QR_ERR_REJECTED; /* no leader decides that */
             node_finish(node, pending, is_certain ? response->status : QR_ERR_TIMEOUT, 0, NULL);
         }
     }

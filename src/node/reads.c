@@ -82,6 +82,9 @@ static int take(struct node *node, uint64_t token, bool is_by_round, struct node
     if (node->phase == NODE_STOPPED) {
         return QR_ERR_STOPPED;
     }
+    if (node_is_isolated(node) && !MUTANT(DIVERGED_READS)) {
+        return QR_ERR_DIVERGED;
+    }
     node->time = time;
     int status = make_room(node);
     if (status != 0) {
@@ -335,13 +338,13 @@ void node_finish_reads(struct node *node)
     drop_done(node);
 }
 
-void node_fail_reads(struct node *node)
+void node_fail_reads(struct node *node, int status)
 {
     size_t token_offset = 0;
     for (size_t i = 0; i < node->reads.group_count; i++) {
         struct node_read_group *group = group_at(node, i);
         if (group->state != NODE_READ_DONE) {
-            finish_group(node, group, token_offset, QR_ERR_STOPPED);
+            finish_group(node, group, token_offset, status);
         }
         token_offset += group->count;
     }

@@ -43,10 +43,13 @@ static void tell_ended(struct node *node, node_id peer, int status)
 static void end_sending(struct node *node, struct node_sending *sending, int status)
 {
     node_id peer = sending->peer;
+    bool is_rebuild = sending->is_rebuild;
     LOG(node->options.log, LOG_INFO, "snapshot_not_sent", log_id("to", peer),
         log_u64("index", sending->info.position.index), log_string("error", qr_error_name(status)));
     close_sending(sending);
-    tell_ended(node, peer, status);
+    if (!is_rebuild) {
+        tell_ended(node, peer, status);
+    }
 }
 
 /* Read on from another place. The file is kept by the old reader until the new one has it. */
@@ -67,34 +70,14 @@ static int seek(struct node *node, struct node_sending *sending, uint64_t offset
     return 0;
 }
 
-static void begin_sending(struct node *node, const struct raft_sending *wanted)
+/* Begin to send the newest snapshot. */
+static void open_sending(struct node *node, struct node_sending *sending, node_id peer,
+                         bool is_rebuild)
 {
-    struct node_sending *sending = find_sending(node, wanted->peer);
-    if (sending != NULL) {
-        close_sending(sending); /* of an earlier asking, that ended otherwise */
-    }
-    for (size_t i = 0; i < NODE_SENDINGS_MAX && sending == NULL; i++) {
-        sending = node->sendings.slots[i].is_used ? NULL : &node->sendings.slots[i];
-    }
-    if (node_peer_version(node, wanted->peer) < WIRE_VERSION_SNAPSHOTS) {
-        tell_ended(node, wanted->peer, QR_ERR_VERSION);
-        return;
-    }
-    /* The newest may have come from an earlier leader, and not be taken over: not ours to send. */
-    if (sending == NULL || !node->snapshots.has_newest ||
-        node->snapshots.newest.position.index > node_raft_status(node)->applied_index) {
-        tell_ended(node, wanted->peer, QR_ERR_BUSY);
-        return;
-    }
-    if (node->snapshots.is_newest_bare && !MUTANT(BARE_SENT)) {
-        node_snapshots_want_state(node); /* it asks again until it is there */
-        tell_ended(node, wanted->peer, QR_ERR_BUSY);
-        return;
-    }
-    ASSERT(node->snapshots.newest.position.index >= wanted->base.index);
     *sending = (struct node_sending){
         .is_used = true,
-        .peer = wanted->peer,
+        .is_rebuild = is_rebuild,
+        .peer = peer,
         .gap_offset = UINT64_MAX,
         .heard_ns = node->time.now_ns,
         .sent_ns = node->time.now_ns,
@@ -105,8 +88,68 @@ static void begin_sending(struct node *node, const struct raft_sending *wanted)
         end_sending(node, sending, status);
         return;
     }
-    LOG(node->options.log, LOG_INFO, "snapshot_sending", log_id("to", wanted->peer),
+    LOG(node->options.log, LOG_INFO, "snapshot_sending", log_id("to", peer),
         log_u64("index", sending->info.position.index), log_u64("bytes", sending->info.size_bytes));
+}
+
+static struct node_sending *free_slot(struct node *node)
+{
+    for (size_t i = 0; i < NODE_SENDINGS_MAX; i++) {
+        if (!node->sendings.slots[i].is_used) {
+            return &node->sendings.slots[i];
+        }
+    }
+    return NULL;
+}
+
+static void begin_sending(struct node *node, const struct raft_sending *wanted)
+{
+    struct node_sending *sending = find_sending(node, wanted->peer);
+    if (sending != NULL) {
+        close_sending(sending); /* of an earlier asking, that ended otherwise */
+    }
+    sending = free_slot(node);
+    if (node_peer_version(node, wanted->peer) < WIRE_VERSION_SNAPSHOTS) {
+        tell_ended(node, wanted->peer, QR_ERR_VERSION);
+        return;
+    }
+    /* The newest may have come from an earlier leader, and not be taken over: not ours to send. */
+    if (sending == NULL || !node->snapshots.has_newest || node_is_isolated(node) ||
+        node->snapshots.newest.position.index > node_raft_status(node)->applied_index) {
+        tell_ended(node, wanted->peer, QR_ERR_BUSY);
+        return;
+    }
+    if (node->snapshots.is_newest_bare && !MUTANT(BARE_SENT)) {
+        node_snapshots_want_state(node); /* it asks again until it is there */
+        tell_ended(node, wanted->peer, QR_ERR_BUSY);
+        return;
+    }
+    ASSERT(node->snapshots.newest.position.index >= wanted->base.index);
+    open_sending(node, sending, wanted->peer, false);
+}
+
+void node_sendings_rebuild(struct node *node, node_id peer, raft_index wanted)
+{
+    struct node_snapshots *snapshots = &node->snapshots;
+    struct node_sending *sending = find_sending(node, peer);
+    if (sending != NULL) {
+        if (wanted == 0 && sending->is_rebuild) {
+            node->sendings.sent_count++;
+            close_sending(sending);
+        }
+        return;
+    }
+    sending = free_slot(node);
+    if (wanted == 0 || sending == NULL || node_is_isolated(node) || peer == node->identity.id) {
+        return;
+    }
+    raft_index newest = snapshots->has_newest ? snapshots->newest.position.index : 0;
+    if (newest >= wanted && newest <= node_raft_status(node)->applied_index &&
+        !snapshots->is_newest_bare) {
+        open_sending(node, sending, peer, true);
+    } else {
+        node_snapshots_want(node); /* it asks again */
+    }
 }
 
 /* Let the rate's budget grow. */
@@ -155,6 +198,24 @@ static void pump(struct node *node, struct node_sending *sending)
     sending->is_reading = true;
 }
 
+/* The member's log leads there, so its Raft machine has no use for it: its node has. */
+static void send_past_raft(struct node *node, const struct raft_piece *piece)
+{
+    struct raft_message message = {
+        .type = RAFT_INSTALL_SNAPSHOT,
+        .from = node->identity.id,
+        .to = piece->peer,
+        .term = node_raft_status(node)->term,
+        .install_snapshot = {.snapshot = piece->snapshot,
+                             .offset = piece->offset,
+                             .size_bytes = piece->size_bytes,
+                             .is_last = piece->is_last,
+                             .data = piece->data},
+    };
+    struct wire_message framed = wire_of_raft(&message);
+    (void)node_send(node, piece->peer, &framed); /* lost: it is asked for again */
+}
+
 static void send_piece(struct node *node, struct node_sending *sending,
                        const struct raft_data *data)
 {
@@ -167,7 +228,12 @@ static void send_piece(struct node *node, struct node_sending *sending,
         .is_last = end == sending->info.size_bytes,
         .data = *data,
     };
-    int status = node_step(node, (struct raft_event){.type = RAFT_EVENT_PIECE, .piece = &piece});
+    int status = 0;
+    if (sending->is_rebuild) {
+        send_past_raft(node, &piece);
+    } else {
+        status = node_step(node, (struct raft_event){.type = RAFT_EVENT_PIECE, .piece = &piece});
+    }
     if (status != 0) {
         close_sending(sending); /* it leads no more, or the member needs no snapshot any more */
         return;
@@ -234,6 +300,22 @@ static void take_answer(struct node *node, const struct raft_piece_answer *answe
         if (status != 0) {
             end_sending(node, sending, status);
         }
+    }
+}
+
+void node_sendings_answered(struct node *node, const struct raft_message *message)
+{
+    const struct raft_install_snapshot_response *response = &message->install_snapshot_response;
+    if (message->type != RAFT_INSTALL_SNAPSHOT_RESPONSE) {
+        return;
+    }
+    const struct node_sending *sending = find_sending(node, message->from);
+    if (sending != NULL && sending->is_rebuild) {
+        take_answer(node, &(struct raft_piece_answer){.peer = message->from,
+                                                      .snapshot = response->snapshot,
+                                                      .offset = response->offset,
+                                                      .is_done = response->is_done,
+                                                      .is_refused = response->is_refused});
     }
 }
 

@@ -177,7 +177,8 @@ static bool is_wanted(const struct node *node, const struct raft_status *now)
     struct wal_stats log;
     wal_stats(node->wal, &log);
     uint64_t kept = now->applied_index - (now->first_index - 1);
-    bool has_many = kept > options->log_entries_max / 4 * 3 &&
+    /* A wrong state takes the place of what may be right only when the log gets too long. */
+    bool has_many = !node_is_isolated(node) && kept > options->log_entries_max / 4 * 3 &&
                     now->applied_index - newest > options->log_entries_max / 4;
     bool has_long = log.written_bytes - snapshots->written_bytes > options->log_bytes_max / 2;
     return has_many || has_long;
@@ -191,6 +192,7 @@ static bool may_begin(const struct node *node, const struct raft_status *now)
     bool is_bare = is_durable(node) && !is_state_due(node);
     return has_functions(node) && !node->snapshots.taking.is_active && !node->is_applying &&
            node->install.state == NODE_INSTALL_NONE && now->applied_index > 0 &&
+           !node->divergence.is_rebuilding &&
            (is_bare || now->applied_index >= node->machine_index);
 }
 
@@ -207,6 +209,15 @@ static void look_at_wishes(struct node *node)
 void node_snapshots_want_state(struct node *node)
 {
     node->snapshots.is_state_asked = true;
+    node->needs_turn = true;
+}
+
+void node_snapshots_want(struct node *node)
+{
+    node->snapshots.is_asked = node->snapshots.is_asked || !is_durable(node);
+    if (is_durable(node)) {
+        node_snapshots_want_state(node);
+    }
     node->needs_turn = true;
 }
 
@@ -253,6 +264,9 @@ int node_snapshot(struct node *node, uint64_t token, struct node_time time)
     if (!has_functions(node)) {
         return QR_ERR_INVALID;
     }
+    if (node_is_isolated(node)) {
+        return QR_ERR_DIVERGED;
+    }
     if (snapshots->waiter_count == NODE_SNAPSHOT_WAITERS_MAX) {
         return QR_ERR_BUSY;
     }
@@ -264,18 +278,11 @@ int node_snapshot(struct node *node, uint64_t token, struct node_time time)
     return 0;
 }
 
-/* What the state machine has been given, so that a snapshot can tell. */
-void node_note_applied(struct node *node, const struct entry *entry)
+/* What is here is wrong: nobody gets it. */
+void node_snapshots_refuse(struct node *node)
 {
-    struct node_snapshots *snapshots = &node->snapshots;
-    struct entry_fields fields = entry_fields_of(entry);
-    snapshots->applied_timestamp_ns = fields.timestamp_ns;
-    if (fields.type == ENTRY_CONFIGURATION) {
-        ASSERT(fields.payload_bytes <= sizeof(snapshots->applied->payload));
-        snapshots->applied->index = fields.index;
-        snapshots->applied->size_bytes = fields.payload_bytes;
-        memcpy(snapshots->applied->payload, fields.payload, fields.payload_bytes);
-    }
+    node_taking_abandon(node);
+    node_snapshots_tell(node, QR_ERR_DIVERGED, 0);
 }
 
 void node_snapshots_stop(struct node *node)

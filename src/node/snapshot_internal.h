@@ -72,6 +72,7 @@ struct node_sending {
     bool is_used;
     bool is_reading;
     bool is_answered; /* the member said where it stands */
+    bool is_rebuild;  /* Raft knows nothing of it */
     node_id peer;
     uint64_t number; /* of this reading: tells late answers of the disk apart */
     struct snapshot_reader *reader;
@@ -158,8 +159,9 @@ time_ns node_snapshots_deadline(const struct node *node);
 void node_snapshots_stop(struct node *node);
 void node_snapshots_deinit(struct node *node);
 bool node_snapshots_are_idle(const struct node *node);
-void node_note_applied(struct node *node, const struct entry *entry);
+void node_snapshots_refuse(struct node *node);
 void node_snapshots_want_state(struct node *node);
+void node_snapshots_want(struct node *node); /* with the state, whatever kind that is */
 
 /* Tell those who asked for one. */
 void node_snapshots_tell(struct node *node, int status, raft_index index);
@@ -206,6 +208,12 @@ time_ns node_sendings_deadline(const struct node *node);
 void node_sendings_stop(struct node *node);
 void node_sendings_read(struct node *node, uint64_t token, int status, struct chunk *chunk,
                         const uint8_t *data, size_t size_bytes);
+
+/* A member wants a snapshot at or above an index in the place of its state, though the log leads
+ * there; 0: not any more.
+ */
+void node_sendings_rebuild(struct node *node, node_id peer, raft_index wanted);
+void node_sendings_answered(struct node *node, const struct raft_message *message);
 raft_index node_sendings_floor(const struct node *node, node_id peer);
 
 /* install.c */

@@ -42,6 +42,9 @@ int node_read_stale(struct node *node, time_ns age_ns_max, struct node_time time
     if (!node_is_running(node)) {
         return QR_ERR_NO_LEADER; /* it belongs to no cluster yet: there is nothing to read */
     }
+    if (node_is_isolated(node) && !MUTANT(DIVERGED_READS)) {
+        return QR_ERR_DIVERGED;
+    }
     node->fresh.used_until_ns = time.now_ns + USED_NS;
     if (node_is_restoring(node) && !MUTANT(STALE_WHILE_RESTORING)) {
         return QR_ERR_BUSY;

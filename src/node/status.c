@@ -95,6 +95,13 @@ void node_status(const struct node *node, struct node_status *out)
         .snapshots_installed = node->install.installed_count,
         .snapshots_sent = node->sendings.sent_count,
         .snapshot_sent_bytes = node->sendings.sent_bytes,
+        .is_stalled = node->is_stalled,
+        .differs = node->divergence.found,
+        .is_rebuilding = node->divergence.is_rebuilding,
+        .divergences = node->divergence.found_count,
+        .rebuilds = node->divergence.rebuilt_count,
+        .undecided_index =
+            node_raft_status(node)->role == RAFT_LEADER ? node->compare.undecided : 0,
         .gossip = node->gossip == NULL ? (struct node_gossip_counters){0} : node->gossip->counters,
     };
 }

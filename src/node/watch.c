@@ -23,7 +23,8 @@ static void note_progress(struct node *node, const struct raft_status *now)
         node->watched_durable = now->durable_index;
         node->durable_since_ns = node->time.now_ns;
     }
-    if (!is_applying(now) || now->applied_index != node->watched_applied) {
+    bool is_waiting = node->divergence.is_rebuilding; /* nothing is to be applied to that state */
+    if (!is_applying(now) || now->applied_index != node->watched_applied || is_waiting) {
         node->watched_applied = now->applied_index;
         node->applied_since_ns = node->time.now_ns;
     }
@@ -49,25 +50,24 @@ void node_watch(struct node *node)
     time_ns disk_ns = node->time.now_ns - node->durable_since_ns;
     time_ns apply_ns = node->time.now_ns - node->applied_since_ns;
     bool is_stalled = disk_ns >= limit_ns || apply_ns >= limit_ns;
-    if (is_stalled == now->is_stalled) {
+    if (is_stalled == node->is_stalled) {
         return;
     }
+    node->is_stalled = is_stalled;
     if (is_stalled) {
         say(node, disk_ns >= apply_ns, max_u64(disk_ns, apply_ns));
     } else {
         LOG(node->options.log, LOG_INFO, "stall_over", log_u64("durable_index", now->durable_index),
             log_u64("applied_index", now->applied_index));
     }
-    int status =
-        node_step(node, (struct raft_event){.type = RAFT_EVENT_STALL, .is_stalled = is_stalled});
-    ASSERT(status == 0 || !node_is_running(node));
+    node_bar(node);
 }
 
 time_ns node_watch_deadline(const struct node *node)
 {
     const struct raft_status *now = node_raft_status(node);
     time_ns limit_ns = node->options.stall_timeout_ns;
-    if (limit_ns == 0 || now->is_stalled) {
+    if (limit_ns == 0 || node->is_stalled) {
         return TIME_NEVER; /* what ends a stall is an event of its own */
     }
     time_ns deadline = TIME_NEVER;

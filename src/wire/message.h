@@ -19,6 +19,7 @@
 #define WIRE_VERSION_SNAPSHOTS 2    /* the first that knows install_snapshot and its response */
 #define WIRE_VERSION_WITH_GUARDED 2 /* from here on guarded entries are understood */
 #define WIRE_VERSION_GOSSIP 2       /* the first that knows gossip */
+#define WIRE_VERSION_DIGESTS 2      /* the first that knows compare and its response */
 #define WIRE_REASON_BYTES_MAX 200
 #define WIRE_GOSSIP_BYTES_MAX 60000 /* as swim/message.h has it */
 #define WIRE_NAMES_BYTES_MAX 240    /* NAME,NAME,… of one kind of change */
@@ -109,6 +110,36 @@
  */
 #define WIRE_GOSSIP_FIELDS(F) F(DATA, struct raft_data, data)
 
+/* What came of comparing the digests of all members at one index. */
+#define WIRE_VERDICT_NONE 0
+#define WIRE_VERDICT_AGREES 1    /* with a majority of the voters */
+#define WIRE_VERDICT_DIFFERS 2   /* from a majority of the voters */
+#define WIRE_VERDICT_UNDECIDED 3 /* they differ, and no majority of the voters agrees */
+
+/* What is the digest of your state behind entry `index`? And what came of an earlier answer. See
+ * docs/divergence.md.
+ */
+#define WIRE_COMPARE_FIELDS(F)                                                                     \
+    F(ID, node_id, from)                                                                           \
+    F(U64, raft_index, index) /* 0: nothing is asked */                                            \
+    F(U32, uint32_t, verdict) /* WIRE_VERDICT_*, on what follows */                                \
+    F(U64, uint64_t, history) /* of the answer that it is on */                                    \
+    F(U64, raft_index, judged)                                                                     \
+    F(U64, uint64_t, digest) /* the receiver's there, as it said */                                \
+    F(U64, uint64_t, agreed) /* that of the majority */
+
+#define WIRE_COMPARE_RESPONSE_FIELDS(F)                                                            \
+    F(ID, node_id, from)                                                                           \
+    F(U64, uint64_t, history)  /* another whenever the state was made anew */                      \
+    F(U32, uint32_t, made)     /* how digests are made: only those made alike are compared */      \
+    F(U64, raft_index, index)  /* 0: no digest is known there, now */                              \
+    F(U64, uint64_t, digest)   /* of the state behind that entry */                                \
+    F(U64, raft_index, wanted) /* a snapshot at or above this index is wanted; 0: none */          \
+    F(BOOL, bool, is_isolated) /* its state was found to differ: */                                \
+    F(U64, raft_index, differed)                                                                   \
+    F(U64, uint64_t, differing)                                                                    \
+    F(U64, uint64_t, agreed)
+
 /* X(ENUM_NAME, value, union member, "name in text", FIELDS); values go on behind Raft's. */
 #define WIRE_MESSAGE_MAP(X)                                                                        \
     X(WIRE_HELLO, 32, hello, "hello", WIRE_HELLO_FIELDS)                                           \
@@ -122,7 +153,9 @@
     X(WIRE_READ_RESPONSE, 39, read_response, "read_response", WIRE_READ_RESPONSE_FIELDS)           \
     X(WIRE_CHANGE, 40, change, "change", WIRE_CHANGE_FIELDS)                                       \
     X(WIRE_CHANGE_RESPONSE, 41, change_response, "change_response", WIRE_CHANGE_RESPONSE_FIELDS)   \
-    X(WIRE_GOSSIP, 42, gossip, "gossip_message", WIRE_GOSSIP_FIELDS)
+    X(WIRE_GOSSIP, 42, gossip, "gossip_message", WIRE_GOSSIP_FIELDS)                               \
+    X(WIRE_COMPARE, 43, compare, "compare", WIRE_COMPARE_FIELDS)                                   \
+    X(WIRE_COMPARE_RESPONSE, 44, compare_response, "compare_response", WIRE_COMPARE_RESPONSE_FIELDS)
 
 enum wire_message_type {
 #define X(name, value, member, text, fields) name = value,

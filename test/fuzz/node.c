@@ -239,7 +239,7 @@ static void change(struct script *script, enum operation operation, unsigned num
         break;
     default:
         solo->is_apply_held = !solo->is_apply_held;
-        if (!solo->is_apply_held && solo->held_count > 0) {
+        if (!solo->is_apply_held && solo->is_batch_held) {
             solo_applied(solo, 0);
         }
         break;

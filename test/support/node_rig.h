@@ -84,10 +84,18 @@ struct rig_node {
     time_ns stall_timeout_ns; /* for the next rig_open() */
     time_ns lease_ns;
     bool is_apply_held; /* the state machine does not come back from its next batch */
-    size_t held_count;  /* nor from this one */
+    size_t held_count;  /* nor from this one, */
+    bool is_batch_held; /* if there is one */
     uint8_t results[NODE_APPLY_ENTRIES_MAX][8]; /* of the last batch */
-    unsigned change_count;                      /* told */
-    int change_status;                          /* of the last one */
+    bool wants_digest;                          /* of it */
+    uint64_t flip_from; /* a fault: the sum is wrong from this index on; 0: none */
+    uint64_t flip_until;
+    uint64_t flip_count; /* of indexes, from the next entry on; then 0 */
+    uint64_t flip;       /* what is added at each of these */
+    bool may_be_wrong;   /* there was one; no replica is compared with this one */
+    enum node_on_divergence on_divergence;
+    unsigned change_count; /* told */
+    int change_status;     /* of the last one */
     struct node_change_result change_result;
 };
 
@@ -114,6 +122,7 @@ struct rig {
     uint32_t chunk_bytes;
     uint64_t sending_rate;                      /* bytes a second; 0: any */
     bool has_met[RIG_NODES_MAX][RIG_NODES_MAX]; /* hellos were said, in these lives */
+    bool has_digests;                           /* members compare their states */
     bool is_durable;                            /* replicas outlive their nodes by themselves */
     bool is_without_machine;                    /* nodes are opened without snapshots */
     uint64_t value_at[RIG_INDEX_MAX];           /* what any replica applied there, plus 1 */
@@ -133,6 +142,12 @@ struct rig {
 void rig_machine_begin(struct rig_node *self); /* a life: with nothing, or what is durable */
 void rig_machine_note(struct rig_node *self, uint64_t index, uint64_t value);
 struct qr_state_machine rig_machine(struct rig_node *self);
+
+/* The next `count` entries that node `i` applies change its sum by more than they should. */
+void rig_flip(struct rig *rig, int i, uint64_t count, uint64_t by);
+
+/* Whether its state is what the others' is, or was, at its index. */
+bool rig_is_right(const struct rig *rig, int i);
 
 void rig_init(struct rig *rig, int count, uint64_t seed);
 void rig_deinit(struct rig *rig);

@@ -169,6 +169,98 @@ static void nothing_waits_on_the_callers_loop(void **state)
     assert_int_equal(qr_change_wait(bench->engine, &change, NULL), QR_ERR_INVALID);
 }
 
+static void read_as(struct bench *bench, enum qr_read_kind kind, uint64_t age_ms_max, int status)
+{
+    const struct qr_read_options options = {sizeof(options), kind, age_ms_max};
+    bench->read_count = 0;
+    assert_int_equal(qr_read(bench->engine, &options, on_read, bench), 0);
+    assert_int_equal(bench->read_count, 0);
+    while (bench->read_count == 0) {
+        uv_run(&bench->loop, UV_RUN_ONCE);
+    }
+    assert_int_equal(bench->read_status, status);
+}
+
+static int propose_with_ticket(struct bench *bench, qr_propose_done *done, uint64_t *ticket)
+{
+    const struct qr_proposal proposal = {
+        .size_bytes = sizeof(proposal),
+        .payload = "\x05",
+        .payload_bytes = 1,
+        .ticket = ticket,
+    };
+    return qr_propose(bench->engine, &proposal, done, bench);
+}
+
+static void a_cancelled_proposal_says_whether_it_may_be_applied(void **state)
+{
+    struct bench *bench = *state;
+    uint64_t ticket = 0;
+    uint64_t later = 0;
+    open_engine(bench);
+    assert_int_equal(propose_with_ticket(bench, on_answer, &ticket), 0); /* nobody leads yet */
+    assert_int_equal(qr_cancel(bench->engine, ticket), 0);
+    assert_int_equal(bench->answer_count, 0); /* not from within it */
+    wait_for_answers(bench, 1);
+    assert_int_equal(bench->answer_status, QR_ERR_WITHDRAWN);
+    assert_int_equal(qr_cancel(bench->engine, ticket), QR_ERR_NOT_FOUND);
+    assert_int_equal(propose(bench, "\x05", on_answer), 0);
+    wait_for_answers(bench, 2);
+    assert_int_equal(bench->answer_sum, 5); /* the first was not applied */
+
+    assert_int_equal(propose_with_ticket(bench, on_answer, &later), 0); /* into the log at once */
+    assert_true(later != ticket);
+    assert_int_equal(qr_cancel(bench->engine, later), 0);
+    wait_for_answers(bench, 3);
+    assert_int_equal(bench->answer_status, QR_ERR_CANCELLED);
+    assert_int_equal(propose(bench, "\x05", on_answer), 0);
+    wait_for_answers(bench, 4);
+    assert_int_equal(bench->answer_sum, 15); /* it was: nobody could know */
+    assert_int_equal(qr_cancel(bench->engine, later), QR_ERR_NOT_FOUND);
+    assert_int_equal(qr_cancel(bench->engine, 0), QR_ERR_NOT_FOUND);
+    assert_int_equal(qr_cancel(bench->engine, 4711), QR_ERR_NOT_FOUND);
+}
+
+static void propose_and_cancel(void *argument, int status, uint64_t index,
+                               const struct qr_result *result)
+{
+    struct bench *bench = argument;
+    uint64_t ticket = 0;
+    on_answer(argument, status, index, result);
+    assert_int_equal(propose_with_ticket(bench, on_answer, &ticket), 0);
+    assert_int_equal(qr_cancel(bench->engine, ticket), 0);
+    assert_int_equal(qr_cancel(bench->engine, bench->token), 0);
+}
+
+static void a_callback_may_cancel_what_waits_in_the_queue(void **state)
+{
+    struct bench *bench = *state;
+    open_engine(bench);
+    read_as(bench, QR_READ_CONFIGURED, 0, 0); /* it leads */
+    assert_int_equal(propose(bench, "\x05", propose_and_cancel), 0);
+    assert_int_equal(propose_with_ticket(bench, on_answer, &bench->token), 0);
+    wait_for_answers(bench, 3);
+    assert_int_equal(bench->answer_status, QR_ERR_WITHDRAWN);
+    assert_int_equal(tally_sum(&bench->tally), 10);
+}
+
+static void a_limit_that_is_too_long_is_refused(void **state)
+{
+    struct bench *bench = *state;
+    open_engine(bench);
+    struct qr_proposal proposal = {
+        .size_bytes = sizeof(proposal),
+        .payload = "x",
+        .payload_bytes = 1,
+        .timeout_ms = QR_PROPOSAL_TIMEOUT_MS_MAX + 1,
+    };
+    assert_int_equal(qr_propose(bench->engine, &proposal, on_answer, bench), QR_ERR_INVALID);
+    proposal.timeout_ms = 1; /* nobody leads so soon */
+    assert_int_equal(qr_propose(bench->engine, &proposal, on_answer, bench), 0);
+    wait_for_answers(bench, 1);
+    assert_int_equal(bench->answer_status, QR_ERR_NO_LEADER);
+}
+
 static void a_read_barrier_comes_after_what_was_answered(void **state)
 {
     struct bench *bench = *state;
@@ -182,18 +274,6 @@ static void a_read_barrier_comes_after_what_was_answered(void **state)
     }
     assert_int_equal(bench->read_status, 0);
     assert_true(bench->read_index >= bench->answer_index);
-}
-
-static void read_as(struct bench *bench, enum qr_read_kind kind, uint64_t age_ms_max, int status)
-{
-    const struct qr_read_options options = {sizeof(options), kind, age_ms_max};
-    bench->read_count = 0;
-    assert_int_equal(qr_read(bench->engine, &options, on_read, bench), 0);
-    assert_int_equal(bench->read_count, 0);
-    while (bench->read_count == 0) {
-        uv_run(&bench->loop, UV_RUN_ONCE);
-    }
-    assert_int_equal(bench->read_status, status);
 }
 
 static void each_kind_of_read_is_answered(void **state)
@@ -596,6 +676,9 @@ int main(void)
         ENGINE_TEST(a_proposal_is_applied_and_answered_with_its_result),
         ENGINE_TEST(nothing_waits_on_the_callers_loop),
         ENGINE_TEST(a_read_barrier_comes_after_what_was_answered),
+        ENGINE_TEST(a_cancelled_proposal_says_whether_it_may_be_applied),
+        ENGINE_TEST(a_callback_may_cancel_what_waits_in_the_queue),
+        ENGINE_TEST(a_limit_that_is_too_long_is_refused),
         ENGINE_TEST(each_kind_of_read_is_answered),
         ENGINE_TEST(a_member_joins_no_other_cluster),
         ENGINE_TEST(the_status_is_one_picture),

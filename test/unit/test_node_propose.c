@@ -177,6 +177,92 @@ static void without_an_answer_the_outcome_is_unknown(void **state)
     solo_deinit(&solo);
 }
 
+/* As solo_propose(), with a limit of its own and a ticket, its number and 100. */
+static void propose_for(struct solo *solo, uint64_t number, time_ns timeout_ns)
+{
+    uint8_t payload[8];
+    store_u64(payload, number);
+    const struct node_proposal proposal = {
+        .payload = payload,
+        .payload_bytes = sizeof(payload),
+        .timeout_ns = timeout_ns,
+        .ticket = number + 100,
+    };
+    assert_int_equal(node_propose(solo->node, &proposal, number, solo->time), 0);
+}
+
+static void what_is_cancelled_in_time_is_sent_nowhere(void **state)
+{
+    (void)state;
+    struct solo solo;
+    begin_without_leader(&solo);
+    propose_for(&solo, 1, 0);
+    propose_for(&solo, 2, 0);
+    assert_true(node_cancel(solo.node, 101));
+    waits(&solo, 1); /* it is told in the next turn */
+    solo_turn(&solo);
+    told(&solo, 1, QR_ERR_WITHDRAWN);
+    assert_false(node_cancel(solo.node, 101));
+    hear(&solo, 2, 1);
+    assert_int_equal(solo_last(&solo, WIRE_FORWARD)->message.entry_count, 1);
+    waits(&solo, 2);
+    solo_deinit(&solo);
+}
+
+static void what_is_cancelled_behind_that_is_unknown(void **state)
+{
+    (void)state;
+    struct solo solo;
+    begin(&solo);
+    assert_int_equal(solo_propose(&solo, 0), 0);
+    propose_for(&solo, 1, 0);
+    solo_turn(&solo);
+    assert_true(node_cancel(solo.node, 101));
+    solo_turn(&solo);
+    told(&solo, 1, QR_ERR_CANCELLED);
+    waits(&solo, 0);
+    solo_append_forwarded(
+        &solo, solo_last(&solo, WIRE_FORWARD),
+        (struct solo_append){.from = 2, .term = 1, .prev = {1, 1}, .entry_term = 1});
+    solo_work(&solo);
+    assert_int_equal(solo.applied_count, 2); /* and it was */
+    told(&solo, 0, 0);
+    told(&solo, 1, QR_ERR_CANCELLED);
+    solo_deinit(&solo);
+}
+
+static void a_proposal_may_have_a_limit_of_its_own(void **state)
+{
+    (void)state;
+    struct solo solo;
+    begin(&solo);
+    propose_for(&solo, 0, 10000 * NS_PER_MS); /* the others come earlier than it */
+    assert_int_equal(solo_propose(&solo, 1), 0);
+    propose_for(&solo, 2, 300 * NS_PER_MS);
+    propose_for(&solo, 3, 200 * NS_PER_MS);
+    solo_turn(&solo);
+    for (int i = 0; i < 4; i++) {
+        waits(&solo, 3);
+        hear(&solo, 2, 1);
+        solo_run(&solo, 50);
+    }
+    told(&solo, 3, QR_ERR_TIMEOUT);
+    for (int i = 0; i < 2; i++) {
+        waits(&solo, 2);
+        hear(&solo, 2, 1);
+        solo_run(&solo, 50);
+    }
+    told(&solo, 2, QR_ERR_TIMEOUT);
+    for (int i = 6; i < 40; i++) {
+        waits(&solo, 1);
+        hear(&solo, 2, 1);
+        solo_run(&solo, 50);
+    }
+    told(&solo, 1, QR_ERR_TIMEOUT);
+    waits(&solo, 0);
+    solo_deinit(&solo);
+}
+
 static void the_leaders_refusal_is_passed_on(void **state)
 {
     (void)state;
@@ -195,6 +281,22 @@ static void the_leaders_refusal_is_passed_on(void **state)
         told(&solo, 2, refusals[i]);
         solo_deinit(&solo);
     }
+}
+
+/* Only a state machine rejects, with a result: a leader that says so makes no sense. */
+static void a_leader_that_claims_a_rejection_leaves_the_outcome_unknown(void **state)
+{
+    (void)state;
+    struct solo solo;
+    begin(&solo);
+    assert_int_equal(solo_propose(&solo, 1), 0);
+    solo_turn(&solo);
+    uint64_t request = forwarded(&solo)->request;
+    answer(&solo, 2,
+           (struct wire_forward_response){
+               .request = request, .count = 1, .status = QR_ERR_REJECTED, .entry_term = 1});
+    told(&solo, 1, QR_ERR_TIMEOUT);
+    solo_deinit(&solo);
 }
 
 static void an_answer_to_nobodys_question_is_ignored(void **state)
@@ -444,7 +546,11 @@ int main(void)
         cmocka_unit_test(proposals_of_one_turn_go_in_one_frame_in_their_order),
         cmocka_unit_test(what_is_forwarded_is_not_sent_twice_while_its_leader_lasts),
         cmocka_unit_test(without_an_answer_the_outcome_is_unknown),
+        cmocka_unit_test(what_is_cancelled_in_time_is_sent_nowhere),
+        cmocka_unit_test(what_is_cancelled_behind_that_is_unknown),
+        cmocka_unit_test(a_proposal_may_have_a_limit_of_its_own),
         cmocka_unit_test(the_leaders_refusal_is_passed_on),
+        cmocka_unit_test(a_leader_that_claims_a_rejection_leaves_the_outcome_unknown),
         cmocka_unit_test(an_answer_to_nobodys_question_is_ignored),
         cmocka_unit_test(who_no_longer_leads_is_not_asked_in_vain),
         cmocka_unit_test(once_another_leader_rules_it_is_sent_to_that_one),

@@ -143,6 +143,17 @@ static const struct text_case text_cases[] = {
     {{.type = WIRE_GOSSIP, .gossip = {{NULL, (const uint8_t *)"123456789", 9}}}, false,
      "gossip_message data=9:e3069283",
      "{\"type\":\"gossip_message\",\"data\":{\"bytes\":9,\"crc32c\":\"e3069283\"}}"},
+    {{.type = WIRE_COMPARE, .compare = {1, 2048, 2, 77, 1024, 5, 6}}, false,
+     "compare from=1 index=2048 verdict=2 history=77 judged=1024 digest=5 agreed=6",
+     "{\"type\":\"compare\",\"from\":\"0000000000000001\",\"index\":2048,\"verdict\":2,"
+     "\"history\":77,\"judged\":1024,\"digest\":5,\"agreed\":6}"},
+    {{.type = WIRE_COMPARE_RESPONSE,
+      .compare_response = {3, 77, 1, 2048, 9, 2050, true, 1024, 5, 6}}, false,
+     "compare_response from=3 history=77 made=1 index=2048 digest=9 wanted=2050 is_isolated=true "
+     "differed=1024 differing=5 agreed=6",
+     "{\"type\":\"compare_response\",\"from\":\"0000000000000003\",\"history\":77,"
+     "\"made\":1,\"index\":2048,\"digest\":9,\"wanted\":2050,\"is_isolated\":true,"
+     "\"differed\":1024,\"differing\":5,\"agreed\":6}"},
 };
 /* clang-format on */
 
