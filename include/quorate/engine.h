@@ -181,6 +181,11 @@ struct qr_engine_options {
      */
     bool is_inline;
 
+    /* Forget that an entry has ended the process again and again (QR_ERR_POISON), and try it:
+     * with a program that was mended.
+     */
+    bool ignores_poison;
+
     /* As by qr_on_commit(), but before anything is applied, so that it misses no entry: for who
      * follows the log. It stays as long as the engine. May be NULL.
      */
@@ -202,6 +207,8 @@ struct qr_engine_options {
  *   QR_ERR_CORRUPT, QR_ERR_VERSION, QR_ERR_FOREIGN   what the directory holds cannot be used;
  *                     not one byte of it changed.
  *   QR_ERR_ADDRESS    the address does not parse, is in use, or is not loopback (is_insecure).
+ *   QR_ERR_POISON     the process ended three times in a row while one entry was applied, which
+ *                     `detail` names: mend the program, see options.ignores_poison.
  *   QR_ERR_IO, QR_ERR_DISK_FULL, QR_ERR_NO_MEMORY
  *
  * Cost: reads the whole log once.

@@ -213,6 +213,7 @@ struct node_options {
      */
     time_ns remove_dead_after_ns;
     enum node_on_divergence on_divergence;
+    raft_index apply_alone_until; /* entries up to there go to the state machine one by one */
     bool is_observer; /* hears gossip alone: in no cluster, it never asks to be taken in; needs
                          is_waiting or `join`, whose addresses are its seeds */
 };
