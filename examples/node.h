@@ -112,8 +112,8 @@ static inline int node_status(struct qr_engine *engine, char answer[LINE_BYTES])
     return status;
 }
 
-/* What is done with one line, NULL: it is proposed. It puts the answer into `answer`, or returns why
- * there is none.
+/* What is done with one line; NULL: it is proposed. It puts the answer into `answer`, or returns
+ * why there is none.
  */
 typedef int node_answer(struct qr_engine *engine, void *argument, const char *line,
                         char answer[LINE_BYTES]);
