@@ -1,6 +1,8 @@
 # engine.py: an engine of libquorate in this process.
 # SPDX-License-Identifier: Apache-2.0
 """Engine, and what it tells."""
+import contextlib
+import threading
 import traceback
 import typing
 import weakref
@@ -82,6 +84,8 @@ class Engine:
     def __init__(self, state_machine, name, data_directory, peer_address, *, on_commit=None,
                  limits=None, **options):
         self._engine = None
+        self._calls = 0  # under way; the engine is freed when there are none
+        self._changed = threading.Condition()
         self._table = Table(state_machine)
         self._handlers = {}
         given = sized("qr_engine_options")
@@ -110,8 +114,17 @@ class Engine:
         library.qr_engine_free(engine)
 
     def close(self):
-        """Stop: what waits gets QR_ERR_STOPPED, what is durable stays. May be called again."""
-        self._engine = None
+        """Stop: what waits gets QR_ERR_STOPPED, what is durable stays. May be called again.
+
+        Raises QR_ERR_INVALID from a callback of this engine, which would wait for itself.
+        """
+        if self._table.thread == threading.get_ident():
+            raise QuorateError(library.QR_ERR_INVALID, "close() in a callback of the same engine")
+        with self._changed:
+            engine, self._engine = self._engine, None
+            if engine is not None:
+                library.qr_engine_stop(engine)
+            self._changed.wait_for(lambda: self._calls == 0)
         self._end()
 
     def __enter__(self):
@@ -120,10 +133,20 @@ class Engine:
     def __exit__(self, *_):
         self.close()
 
+    @contextlib.contextmanager
     def _open(self):
-        if self._engine is None:
-            raise QuorateError(library.QR_ERR_STOPPED, "the engine is closed")
-        return self._engine
+        """The engine, which is not freed meanwhile."""
+        with self._changed:
+            if self._engine is None:
+                raise QuorateError(library.QR_ERR_STOPPED, "the engine is closed")
+            engine = self._engine
+            self._calls += 1
+        try:
+            yield engine
+        finally:
+            with self._changed:
+                self._calls -= 1
+                self._changed.notify_all()
 
     @property
     def failure(self):
@@ -154,7 +177,8 @@ class Engine:
         reply = ffi.new("struct qr_reply *")
         room = ffi.new("char []", reply_bytes_max)
         reply.data, reply.capacity_bytes = room, reply_bytes_max
-        status = library.qr_propose_wait(self._open(), proposal, reply)
+        with self._open() as engine:
+            status = library.qr_propose_wait(engine, proposal, reply)
         data = bytes(ffi.buffer(room, min(reply.size_bytes, reply_bytes_max)))
         if status == library.QR_ERR_REJECTED:
             raise Rejected(data)
@@ -170,18 +194,21 @@ class Engine:
         options.kind = getattr(library, f"QR_READ_{kind.upper()}")
         options.age_ms_max = constant("QR_AGE_ANY")
         index = ffi.new("uint64_t *")
-        check(library.qr_read_wait(self._open(), options, index))
+        with self._open() as engine:
+            check(library.qr_read_wait(engine, options, index))
         return index[0]
 
     @property
     def is_leader(self):
         """Whether this node leads, as far as it knows: another may lead already."""
-        return bool(library.qr_is_leader(self._open()))
+        with self._open() as engine:
+            return bool(library.qr_is_leader(engine))
 
     def leader(self):
         """The Leader, as far as this node knows; None: nobody is known to lead."""
         out = sized("qr_leader")
-        status = library.qr_leader(self._open(), out)
+        with self._open() as engine:
+            status = library.qr_leader(engine, out)
         if status == library.QR_ERR_NO_LEADER:
             return None
         check(status)
@@ -190,7 +217,8 @@ class Engine:
     def status(self):
         """The Status of this node."""
         out = sized("qr_status")
-        check(library.qr_status(self._open(), out))
+        with self._open() as engine:
+            check(library.qr_status(engine, out))
         members = [Member(text(m.name), text(m.address), text(m.client_address), kind_of(m),
                           text(library.qr_health_name(m.health)))
                    for m in out.members[0:out.member_count]]
@@ -215,16 +243,22 @@ class Engine:
                                                      else ",".join(value)))
             setattr(change, field, kept[field])
         change.is_forced = is_forced
-        check(library.qr_change_wait(self._open(), change, reply), text(reply.reason))
+        with self._open() as engine:
+            status = library.qr_change_wait(engine, change, reply)
+        check(status, text(reply.reason))
         return text(reply.reason)
 
-    @staticmethod
-    def _handler(function):
+    def _handler(self, function):
+        table = self._table  # not the engine itself, which could not be forgotten then
+
         def call(_, entry):
+            table.thread = threading.get_ident()
             try:
                 function(entry_of(entry))
             except Exception:
                 traceback.print_exc()  # it has no caller
+            finally:
+                table.thread = None
 
         return ffi.callback("qr_commit_handler", call)
 
@@ -236,11 +270,13 @@ class Engine:
         """
         function = self._handler(handler)
         token = ffi.new("uint64_t *")
-        check(library.qr_on_commit(self._open(), function, ffi.NULL, token))
+        with self._open() as engine:
+            check(library.qr_on_commit(engine, function, ffi.NULL, token))
         self._handlers[token[0]] = function
 
         def remove():
-            if self._handlers.pop(token[0], None) is not None and self._engine is not None:
-                library.qr_remove_commit_handler(self._engine, token[0])
+            with contextlib.suppress(QuorateError), self._open() as engine:
+                library.qr_remove_commit_handler(engine, token[0])
+                self._handlers.pop(token[0], None)
 
         return remove

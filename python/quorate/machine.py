@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """StateMachine, which programs derive from, and Table, which an engine is given."""
 import io
+import threading
 import traceback
 import typing
 
@@ -68,11 +69,13 @@ class Table:
     """The struct qr_state_machine of a StateMachine; it must outlive the engine.
 
     failure   the exception that stopped the node, or None
+    thread    on which a callback of its engine is running now, or None
     """
 
     def __init__(self, machine):
         self.machine = machine
         self.failure = None
+        self.thread = None
         self.results = []  # of the last batch, kept until the next
         self.snapshots = {}
         self.incoming = None
@@ -97,12 +100,15 @@ class Table:
         failed = library.QR_ERR_INVALID if returns == "int" else nothing
 
         def call(_, *arguments):
+            self.thread = threading.get_ident()
             try:
                 return method(*arguments) or nothing
             except Exception as error:
                 self.failure = error
                 traceback.print_exc()
                 return failed
+            finally:
+                self.thread = None
 
         return call
 
@@ -120,7 +126,7 @@ class Table:
             results[i].status = status
 
     def digest(self):
-        return self.machine.digest()
+        return self.machine.digest() & (1 << 64) - 1
 
     def wake_at(self):
         return self.machine.wake_at()

@@ -177,13 +177,14 @@ def handlers(_):
         with alone(folder, Counter(), on_commit=lambda entry: first.append(entry.payload)) as engine:
             def hear(entry):
                 second.append(entry.payload)
-                refused.append(raised(quorate.QuorateError, lambda: engine.propose("1")).name)
+                refused.extend(raised(quorate.QuorateError, call).name
+                               for call in (lambda: engine.propose("1"), engine.close))
                 raise ValueError("printed, and no more")
 
             remove = engine.on_commit(hear)
             engine.propose("1")
             engine.propose(b"2", "add")
-            rig.wait_for(lambda: len(refused) == 2, "the handler was called")
+            rig.wait_for(lambda: len(refused) == 4, "the handler was called")
             remove()
             remove()
             tap.check_equal(engine.propose("3", reply_bytes_max=0)[::2], (b"", 1), "what was cut")
@@ -191,6 +192,21 @@ def handlers(_):
             tap.check_equal(set(refused), {"QR_ERR_INVALID"}, "waiting in a handler")
             tap.check(engine.is_leader and engine.leader().name == "n1", "it does not lead")
             tap.check_equal([(m.name, m.kind) for m in engine.members()], [("n1", "voter")])
+
+
+def closing(_):
+    """Closing ends what waits, and waits for it"""
+    with rig.temporary_folder() as folder:
+        join = f"127.0.0.1:{rig.free_base_port(1)}"  # nobody is there
+        engine = quorate.Engine(Counter(), "n2", f"{folder}/data",
+                                f"127.0.0.1:{rig.free_base_port(1)}", join=join)
+        ends = []
+        waiting = threading.Thread(target=lambda: ends.append(
+            raised(quorate.QuorateError, lambda: engine.propose("1", timeout=60)).name))
+        waiting.start()
+        engine.close()
+        waiting.join()
+        tap.check(ends[0] in ("QR_ERR_STOPPED", "QR_ERR_NO_LEADER"), ends)
 
 
 def snapshots(_):
@@ -234,7 +250,7 @@ def main():
         node(*sys.argv[2:])
         return 0
     tap.end_on_signals()
-    return tap.run([errors, failing, handlers, snapshots, three_processes, client])
+    return tap.run([errors, failing, handlers, closing, snapshots, three_processes, client])
 
 
 if __name__ == "__main__":
