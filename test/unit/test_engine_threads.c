@@ -1,4 +1,4 @@
-/* test_engine_threads.c: on which thread the program's code runs, and that it harms nobody there. */
+/* test_engine_threads.c: where the program's code runs, and that it harms nobody there. */
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "support/unit.h"
 
