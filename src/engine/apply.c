@@ -75,10 +75,11 @@ static void end_poison(struct qr_engine *engine, int status, const struct qr_ent
 }
 
 /* Who waits for an entry of the batch is told right where it was applied. */
-static void end_waiters(struct qr_engine *engine, const struct application_batch *batch)
+static void end_waiters(struct qr_engine *engine, struct application_batch *batch)
 {
     size_t told = 0;
     bool is_applied = batch->status == 0;
+    batch->failed_count = 0;
     for (size_t i = 0; i < batch->count; i++) {
         const struct waiter_call *waiter = &batch->waiters[i];
         if (waiter->done != NULL) {
@@ -87,6 +88,7 @@ static void end_waiters(struct qr_engine *engine, const struct application_batch
                                               is_applied ? batch->entries[i].index : 0,
                                               is_applied ? &engine->results[i] : NULL);
             told++;
+            batch->failed_count += status == 0 ? 0 : 1;
         }
     }
     atomic_fetch_sub_explicit(&engine->application.owed, told, memory_order_relaxed);
@@ -179,6 +181,7 @@ void engine_take_applied(struct qr_engine *engine)
         engine->counters.entries_applied += batch->count;
         engine->applied_index = batch->entries[batch->count - 1].index;
     }
+    engine->counters.proposals_failed += batch->is_claimed ? batch->failed_count : 0;
     const struct node_batch_end end = {
         .status = batch->status,
         .results = engine->results,
