@@ -100,6 +100,15 @@ void qr_limits_set_profile(struct qr_limits *limits, enum qr_swim_profile profil
  */
 int qr_limits_check(const struct qr_limits *limits, char *detail);
 
+/* What an engine does when the state of its state machine is found to differ from that of a
+ * majority of the voters: docs/divergence.md.
+ */
+enum qr_on_divergence {
+    QR_DIVERGENCE_ISOLATE, /* it answers no read, takes no proposal, leads no more; default */
+    QR_DIVERGENCE_REBUILD, /* likewise, until a snapshot of the leader took its state's place */
+    QR_DIVERGENCE_STOP,    /* it stops, with QR_ERR_DIVERGED */
+};
+
 struct qr_engine_options {
     size_t size_bytes;                            /* sizeof(struct qr_engine_options) */
     const struct qr_state_machine *state_machine; /* kept; outlives the engine */
@@ -155,6 +164,7 @@ struct qr_engine_options {
      * caller's loop all is called there, whatever this says.
      */
     bool is_inline;
+    enum qr_on_divergence on_divergence;
 };
 
 /* Open the data directory, replay nothing yet, listen, and take part in the cluster.

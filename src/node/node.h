@@ -19,6 +19,7 @@
 #include "base/log.h"
 #include "base/types.h"
 #include "node/content.h"
+#include "node/divergence.h"
 #include "node/gossip.h"
 #include "node/identity.h"
 #include "quorate/state_machine.h"
@@ -43,20 +44,6 @@
 struct node_time {
     time_ns now_ns;  /* monotonic, never going back */
     time_ns wall_ns; /* since the Unix epoch */
-};
-
-/* What a node does when its state is found to differ from that of a majority. */
-enum node_on_divergence {
-    NODE_DIVERGENCE_ISOLATE, /* it answers no read, leads no more, and waits for people */
-    NODE_DIVERGENCE_REBUILD, /* likewise, and takes a snapshot from the leader */
-    NODE_DIVERGENCE_STOP,    /* it fails */
-};
-
-/* A state that differs. */
-struct node_difference {
-    raft_index index;   /* behind this entry; 0: none is known */
-    uint64_t differing; /* its digest there, */
-    uint64_t agreed;    /* and that of a majority of the voters */
 };
 
 /* What came of a change, or would come of it. */
