@@ -11,9 +11,9 @@ QUORATE_MEMBERS ?= 50
 
 .DEFAULT_GOAL := all
 .PHONY: abi all asan bench bench-embed bench-failover bench-swim check check-docs check-format \
-	check-includes check-site check-style clean debug demo deps deps-build deps-ci deps-test dev \
-	docs format fuzz help install members model mutants rounds scenarios sim sweeps symbols test \
-	tsan
+	check-includes check-site check-style clean deb debug demo deps deps-build deps-ci deps-package \
+	deps-test dev docs format fuzz help install members model mutants rounds scenarios sim sweeps \
+	symbols test tsan
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | sort | expand -t 16
@@ -49,6 +49,9 @@ deps-build:
 
 deps-test:
 	@tools/deps.sh install build test
+
+deps-package:
+	@tools/deps.sh install build package
 
 deps-ci:
 	@tools/deps.sh install build test ci
@@ -140,6 +143,9 @@ bench-embed: deps-test ## the engine inside a program, beside libraft where libr
 
 bench-swim: all ## what is promised of 10, 20 and 50 real members, measured: about 100 minutes
 	@bench/swim all --quorate build/release/quorate
+
+deb: deps-package ## build the Debian packages of what is built: build/deb
+	@tools/deb.sh
 
 install: all ## install under PREFIX (/usr/local), within DESTDIR if that is set
 	@meson configure build/release --prefix=$(PREFIX)

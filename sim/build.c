@@ -36,6 +36,8 @@ struct build_node {
     bool wants_digest;        /* of the batch under way */
     struct node_time time;    /* of the turn under way */
     size_t part_capacity;
+    size_t apply_count; /* entries of the batch that is being applied */
+    struct qr_result results[NODE_APPLY_ENTRIES_MAX];
 };
 
 _Static_assert(BUILD_DETAIL_BYTES >= NODE_DETAIL_BYTES, "a detail fits");
@@ -129,6 +131,7 @@ static void on_apply(void *context, const struct qr_entry *entries, size_t count
 {
     struct build_node *self = context;
     self->wants_digest = wants_digest;
+    self->apply_count = count;
     if (count > 0) {
         self->world->apply(self->world->context, entries, count);
         return;
@@ -228,7 +231,12 @@ static void on_proposal_done(void *context, uint64_t token, int status, raft_ind
                              const struct qr_result *result)
 {
     const struct build_node *self = context;
-    self->world->proposal_done(self->world->context, token, status, index, result);
+    struct build_result told = {0};
+    if (result != NULL) {
+        told = (struct build_result){result->data, result->size_bytes, result->status};
+    }
+    self->world->proposal_done(self->world->context, token, status, index,
+                               result == NULL ? NULL : &told);
 }
 
 static void on_read_done(void *context, uint64_t token, int status, raft_index index)
@@ -560,12 +568,16 @@ static void seed_closed(struct build_node *self, const char *reason, struct buil
     node_seed_closed(self->node, reason, node_time_of(time));
 }
 
-static void applied(struct build_node *self, int status, const struct qr_result *results,
+static void applied(struct build_node *self, int status, const struct build_result *results,
                     struct build_time time)
 {
+    for (size_t i = 0; i < self->apply_count; i++) {
+        self->results[i] =
+            (struct qr_result){results[i].data, results[i].size_bytes, results[i].status};
+    }
     bool has_digest = self->wants_digest && status == 0;
     struct node_batch_end end = {.status = status,
-                                 .results = results,
+                                 .results = self->results,
                                  .digest =
                                      has_digest ? self->world->digest(self->world->context) : 0};
     node_applied(self->node, &end, node_time_of(time));

@@ -78,6 +78,13 @@ struct build_member {
     bool is_voter; /* of any set in force */
 };
 
+/* As struct qr_result; release 0.1.0 knows no status of one, and takes each for 0. */
+struct build_result {
+    const void *data;
+    size_t size_bytes;
+    int status;
+};
+
 /* As struct node_io in src/node/node.h; frames are borrowed until return. */
 struct build_world {
     void *context;
@@ -91,7 +98,7 @@ struct build_world {
     void (*apply)(void *context, const struct qr_entry *entries, size_t count);
     uint64_t (*wake_at)(void *context);
     void (*proposal_done)(void *context, uint64_t token, int status, uint64_t index,
-                          const struct qr_result *result);
+                          const struct build_result *result);
     void (*read_done)(void *context, uint64_t token, int status, uint64_t index);
     void (*failed)(void *context, int status, const char *reason);
     /* An event of the node's log, as text. */
@@ -269,7 +276,8 @@ struct build {
     int (*seed_receive)(struct build_node *node, const uint8_t *frame, size_t frame_bytes,
                         struct build_time time);
     void (*seed_closed)(struct build_node *node, const char *reason, struct build_time time);
-    void (*applied)(struct build_node *node, int status, const struct qr_result *results,
+    /* As many results as the last apply() had entries. */
+    void (*applied)(struct build_node *node, int status, const struct build_result *results,
                     struct build_time time);
     void (*turn)(struct build_node *node, struct build_time time);
     uint64_t (*deadline)(const struct build_node *node); /* UINT64_MAX: none */

@@ -115,11 +115,17 @@ void check_apply_entry(struct check_apply *check, uint32_t host, uint64_t last_i
     note_last(check, entry, now_ns, failure);
 }
 
+/* What a result says, its status included. */
+static uint64_t result_hash(const struct qr_result *result)
+{
+    return sim_hash_bytes(result->status == 0 ? 0 : 1, result->data, result->size_bytes);
+}
+
 void check_apply_result(struct check_apply *check, uint32_t host, uint64_t index,
                         const struct qr_result *result, time_ns now_ns, struct sim_failure *failure)
 {
     struct check_applied *at = applied_at(check, index);
-    uint64_t hash = sim_hash_bytes(0, result->data, result->size_bytes);
+    uint64_t hash = result_hash(result);
     if (!at->has_result) {
         at->has_result = true;
         at->result_hash = hash;
@@ -160,7 +166,7 @@ void check_apply_answer(const struct check_apply *check, uint64_t number, uint64
         return;
     }
     const struct check_applied *at = &check->at[index];
-    uint64_t hash = sim_hash_bytes(0, result->data, result->size_bytes);
+    uint64_t hash = result_hash(result);
     if (at->has_result && at->result_hash != hash) {
         sim_failure_set(failure, now_ns, "first_answer",
                         "operation %" PRIu64 " was answered otherwise than when it was applied, at "

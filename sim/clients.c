@@ -47,13 +47,19 @@ static struct sim_host *choose_host(struct sim_client *client)
     return may_use(sim, host) ? host : NULL;
 }
 
+/* Applied, or rejected by every state machine: either way the entry has an index and a result. */
+static bool is_done(int status)
+{
+    return status == 0 || status == QR_ERR_REJECTED;
+}
+
 /* The end of the operation that the client waits for. */
 static void finish(struct sim_client *client, const struct qr_sim_outcome *outcome)
 {
     struct sim *sim = client->sim;
     const struct qr_sim_operation *operation = &client->operation;
     bool is_refused = qr_error_class_of(outcome->status) == QR_CLASS_RETRY;
-    if (outcome->status == 0) {
+    if (is_done(outcome->status)) {
         sim->report->acknowledged++;
         sim->answers[client->host] += sim->phase == SIM_PHASE_LIVENESS;
         check_acked_done(&sim->acked, operation, outcome->index, client->floor_index, sim_now(sim),
@@ -61,7 +67,7 @@ static void finish(struct sim_client *client, const struct qr_sim_outcome *outco
         check_stale_acked(&sim->stale, sim->acked.floor_index, sim_now(sim));
         if (!operation->is_read) {
             sim_observe_acknowledged(sim, outcome->index, outcome->began_ns);
-            struct qr_result result = {outcome->result, outcome->result_bytes};
+            struct qr_result result = {outcome->result, outcome->result_bytes, outcome->status};
             check_apply_answer(&sim->apply, operation->number, outcome->index, &result,
                                sim_now(sim), &sim->failure);
         }
@@ -317,7 +323,7 @@ static struct sim_client *client_of(struct sim_host *host, uint64_t token)
 }
 
 void sim_client_proposed(struct sim_host *host, uint64_t token, int status, uint64_t index,
-                         const struct qr_result *result)
+                         const struct build_result *result)
 {
     struct sim_client *client = client_of(host, token);
     if (client == NULL) {
@@ -328,7 +334,7 @@ void sim_client_proposed(struct sim_host *host, uint64_t token, int status, uint
     if (qr_error_class_of(status) == QR_CLASS_RETRY && !is_once) {
         sim_observe_refused(host, client->operation.number);
     }
-    if (status == 0) {
+    if (is_done(status)) {
         outcome.index = index;
         outcome.result = result->data;
         outcome.result_bytes = result->size_bytes;

@@ -121,7 +121,8 @@ bool sim_once_take(struct sim_client *client, struct qr_sim_outcome *outcome)
     }
     switch (outcome->status) {
     case 0:
-        return settled(client, outcome, 0);
+    case QR_ERR_REJECTED:
+        return settled(client, outcome, outcome->status);
     case QR_ERR_SETTLED:
         /* Not applied, and never will be: as good as a refusal, and judged as one. */
         return settled(client, outcome, QR_ERR_BUSY);

@@ -121,7 +121,7 @@ static uint64_t applied_index(void *context)
 }
 
 static void proposal_done(void *context, uint64_t token, int status, uint64_t index,
-                          const struct qr_result *result)
+                          const struct build_result *result)
 {
     sim_client_proposed(context, token, status, index, result);
 }

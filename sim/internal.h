@@ -414,6 +414,7 @@ struct sim {
     struct entry entries[WIRE_ENTRIES_MAX];
     struct qr_entry asked[SIM_APPLY_ENTRIES_MAX];
     struct qr_result results[SIM_APPLY_ENTRIES_MAX];
+    struct build_result told[SIM_APPLY_ENTRIES_MAX]; /* the same */
 };
 
 static inline time_ns sim_now(const struct sim *sim)
@@ -524,7 +525,7 @@ void sim_clients_host_down(struct sim_host *host);
 /* Whoever still waits at the end will never know. */
 void sim_clients_finish(struct sim *sim);
 void sim_client_proposed(struct sim_host *host, uint64_t token, int status, uint64_t index,
-                         const struct qr_result *result);
+                         const struct build_result *result);
 void sim_client_read(struct sim_host *host, uint64_t token, int status, uint64_t index);
 
 /* clients_once.c: asking again. */

@@ -92,5 +92,9 @@ void sim_replica_apply(struct sim_host *host, const struct qr_entry *entries, si
         check_replica(host, entries, count);
         sim_durable_note(host);
     }
-    host->build->applied(host->node, status, sim->results, sim_host_time(host));
+    for (size_t i = 0; i < count; i++) {
+        const struct qr_result *result = &sim->results[i];
+        sim->told[i] = (struct build_result){result->data, result->size_bytes, result->status};
+    }
+    host->build->applied(host->node, status, sim->told, sim_host_time(host));
 }

@@ -54,7 +54,7 @@ wanted="${CC:-cc} ${CC_LD:-ld} ${options[*]}"
 if [ "$(cat "$dir.options" 2>/dev/null)" != "$wanted" ] || [ ! -f "$dir/build.ninja" ]; then
     rm -rf "$dir" "$dir.options"
     mkdir -p build
-    meson setup "$dir" "${options[@]}" -Dtests=$tests >"$dir.log" 2>&1 || {
+    meson setup "$dir" "${options[@]}" --prefix=/usr -Dtests=$tests >"$dir.log" 2>&1 || {
         cat "$dir.log"
         exit 1
     }

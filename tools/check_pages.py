@@ -5,6 +5,7 @@
 # pieces of one: they stand behind what the page's last HTML comment declares, those that define
 # something as they are, for the pieces behind them, too, statements in a function of their own.
 # SPDX-License-Identifier: Apache-2.0
+import os
 import pathlib
 import re
 import subprocess
@@ -23,7 +24,8 @@ COMPILE = ["cc", "-std=c11", "-Wall", "-Wextra", "-Werror", "-Wno-unused", "-fsy
 
 def compiles(report, path, line, code):
     # The lines of an error are those of the page.
-    made = subprocess.run(COMPILE, input=code, cwd=ROOT, capture_output=True, text=True, check=False)
+    made = subprocess.run(COMPILE, input=code, cwd=ROOT, capture_output=True, text=True, check=False,
+                          env={**os.environ, "LC_ALL": "C"})
     if made.returncode != 0:
         report.add(path, line, "its C does not compile:\n" + made.stderr.rstrip())
 

@@ -91,7 +91,7 @@ class Header:
 TERM = re.compile(r"(?P<indent> *)(?P<term>\S(?:.*?\S)??)(?P<gap> {2,})(?P<rest>\S.*)$")
 CODES = re.compile(r"(?P<term>(?:0|QR_[A-Z_]+)(?:, QR_[A-Z_]+)*): (?P<rest>\S.*)$")
 BARE = re.compile(r"QR_ERR_[A-Z_]+(?:, QR_ERR_[A-Z_]+)*$")
-KNOWS_NOT = "Does not know"
+HEAD_TERMS = ("Does not know", "Versions")  # of file heads: in one column, which these reach
 CODE_FIRST = re.compile(r"(?:0|QR_ERR_[A-Z_]+)\b")
 COMMENT_COLUMNS = 84  # of text in a comment: it is wrapped behind them, or broken on purpose
 CALL = re.compile(r"qr_\w+\(.*\);$")
@@ -118,8 +118,9 @@ def _term(line, is_fresh):
     if match and not re.search(r"[.;:]$", match["term"]):
         return match["term"], match.start("rest"), match["rest"]
     stripped = line.lstrip(" ")
-    if line.startswith(KNOWS_NOT) and is_fresh:
-        return KNOWS_NOT, 9, line[len(KNOWS_NOT) + 1 :]  # in file heads, in one column
+    for term in HEAD_TERMS:
+        if line.startswith(term + " ") and is_fresh:
+            return term, 9, line[len(term) + 1 :]
     match = CODES.match(stripped)
     if match and is_fresh:
         return match["term"], indent_of(line), match["rest"]
@@ -167,7 +168,7 @@ def blocks_of(lines, base=0):
         flush()
         name, column, rest = term
         own = [rest] if rest else []
-        by_column = TERM.match(line) is not None or name == KNOWS_NOT
+        by_column = TERM.match(line) is not None or name in HEAD_TERMS
         # By column what belongs to it; of `CODE: text` what neither begins another nor is apart.
         while at < len(lines) and lines[at].strip():
             deeper = indent_of(lines[at])

@@ -25,7 +25,7 @@ ROOMS = ("base_", "raft_", "swim_", "wire_", "wal_", "node_", "kv_", "engine_")
 BY_TEST = {"announcement-adds": "test_node_members", "applied-not-committed": "test_node_bare",
            "cancel-is-refusal": "test_node_propose", "gossip-hint-of-any": "test_node_gossip",
            "hint-of-old-term": "test_node_hint", "hint-skips-pre-vote": "test_node_hint",
-           "stale-while-restoring": "test_node_install",
+           "rejection-forgotten": "test_node_once", "stale-while-restoring": "test_node_install",
            "swim-unanswered-kills": "swim_dead_not_by_who_hears_nothing"}
 TEST_SECONDS_MAX = 120
 COLUMNS = (31, 44, 8, 8)

@@ -38,7 +38,7 @@ typedef void qr_backup_done(void *argument, int status, const void *data, size_t
  * of that, and its file is kept until the backup is closed. Pieces are read no faster than
  * max_snapshot_rate allows, together with what is sent to members.
  *
- * done   called on the engine's thread, once for each qr_backup_next(), never from within it.
+ * done   called like every callback, once for each qr_backup_next(), never from within it.
  * out    the backup, to be closed by qr_backup_close() before the engine is freed.
  *
  * Returns 0, or with nothing done
@@ -55,7 +55,7 @@ int qr_backup_open(struct qr_engine *engine, qr_backup_done *done, void *argumen
  */
 int qr_backup_next(struct qr_backup *backup);
 
-/* End a backup, whole or not. Called on the engine's thread `done` is not called any more; from
+/* End a backup, whole or not. Called from a callback `done` is not called any more; from
  * another thread it may be under way, and is not begun again. NULL is allowed.
  */
 void qr_backup_close(struct qr_backup *backup);

@@ -1,11 +1,14 @@
 /* engine.h: a node of a Quorate cluster inside a C program.
  *
- * Owns     one data directory, the connections to the other members, and a thread (or a
+ * Owns     one data directory, the connections to the other members, and threads (or a
  *          place on the caller's event loop). The state machine stays the program's.
- * Threads  with a thread of its own every function may be called from any thread, and
- *          callbacks come on the engine's. On a caller's loop all calls are made, and all
- *          callbacks come, on the loop's thread. A callback must not block. A program with
- *          the engine on its loop must ignore SIGPIPE.
+ * Threads  with a thread of its own every function may be called from any thread, callbacks
+ *          included, but that those which wait return QR_ERR_INVALID there. The state machine
+ *          and all callbacks come on one thread for them, the application thread, one at a time
+ *          and in order: they may block, and only the program itself waits. With is_inline they
+ *          come on the engine's thread and must not block. On a caller's loop all calls are made,
+ *          and all callbacks come, on the loop's thread, and must not block; such a program must
+ *          ignore SIGPIPE. Rules and bounds: docs/threads.md.
  * Versions a struct that begins with size_bytes may have more members in a later version, always
  *          behind those it has, so that programs need not be compiled anew. Whoever makes one
  *          sets size_bytes to its sizeof, and what is not said to 0:
@@ -165,6 +168,12 @@ struct qr_engine_options {
      */
     bool is_inline;
     enum qr_on_divergence on_divergence;
+
+    /* As by qr_on_commit(), but before anything is applied, so that it misses no entry: for who
+     * follows the log. It stays as long as the engine. May be NULL.
+     */
+    qr_commit_handler *on_commit;
+    void *on_commit_argument;
 };
 
 /* Open the data directory, replay nothing yet, listen, and take part in the cluster.
@@ -185,11 +194,15 @@ struct qr_engine_options {
  */
 int qr_engine_open(const struct qr_engine_options *options, struct qr_engine **out, char *detail);
 
-/* Stop: what waits is answered QR_ERR_STOPPED, what is durable stays; on_stopped follows. */
+/* Stop: what waits is answered QR_ERR_STOPPED, what is durable stays; on_stopped follows. It waits
+ * for nothing, and may be called from a callback.
+ */
 void qr_engine_stop(struct qr_engine *engine);
 
-/* Stop if that was not done, wait for the engine's own thread, and free. On a caller's loop
- * it may be called only after on_stopped. NULL is allowed.
+/* Stop if that was not done, wait for the engine's own threads, and free: also for callbacks that
+ * are under way or still to come, however long they take. So do not call it from one, or while
+ * holding a lock that one wants. On a caller's loop it may be called only after on_stopped. NULL is
+ * allowed.
  */
 void qr_engine_free(struct qr_engine *engine);
 

@@ -135,8 +135,7 @@ struct qr_membership_event {
 };
 
 /* Called for each event, in the order in which this node hears of them: other nodes may hear of
- * them in another one. It must not block; it may call the engine, and add and remove handlers,
- * also itself.
+ * them in another one. It may call the engine, and add and remove handlers, also itself.
  */
 typedef void qr_membership_handler(void *argument, const struct qr_membership_event *event);
 
@@ -152,7 +151,10 @@ typedef void qr_membership_handler(void *argument, const struct qr_membership_ev
 int qr_on_membership(struct qr_engine *engine, qr_membership_handler *handler, void *argument,
                      uint64_t *token);
 
-/* Remove a handler; after return it is not called again. An unknown token is ignored. */
+/* Remove a handler; after return it is not called again. An unknown token is ignored. From a callback
+ * at once; from another thread, if it is just being called, when that has returned: hold no lock
+ * that it wants.
+ */
 void qr_remove_membership(struct qr_engine *engine, uint64_t token);
 
 /* Who leads. */

@@ -38,10 +38,13 @@ int qr_plain_answer(struct qr_plain_reply *reply, const void *data, size_t size_
 /* Apply one entry to the state. Whatever decides what becomes of the state, and the reply, must
  * come from the two alone: no clock, no random number, no address of memory.
  *
- * entry    borrowed until return; never an empty one (a tick).
+ * entry    borrowed until return; an empty one (a tick: log time has come this far) only where
+ *          the options have wake_at.
  * reply    the result for whoever proposed it; the same on every replica.
  *
- * Returns 0, or a QR_ERR_*: this replica cannot go on, and its node stops.
+ * Returns 0; or QR_ERR_NO_MEMORY or QR_ERR_IO: this replica alone cannot go on, and its node
+ * stops; or any other number: the entry is rejected, and who proposed it gets QR_ERR_REJECTED with
+ * the reply for a reason. Check first and change then: what was changed stays so.
  */
 typedef int qr_plain_apply(void *state, const struct qr_entry *entry, struct qr_plain_reply *reply);
 
@@ -73,6 +76,10 @@ struct qr_plain_options {
     qr_plain_save *save;
     qr_plain_load *load;
     size_t reply_bytes_max; /* up to QR_PLAIN_REPLY_BYTES_MAX; 0: QR_PLAIN_REPLY_BYTES */
+    /* The log time at which the state wants a tick, 0 for none, as in struct qr_state_machine. It is
+     * called behind each batch and must be quick. NULL: never.
+     */
+    uint64_t (*wake_at)(const void *state);
 };
 
 /* Make a state machine, for one engine at a time.

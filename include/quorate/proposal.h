@@ -30,6 +30,8 @@ struct qr_proposal {
 /* How a proposal ended.
  *
  * status   0: committed by a quorum and applied here; index and result are set.
+ *          QR_ERR_REJECTED: likewise, but no state machine of the cluster takes it; `result` says
+ *          why, in the form that the program's own has for that.
  *          QR_ERR_NO_LEADER, QR_ERR_BUSY, QR_ERR_SUPERSEDED, QR_ERR_DISK_FULL, QR_ERR_WITHDRAWN
  *          (qr_cancel() came in time), QR_ERR_STOPPED before it was sent: certainly not applied,
  *          and never will be.
@@ -37,13 +39,15 @@ struct qr_proposal {
  *          QR_ERR_VERSION: guarded, and some member is too old; not applied.
  *          Under a session or token, what is certain of a repeat is certain of this sending
  *          alone; of all of them tell
- *          0: applied, now or before; index and result are those of the first time.
+ *          0, QR_ERR_REJECTED: now or before; index and result are those of the first time, but
+ *          what result said of a rejection may be forgotten: then it is empty.
  *          QR_ERR_FORGOTTEN: applied before; the result is no longer kept.
  *          QR_ERR_SETTLED: not applied, and never will be: qr_settle() came first.
  *          QR_ERR_MISMATCH: the id was used for another command; this one is not applied.
  *          QR_ERR_EXPIRED: the session is over, or the sequence too far behind its highest:
  *          whether it was applied is unknown; it never will be again.
- * result   what the state machine gave, borrowed until return; NULL unless status is 0.
+ * result   what the state machine gave, borrowed until return; NULL unless status is 0 or
+ *          QR_ERR_REJECTED.
  */
 typedef void qr_propose_done(void *argument, int status, uint64_t index,
                              const struct qr_result *result);
@@ -139,9 +143,9 @@ int qr_end_session(struct qr_engine *engine, uint64_t session, qr_propose_done *
 /* Learn what became of a proposal under a session or token, and decide it: what was not applied
  * by then never will be, wherever it is still on its way.
  *
- * done   status 0: applied, with index and result as at first; QR_ERR_SETTLED: not applied, and
- *        never will be; QR_ERR_FORGOTTEN: applied, the result is no longer kept;
- *        QR_ERR_EXPIRED: unknown; else, as of any proposal, nothing is decided.
+ * done   status 0: applied, QR_ERR_REJECTED: rejected, each with index and result as at first;
+ *        QR_ERR_SETTLED: not applied, and never will be; QR_ERR_FORGOTTEN: applied, the result is
+ *        no longer kept; QR_ERR_EXPIRED: unknown; else, as of any proposal, nothing is decided.
  *
  * Returns and calls as qr_propose(); QR_ERR_INVALID for an id of neither.
  */
@@ -154,13 +158,17 @@ typedef void qr_commit_handler(void *argument, const struct qr_entry *entry);
 
 #define QR_COMMIT_HANDLERS_MAX 64
 
-/* Call `handler` from the next applied entry on; `token` removes it.
+/* Call `handler` from the next applied entry on; `token` removes it. Behind qr_engine_open() that
+ * may be any: who must have all of them gives qr_engine_options.on_commit instead.
  * Returns 0, QR_ERR_BUSY (QR_COMMIT_HANDLERS_MAX) or QR_ERR_STOPPED.
  */
 int qr_on_commit(struct qr_engine *engine, qr_commit_handler *handler, void *argument,
                  uint64_t *token);
 
-/* Remove a handler; after return it is not called again. An unknown token is ignored. */
+/* Remove a handler; after return it is not called again. An unknown token is ignored. From a callback
+ * at once; from another thread, if it is just being called, when that has returned: hold no lock
+ * that it wants.
+ */
 void qr_remove_commit_handler(struct qr_engine *engine, uint64_t token);
 
 #endif

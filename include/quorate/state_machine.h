@@ -4,7 +4,9 @@
  * applies the same entries in the same order; whatever decides a result must come from the
  * entries alone: no clock, no random number, no address of memory.
  *
- * Threads  one call at a time, from the engine's thread. A call must not block.
+ * Threads  one call at a time: of qr_engine_open() on the thread that calls that, then on the
+ *          application thread, where it may block (docs/threads.md); with
+ *          qr_engine_options.is_inline on the engine's, or on the caller's loop, and must not.
  */
 /* SPDX-License-Identifier: Apache-2.0 */
 #ifndef QUORATE_STATE_MACHINE_H
@@ -26,6 +28,10 @@ struct qr_state_machine {
      *           Under a session or token every replica wants it, and it must be the same on all:
      *           it is kept for repeats.
      *
+     * An entry that cannot be applied, whoever wrote it, is no reason to stop: all replicas would,
+     * and again after each restart. Give its result the status QR_ERR_REJECTED, on all alike, and
+     * go on with the next: who proposed it is told so.
+     *
      * Returns 0, or a QR_ERR_*: this replica cannot go on, and its node stops.
      */
     int (*apply)(void *context, const struct qr_entry *entries, size_t count,
@@ -37,7 +43,7 @@ struct qr_state_machine {
     uint64_t (*wake_at)(void *context);
 
     /* A digest of the state after the last applied entry: equal on replicas that applied the
-     * same entries. Cheap: it is asked for with every status. NULL: 0.
+     * same entries. Cheap: it is asked for behind every batch, or with every status. NULL: 0.
      */
     uint64_t (*digest)(void *context);
 

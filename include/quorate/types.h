@@ -56,6 +56,10 @@ struct qr_entry {
 struct qr_result {
     const void *data; /* owned by the state machine, kept until its next apply */
     size_t size_bytes;
+    /* 0, or QR_ERR_REJECTED, for which any other number is taken: the state machine does not take
+     * this entry, for a reason that `data` says. It must be so on every replica.
+     */
+    int status;
 };
 
 #endif

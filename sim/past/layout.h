@@ -1,6 +1,6 @@
 /* layout.h: how that lies in memory which crosses the boundary of builds as it is.
  *
- * Entries, results and ids are handed on by the adapters untranslated. LAYOUT_OF_TYPES is
+ * Entries and ids are handed on by the adapters untranslated. LAYOUT_OF_TYPES is
  * the same list of numbers in every version, or the adapter of the older one must translate.
  */
 /* SPDX-License-Identifier: Apache-2.0 */
@@ -9,7 +9,7 @@
 
 #include "quorate/types.h"
 
-#define LAYOUT_COUNT 15
+#define LAYOUT_COUNT 12
 
 /* clang-format off */
 #define LAYOUT_OF_TYPES                                                                            \
@@ -26,9 +26,6 @@
         offsetof(struct qr_entry, payload),                                                        \
         offsetof(struct qr_entry, payload_bytes),                                                  \
         offsetof(struct qr_entry, wants_result),                                                   \
-        sizeof(struct qr_result),                                                                  \
-        offsetof(struct qr_result, data),                                                          \
-        offsetof(struct qr_result, size_bytes),                                                    \
     }
 /* clang-format on */
 

@@ -203,6 +203,8 @@
       "a repeat gets the latest result, not its own", "exactly-once.md")                           \
     X(RESULT_WHERE_ASKED, "result-where-asked",                                                    \
       "a result is kept only where somebody waited for it", "exactly-once.md")                     \
+    X(REJECTION_FORGOTTEN, "rejection-forgotten",                                                  \
+      "a repeat of what was rejected is told that it was applied", "exactly-once.md")              \
     X(EXPIRED_IS_APPLIED, "expired-is-applied",                                                    \
       "what comes under a session that is over is applied as if it were new", "exactly-once.md")   \
     X(SWIM_REFUTE_UNRAISED, "swim-refute-unraised",                                                \

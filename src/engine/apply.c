@@ -59,7 +59,11 @@ static int apply(struct qr_engine *engine, const struct qr_entry *entries, size_
 {
     const struct qr_state_machine *machine = &engine->state_machine;
     memset(engine->results, 0, count * sizeof(engine->results[0]));
-    return count == 0 ? 0 : machine->apply(machine->context, entries, count, engine->results);
+    int status = count == 0 ? 0 : machine->apply(machine->context, entries, count, engine->results);
+    for (size_t i = 0; i < count; i++) {
+        engine->results[i].status = engine->results[i].status == 0 ? 0 : QR_ERR_REJECTED;
+    }
+    return status;
 }
 
 /* Who waits for an entry of the batch is told right where it was applied. */
@@ -70,7 +74,8 @@ static void end_waiters(struct qr_engine *engine, const struct application_batch
     for (size_t i = 0; i < batch->count; i++) {
         const struct waiter_call *waiter = &batch->waiters[i];
         if (waiter->done != NULL) {
-            ((qr_propose_done *)waiter->done)(waiter->argument, is_applied ? 0 : QR_ERR_STOPPED,
+            int status = is_applied ? engine->results[i].status : QR_ERR_STOPPED;
+            ((qr_propose_done *)waiter->done)(waiter->argument, status,
                                               is_applied ? batch->entries[i].index : 0,
                                               is_applied ? &engine->results[i] : NULL);
             told++;

@@ -55,8 +55,8 @@ void engine_end_proposal(struct qr_engine *engine, const struct waiter_call *wai
         .status = status,
         .index = index,
     };
-    if (status == 0) {
-        ASSERT(result != NULL);
+    if (result != NULL) {
+        ASSERT(status == 0 || status == QR_ERR_REJECTED);
         task.has_result = true;
         task.result = *result;
     }
@@ -68,7 +68,9 @@ void engine_end_proposal(struct qr_engine *engine, const struct waiter_call *wai
         task.data = allocate(&runtime_allocator, result->size_bytes);
         task.data_bytes = result->size_bytes;
         task.result.data = task.data;
-        if (task.data == NULL) { /* it was kept for repeats: who asks again may get it */
+        if (task.data == NULL && status == QR_ERR_REJECTED) {
+            task.result.size_bytes = 0;
+        } else if (task.data == NULL) { /* it was kept for repeats: who asks again may get it */
             task.status = QR_ERR_FORGOTTEN;
             task.has_result = false;
         } else {

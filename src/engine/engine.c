@@ -159,6 +159,11 @@ static struct qr_engine *make(const struct qr_engine_options *options)
     engine->log = logger_sink(options->logger);
     engine->has_thread = options->loop == NULL;
     engine->loop = engine->has_thread ? &engine->own_loop : options->loop;
+    if (options->on_commit != NULL) {
+        engine_handlers_begin(engine, &engine->commit_handlers,
+                              (engine_handler_function *)options->on_commit,
+                              options->on_commit_argument);
+    }
     struct text text = text_of(engine->name, sizeof(engine->name));
     text_string(&text, options->name);
     size_t limit = (size_t)options->limits.max_pending_proposals;

@@ -71,6 +71,15 @@ int engine_handlers_add(struct qr_engine *engine, struct engine_handlers *to,
     return adding.status;
 }
 
+void engine_handlers_begin(struct qr_engine *engine, struct engine_handlers *to,
+                           engine_handler_function *function, void *argument)
+{
+    ASSERT(engine->last_token == 0);
+    to->slots[0] = (struct engine_handler){
+        .token = ++engine->last_token, .function = function, .argument = argument};
+    atomic_fetch_add(&to->count, 1);
+}
+
 struct removing {
     struct engine_handlers *from;
     uint64_t token;

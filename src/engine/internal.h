@@ -288,6 +288,10 @@ NODISCARD int engine_handlers_add(struct qr_engine *engine, struct engine_handle
                                   engine_handler_function *function, void *argument,
                                   uint64_t *token);
 
+/* The first of all, before the engine runs: it is told of everything, for as long as there is one. */
+void engine_handlers_begin(struct qr_engine *engine, struct engine_handlers *to,
+                           engine_handler_function *function, void *argument);
+
 /* A token that there is not changes nothing. */
 void engine_handlers_remove(struct qr_engine *engine, struct engine_handlers *from, uint64_t token);
 

@@ -75,13 +75,17 @@ static int apply_one(struct plain *plain, const struct qr_entry *entry, size_t p
         .data = plain->replies + place * plain->reply_bytes,
         .capacity_bytes = options->reply_bytes_max,
     };
-    if (entry->command_bytes == 0 && entry->payload_bytes == 0) {
-        return 0; /* a tick */
+    if (entry->command_bytes == 0 && entry->payload_bytes == 0 && options->wake_at == NULL) {
+        return 0; /* a tick that another version of the program asked for */
     }
     int status = options->apply(options->state, entry, &reply);
     ASSERT(reply.size_bytes <= options->reply_bytes_max);
     *result = (struct qr_result){.data = reply.data, .size_bytes = reply.size_bytes};
-    return status;
+    if (status == QR_ERR_NO_MEMORY || status == QR_ERR_IO) {
+        return status;
+    }
+    result->status = status == 0 ? 0 : QR_ERR_REJECTED;
+    return 0;
 }
 
 static int apply(void *context, const struct qr_entry *entries, size_t count,
@@ -97,6 +101,15 @@ static int apply(void *context, const struct qr_entry *entries, size_t count,
     }
     unlock(plain);
     return status;
+}
+
+static uint64_t wake_at(void *context)
+{
+    struct plain *plain = context;
+    lock(plain);
+    uint64_t wanted = plain->options.wake_at(plain->options.state);
+    unlock(plain);
+    return wanted;
 }
 
 /* The state as bytes, in `buffer` of state_bytes where there is one; how many in *size_bytes.
@@ -314,6 +327,7 @@ int plain_new(const struct qr_plain_options *options, const struct allocator *al
         .size_bytes = sizeof(*out),
         .context = plain,
         .apply = apply,
+        .wake_at = options->wake_at == NULL ? NULL : wake_at,
         .digest = digest,
         .snapshot_open = snapshot_open,
         .snapshot_read = snapshot_read,

@@ -234,7 +234,8 @@ static void finish_plain(struct node *node, const struct qr_result *results)
         if (entry->wants_result && !proposal_id_is_session(id)) {
             struct pending *pending = node_find_proposal(node, id, entry->term);
             if (pending != NULL) {
-                node_finish(node, pending, 0, entry->index, &results[i]);
+                int told = node_result_status(&results[i]);
+                node_finish(node, pending, told, entry->index, &results[i]);
             }
         }
     }

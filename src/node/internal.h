@@ -10,6 +10,7 @@
 #include "node/pending.h"
 #include "node/sessions.h"
 #include "node/snapshot_internal.h"
+#include "quorate/error.h"
 #include "wal/wal.h"
 
 #define NODE_READ_GROUPS_MAX 1024
@@ -317,6 +318,13 @@ void node_expire_proposals(struct node *node);
 
 /* propose.c */
 void node_flush_held(struct node *node);
+/* What a result says of its entry: 0, or that it was rejected. */
+static inline int node_result_status(const struct qr_result *result)
+{
+    return result->status == 0 ? 0 : QR_ERR_REJECTED;
+}
+
+/* `result` is there if, and only if, the entry was applied or rejected. */
 void node_finish(struct node *node, struct pending *pending, int status, raft_index index,
                  const struct qr_result *result);
 

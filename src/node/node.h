@@ -105,7 +105,9 @@ struct node_io {
     void (*backup_read)(void *context, size_t backup, int status, const uint8_t *data,
                         size_t size_bytes);
 
-    /* A proposal ended, see qr_propose_done; `result` is NULL unless status is 0. */
+    /* A proposal ended, see qr_propose_done; `result` is NULL unless status is 0 or
+     * QR_ERR_REJECTED.
+     */
     void (*proposal_done)(void *context, uint64_t token, int status, raft_index index,
                           const struct qr_result *result);
     void (*read_done)(void *context, uint64_t token, int status, raft_index index);

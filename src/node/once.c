@@ -153,6 +153,12 @@ static void tell_one(struct node *node, const struct node_guarded *guarded, int 
     }
 }
 
+/* Whether the state machine was given it, and its result is known. */
+static bool is_applied(int status)
+{
+    return status == 0 || status == QR_ERR_REJECTED;
+}
+
 /* The answer to a guarded entry. Returns 0, or QR_ERR_NO_MEMORY. */
 static int finish(struct node *node, const struct node_guarded *guarded,
                   const struct qr_result *results)
@@ -162,7 +168,9 @@ static int finish(struct node *node, const struct node_guarded *guarded,
     int status = guarded->status;
     if (guarded->place != NODE_NO_PLACE) {
         result = results[guarded->place];
+        result.status = node_result_status(&result);
         status = sessions_keep(&node->sessions, &guarded->entry, &result);
+        status = status == 0 ? result.status : status;
     }
     if (pending_find(&node->pending, guarded->entry.id) == NULL) {
         return status == QR_ERR_NO_MEMORY ? status : 0;
@@ -175,7 +183,7 @@ static int finish(struct node *node, const struct node_guarded *guarded,
     if (status == QR_ERR_NO_MEMORY) {
         return status;
     }
-    const struct qr_result *given = status == 0 ? &result : NULL;
+    const struct qr_result *given = is_applied(status) ? &result : NULL;
     bool decides =
         sessions_id_kind(guarded->entry.id) != SESSIONS_ID_CONTROL && status != QR_ERR_BUSY;
     if (decides) {
@@ -202,7 +210,7 @@ bool node_finish_known(struct node *node, struct pending *pending)
     if (status == QR_ERR_NO_MEMORY) {
         return false;
     }
-    node_finish(node, pending, status, index, status == 0 ? &result : NULL);
+    node_finish(node, pending, status, index, is_applied(status) ? &result : NULL);
     return true;
 }
 

@@ -31,6 +31,7 @@ uint64_t node_release_proposal(struct node *node, struct pending *pending)
 void node_finish(struct node *node, struct pending *pending, int status, raft_index index,
                  const struct qr_result *result)
 {
+    ASSERT((status == 0 || status == QR_ERR_REJECTED) == (result != NULL));
     uint64_t token = node_release_proposal(node, pending);
     node->options.io.proposal_done(node->options.io.context, token, status, index, result);
 }
@@ -465,7 +466,8 @@ void node_on_forward_response(struct node *node, const struct wire_forward_respo
             hold_again(node, pending, QR_ERR_NOT_LEADER);
         } else {
             enum qr_error_class kind = qr_error_class_of(response->status);
-            bool is_certain = kind == QR_CLASS_RETRY || kind == QR_CLASS_CALLER;
+            bool is_certain = (kind == QR_CLASS_RETRY || kind == QR_CLASS_CALLER) &&
+                              response->status != QR_ERR_REJECTED; /* no leader decides that */
             node_finish(node, pending, is_certain ? response->status : QR_ERR_TIMEOUT, 0, NULL);
         }
     }

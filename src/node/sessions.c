@@ -163,17 +163,20 @@ int sessions_keep(struct sessions *sessions, const struct sessions_entry *entry,
 {
     uint64_t at;
     int status = results_add(&sessions->results, result->data, result->size_bytes, &at);
-    if (status == QR_ERR_TOO_LARGE) {
-        return 0;
+    if (status != 0 && status != QR_ERR_TOO_LARGE) {
+        return status;
     }
     struct sessions_outcome *outcome = sessions_outcome_find(sessions, entry->id);
     bool is_there = outcome != NULL && outcome->index == entry->index;
-    if (status == 0 && is_there) {
+    if (is_there && result->status != 0) {
+        sessions_outcome_reject(sessions, outcome);
+    }
+    if (is_there && status == 0) {
         outcome->has_result = true;
         outcome->result_at = at;
         outcome->result_bytes = (uint32_t)result->size_bytes;
     }
-    return status;
+    return 0;
 }
 
 int sessions_find(struct sessions *sessions, struct proposal_id id, raft_index *index,
@@ -196,12 +199,18 @@ int sessions_find(struct sessions *sessions, struct proposal_id id, raft_index *
             return QR_ERR_NO_MEMORY;
         }
     }
-    if (!outcome->has_result || !results_copy(&sessions->results, outcome->result_at,
-                                              outcome->result_bytes, sessions->copied)) {
-        return QR_ERR_FORGOTTEN;
+    bool is_rejected = outcome->state == SESSIONS_REJECTED && !MUTANT(REJECTION_FORGOTTEN);
+    int known = is_rejected ? QR_ERR_REJECTED : 0;
+    if (outcome->has_result && results_copy(&sessions->results, outcome->result_at,
+                                            outcome->result_bytes, sessions->copied)) {
+        *result = (struct qr_result){sessions->copied, outcome->result_bytes, known};
+        return known;
     }
-    *result = (struct qr_result){sessions->copied, outcome->result_bytes};
-    return 0;
+    if (known == QR_ERR_REJECTED) {
+        *result = (struct qr_result){sessions->copied, 0, known};
+        return known;
+    }
+    return QR_ERR_FORGOTTEN;
 }
 
 int sessions_open(struct sessions *sessions, const struct sessions_entry *entry, time_ns timeout_ns)

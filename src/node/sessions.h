@@ -47,7 +47,8 @@ struct session {
 enum sessions_state {
     SESSIONS_FREE,
     SESSIONS_APPLIED,
-    SESSIONS_SETTLED, /* not applied, and never will be */
+    SESSIONS_SETTLED,  /* not applied, and never will be */
+    SESSIONS_REJECTED, /* given to the state machine, which rejected it */
 };
 
 struct sessions_outcome {
@@ -112,7 +113,9 @@ struct sessions_entry {
 NODISCARD int sessions_use(struct sessions *sessions, const struct sessions_entry *entry,
                            bool *is_first);
 
-/* The state machine applied it. Returns 0 or QR_ERR_NO_MEMORY, as sessions_use(). */
+/* The state machine applied it, or rejected it: result->status. Returns 0 or QR_ERR_NO_MEMORY, as
+ * sessions_use().
+ */
 NODISCARD int sessions_keep(struct sessions *sessions, const struct sessions_entry *entry,
                             const struct qr_result *result);
 
@@ -120,8 +123,9 @@ NODISCARD int sessions_keep(struct sessions *sessions, const struct sessions_ent
  *
  * index, result   of the entry that was applied; the result's bytes live until the next call.
  *
- * Returns 0; QR_ERR_FORGOTTEN (applied: index is set, the result is no longer kept);
- * QR_ERR_SETTLED; QR_ERR_EXPIRED (nothing is known of it); or QR_ERR_NO_MEMORY.
+ * Returns 0; QR_ERR_REJECTED (likewise; where its result is no longer kept it is empty);
+ * QR_ERR_FORGOTTEN (applied: index is set, the result is no longer kept); QR_ERR_SETTLED;
+ * QR_ERR_EXPIRED (nothing is known of it); or QR_ERR_NO_MEMORY.
  */
 NODISCARD int sessions_find(struct sessions *sessions, struct proposal_id id, raft_index *index,
                             struct qr_result *result);
@@ -138,8 +142,9 @@ NODISCARD int sessions_end(struct sessions *sessions, const struct sessions_entr
                            uint64_t session);
 
 /* Decide what becomes of `id`: if it was not applied by now, it never will be.
- * Returns 0 (it was applied: sessions_find()), QR_ERR_SETTLED, QR_ERR_EXPIRED, QR_ERR_BUSY or
- * QR_ERR_NO_MEMORY, as sessions_use(); QR_ERR_INVALID for an id that is not of the table's.
+ * Returns 0 (it was applied or rejected: sessions_find()), QR_ERR_SETTLED, QR_ERR_EXPIRED,
+ * QR_ERR_BUSY or QR_ERR_NO_MEMORY, as sessions_use(); QR_ERR_INVALID for an id that is not of the
+ * table's.
  */
 NODISCARD int sessions_settle(struct sessions *sessions, const struct sessions_entry *entry,
                               struct proposal_id id);
@@ -175,6 +180,8 @@ void sessions_outcome_remove(struct sessions *sessions, struct sessions_outcome 
 struct sessions_outcome *sessions_outcome_find(const struct sessions *sessions,
                                                struct proposal_id id);
 NODISCARD int sessions_session_add(struct sessions *sessions, const struct session *session);
+/* What was applied turns out to be rejected. */
+void sessions_outcome_reject(struct sessions *sessions, struct sessions_outcome *outcome);
 void sessions_session_remove(struct sessions *sessions, struct session *session);
 struct session *sessions_session_find(const struct sessions *sessions, uint64_t id);
 /* Change a session's time of use and highest sequence. */

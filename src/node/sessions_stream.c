@@ -1,8 +1,8 @@
 /* sessions_stream.c: the session table as bytes, and back.
  *
- * Format, little-endian: version (u32, 1), is_used (u32), log_time_ns (u64), swept_ns (u64);
- * the count of sessions (u32) and of outcomes (u32); each session as id, used_ns, timeout_ns,
- * highest (u64 each); each outcome, oldest first, as id high and low, index, created_ns,
+ * Format, little-endian: version (u32; 1, or 2 where something was rejected), is_used (u32),
+ * log_time_ns (u64), swept_ns (u64); the count of sessions (u32) and of outcomes (u32); each
+ * session as id, used_ns, timeout_ns, highest (u64 each); each outcome, oldest first, as id high and low, index, created_ns,
  * result_at (u64 each), result_bytes, checksum (u32 each), state and has_result (u32: the
  * state, and 256 where there is a result); the results: positions of the oldest byte and of
  * the end, digest (u64 each), and the bytes between; and the digest of it all (u64).
@@ -13,6 +13,7 @@
 #include "quorate/error.h"
 
 #define FORMAT_VERSION 1
+#define FORMAT_VERSION_WITH_REJECTED 2 /* release 0.1.0 refuses it in words */
 #define HEAD_BYTES (4 + 4 + 8 + 8 + 4 + 4)
 #define SESSION_BYTES (4 * 8)
 #define OUTCOME_BYTES (5 * 8 + 3 * 4)
@@ -44,10 +45,20 @@ static void write_outcome(struct writer *writer, const struct sessions_outcome *
     write_u32(writer, outcome->state | (outcome->has_result ? HAS_RESULT : 0));
 }
 
+static bool has_rejected(const struct sessions *sessions)
+{
+    for (uint32_t at = sessions->oldest; at != ID_MAP_NONE; at = sessions->outcomes[at].newer) {
+        if (sessions->outcomes[at].state == SESSIONS_REJECTED) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void sessions_write(const struct sessions *sessions, uint8_t *out)
 {
     struct writer writer = writer_of(out, sessions_write_bytes(sessions));
-    write_u32(&writer, FORMAT_VERSION);
+    write_u32(&writer, has_rejected(sessions) ? FORMAT_VERSION_WITH_REJECTED : FORMAT_VERSION);
     write_u32(&writer, sessions->is_used ? 1 : 0);
     write_u64(&writer, sessions->log_time_ns);
     write_u64(&writer, sessions->swept_ns);
@@ -94,7 +105,15 @@ static bool is_in_place(const struct sessions *sessions, struct proposal_id id)
     return kind == SESSIONS_ID_TOKEN;
 }
 
-static int read_outcome(struct sessions *sessions, struct reader *reader, time_ns *created_ns)
+static bool is_known_state(uint32_t state, uint32_t version)
+{
+    uint32_t plain = state & ~(uint32_t)HAS_RESULT;
+    return state == SESSIONS_SETTLED || plain == SESSIONS_APPLIED ||
+           (plain == SESSIONS_REJECTED && version >= FORMAT_VERSION_WITH_REJECTED);
+}
+
+static int read_outcome(struct sessions *sessions, struct reader *reader, uint32_t version,
+                        time_ns *created_ns)
 {
     struct sessions_outcome outcome = {0};
     outcome.id.high = read_u64(reader);
@@ -107,9 +126,7 @@ static int read_outcome(struct sessions *sessions, struct reader *reader, time_n
     uint32_t state = read_u32(reader);
     outcome.has_result = (state & HAS_RESULT) != 0;
     outcome.state = (uint8_t)state;
-    bool is_known_state = state == SESSIONS_APPLIED || state == SESSIONS_SETTLED ||
-                          state == (SESSIONS_APPLIED | HAS_RESULT);
-    if (reader->failed || !is_known_state || outcome.created_ns < *created_ns ||
+    if (reader->failed || !is_known_state(state, version) || outcome.created_ns < *created_ns ||
         outcome.created_ns > sessions->log_time_ns ||
         outcome.result_bytes > RESULTS_ONE_BYTES_MAX || !is_in_place(sessions, outcome.id) ||
         sessions_outcome_find(sessions, outcome.id) != NULL) {
@@ -129,7 +146,7 @@ static int read_all(struct sessions *sessions, struct reader *reader)
     sessions->swept_ns = read_u64(reader);
     uint32_t session_count = read_u32(reader);
     uint32_t outcome_count = read_u32(reader);
-    if (!reader->failed && version != FORMAT_VERSION) {
+    if (!reader->failed && version != FORMAT_VERSION && version != FORMAT_VERSION_WITH_REJECTED) {
         return QR_ERR_VERSION;
     }
     if (reader->failed || is_used > 1 || sessions->swept_ns > sessions->log_time_ns ||
@@ -143,7 +160,7 @@ static int read_all(struct sessions *sessions, struct reader *reader)
         status = read_session(sessions, reader);
     }
     for (uint32_t i = 0; i < outcome_count && status == 0; i++) {
-        status = read_outcome(sessions, reader, &created_ns);
+        status = read_outcome(sessions, reader, version, &created_ns);
     }
     if (status == 0) {
         status = results_read(&sessions->results, reader);

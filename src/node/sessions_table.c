@@ -139,6 +139,14 @@ void sessions_outcome_remove(struct sessions *sessions, struct sessions_outcome 
     sessions->free_outcome = place_of(sessions, outcome);
 }
 
+void sessions_outcome_reject(struct sessions *sessions, struct sessions_outcome *outcome)
+{
+    ASSERT(outcome->state == SESSIONS_APPLIED);
+    sessions->digest -= outcome_digest(outcome);
+    outcome->state = SESSIONS_REJECTED;
+    sessions->digest += outcome_digest(outcome);
+}
+
 struct sessions_outcome *sessions_outcome_find(const struct sessions *sessions,
                                                struct proposal_id id)
 {

@@ -28,14 +28,14 @@ static void check_use(struct sessions *sessions)
 {
     struct sessions_entry entry = {
         .id = {QR_SESSION_BIT | QR_TOKEN_BIT, 1}, .index = 1, .timestamp_ns = TIME_NEVER};
-    struct qr_result result = {"x", 1};
+    struct qr_result result = {.data = "x", .size_bytes = 1};
     raft_index index;
     bool is_first = false;
     for (uint32_t at = sessions->oldest; at != ID_MAP_NONE; at = sessions->outcomes[at].newer) {
         int status = sessions_find(sessions, sessions->outcomes[at].id, &index, &result);
         ASSERT(status == 0 || status == QR_ERR_FORGOTTEN || status == QR_ERR_SETTLED);
     }
-    result = (struct qr_result){"x", 1};
+    result = (struct qr_result){.data = "x", .size_bytes = 1};
     int status = sessions_use(sessions, &entry, &is_first);
     if (status == 0 && is_first) {
         status = sessions_keep(sessions, &entry, &result);

@@ -112,7 +112,7 @@ static void on_apply(void *context, const struct qr_entry *entries, size_t count
 {
     struct build_rig_node *self = context;
     struct build_rig *rig = self->rig;
-    struct qr_result results[BUILD_RIG_APPLY_MAX] = {{0}};
+    struct build_result results[BUILD_RIG_APPLY_MAX] = {{0}};
     assert_in_range(count, 1, BUILD_RIG_APPLY_MAX);
     for (size_t i = 0; i < count; i++) {
         const struct qr_entry *entry = &entries[i];
@@ -122,13 +122,13 @@ static void on_apply(void *context, const struct qr_entry *entries, size_t count
         assert_true(rig->value_at[entry->index] == 0 || rig->value_at[entry->index] == value);
         rig->value_at[entry->index] = value;
         self->applied_index = entry->index;
-        results[i] = (struct qr_result){&rig->value_at[entry->index], sizeof(value)};
+        results[i] = (struct build_result){&rig->value_at[entry->index], sizeof(value), 0};
     }
     self->build->applied(self->node, 0, results, rig->time);
 }
 
 static void on_proposal_done(void *context, uint64_t token, int status, uint64_t index,
-                             const struct qr_result *result)
+                             const struct build_result *result)
 {
     struct build_rig_node *self = context;
     struct build_rig *rig = self->rig;

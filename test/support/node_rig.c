@@ -99,7 +99,8 @@ static void tell_applied(struct rig_node *self, size_t count)
 {
     static struct qr_result results[NODE_APPLY_ENTRIES_MAX];
     for (size_t i = 0; i < count; i++) {
-        results[i] = (struct qr_result){self->results[i], sizeof(self->results[i])};
+        results[i] =
+            (struct qr_result){.data = self->results[i], .size_bytes = sizeof(self->results[i])};
     }
     struct node_batch_end end = {.results = results, .digest = self->sum};
     end.digest ^= self->wants_digest ? 0 : UINT64_MAX; /* nobody may look at it */

@@ -103,12 +103,17 @@ static void on_apply(void *context, const struct qr_entry *entries, size_t count
     for (size_t i = 0; i < count; i++) {
         assert_true(entries[i].index > solo->applied_index);
         solo->applied_index = entries[i].index;
-        if (entries[i].payload_bytes == 8) {
+        bool is_number = entries[i].payload_bytes == 8;
+        bool is_rejected =
+            is_number && solo->rejected != 0 && load_u64(entries[i].payload) == solo->rejected;
+        if (is_number && !is_rejected) {
             assert_true(solo->applied_count < SOLO_APPLIED_MAX);
             solo->applied[solo->applied_count++] = load_u64(entries[i].payload);
         }
         solo->answers[i] = solo->applied_count;
-        solo->results[i] = (struct qr_result){&solo->answers[i], sizeof(solo->answers[i])};
+        solo->results[i] = (struct qr_result){.data = &solo->answers[i],
+                                              .size_bytes = sizeof(solo->answers[i]),
+                                              .status = is_rejected ? SOLO_ANY_STATUS : 0};
     }
     solo->held_count = count;
     solo->is_batch_held = true;
@@ -139,8 +144,9 @@ static void on_proposal_done(void *context, uint64_t token, int status, raft_ind
                              const struct qr_result *result)
 {
     struct solo *solo = context;
-    assert_int_equal(result != NULL, status == 0);
+    assert_int_equal(result != NULL, status == 0 || status == QR_ERR_REJECTED);
     tell(solo->proposals, token, status, index);
+    solo->proposals[token].is_rejected = result != NULL && result->status != 0;
     if (result != NULL && result->size_bytes == sizeof(solo->proposals[token].answer)) {
         memcpy(&solo->proposals[token].answer, result->data, result->size_bytes);
     }

@@ -18,6 +18,7 @@
 #define SOLO_PEERS_MAX 3
 #define SOLO_TOKENS_MAX 2048
 #define SOLO_APPLIED_MAX 32768
+#define SOLO_ANY_STATUS 17 /* of a result, which is taken for QR_ERR_REJECTED */
 #define SOLO_CLUSTER ((struct cluster_id){7, 7})
 
 /* A message that the node sent. */
@@ -36,7 +37,8 @@ struct solo_told {
     unsigned count;
     int status;
     raft_index index;
-    uint64_t answer; /* of the state machine: how many numbers it had with this one */
+    bool is_rejected; /* by the status of its result */
+    uint64_t answer;  /* of the state machine: how many numbers it had with this one */
 };
 
 struct solo {
@@ -60,6 +62,7 @@ struct solo {
     raft_index applied_index;
     uint64_t answers[NODE_APPLY_ENTRIES_MAX]; /* to the batch under way */
     struct qr_result results[NODE_APPLY_ENTRIES_MAX];
+    uint64_t rejected;  /* a number that the state machine rejects; 0: none */
     bool is_apply_held; /* batches wait for solo_applied() */
     size_t held_count;
     bool is_batch_held;

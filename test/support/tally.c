@@ -25,13 +25,19 @@ static int apply(void *context, const struct qr_entry *entries, size_t count,
         const uint8_t *payload = entries[i].payload;
         ASSERT(entries[i].index > tally->last_index);
         tally->last_index = entries[i].index;
+        if (entries[i].payload_bytes > 0 && payload[0] == TALLY_REJECTED) {
+            results[i] =
+                (struct qr_result){.data = "no", .size_bytes = 2, .status = QR_ERR_REJECTED};
+            continue;
+        }
         for (size_t k = 0; k < entries[i].payload_bytes; k++) {
             tally->sum += payload[k];
         }
         tally->entry_count++;
         ASSERT(i < sizeof(tally->answers) / sizeof(tally->answers[0]));
         tally->answers[i] = tally->sum;
-        results[i] = (struct qr_result){&tally->answers[i], sizeof(tally->answers[i])};
+        results[i] =
+            (struct qr_result){.data = &tally->answers[i], .size_bytes = sizeof(tally->answers[i])};
     }
     pthread_mutex_unlock(&tally->mutex);
     return status;

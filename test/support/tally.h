@@ -12,6 +12,7 @@
 #include "quorate/state_machine.h"
 
 #define TALLY_SNAPSHOT_BYTES 24
+#define TALLY_REJECTED 0xee /* a payload that begins so is not added, but rejected: "no" */
 
 struct tally {
     struct qr_state_machine machine; /* what to hand to the engine */

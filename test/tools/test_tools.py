@@ -93,6 +93,16 @@ def simulator(settings=("| `nodes` | 1..7 | nodes |",), checkers=("no_leaks", "h
     }
 
 
+def pages(text="", row="| `a-ms` | 5 | 1..4096 |", declared=""):
+    """A change: a page with C in it, and one limit with its page."""
+    return {
+        "include/quorate/engine.h": c_file("engine.h", "#define QR_LIMIT_MAP(X) \\\n"
+                                           '    X(a_ms, 5, 1, UINT64_C(1) << 12, "milliseconds")\n'),
+        "docs/tuning.md": f"| limit | default | bounds |\n|---|---|---|\n{row}\n",
+        "docs/house.md": f"a house\n\n{text}\n{declared}\n",
+    }
+
+
 # tool, name of the case, what differs from the clean tree, what the check must say (None: nothing)
 CASES = [
     ("check_includes.py", "a clean tree passes", {}, None),
@@ -240,6 +250,20 @@ CASES = [
     ("check_docs.sh", "a command that does not exist",
      {"README.md": "```\nmake b\n```\n"}, "no such target: make b"),
     ("check_docs.sh", "a sentence is no command", {"README.md": "they make sense\n"}, None),
+    ("check_pages.py", "pieces of a program, behind what the page declares",
+     pages("```c\nstatic int d(int e)\n{\n    return e + c;\n}\n```\n\n```c\nd(b);\n```\n",
+           declared="<!-- for the check\nstatic int b, c;\n-->"), None),
+    ("check_pages.py", "a piece that does not compile", pages("x\n\n```c\nb(c);\n```\n"),
+     "docs/house.md:6:3: error: 'c' undeclared"),
+    ("check_pages.py", "a program that does not compile",
+     pages("```c\n#include <stdio.h>\nint main(void)\n{\n    return b;\n}\n```\n"),
+     "docs/house.md:7:12: error: 'b' undeclared"),
+    ("check_pages.py", "a limit that has another default", pages(row="| `a-ms` | 6 | 1..4096 |"),
+     "docs/tuning.md:3: a-ms has other numbers"),
+    ("check_pages.py", "a limit that is not told of", pages(row=""),
+     "docs/tuning.md:1: does not tell of a-ms"),
+    ("check_pages.py", "a limit that there is not", pages(row="| `a-ms` | 5 | 1..4096 |\n| `b` | 1 | 1..2 |"),
+     "docs/tuning.md:4: no limit, or named twice: b"),
 ]
 
 RUN = "[ RUN      ] b\n"

@@ -413,6 +413,36 @@ static void a_commit_handler_may_remove_and_add_while_it_runs(void **state)
     assert_int_equal(bench->handled_count, 10);
 }
 
+static void count_commit(void *argument, const struct qr_entry *entry)
+{
+    struct bench *bench = argument;
+    bench->handled_count++;
+    bench->answer_index = entry->index;
+}
+
+static void a_handler_of_the_options_hears_of_every_entry_also_behind_a_restart(void **state)
+{
+    struct bench *bench = *state;
+    struct qr_engine_options options = options_of(bench);
+    options.on_commit = count_commit;
+    options.on_commit_argument = bench;
+    assert_int_equal(qr_engine_open(&options, &bench->engine, bench->detail), 0);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(propose(bench, "\x01", on_answer), 0);
+    }
+    wait_for_answers(bench, 3);
+    assert_int_equal(bench->handled_count, 3);
+    close_engine(bench);
+
+    tally_deinit(&bench->tally);
+    tally_init(&bench->tally);
+    bench->stopped_count = 0;
+    assert_int_equal(qr_engine_open(&options, &bench->engine, bench->detail), 0);
+    assert_int_equal(propose(bench, "\x01", on_answer), 0);
+    wait_for_answers(bench, 4);
+    assert_int_equal(bench->handled_count, 3 + 4); /* those before the restart, once more */
+}
+
 static void handlers_are_bounded(void **state)
 {
     struct bench *bench = *state;
@@ -517,7 +547,7 @@ static void options_out_of_bounds_are_named(void **state)
     for (size_t i = 0; i < COUNT_OF(bad); i++) {
         bad[i] = good;
     }
-    bad[0].size_bytes--;
+    bad[0].size_bytes = sizeof(size_t);
     bad[1].state_machine = NULL;
     bad[2].name = "N 1";
     bad[3].data_directory = "";
@@ -655,6 +685,7 @@ int main(void)
         ENGINE_TEST(a_restart_keeps_what_was_answered),
         ENGINE_TEST(a_callback_may_propose_again),
         ENGINE_TEST(a_commit_handler_may_remove_and_add_while_it_runs),
+        ENGINE_TEST(a_handler_of_the_options_hears_of_every_entry_also_behind_a_restart),
         ENGINE_TEST(handlers_are_bounded),
         ENGINE_TEST(a_proposal_out_of_bounds_is_refused_at_once),
         ENGINE_TEST(stopping_answers_who_waits_and_then_everybody),

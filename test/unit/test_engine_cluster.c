@@ -251,6 +251,32 @@ static void propose_until_ok(struct bench *bench, struct member *member)
     }
 }
 
+/* One that no replica takes: each says so alike, stays with the others, and goes on. */
+static void what_the_state_machine_rejects_hurts_no_replica(void **state)
+{
+    struct bench *bench = *state;
+    const uint8_t payload[] = {TALLY_REJECTED, 7};
+    struct qr_proposal proposal = {
+        .size_bytes = sizeof(proposal), .payload = payload, .payload_bytes = sizeof(payload)};
+    for (size_t i = 0; i < NODES; i++) {
+        bench->last_status = 0;
+        while (bench->last_status != QR_ERR_REJECTED) {
+            int status = qr_propose(bench->members[i].engine, &proposal, on_answer, bench);
+            assert_int_equal(status, 0);
+            wait_for_answers(bench, 1);
+            assert_int_not_equal(bench->last_status, 0);
+        }
+        propose_until_ok(bench, &bench->members[i]);
+    }
+    uint64_t sum = 0;
+    for (size_t i = 0; i < NODES; i++) {
+        read_through(bench, &bench->members[i]);
+        sum = i == 0 ? tally_sum(&bench->members[i].tally) : sum;
+        assert_int_equal(tally_sum(&bench->members[i].tally), sum);
+    }
+    assert_true(sum >= NODES);
+}
+
 /* Wait until `member` takes the one at this address, and no other, for missing. */
 static void wait_until_only_missing(struct member *member, const char *address)
 {
@@ -425,6 +451,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         CLUSTER_TEST(a_write_through_a_follower_is_everywhere),
+        CLUSTER_TEST(what_the_state_machine_rejects_hurts_no_replica),
         CLUSTER_TEST(every_call_may_come_from_any_thread),
         CLUSTER_TEST(calls_after_the_end_are_answered),
         CLUSTER_TEST(the_rest_goes_on_when_the_leader_ends_and_it_catches_up),

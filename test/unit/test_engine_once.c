@@ -22,6 +22,7 @@ struct bench {
     int status; /* of the last answer; WAITING: none yet */
     uint64_t index;
     uint64_t sum;
+    bool is_reasoned; /* the result says why it was rejected */
 };
 
 static void on_stopped(void *argument, int status, const char *reason)
@@ -90,6 +91,9 @@ static void on_answer(void *argument, int status, uint64_t index, const struct q
     bench->status = status;
     bench->index = index;
     bench->sum = 0;
+    assert_int_equal(result != NULL, status == 0 || status == QR_ERR_REJECTED);
+    bench->is_reasoned = result != NULL && result->status == status && result->size_bytes == 2 &&
+                         memcmp(result->data, "no", 2) == 0;
     if (result != NULL && result->size_bytes == sizeof(bench->sum)) {
         memcpy(&bench->sum, result->data, sizeof(bench->sum));
     }
@@ -151,6 +155,42 @@ static void a_repeat_gets_the_first_answer_also_after_a_restart(void **state)
         assert_int_equal(add(bench, ids[i], "\x06"), QR_ERR_MISMATCH);
     }
     assert_int_equal(tally_sum(&bench->tally), 12);
+}
+
+static void on_snapshot(void *argument, int status, uint64_t index)
+{
+    on_answer(argument, status, index, status == 0 ? &(struct qr_result){0} : NULL);
+}
+
+static int snapshot(struct bench *bench)
+{
+    bench->status = WAITING;
+    return end_of(bench, qr_snapshot(bench->engine, on_snapshot, bench));
+}
+
+static void what_was_rejected_stays_so_also_after_a_restart(void **state)
+{
+    struct bench *bench = *state;
+    struct qr_id ids[] = {{open_session(bench, 60000), 1}, qr_token_id("t", 1)};
+    for (size_t i = 0; i < COUNT_OF(ids); i++) {
+        assert_int_equal(add(bench, ids[i], "\xee\x05"), QR_ERR_REJECTED);
+        assert_true(bench->is_reasoned);
+        uint64_t index = bench->index;
+        assert_int_equal(add(bench, (struct qr_id){0, 0}, "\x01"), 0);
+        if (i == 1) {
+            assert_int_equal(snapshot(bench), 0); /* the table comes back from it */
+        }
+        close_engine(bench);
+        open_engine(bench);
+        assert_int_equal(add(bench, ids[i], "\xee\x05"), QR_ERR_REJECTED);
+        assert_true(bench->is_reasoned);
+        assert_int_equal(bench->index, index);
+        assert_int_equal(settle(bench, ids[i]), QR_ERR_REJECTED);
+        assert_true(bench->is_reasoned);
+    }
+    assert_int_equal(add(bench, (struct qr_id){0, 0}, "\xee"), QR_ERR_REJECTED);
+    assert_true(bench->is_reasoned);
+    assert_int_equal(tally_sum(&bench->tally), 2);
 }
 
 static void what_became_of_it_can_be_asked(void **state)
@@ -232,6 +272,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         ENGINE_TEST(a_repeat_gets_the_first_answer_also_after_a_restart),
+        ENGINE_TEST(what_was_rejected_stays_so_also_after_a_restart),
         ENGINE_TEST(what_became_of_it_can_be_asked),
         ENGINE_TEST(an_expired_session_says_so_and_nothing_is_applied),
         ENGINE_TEST(a_session_that_was_ended_is_over),

@@ -152,6 +152,42 @@ static void a_tick_is_not_handed_on(void **state)
     assert_int_equal(rig->total.count, 0);
 }
 
+/* Log time moves the state of a program that asked for ticks. */
+static int note_time(void *state, const struct qr_entry *entry, struct qr_plain_reply *reply)
+{
+    struct total *total = state;
+    (void)reply;
+    total->sum = (int64_t)entry->timestamp_ns;
+    total->count += entry->command_bytes == 0 && entry->payload_bytes == 0;
+    return 0;
+}
+
+static uint64_t wants_tick(const void *state)
+{
+    const struct total *total = state;
+    return (uint64_t)total->sum + 10;
+}
+
+static void a_state_that_asked_for_ticks_gets_them(void **unused)
+{
+    struct total total = {0};
+    struct qr_plain_options options = {.size_bytes = sizeof(options),
+                                       .state = &total,
+                                       .apply = note_time,
+                                       .state_bytes = sizeof(total),
+                                       .wake_at = wants_tick};
+    struct qr_state_machine machine;
+    (void)unused;
+    assert_int_equal(qr_plain_new(&options, &machine), 0);
+    assert_int_equal(machine.wake_at(machine.context), 10);
+    struct qr_entry tick = {.timestamp_ns = 30};
+    struct qr_result result = {0};
+    assert_int_equal(machine.apply(machine.context, &tick, 1, &result), 0);
+    assert_int_equal(total.count, 1);
+    assert_int_equal(machine.wake_at(machine.context), 40);
+    qr_plain_free(&machine);
+}
+
 static void what_cannot_go_on_ends_the_batch(void **state)
 {
     struct rig *rig = *state;
@@ -164,6 +200,38 @@ static void what_cannot_go_on_ends_the_batch(void **state)
     int status = rig->machine.apply(rig->machine.context, entries, 3, rig->results);
     assert_int_equal(status, QR_ERR_NO_MEMORY);
     assert_int_equal(rig->total.count, 1);
+}
+
+static int reject_odd(void *state, const struct qr_entry *entry, struct qr_plain_reply *reply)
+{
+    int64_t *count = state;
+    if (entry->payload_bytes % 2 == 1) {
+        (void)qr_plain_answer(reply, "odd", 3);
+        return entry->payload_bytes == 1 ? QR_ERR_REJECTED : 77;
+    }
+    (*count)++;
+    return 0;
+}
+
+static void what_is_rejected_does_not_end_the_batch(void **state)
+{
+    int64_t count = 0;
+    struct qr_state_machine machine;
+    struct qr_result results[4] = {{0}};
+    struct qr_entry entries[4];
+    (void)state;
+    assert_int_equal(qr_plain_state(&machine, &count, sizeof(count), reject_odd), 0);
+    for (size_t i = 0; i < COUNT_OF(entries); i++) {
+        entries[i] = (struct qr_entry){.payload = "abcd", .payload_bytes = i + 1};
+    }
+    assert_int_equal(machine.apply(machine.context, entries, 4, results), 0);
+    assert_int_equal(count, 2);
+    for (size_t i = 0; i < COUNT_OF(entries); i++) {
+        assert_int_equal(results[i].status, i % 2 == 0 ? QR_ERR_REJECTED : 0);
+        assert_int_equal(results[i].size_bytes, i % 2 == 0 ? 3 : 0);
+    }
+    assert_memory_equal(results[2].data, "odd", 3);
+    qr_plain_free(&machine);
 }
 
 static int answer_to_the_limit(void *state, const struct qr_entry *entry,
@@ -471,6 +539,8 @@ int main(void)
         CASE(applying_allocates_nothing),
         CASE(a_tick_is_not_handed_on),
         CASE(what_cannot_go_on_ends_the_batch),
+        cmocka_unit_test(a_state_that_asked_for_ticks_gets_them),
+        cmocka_unit_test(what_is_rejected_does_not_end_the_batch),
         cmocka_unit_test(a_reply_has_the_room_that_was_asked_for),
         CASE(the_digest_follows_the_state),
         CASE(a_snapshot_stays_as_it_is_while_entries_are_applied),

@@ -215,6 +215,51 @@ static void a_repeat_after_a_restart_is_not_applied(void **state)
 }
 
 /* A leader stamps entries; what a node's own clock says does not matter. */
+static void what_is_rejected_is_told_with_its_result_and_the_next_is_applied(void **state)
+{
+    (void)state;
+    struct solo solo;
+    (void)lead(&solo);
+    solo.rejected = 5;
+    assert_int_equal(propose(&solo, (struct proposal_id){0, 1}, 5, 1), 0);
+    assert_int_equal(propose(&solo, (struct proposal_id){0, 2}, 6, 2), 0);
+    commit(&solo);
+    assert_told(&solo, 1, QR_ERR_REJECTED);
+    assert_true(solo.proposals[1].is_rejected);
+    assert_int_equal(solo.proposals[1].answer, 0);
+    assert_told(&solo, 2, 0);
+    assert_false(solo.proposals[2].is_rejected);
+    assert_int_equal(solo.proposals[2].index, solo.proposals[1].index + 1);
+    assert_int_equal(solo.applied_count, 1);
+    assert_int_equal(solo.failed_count, 0);
+    solo_deinit(&solo);
+}
+
+static void a_repeat_of_what_was_rejected_gets_the_same_failure(void **state)
+{
+    (void)state;
+    struct solo solo;
+    (void)lead(&solo);
+    solo.rejected = 5;
+    assert_int_equal(propose(&solo, TOKEN(9), 6, 0), 0);
+    assert_int_equal(propose(&solo, TOKEN(1), 5, 1), 0);
+    assert_int_equal(propose(&solo, TOKEN(1), 5, 2), 0);
+    commit(&solo);
+    assert_int_equal(propose(&solo, TOKEN(1), 5, 3), 0);
+    commit(&solo);
+    solo.rejected = 0; /* it would be applied now, if it were not known */
+    assert_int_equal(propose(&solo, TOKEN(1), 5, 4), 0);
+    commit(&solo);
+    for (uint64_t token = 1; token <= 4; token++) {
+        assert_told(&solo, token, QR_ERR_REJECTED);
+        assert_true(solo.proposals[token].is_rejected);
+        assert_int_equal(solo.proposals[token].index, solo.proposals[1].index);
+        assert_int_equal(solo.proposals[token].answer, 1);
+    }
+    assert_int_equal(solo.applied_count, 1);
+    solo_deinit(&solo);
+}
+
 static void a_session_is_over_when_log_time_says_so(void **state)
 {
     (void)state;
@@ -564,6 +609,8 @@ int main(void)
         cmocka_unit_test(who_waits_is_answered_by_whichever_copy_comes_first),
         cmocka_unit_test(the_answer_is_kept_also_where_nobody_waited_for_it),
         cmocka_unit_test(a_repeat_after_a_restart_is_not_applied),
+        cmocka_unit_test(what_is_rejected_is_told_with_its_result_and_the_next_is_applied),
+        cmocka_unit_test(a_repeat_of_what_was_rejected_gets_the_same_failure),
         cmocka_unit_test(a_session_is_over_when_log_time_says_so),
         cmocka_unit_test(a_node_that_comes_late_still_applies_what_was_in_time),
         cmocka_unit_test(a_session_is_opened_used_and_ended),

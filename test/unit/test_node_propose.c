@@ -283,6 +283,22 @@ static void the_leaders_refusal_is_passed_on(void **state)
     }
 }
 
+/* Only a state machine rejects, with a result: a leader that says so makes no sense. */
+static void a_leader_that_claims_a_rejection_leaves_the_outcome_unknown(void **state)
+{
+    (void)state;
+    struct solo solo;
+    begin(&solo);
+    assert_int_equal(solo_propose(&solo, 1), 0);
+    solo_turn(&solo);
+    uint64_t request = forwarded(&solo)->request;
+    answer(&solo, 2,
+           (struct wire_forward_response){
+               .request = request, .count = 1, .status = QR_ERR_REJECTED, .entry_term = 1});
+    told(&solo, 1, QR_ERR_TIMEOUT);
+    solo_deinit(&solo);
+}
+
 static void an_answer_to_nobodys_question_is_ignored(void **state)
 {
     (void)state;
@@ -534,6 +550,7 @@ int main(void)
         cmocka_unit_test(what_is_cancelled_behind_that_is_unknown),
         cmocka_unit_test(a_proposal_may_have_a_limit_of_its_own),
         cmocka_unit_test(the_leaders_refusal_is_passed_on),
+        cmocka_unit_test(a_leader_that_claims_a_rejection_leaves_the_outcome_unknown),
         cmocka_unit_test(an_answer_to_nobodys_question_is_ignored),
         cmocka_unit_test(who_no_longer_leads_is_not_asked_in_vain),
         cmocka_unit_test(once_another_leader_rules_it_is_sent_to_that_one),

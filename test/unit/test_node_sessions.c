@@ -60,7 +60,7 @@ static int use_as(struct table *table, struct proposal_id id, const char *text, 
         return status;
     }
     if (is_first) {
-        struct qr_result result = {text, strlen(text)};
+        struct qr_result result = {.data = text, .size_bytes = strlen(text)};
         assert_int_equal(sessions_keep(&table->sessions, &entry, &result), 0);
     }
     return is_first ? 1 : 0;
@@ -474,7 +474,8 @@ static void step(struct sessions *sessions, struct prng *prng, struct sessions_e
 static void pay(struct sessions *sessions, struct owed *owed, size_t *owed_count)
 {
     for (size_t i = 0; i < *owed_count; i++) {
-        struct qr_result result = {owed[i].text, owed[i].entry.index % sizeof(owed[i].text)};
+        struct qr_result result = {.data = owed[i].text,
+                                   .size_bytes = owed[i].entry.index % sizeof(owed[i].text)};
         assert_int_equal(sessions_keep(sessions, &owed[i].entry, &result), 0);
     }
     *owed_count = 0;
@@ -599,6 +600,101 @@ static void a_damaged_or_cut_table_is_refused_and_leaves_none(void **state)
     end(&table);
 }
 
+/* An entry comes that the state machine rejects, with `text` for the reason. */
+static void reject(struct table *table, struct proposal_id id, const char *text)
+{
+    struct sessions_entry entry = next_entry(table, id);
+    struct qr_result result = {.data = text, .size_bytes = strlen(text), .status = QR_ERR_REJECTED};
+    bool is_first;
+    assert_int_equal(sessions_use(&table->sessions, &entry, &is_first), 0);
+    assert_true(is_first);
+    assert_int_equal(sessions_keep(&table->sessions, &entry, &result), 0);
+}
+
+static void assert_rejected(struct table *table, struct proposal_id id, raft_index index,
+                            const char *text)
+{
+    raft_index found = 0;
+    struct qr_result result = {0};
+    assert_int_equal(use(table, id, "another"), 0);
+    assert_int_equal(settle(table, id), 0);
+    assert_int_equal(sessions_find(&table->sessions, id, &found, &result), QR_ERR_REJECTED);
+    assert_int_equal(found, index);
+    assert_int_equal(result.status, QR_ERR_REJECTED);
+    assert_int_equal(result.size_bytes, strlen(text));
+    assert_memory_equal(result.data, text, result.size_bytes);
+}
+
+static void what_was_rejected_stays_so_for_repeats(void **state)
+{
+    (void)state;
+    struct table table;
+    begin(&table);
+    uint64_t session = open_session(&table, MINUTE_NS);
+    reject(&table, (struct proposal_id){session, 1}, "too little");
+    reject(&table, TOKEN(1), "");
+    assert_rejected(&table, (struct proposal_id){session, 1}, 2, "too little");
+    assert_rejected(&table, TOKEN(1), 3, "");
+    end(&table);
+}
+
+static void what_was_rejected_is_known_longer_than_its_reason(void **state)
+{
+    (void)state;
+    struct table table;
+    begin(&table);
+    char *text = malloc(RESULTS_ONE_BYTES_MAX + 2);
+    assert_non_null(text);
+    memset(text, 'x', RESULTS_ONE_BYTES_MAX + 1);
+    text[RESULTS_ONE_BYTES_MAX + 1] = '\0';
+    reject(&table, TOKEN(1), text);
+    free(text);
+    assert_rejected(&table, TOKEN(1), 1, "");
+    end(&table);
+}
+
+/* One replica rejects what another applies, with the same bytes for an answer. */
+static void rejected_here_and_applied_there_differs_in_the_digest(void **state)
+{
+    (void)state;
+    struct table table;
+    struct table other;
+    begin(&table);
+    begin(&other);
+    reject(&table, TOKEN(1), "same");
+    assert_int_equal(use(&other, TOKEN(1), "same"), 1);
+    assert_true(sessions_digest(&table.sessions) != sessions_digest(&other.sessions));
+    end(&table);
+    end(&other);
+}
+
+static void only_a_table_with_something_rejected_is_of_the_second_version(void **state)
+{
+    (void)state;
+    struct table table;
+    struct table other;
+    begin(&table);
+    begin(&other);
+    fill_a_little(&table);
+    uint8_t data[1024];
+    sessions_write(&table.sessions, data);
+    assert_int_equal(data[0], 1); /* release 0.1.0 reads it */
+    reject(&table, TOKEN(3), "no");
+    size_t size_bytes = sessions_write_bytes(&table.sessions);
+    assert_true(size_bytes <= sizeof(data));
+    sessions_write(&table.sessions, data);
+    assert_int_equal(data[0], 2);
+    assert_int_equal(sessions_read(&other.sessions, data, size_bytes), 0);
+    assert_true(sessions_digest(&other.sessions) == sessions_digest(&table.sessions));
+    other.index = table.index;
+    other.now_ns = table.now_ns;
+    assert_rejected(&other, TOKEN(3), table.index, "no");
+    data[0] = 1;
+    assert_int_equal(sessions_read(&other.sessions, data, size_bytes), QR_ERR_CORRUPT);
+    end(&table);
+    end(&other);
+}
+
 /* Every allocation fails once: the table stays whole, and says so. */
 static int live(struct table *table)
 {
@@ -609,7 +705,8 @@ static int live(struct table *table)
         bool is_first = false;
         status = n % 3 == 0 ? sessions_open(&table->sessions, &entry, MINUTE_NS)
                             : sessions_use(&table->sessions, &entry, &is_first);
-        struct qr_result result = {"0123456789abcdefghijklmnopqrstuvwxyz", 36};
+        struct qr_result result = {.data = "0123456789abcdefghijklmnopqrstuvwxyz",
+                                   .size_bytes = 36};
         if (status == 0 && is_first) {
             status = sessions_keep(&table->sessions, &entry, &result);
         }
@@ -672,6 +769,10 @@ int main(void)
         cmocka_unit_test(replicas_agree_however_entries_are_batched_and_whatever_they_restored),
         cmocka_unit_test(a_restored_table_answers_repeats),
         cmocka_unit_test(a_damaged_or_cut_table_is_refused_and_leaves_none),
+        cmocka_unit_test(what_was_rejected_stays_so_for_repeats),
+        cmocka_unit_test(what_was_rejected_is_known_longer_than_its_reason),
+        cmocka_unit_test(rejected_here_and_applied_there_differs_in_the_digest),
+        cmocka_unit_test(only_a_table_with_something_rejected_is_of_the_second_version),
         cmocka_unit_test(each_allocation_may_fail_and_the_table_stays_whole),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

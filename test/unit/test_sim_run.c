@@ -49,6 +49,9 @@ struct tally_subject {
     uint64_t drift_at;  /* every second replica adds one more at this entry */
     uint64_t broken_at; /* the invariant does not hold from so many entries on */
     uint64_t failed_at; /* a replica cannot apply this entry */
+    uint64_t rejects;   /* every so many'th entry is rejected; 0: none */
+    bool is_fickle;     /* only every second replica rejects */
+    uint64_t rejected;  /* operations that were told so */
     bool is_end_bad;
 };
 
@@ -61,13 +64,16 @@ static int apply(void *context, const struct qr_entry *entries, size_t count,
         if (self->count == self->owner->failed_at) {
             return QR_ERR_CORRUPT;
         }
-        if (entries[i].payload_bytes == 8) {
+        bool is_rejected = self->owner->rejects != 0 && self->count % self->owner->rejects == 0 &&
+                           (!self->owner->is_fickle || self->number % 2 == 0);
+        results[i].status = is_rejected ? QR_ERR_REJECTED : 0;
+        if (entries[i].payload_bytes == 8 && !is_rejected) {
             self->sum += load_u64(entries[i].payload);
         }
         self->sum += self->number % 2 == 0 && self->count == self->owner->drift_at;
         if (entries[i].wants_result) {
             store_u64(self->result, entries[i].index);
-            results[i] = (struct qr_result){self->result, 0};
+            results[i].data = self->result;
         }
     }
     return 0;
@@ -209,7 +215,9 @@ static void ended(void *context, const struct qr_sim_operation *asked,
     struct tally_subject *subject = context;
     subject->ended++;
     assert_true(outcome->ended_ns >= outcome->began_ns);
-    assert_true(outcome->status != 0 || outcome->index > 0);
+    subject->rejected += outcome->status == QR_ERR_REJECTED;
+    assert_true(!asked->is_read || outcome->status != QR_ERR_REJECTED);
+    assert_true((outcome->status != 0 && outcome->status != QR_ERR_REJECTED) || outcome->index > 0);
     assert_true(outcome->status != 0 || !asked->is_read || outcome->result_bytes == 8);
 }
 
@@ -288,6 +296,30 @@ static void a_replica_that_differs_is_noticed_and_named(void **state)
     assert_string_equal(report.checker, "equal_digests");
     assert_non_null(strstr(report.failure, "not deterministic"));
     assert_non_null(strstr(report.failure, "digest"));
+}
+
+static void what_every_replica_rejects_is_sound(void **state)
+{
+    (void)state;
+    struct tally_subject subject = subject_of();
+    struct qr_sim_report report;
+    subject.rejects = 5;
+    assert_int_equal(run(&subject, 3, SHORT_PLAN " once_percent=60 past_percent=0", &report), 0);
+    assert_string_equal(report.failure, "");
+    assert_true(report.has_passed);
+    assert_true(subject.rejected > 10);
+}
+
+static void rejected_here_and_accepted_there_is_noticed(void **state)
+{
+    (void)state;
+    struct tally_subject subject = subject_of();
+    struct qr_sim_report report;
+    subject.rejects = 1;
+    subject.is_fickle = true;
+    assert_int_equal(run(&subject, 3, SHORT_PLAN " nodes=3 log_entries=0", &report), 0);
+    assert_false(report.has_passed);
+    assert_non_null(strstr(report.failure, "not deterministic"));
 }
 
 static void a_broken_invariant_ends_the_run(void **state)
@@ -610,6 +642,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_seed_decides_everything),
         cmocka_unit_test(a_replica_that_differs_is_noticed_and_named),
+        cmocka_unit_test(what_every_replica_rejects_is_sound),
+        cmocka_unit_test(rejected_here_and_accepted_there_is_noticed),
         cmocka_unit_test(a_broken_invariant_ends_the_run),
         cmocka_unit_test(a_node_that_fails_without_a_fault_is_noticed),
         cmocka_unit_test(the_subject_judges_the_end),

@@ -12,8 +12,9 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 import headers as reader  # noqa: E402, from tools/
 
 SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|$~^])")
-KINDS = [("macro", "Constants and lists"), ("enum", "Enumerations"), ("struct", "Structures"),
-         ("callback", "Callbacks"), ("function", "Functions")]
+MADE_OF = re.compile(r"#define X\(([^)]*)\)[^\n]*\n\s*(QR_\w+)\(X\)\s*\n#undef X", re.S)
+KINDS = [("function", "Functions"), ("callback", "Callbacks"), ("struct", "Structures"),
+         ("enum", "Enumerations"), ("macro", "Constants and lists")]
 
 
 def escape(text):
@@ -47,13 +48,16 @@ class Pages:
             return f"`{name}`"
         header, item = known
         first = self.index[item.first][1] if item.first else item
+        made = MADE_OF.search(item.text)
+        if made and item.kind == "enum" and made[2] in self.index:
+            header, first = self.index[made[2]]  # the list tells more of a value than its enum
         page = "" if header is self.here else f"{header.name}.md"
         return f"[`{name}`]({page}#{anchor(first)})"
 
     def words(self, text):
         made = []
         for kind, piece in reader.inline(text):
-            if kind == "text":
+            if kind == "text" or piece.endswith("_"):
                 made.append(SPECIAL.sub(r"\\\1", piece))
             else:
                 made.append(f"`{piece}`" if kind == "code" else self.link(piece))
@@ -102,14 +106,27 @@ class Pages:
             lines.append("| " + " | ".join(shown) + " |")
         return lines + [""]
 
-    @staticmethod
-    def columns(item):
-        """What the docstring says of X(…), else nothing."""
+    def columns(self, item):
+        """What the docstring says of X(…), or whoever uses it, else nothing."""
         count = max(len(row) for row in item.rows)
         told = re.search(r"X\(([^)]*)\)", reader.doc_text(item.doc))
+        if told is None:
+            uses = (MADE_OF.search(other.text) for header in self.headers for other in header.items)
+            told = next((use for use in uses if use and use[2] == item.name), None)
         names = [name.strip().strip('"') for name in told[1].split(",")] if told else []
         names = names[-count:]
         return names + [" "] * (count - len(names))
+
+    def text(self, item):
+        """As it stands in the header, but with what a list by X(…) makes written out."""
+        made = MADE_OF.search(item.text)
+        if made is None or made[2] not in self.index:
+            return item.text
+        names = {name for row in self.index[made[2]][1].rows for name in row}
+        end = "," if item.kind == "enum" else ";"
+        lines = [f"    {member.text}{end}" for member in item.fields + item.values
+                 if member.name in names]
+        return item.text.replace(made[0], "\n".join(lines))
 
     def item(self, item):
         self.current = item
@@ -118,13 +135,13 @@ class Pages:
         if item.rows:
             lines += self.blocks(item.doc) + self.rows(item)
             return lines
-        texts = [other.text for other in [item, *shared]]
+        texts = [self.text(other) for other in [item, *shared]]
         texts = [text if item.kind == "macro" else text.rstrip(" {") + ";" for text in texts]
         lines += ["```c", *"\n".join(texts).split("\n"), "```", ""]
         lines += self.blocks(item.doc)
-        made = re.search(r"(QR_\w+)\(X\)", item.text)
-        if made and item.kind in ("struct", "enum"):
-            lines += [f"What {self.link(made[1])} lists is among them.", ""]
+        made = MADE_OF.search(item.text)
+        if made:
+            lines += [f"What they are: {self.link(made[2])}.", ""]
         return lines
 
     def page(self, header):

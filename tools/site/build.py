@@ -204,7 +204,10 @@ def main():
     for name, text in api.pages(ROOT):
         stage.write(f"api/{name}.md", text)
     stage.drop_the_rest()
-    shutil.rmtree(output, ignore_errors=True)
+    if output.exists() and any(output.iterdir()):
+        if not (output / ".buildinfo").is_file():
+            raise SystemExit(f"{output}: holds something that is no site; it is not removed")
+        shutil.rmtree(output)
     made = subprocess.run(["sphinx-build", "-q", "-W", "--keep-going", "-b", "html",
                            "-c", HERE, "-d", f"{source}-cache", source, output], check=False)
     if made.returncode == 0:

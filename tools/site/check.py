@@ -119,6 +119,7 @@ const ground = e => {
 };
 let worst = [99, ''];
 for (const e of document.querySelectorAll(arguments[0])) {
+    if (e.textContent.trim() === '') { continue; }
     const pair = [light(getComputedStyle(e).color), light(ground(e))].sort((a, b) => b - a);
     const ratio = (pair[0] + 0.05) / (pair[1] + 0.05);
     if (ratio < worst[0]) { worst = [ratio, e.tagName + ' ' + e.textContent.slice(0, 40)]; }

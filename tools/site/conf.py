@@ -25,9 +25,10 @@ html_copy_source = False
 html_show_sourcelink = False
 html_last_updated_fmt = None
 html_theme_options = {
-    "light_css_variables": {"color-brand-primary": "#1b6ca8", "color-brand-content": "#1b6ca8"},
+    "light_css_variables": {"color-brand-primary": "#1b6ca8", "color-brand-content": "#1b6ca8",
+                            "color-code-background": "#f6f7f9"},
     "dark_css_variables": {"color-brand-primary": "#7ab8e6", "color-brand-content": "#7ab8e6"},
 }
 highlight_language = "none"
-pygments_style = "default"
-pygments_dark_style = "monokai"
+pygments_style = "xcode"
+pygments_dark_style = "github-dark"

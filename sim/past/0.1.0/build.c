@@ -30,6 +30,8 @@ struct build_node {
     struct entry *entries;    /* WIRE_ENTRIES_MAX, of the frame that is being taken in */
     struct build_part *parts; /* of the frame that is being handed out */
     size_t part_capacity;
+    size_t apply_count; /* entries of the batch that is being applied */
+    struct qr_result results[NODE_APPLY_ENTRIES_MAX];
 };
 
 _Static_assert(BUILD_DETAIL_BYTES >= NODE_DETAIL_BYTES, "a detail fits");
@@ -116,7 +118,8 @@ static void on_reply(void *context, uint64_t connection, struct wire_frame *fram
 
 static void on_apply(void *context, const struct qr_entry *entries, size_t count)
 {
-    const struct build_node *self = context;
+    struct build_node *self = context;
+    self->apply_count = count;
     self->world->apply(self->world->context, entries, count);
 }
 
@@ -130,7 +133,12 @@ static void on_proposal_done(void *context, uint64_t token, int status, raft_ind
                              const struct qr_result *result)
 {
     const struct build_node *self = context;
-    self->world->proposal_done(self->world->context, token, status, index, result);
+    struct build_result told = {0};
+    if (result != NULL) {
+        told = (struct build_result){result->data, result->size_bytes, 0};
+    }
+    self->world->proposal_done(self->world->context, token, status, index,
+                               result == NULL ? NULL : &told);
 }
 
 static void on_read_done(void *context, uint64_t token, int status, raft_index index)
@@ -408,10 +416,13 @@ static void seed_closed(struct build_node *self, const char *reason, struct buil
     node_seed_closed(self->node, reason, node_time_of(time));
 }
 
-static void applied(struct build_node *self, int status, const struct qr_result *results,
+static void applied(struct build_node *self, int status, const struct build_result *results,
                     struct build_time time)
 {
-    node_applied(self->node, status, results, node_time_of(time));
+    for (size_t i = 0; i < self->apply_count; i++) {
+        self->results[i] = (struct qr_result){results[i].data, results[i].size_bytes};
+    }
+    node_applied(self->node, status, self->results, node_time_of(time));
 }
 
 static void turn(struct build_node *self, struct build_time time)

@@ -1,0 +1,451 @@
+#!/usr/bin/env python3
+# check_package.py: the Debian packages in a clean root, as somebody new to Quorate finds them.
+#
+# usage: check_package.py     after `make deb`
+#
+# Makes a root with nothing but a C compiler and what the packages depend on (build/clean-root, kept
+# and used again), and lays a file system of memory over it. There, without a network but a loopback
+# of its own: installs the packages; compiles the counter of the guide in an empty folder and runs
+# three of it, each killed in turn while others count; starts the packaged node as its unit says and
+# asks it as a Redis client; purges the packages, and looks for what they left.
+#
+# It must be root, for the file systems and the network: else nothing is tried, and that is said. The
+# last line is `N passed, N failed`.
+# SPDX-License-Identifier: Apache-2.0
+import contextlib
+import ctypes
+import fcntl
+import hashlib
+import os
+import pathlib
+import re
+import select
+import shlex
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+
+from source import OWN
+
+sys.path.insert(0, str(OWN / "test/cluster"))
+import resp  # noqa: E402  (the client of the cluster tests)
+
+DEBS = OWN / "build/deb"
+BASE = OWN / "build/clean-root"
+COUNTER = OWN / "examples/counter.c"
+OURS = ("quorate", "libquorate0", "libquorate-dev")
+# What somebody has who wants to compile something, and makes users without all of systemd.
+TOOLS = ("gcc", "libc6-dev", "pkg-config", "systemd-standalone-sysusers")
+NODES = ("127.0.0.1:7710", "127.0.0.1:7720", "127.0.0.1:7730")
+USER = 1000
+ADDS = 30        # acknowledged before and behind each kill
+LIMIT_S = 60.0
+ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8", "HOME": "/",
+               "DEBIAN_FRONTEND": "noninteractive"}
+# Of apt, dpkg and the linker, which are not ours to tidy up.
+NOISE = re.compile(r"/(proc|dev|sys|tmp|home|var/(cache|log|lib/(apt|dpkg))|etc/ld\.so\.cache)(/|$)"
+                   r"|/etc/(passwd|group|g?shadow|subuid|subgid)-$|/etc/\.pwd\.lock$")
+
+
+class Failed(Exception):
+    """A rule was broken; the text says which, and what was found instead."""
+
+
+def check(condition, text):
+    if not condition:
+        raise Failed(text)
+
+
+def run(*command, **more):
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, **more)
+    check(done.returncode == 0, f"{shlex.join(map(str, command))}: {done.returncode}\n"
+          f"{done.stdout[-3000:]}{done.stderr[-3000:]}")
+    return done.stdout
+
+
+def wait_for(condition, what):
+    deadline = time.monotonic() + LIMIT_S
+    while True:
+        found = condition()
+        if found:
+            return found
+        check(time.monotonic() < deadline, f"waited {LIMIT_S:.0f} s in vain until {what}")
+        time.sleep(0.02)
+
+
+# The root
+
+
+def wanted_packages():
+    """TOOLS, and what ours depend on, the first of alternatives, unless a tool is another."""
+    names = set(TOOLS)
+    for deb in DEBS.glob("*.deb"):
+        for group in run("dpkg-deb", "-f", deb, "Depends").strip().split(", "):
+            others = [re.sub(r"[ :(].*", "", one) for one in group.split(" | ")]
+            if not set(others) & {*TOOLS, *OURS}:
+                names.add(others[0])
+    return sorted(names)
+
+
+def sources():
+    """What this machine's apt reads, for Debian's own release."""
+    release = pathlib.Path("/etc/os-release").read_text(encoding="utf-8")
+    codename = re.search(r"^VERSION_CODENAME=(\w+)", release, re.M)[1]
+    folder = pathlib.Path("/etc/apt")
+    files = [folder / "sources.list", *folder.glob("sources.list.d/*.list"),
+             *folder.glob("sources.list.d/*.sources")]
+    return codename, [str(file) for file in files
+                      if file.exists() and codename in file.read_text(encoding="utf-8")]
+
+
+def base_root():
+    """The folder of a root with wanted_packages(); made once for each set of them."""
+    names = wanted_packages()
+    codename, files = sources()
+    key = hashlib.sha256("\n".join([codename, *names]).encode()).hexdigest()[:16]
+    base = BASE / key
+    if (base / "etc/debian_version").exists():
+        return base
+    shutil.rmtree(BASE, ignore_errors=True)
+    BASE.mkdir(parents=True)
+    options = BASE / "apt.conf"
+    options.write_text("".join(line + "\n" for line in run("apt-config", "dump").split("\n")
+                               if line.startswith("Acquire::")), encoding="utf-8")
+    begun = BASE / "begun"
+    run("mmdebstrap", "--variant=apt", f"--include={','.join(names)}", f"--aptopt={options}",
+        "--dpkgopt=force-unsafe-io", "--dpkgopt=path-exclude=/usr/share/locale/*",
+        "--dpkgopt=path-exclude=/usr/share/info/*", codename, str(begun), *files)
+    begun.rename(base)
+    return base
+
+
+def mount(*arguments):
+    return subprocess.run(["mount", *arguments], capture_output=True).returncode == 0
+
+
+def loopback_up():
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+        flags = struct.pack("16sh", b"lo", 0x1 | 0x40)  # IFF_UP, IFF_RUNNING
+        fcntl.ioctl(any_socket, 0x8914, flags + bytes(22))  # SIOCSIFFLAGS
+
+
+def root_over(base, folder):
+    """A root that may be written to, in memory; it is gone with this process's namespace."""
+    check(mount("-t", "tmpfs", "-o", "size=1500m", "tmpfs", folder), "there is no tmpfs to be had")
+    root = pathlib.Path(folder, "root")
+    for name in ("root", "upper", "work"):
+        os.mkdir(f"{folder}/{name}")
+    options = f"lowerdir={base},upperdir={folder}/upper,workdir={folder}/work"
+    if not mount("-t", "overlay", "-o", options, "overlay", root):
+        root.rmdir()
+        run("cp", "-a", base, root)
+    check(mount("-t", "proc", "proc", root / "proc"), "/proc cannot be mounted")
+    for name in ("null", "zero", "urandom", "random"):
+        device = root / "dev" / name
+        device.touch()
+        check(mount("--bind", f"/dev/{name}", device), f"/dev/{name} cannot be bound")
+    shutil.copytree(DEBS, root / "tmp/debs", ignore=shutil.ignore_patterns("*.log", "*.change*"))
+    (root / "usr/sbin/policy-rc.d").write_text("#!/bin/sh\nexit 101\n")
+    (root / "usr/sbin/policy-rc.d").chmod(0o755)
+    return root
+
+
+def paths(root):
+    found = set()
+    for folder, folders, files in os.walk(root):
+        inside = folder[len(str(root)):] or "/"
+        folders[:] = [name for name in folders if not NOISE.match(os.path.join(inside, name))]
+        found |= {os.path.join(inside, name) for name in [*folders, *files]}
+    return {path for path in found if not NOISE.match(path)}
+
+
+def die_with_parent():
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+
+
+class Root:
+    """The root, and what is run in it."""
+
+    def __init__(self, path):
+        self.path = path
+        self.before = paths(path)
+        self.started = []
+
+    def run(self, *command):
+        return run("chroot", self.path, *command, env=ENVIRONMENT)
+
+    def start(self, user, folder, command, **more):
+        """A process of its own, killed at the end at the latest."""
+        inside = f"cd {shlex.quote(folder)} && exec {shlex.join(command)}"
+        process = subprocess.Popen(["chroot", f"--userspec={user}", self.path, "sh", "-c", inside],
+                                   preexec_fn=die_with_parent, **{"env": ENVIRONMENT, **more})
+        self.started.append(process)
+        return process
+
+    def stop_all(self):
+        for process in self.started:
+            if process.poll() is None:
+                process.kill()
+            process.wait()
+
+
+# The counter
+
+
+class Counter:
+    """One node of the counter: a line in, the sum out."""
+
+    def __init__(self, root, number):
+        self.root = root
+        self.number = number
+        self.process = None
+
+    def start(self):
+        command = ["./counter", f"data-{self.number}", NODES[self.number]]
+        if self.number > 0:
+            command.append(",".join(NODES[:self.number]))
+        self.process = self.root.start(f"{USER}:{USER}", "/home/new", command,
+                                       stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                       stderr=subprocess.DEVNULL)
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+
+    def ask(self, number):
+        """Add; returns the sum, or None: whether it was added is not known."""
+        if self.process.poll() is not None:
+            self.start()
+        try:
+            self.process.stdin.write(f"{number}\n".encode())
+            self.process.stdin.flush()
+            return self.answer()
+        except BrokenPipeError:
+            return None
+
+    def answer(self):
+        if not select.select([self.process.stdout], [], [], LIMIT_S)[0]:
+            raise Failed(f"node {self.number} gives no answer")
+        line = self.process.stdout.readline()
+        return int(line) if line.endswith(b"\n") else None
+
+
+class Tally:
+    """What was asked of the counters, and what may be true of their sum."""
+
+    def __init__(self, nodes):
+        self.nodes = nodes
+        self.acknowledged = 0
+        self.unknown = 0
+
+    def add(self, node):
+        got = node.ask(1)
+        if got is None:
+            self.unknown += 1
+            return False
+        self.acknowledged += 1
+        self.judge(got)
+        return True
+
+    def add_many(self, nodes):
+        target = self.acknowledged + ADDS
+        turn = 0
+        deadline = time.monotonic() + LIMIT_S
+        while self.acknowledged < target:
+            if not self.add(nodes[turn % len(nodes)]):
+                time.sleep(0.05)
+            turn += 1
+            check(time.monotonic() < deadline, f"only {self.acknowledged} of {target} were added")
+
+    def judge(self, got):
+        most = self.acknowledged + self.unknown
+        check(self.acknowledged <= got <= most,
+              f"the sum is {got}; {self.acknowledged} were acknowledged, {self.unknown} are unknown")
+
+
+def compiled(root):
+    """An empty folder, the guide's counter, and the compiler with what pkg-config says"""
+    home = root.path / "home/new"
+    home.mkdir(parents=True)
+    shutil.copy(COUNTER, home)
+    os.chown(home, USER, USER)
+    process = root.start(f"{USER}:{USER}", "/home/new", [
+        "sh", "-c", "cc counter.c $(pkg-config --cflags --libs quorate) -o counter"],
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    told, _ = process.communicate(timeout=LIMIT_S)
+    check(process.returncode == 0 and told == "", f"the compiler says:\n{told}")
+
+
+def counted(root):
+    """Three counters, each killed by SIGKILL in turn, lose nothing that was acknowledged"""
+    nodes = [Counter(root, number) for number in range(len(NODES))]
+    tally = Tally(nodes)
+    for node in nodes:  # one behind the other: each joins those before it
+        node.start()
+        wait_for(lambda: tally.add(node), f"node {node.number} counts")
+    for victim in nodes:
+        others = [node for node in nodes if node is not victim]
+        tally.add_many(nodes)
+        # Asked, and killed before it can have answered for sure.
+        victim.process.stdin.write(b"1\n")
+        victim.process.stdin.flush()
+        tally.unknown += 1
+        victim.kill()
+        tally.add_many(others)
+        victim.start()
+        wait_for(lambda: tally.add(victim), f"node {victim.number} counts again")
+    for node in nodes:
+        node.kill()
+    for node in nodes:
+        node.start()
+    for node in nodes:
+        wait_for(lambda: tally.add(node), f"node {node.number} counts behind the end of all")
+        node.kill()
+
+
+# The packaged node
+
+
+def unit_command(root):
+    unit = (root.path / "usr/lib/systemd/system/quorate.service").read_text(encoding="utf-8")
+    return shlex.split(re.search(r"^ExecStart=(.*)$", unit, re.M)[1])
+
+
+@contextlib.contextmanager
+def served(root):
+    """The node as its unit starts it; stopped as systemd stops it, and in good order."""
+    path = root.path / "run/notify"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        # Names of sockets are short: by the folder, wherever it is.
+        here = os.open(path.parent, os.O_PATH)
+        manager.bind(f"/proc/self/fd/{here}/notify")
+        os.close(here)
+        path.chmod(0o666)
+        manager.settimeout(LIMIT_S)
+        with open(root.path / "tmp/node.log", "ab") as log:
+            process = root.start("quorate:quorate", "/var/lib/quorate", unit_command(root),
+                                 env={**ENVIRONMENT, "NOTIFY_SOCKET": "/run/notify"}, stderr=log)
+        told = ""
+        try:
+            while "READY=1" not in told.split("\n"):
+                told += manager.recv(4096).decode() + "\n"
+        except TimeoutError:
+            log = (root.path / "tmp/node.log").read_text(encoding="utf-8")
+            raise Failed(f"the node does not become ready: {log[-2000:]}") from None
+        yield
+        process.send_signal(signal.SIGTERM)
+        check(process.wait(LIMIT_S) == 0, f"the node ends with {process.returncode}")
+    path.unlink()
+
+
+def told(client, *arguments):
+    """What a node answers, as text, or None where it refuses."""
+    try:
+        answer = client.call(*arguments)
+    except resp.Refused:
+        return None
+    return answer.decode() if isinstance(answer, bytes) else answer
+
+
+def asked(root):
+    """The node that the unit starts keeps what a Redis client writes, and stops in good order"""
+    state = root.path / "var/lib/quorate"
+    state.mkdir(mode=0o750, exist_ok=True)  # StateDirectory=
+    root.run("chown", "quorate:quorate", "/var/lib/quorate")
+    value = os.urandom(8).hex()
+    with served(root):
+        with resp.Client(7701) as client:
+            wait_for(lambda: told(client, "SET", "key", value) == "OK", "the node leads")
+    with served(root):
+        with resp.Client(7701) as client:
+            got = wait_for(lambda: told(client, "GET", "key"), "the node leads again")
+            check(got == value, f"the value is {got!r}, wanted {value!r}")
+        check("leader" in root.run("quorate", "status"), "quorate status names no leader")
+
+
+# The packages
+
+
+def installed(root):
+    """The packages install from their files alone"""
+    debs = sorted(f"/tmp/debs/{deb.name}" for deb in (root.path / "tmp/debs").glob("*.deb"))
+    check(len(debs) >= len(OURS), f"packages are missing: {debs}")
+    root.run("apt-get", "install", "-q", "-y", "--no-install-recommends", "-o", "Dpkg::Use-Pty=0", *debs)
+    check(root.run("quorate", "--version").startswith("quorate "), "quorate --version")
+    root.run("getent", "passwd", "quorate")
+    root.run("test", "-e", "/usr/share/man/man3/qr_propose.3.gz")
+
+
+def purged(root):
+    """A purge leaves nothing but the user"""
+    root.run("apt-get", "purge", "-q", "-y", *OURS)
+    left = sorted(paths(root.path) - root.before)
+    check(not left, f"is left: {left}")
+    gone = sorted(root.before - paths(root.path))
+    check(not gone, f"is gone, and was there before: {gone}")
+    known = root.run("dpkg-query", "-W", "-f", "${Package} ${db:Status-Status}\\n")
+    check("quorate" not in known, "dpkg still knows " + known)
+
+
+CASES = (installed, compiled, counted, asked, purged)
+
+
+def inside():
+    base, folder = pathlib.Path(sys.argv[2]), sys.argv[3]
+    loopback_up()
+    root = Root(root_over(base, folder))
+    failed = 0
+    try:
+        for case in CASES:
+            started = time.monotonic()
+            try:
+                case(root)
+                print(f"ok - {case.__doc__} ({time.monotonic() - started:.1f} s)", flush=True)
+            except (Failed, OSError, subprocess.TimeoutExpired) as error:
+                failed += 1
+                print(f"not ok - {case.__doc__}\n{error}", flush=True)
+    finally:
+        root.stop_all()
+    print(f"{len(CASES) - failed} passed, {failed} failed")
+    return 1 if failed else 0
+
+
+def lack():
+    """What is missing to try it, or None."""
+    if os.geteuid() != 0:
+        return "only root can make a clean root"
+    for name in ("unshare", "mmdebstrap", "dpkg-deb"):
+        if shutil.which(name) is None:
+            return f"{name} is not here (make deps-package)"
+    if subprocess.run(["unshare", "--net", "--mount", "--pid", "--fork", "true"],
+                      capture_output=True).returncode != 0:
+        return "this system lets nobody have namespaces of their own"
+    return None
+
+
+def main():
+    if len(sys.argv) > 1 and sys.argv[1] == "inside":
+        return inside()
+    missing = lack()
+    if missing is not None:
+        print(f"package: SKIPPED, NOTHING WAS TRIED: {missing}")
+        print("0 passed, 0 failed")
+        return 0
+    if not list(DEBS.glob("*.deb")):
+        print("package: there are no packages in build/deb (make deb)")
+        return 1
+    started = time.monotonic()
+    base = base_root()
+    print(f"clean root: {time.monotonic() - started:.1f} s", flush=True)
+    with tempfile.TemporaryDirectory(prefix="quorate-clean-") as folder:
+        command = ["unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", sys.executable,
+                   __file__, "inside", str(base), folder]
+        return subprocess.run(command).returncode
+
+
+sys.exit(main())
