@@ -125,6 +125,15 @@ struct qr_allocator {
     void (*release)(void *context, void *memory, size_t size_bytes);
 };
 
+/* What an engine does when the state of its state machine is found to differ from that of a
+ * majority of the voters: docs/divergence.md.
+ */
+enum qr_on_divergence {
+    QR_DIVERGENCE_ISOLATE, /* it answers no read, takes no proposal, leads no more; default */
+    QR_DIVERGENCE_REBUILD, /* likewise, until a snapshot of the leader took its state's place */
+    QR_DIVERGENCE_STOP,    /* it stops, with QR_ERR_DIVERGED */
+};
+
 struct qr_engine_options {
     size_t size_bytes;                            /* sizeof(struct qr_engine_options) */
     const struct qr_state_machine *state_machine; /* kept; outlives the engine */
@@ -180,6 +189,7 @@ struct qr_engine_options {
      * caller's loop all is called there, whatever this says.
      */
     bool is_inline;
+    enum qr_on_divergence on_divergence;
 
     /* Forget that an entry has ended the process again and again (QR_ERR_POISON), and try it:
      * with a program that was mended.

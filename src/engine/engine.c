@@ -132,6 +132,7 @@ static int open_node(struct qr_engine *engine, const struct qr_engine_options *o
         .remove_dead_after_ns = limits->remove_dead_after_ms * NS_PER_MS,
         .is_observer = options->is_observer,
         .apply_alone_until = poison_alone_until(&engine->poison),
+        .on_divergence = (enum node_on_divergence)options->on_divergence,
     };
     char why[NODE_DETAIL_BYTES] = "";
     engine->in_node++;

@@ -19,6 +19,7 @@
 #include "base/log.h"
 #include "base/types.h"
 #include "node/content.h"
+#include "node/divergence.h"
 #include "node/gossip.h"
 #include "node/identity.h"
 #include "node/status.h"
@@ -44,13 +45,6 @@
 struct node_time {
     time_ns now_ns;  /* monotonic, never going back */
     time_ns wall_ns; /* since the Unix epoch */
-};
-
-/* What a node does when its state is found to differ from that of a majority. */
-enum node_on_divergence {
-    NODE_DIVERGENCE_ISOLATE, /* it answers no read, leads no more, and waits for people */
-    NODE_DIVERGENCE_REBUILD, /* likewise, and takes a snapshot from the leader */
-    NODE_DIVERGENCE_STOP,    /* it fails */
 };
 
 /* What came of a change, or would come of it. */
