@@ -65,7 +65,7 @@ static int apply(void *state, const struct qr_entry *entry, struct qr_plain_repl
     }
     struct job *job = find(state, name);
     if (job == NULL || words < 2) {
-        return node_reply(reply, "refused: no job of one word, or too many");
+        return node_reject(reply, "no job of one word, or too many");
     }
     if (strcmp(verb, "take") == 0) {
         if (number == job->run + 1 && is_due(job, entry->timestamp_ns)) {

@@ -82,7 +82,7 @@ static int apply(void *state, const struct qr_entry *entry, struct qr_plain_repl
     int words = sscanf(line, "%7s %31s %31s %63[^\n]", verb, name, third, rest);
     struct lock *lock = find(service, name);
     if (lock == NULL || words < 3) {
-        return node_reply(reply, "refused: no words, or too many locks");
+        return node_reject(reply, "too few words, or too many locks");
     }
     uint64_t ms = strtoull(rest, NULL, 10);
     uint64_t ends_ns = entry->timestamp_ns + (ms < DAY_MS ? ms : DAY_MS) * NS_PER_MS;
@@ -110,7 +110,7 @@ static int apply(void *state, const struct qr_entry *entry, struct qr_plain_repl
         lock->holder[0] = is_holder ? '\0' : lock->holder[0];
         return node_reply(reply, "%s", is_holder ? "released" : "lost");
     }
-    return node_reply(reply, "refused: what is that?");
+    return node_reject(reply, "what is that?");
 }
 
 /* Writes go through the log; what is read here is all that was acknowledged anywhere before. */

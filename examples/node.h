@@ -67,7 +67,7 @@ static inline struct qr_engine *node_open(const struct qr_engine_options *option
     return engine;
 }
 
-/* Propose a line and wait; its result becomes the text in `answer`.
+/* Propose a line and wait; its result becomes the text in `answer`, or why it was rejected.
  * Returns as qr_propose_wait().
  */
 static inline int node_propose(struct qr_engine *engine, const char *line, char answer[LINE_BYTES])
@@ -76,7 +76,8 @@ static inline int node_propose(struct qr_engine *engine, const char *line, char 
         .size_bytes = sizeof(proposal), .payload = line, .payload_bytes = strlen(line)};
     struct qr_reply reply = {.data = answer, .capacity_bytes = LINE_BYTES - 1};
     int status = qr_propose_wait(engine, &proposal, &reply);
-    answer[status == 0 && reply.size_bytes < LINE_BYTES ? reply.size_bytes : 0] = '\0';
+    bool is_text = (status == 0 || status == QR_ERR_REJECTED) && reply.size_bytes < LINE_BYTES;
+    answer[is_text ? reply.size_bytes : 0] = '\0';
     return status;
 }
 
@@ -90,6 +91,13 @@ __attribute__((format(printf, 2, 3))) static inline int node_reply(struct qr_pla
     va_end(arguments);
     reply->size_bytes = length < 0 ? 0 : strlen(reply->data);
     return 0;
+}
+
+/* Reject an entry, on every replica alike, before anything was changed. */
+static inline int node_reject(struct qr_plain_reply *reply, const char *why)
+{
+    (void)node_reply(reply, "%s", why);
+    return QR_ERR_REJECTED;
 }
 
 /* Say how this node is: "NAME is leader; LEADER leads; COUNT voters; applied INDEX". */
@@ -112,8 +120,8 @@ static inline int node_status(struct qr_engine *engine, char answer[LINE_BYTES])
     return status;
 }
 
-/* What is done with one line, NULL: it is proposed. It puts the answer into `answer`, or returns why
- * there is none.
+/* What is done with one line; NULL: it is proposed. It puts the answer into `answer`, or returns
+ * why there is none.
  */
 typedef int node_answer(struct qr_engine *engine, void *argument, const char *line,
                         char answer[LINE_BYTES]);
@@ -140,7 +148,7 @@ static inline void node_serve(struct qr_engine *engine, node_answer *answer_line
         if (status == 0) {
             printf("%s\n", answer);
         } else if (kind == QR_CLASS_RETRY || kind == QR_CLASS_CALLER) {
-            printf("refused: %s\n", qr_error_text(status));
+            printf("refused: %s\n", status == QR_ERR_REJECTED ? answer : qr_error_text(status));
         } else {
             printf("unknown: %s\n", qr_error_text(status));
         }

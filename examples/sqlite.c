@@ -57,12 +57,13 @@ static int apply(void *context, const struct qr_entry *entries, size_t count,
         memcpy(line, entry->payload, length);
         bool is_add = sscanf(line, "add %31s %18" SCNd64, account, &number) == 2;
         is_well = !is_add || run(store->database, ADD, account, number, &balance);
-        /* What the table does not take, all replicas refuse alike. */
+        /* What the table does not take, all replicas reject alike. */
         bool is_refused = !is_well && sqlite3_errcode(store->database) == SQLITE_CONSTRAINT;
         is_well = is_well || is_refused;
         (void)snprintf(store->results[i], RESULT_BYTES, "%" PRId64, balance);
-        const char *text = is_add && !is_refused ? store->results[i] : "refused: what is that?";
+        const char *text = is_add && !is_refused ? store->results[i] : "what is that?";
         results[i] = (struct qr_result){.data = text, .size_bytes = strlen(text)};
+        results[i].status = is_add && !is_refused ? 0 : QR_ERR_REJECTED;
     }
     int64_t index = (int64_t)entries[count - 1].index;
     if (!is_well || !run(store->database, "UPDATE applied SET entry = ?2", "", index, NULL) ||

@@ -31,12 +31,12 @@ rm -rf "$deb"
 mkdir -p "$tree"
 case $mode in
 built)
-    tools/build.sh release installed >"$deb/build.log"
+    tools/build.sh release installed python_package >"$deb/build.log"
     # Paths are in the units and in what pkg-config reads; no object depends on them.
     if ! meson introspect build/release --buildoptions |
         grep -q '"name": "prefix"[^}]*"value": "/usr"'; then
         meson configure build/release --prefix=/usr
-        tools/build.sh release installed >>"$deb/build.log"
+        tools/build.sh release installed python_package >>"$deb/build.log"
     fi
     export QUORATE_BUILT=$PWD/build/release
     ;;

@@ -1,0 +1,31 @@
+# __init__.py: Quorate for Python: an engine in this process, and a client of other nodes.
+# SPDX-License-Identifier: Apache-2.0
+"""Quorate: a replicated state machine, written in Python.
+
+    import quorate
+
+    class Counter(quorate.StateMachine):
+        def __init__(self):
+            self.sum = 0
+
+        def apply(self, entry):
+            self.sum += int(entry.payload)
+            return str(self.sum).encode()
+
+        def snapshot(self):
+            return str(self.sum).encode()
+
+        def restore(self, data):
+            self.sum = int(data)
+
+    with quorate.Engine(Counter(), "n1", "n1-data", "127.0.0.1:7700", is_bootstrap=True) as engine:
+        print(engine.propose(b"39").data)
+
+`Client` talks to nodes that run `quorate serve`, over the Redis protocol.
+"""
+from .client import Client, ReplyError
+from .engine import Engine, Entry, Leader, Member, Reply, StateMachine, Status
+from .errors import QuorateError, Rejected
+
+__all__ = ["Client", "Engine", "Entry", "Leader", "Member", "QuorateError", "Rejected", "Reply",
+           "ReplyError", "StateMachine", "Status"]

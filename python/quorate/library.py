@@ -1,0 +1,29 @@
+# library.py: libquorate, opened, with what its headers declare.
+# SPDX-License-Identifier: Apache-2.0
+"""`ffi` and `library`. QUORATE_LIBRARY names another libquorate than the one that is installed."""
+import os
+
+import cffi
+
+from ._declarations import CONSTANTS, DECLARATIONS
+
+ffi = cffi.FFI()
+ffi.cdef(DECLARATIONS)
+library = ffi.dlopen(os.environ.get("QUORATE_LIBRARY", "libquorate.so.0"))
+
+
+def constant(name):
+    """A number or text that a header defines, as in constant("QR_AGE_ANY")."""
+    return CONSTANTS[name]
+
+
+def text(pointer):
+    """What stands at a char * or in a char []; "" for NULL."""
+    return "" if pointer == ffi.NULL else ffi.string(pointer).decode(errors="replace")
+
+
+def sized(kind):
+    """A new struct that begins with size_bytes, all else 0."""
+    made = ffi.new(f"struct {kind} *")
+    made.size_bytes = ffi.sizeof(made[0])
+    return made
