@@ -147,6 +147,9 @@ bench-swim: all ## what is promised of 10, 20 and 50 real members, measured: abo
 deb: deps-package ## build the Debian packages of what is built: build/deb
 	@tools/deb.sh
 
+check-package: deb ## try the packages in a clean root, as somebody new does (as root)
+	@python3 tools/check_package.py
+
 install: all ## install under PREFIX (/usr/local), within DESTDIR if that is set
 	@meson configure build/release --prefix=$(PREFIX)
 	@meson install -C build/release --quiet

@@ -92,8 +92,9 @@ def check_project(path, room, header):
     if past_version(PurePosixPath(header)):
         return f'an adapter of a release is of no use to others: "{header}"'
     if "/" not in header:
-        if room not in MAY_INCLUDE and (ROOT / path.parent / header).is_file():
-            return None  # a test and what it shares with its neighbour
+        is_alone = room == "examples" or room not in MAY_INCLUDE
+        if is_alone and (ROOT / path.parent / header).is_file():
+            return None  # a test or an example, and what it shares with its neighbour
         return f'write the path from src/ or include/: "{header}"'
     if not exists(header):
         return f'there is no such header: "{header}"'

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # check_package.py: the Debian packages in a clean root, as somebody new to Quorate finds them.
 #
-# usage: check_package.py     after `make deb`
+# usage: check_package.py         after `make deb`
+#        check_package.py root    only make the root, which takes a minute where it is not there yet
 #
 # Makes a root with nothing but a C compiler and what the packages depend on (build/clean-root, kept
 # and used again), and lays a file system of memory over it. There, without a network but a loopback
@@ -16,6 +17,7 @@ import contextlib
 import ctypes
 import fcntl
 import hashlib
+import json
 import os
 import pathlib
 import re
@@ -37,11 +39,11 @@ import resp  # noqa: E402  (the client of the cluster tests)
 
 DEBS = OWN / "build/deb"
 BASE = OWN / "build/clean-root"
-COUNTER = OWN / "examples/counter.c"
+GUIDE = OWN / "docs/embedding.md"
 OURS = ("quorate", "libquorate0", "libquorate-dev")
 # What somebody has who wants to compile something, and makes users without all of systemd.
 TOOLS = ("gcc", "libc6-dev", "pkg-config", "systemd-standalone-sysusers")
-NODES = ("127.0.0.1:7710", "127.0.0.1:7720", "127.0.0.1:7730")
+FOLDER = "/home/new"
 USER = 1000
 ADDS = 30        # acknowledged before and behind each kill
 LIMIT_S = 60.0
@@ -104,7 +106,15 @@ def sources():
 
 
 def base_root():
-    """The folder of a root with wanted_packages(); made once for each set of them."""
+    """The folder of a root with wanted_packages(); made once for each set of them, by one process
+    at a time: another waits."""
+    BASE.parent.mkdir(parents=True, exist_ok=True)
+    with open(BASE.parent / "clean-root.lock", "w", encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return base_root_locked()
+
+
+def base_root_locked():
     names = wanted_packages()
     codename, files = sources()
     key = hashlib.sha256("\n".join([codename, *names]).encode()).hexdigest()[:16]
@@ -194,22 +204,31 @@ class Root:
             process.wait()
 
 
-# The counter
+# The counter of the guide: its text, the line that compiles it, and those that start it
+
+
+def guide():
+    """(the program, how it is compiled, how each node is started)"""
+    text = GUIDE.read_text(encoding="utf-8")
+    program = re.search(r"^```c\n(.*?)^```$", text, re.M | re.S)
+    compiled_by = re.search(r"^    (cc counter\.c .*)$", text, re.M)
+    started_by = re.findall(r"^    (\./counter .*)$", text, re.M)
+    check(program and compiled_by and len(started_by) == 3,
+          f"{GUIDE.name} does not show a program, a line that compiles it, and three that start it")
+    return program[1], compiled_by[1], [shlex.split(line) for line in started_by]
 
 
 class Counter:
     """One node of the counter: a line in, the sum out."""
 
-    def __init__(self, root, number):
+    def __init__(self, root, command):
         self.root = root
-        self.number = number
+        self.command = command
+        self.name = command[1]
         self.process = None
 
     def start(self):
-        command = ["./counter", f"data-{self.number}", NODES[self.number]]
-        if self.number > 0:
-            command.append(",".join(NODES[:self.number]))
-        self.process = self.root.start(f"{USER}:{USER}", "/home/new", command,
+        self.process = self.root.start(f"{USER}:{USER}", FOLDER, self.command,
                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                        stderr=subprocess.DEVNULL)
 
@@ -230,9 +249,10 @@ class Counter:
 
     def answer(self):
         if not select.select([self.process.stdout], [], [], LIMIT_S)[0]:
-            raise Failed(f"node {self.number} gives no answer")
-        line = self.process.stdout.readline()
-        return int(line) if line.endswith(b"\n") else None
+            raise Failed(f"node {self.name} gives no answer")
+        line = self.process.stdout.readline().decode()
+        match = re.fullmatch(r"(\d+) \n", line)  # else what went wrong is in it
+        return int(match[1]) if match else None
 
 
 class Tally:
@@ -270,24 +290,40 @@ class Tally:
 
 def compiled(root):
     """An empty folder, the guide's counter, and the compiler with what pkg-config says"""
-    home = root.path / "home/new"
+    program, line, _ = guide()
+    home = root.path / FOLDER[1:]
     home.mkdir(parents=True)
-    shutil.copy(COUNTER, home)
+    (home / "counter.c").write_text(program, encoding="utf-8")
     os.chown(home, USER, USER)
-    process = root.start(f"{USER}:{USER}", "/home/new", [
-        "sh", "-c", "cc counter.c $(pkg-config --cflags --libs quorate) -o counter"],
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    process = root.start(f"{USER}:{USER}", FOLDER, ["sh", "-c", line], stdout=subprocess.PIPE,
+                         stderr=subprocess.STDOUT, text=True)
     told, _ = process.communicate(timeout=LIMIT_S)
     check(process.returncode == 0 and told == "", f"the compiler says:\n{told}")
 
 
+def voters(root, node):
+    """How many there are by the log of a node that runs: a copy of its folder is looked into."""
+    copy = root.path / "tmp/copy"
+    shutil.rmtree(copy, ignore_errors=True)
+    with contextlib.suppress(shutil.Error):  # a file that was renamed meanwhile
+        shutil.copytree(root.path / FOLDER[1:] / node.name, copy)
+    found = subprocess.run(["chroot", root.path, "quorate", "doctor", "--json", "/tmp/copy"],
+                           env=ENVIRONMENT, stdin=subprocess.DEVNULL, capture_output=True)
+    if found.returncode != 0:
+        return 0
+    members = json.loads(found.stdout)["directories"][0].get("committed", {}).get("members", [])
+    return sum(member["voter"] for member in members)
+
+
 def counted(root):
     """Three counters, each killed by SIGKILL in turn, lose nothing that was acknowledged"""
-    nodes = [Counter(root, number) for number in range(len(NODES))]
+    nodes = [Counter(root, command) for command in guide()[2]]
     tally = Tally(nodes)
     for node in nodes:  # one behind the other: each joins those before it
         node.start()
-        wait_for(lambda: tally.add(node), f"node {node.number} counts")
+        wait_for(lambda: tally.add(node), f"node {node.name} counts")
+    # The first alone would be no majority to be without.
+    wait_for(lambda: voters(root, nodes[0]) == len(nodes), "all three vote")
     for victim in nodes:
         others = [node for node in nodes if node is not victim]
         tally.add_many(nodes)
@@ -298,13 +334,14 @@ def counted(root):
         victim.kill()
         tally.add_many(others)
         victim.start()
-        wait_for(lambda: tally.add(victim), f"node {victim.number} counts again")
+        wait_for(lambda: tally.add(victim), f"node {victim.name} counts again")
     for node in nodes:
         node.kill()
     for node in nodes:
         node.start()
     for node in nodes:
-        wait_for(lambda: tally.add(node), f"node {node.number} counts behind the end of all")
+        wait_for(lambda: tally.add(node), f"node {node.name} counts behind the end of all")
+    for node in nodes:
         node.kill()
 
 
@@ -392,6 +429,24 @@ def purged(root):
     check("quorate" not in known, "dpkg still knows " + known)
 
 
+class Lint:
+    """lintian, which looks at the packages meanwhile."""
+
+    def __init__(self):
+        self.process = None
+        changes = [str(path) for path in DEBS.glob("*.changes")]
+        if shutil.which("lintian") is not None and changes:
+            command = ["lintian", "--allow-root", "--fail-on", "error,warning", *changes]
+            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, text=True,
+                                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+
+    def clean(self, _):
+        """lintian finds neither errors nor warnings"""
+        check(self.process is not None, "lintian is not here (make deps-package)")
+        told, _ = self.process.communicate(timeout=5 * LIMIT_S)
+        check(self.process.returncode == 0, told)
+
+
 CASES = (installed, compiled, counted, asked, purged)
 
 
@@ -400,8 +455,9 @@ def inside():
     loopback_up()
     root = Root(root_over(base, folder))
     failed = 0
+    cases = (*CASES, Lint().clean)
     try:
-        for case in CASES:
+        for case in cases:
             started = time.monotonic()
             try:
                 case(root)
@@ -411,7 +467,7 @@ def inside():
                 print(f"not ok - {case.__doc__}\n{error}", flush=True)
     finally:
         root.stop_all()
-    print(f"{len(CASES) - failed} passed, {failed} failed")
+    print(f"{len(cases) - failed} passed, {failed} failed")
     return 1 if failed else 0
 
 
@@ -442,6 +498,8 @@ def main():
     started = time.monotonic()
     base = base_root()
     print(f"clean root: {time.monotonic() - started:.1f} s", flush=True)
+    if len(sys.argv) > 1 and sys.argv[1] == "root":
+        return 0
     with tempfile.TemporaryDirectory(prefix="quorate-clean-") as folder:
         command = ["unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", sys.executable,
                    __file__, "inside", str(base), folder]

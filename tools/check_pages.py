@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-# check_pages.py: what the pages of docs/ show is so: their C compiles, and tables of limits are right.
+# check_pages.py: what the pages of docs/ show is so: their C compiles, and tables of limits are right;
+# and docs/index.md, the order to read them in, names each of them once.
 #
 # A fenced block of C that has an #include is a program, and compiled alone. The others of a page are
 # pieces of one: they stand behind what the page's last HTML comment declares, those that define
@@ -18,6 +19,7 @@ DECLARED = re.compile(r"<!--[^\n]*\n(.*?)-->", re.S)
 DEFINES = re.compile(r"^(static|struct|enum|int|void|uint64_t)\b[^;=]*\n?\{", re.M)
 LIMIT = re.compile(r"^    X\((\w+), *([^,]+), *([^,]+), *([^,]+), *\"", re.M)
 ROW = re.compile(r"^\| `([a-z-]+)` \| (\d+) \| (\d+)\.\.(\d+) \|", re.M)
+ENTRY = re.compile(r"^- \[[^]]+\]\(([a-z-]+\.md)\)", re.M)
 COMPILE = ["cc", "-std=c11", "-Wall", "-Wextra", "-Werror", "-Wno-unused", "-fsyntax-only",
            "-Iinclude", "-x", "c", "-"]
 
@@ -78,6 +80,16 @@ def check_tuning(report):
         report.add(path, 1, f"does not tell of {name}")
 
 
+def check_order(report):
+    path = pathlib.Path("docs/index.md")
+    named = ENTRY.findall(read(path))
+    there = {page.name for page in (ROOT / "docs").glob("*.md")} - {path.name}
+    for name in sorted(there - set(named)):
+        report.add(path, 1, f"does not name docs/{name}")
+    for name in sorted({name for name in named if named.count(name) > 1}):
+        report.add(path, 1, f"names {name} twice")
+
+
 def main():
     report = Report()
     blocks = 0
@@ -85,6 +97,7 @@ def main():
         inside = path.relative_to(ROOT)
         blocks += check_code(report, inside, read(inside))
     check_tuning(report)
+    check_order(report)
     print(f"pages: {blocks} blocks of C")
     sys.exit(1 if report.count else 0)
 

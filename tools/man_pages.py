@@ -24,7 +24,7 @@ from headers import Code, Terms, Text
 
 PROGRAM_PAGE = OWN / "docs/quorate.1"
 ERROR = re.compile(r"\bQR_ERR_[A-Z_]+\b")
-SENTENCE = re.compile(r"(?<=[a-z0-9)\"][.?!]) (?=[A-Z])")
+SENTENCE = re.compile(r"(?<=[A-Za-z0-9)\"][.?!]) (?=[A-Z])")
 
 
 def escaped(text):

@@ -127,7 +127,7 @@ def write():
     picture.line(leader - 8, 212, client + 2, 222, GREEN, 1.5, None, True)
     picture.text((client + leader) / 2, 209, "done", GREEN, "middle", 12)
     picture.line(c - 8, 230, leader + 2, 262, GREY, 1.5, "4 3", True)
-    picture.text((b + c) / 2, 240, "durable, later", GREY, "middle", 12)
+    picture.text((b + c) / 2, 260, "durable, later", GREY, "middle", 12)
     picture.text(240, 294, "nobody waited for c", GREY, "middle", 12)
     return picture
 
@@ -146,12 +146,12 @@ def terms():
             picture.line(x + 32 + width, 36, x + 32 + width, 92, RED, 1.5)
             picture.text(x + 32 + width, 106, end, RED, "middle", 12)
         x += 32 + (width if leads else 0) + 32
-    picture.line(258, 80, 258, 122, GREY, 1)
-    picture.text(258, 136, "nobody won: votes were split", GREY, "middle", 12)
+    picture.line(226, 80, 226, 122, GREY, 1)
+    picture.text(226, 136, "nobody won: votes were split", GREY, "middle", 12)
     picture.line(12, 84, 468, 84, LIGHT, 1, None, True)
     picture.text(464, 98, "time", GREY, "end", 12)
-    picture.box(330, 118, 12, 12, "#f7e3e0", RED)
-    picture.text(348, 129, "election", GREY, size=12)
+    picture.box(384, 118, 12, 12, "#f7e3e0", RED)
+    picture.text(402, 129, "election", GREY, size=12)
     return picture
 
 

@@ -19,6 +19,10 @@
  *          filled as far as its own version goes, and 0 behind what the library knows. A size
  *          that no version has is QR_ERR_INVALID, 0 among them. Structs within others, and in
  *          tables, have words that are reserved instead. All others never change.
+ * Mistakes NULL for an engine, a callback, or what is to be read or filled is QR_ERR_INVALID, unless
+ *          its line allows it; functions that return nothing then do nothing, and questions are
+ *          answered with false or 0. An engine that was freed must not be used: builds with
+ *          CHECKS assert that as far as they can.
  */
 /* SPDX-License-Identifier: Apache-2.0 */
 #ifndef QUORATE_ENGINE_H
@@ -103,6 +107,24 @@ void qr_limits_set_profile(struct qr_limits *limits, enum qr_swim_profile profil
  */
 int qr_limits_check(const struct qr_limits *limits, char *detail);
 
+/* Where an engine has its memory from: all that it allocates itself, from before qr_engine_open()
+ * returns until qr_engine_free() does. Not so what libuv, OpenSSL, zstd and the threads' stacks
+ * take, what the logger takes, and the tools for directories without an engine (backup.h, doctor.h,
+ * wal.h).
+ *
+ * Where memory runs out, opening returns QR_ERR_NO_MEMORY, a call QR_ERR_BUSY, and an engine that
+ * cannot do without stops with QR_ERR_NO_MEMORY, by on_stopped: what is durable stays.
+ *
+ * Threads: any, several at once; the functions must not call the engine, nor wait for long.
+ */
+struct qr_allocator {
+    void *context;
+    /* `size_bytes`, above 0, of memory aligned for any type; NULL: there is none. */
+    void *(*allocate)(void *context, size_t size_bytes);
+    /* Take back what allocate() gave, with the same size; NULL is allowed, whatever the size. */
+    void (*release)(void *context, void *memory, size_t size_bytes);
+};
+
 struct qr_engine_options {
     size_t size_bytes;                            /* sizeof(struct qr_engine_options) */
     const struct qr_state_machine *state_machine; /* kept; outlives the engine */
@@ -169,6 +191,8 @@ struct qr_engine_options {
      */
     qr_commit_handler *on_commit;
     void *on_commit_argument;
+
+    const struct qr_allocator *allocator; /* copied; NULL: malloc() and free() */
 };
 
 /* Open the data directory, replay nothing yet, listen, and take part in the cluster.

@@ -59,7 +59,8 @@ int qr_key_name(const char *key, size_t key_bytes, bool is_name_taken, char id[Q
  *        For QR_KEYS_LIST it is not looked at.
  * done   called exactly once, never from within this call, unless it returns an error.
  *
- * Returns 0, QR_ERR_TOO_LARGE (the key), QR_ERR_BUSY or QR_ERR_STOPPED.
+ * Returns 0, QR_ERR_INVALID (NULL, or an action that is none), QR_ERR_TOO_LARGE (the key),
+ * QR_ERR_BUSY or QR_ERR_STOPPED.
  */
 int qr_keys(struct qr_engine *engine, enum qr_keys_action action, const char *key, size_t key_bytes,
             qr_keys_done *done, void *argument);

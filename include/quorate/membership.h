@@ -95,6 +95,20 @@ struct qr_change_reply {
 int qr_change_wait(struct qr_engine *engine, const struct qr_change *change,
                    struct qr_change_reply *reply);
 
+/* One change of one member, waited for: qr_change_wait() with nothing but its name, and what that
+ * returns; QR_ERR_INVALID also where there is no name. What is so already is success.
+ *
+ * To add a member, open an engine on its node with options.join, or with options.is_waiting and
+ * tell it by qr_join() whom to ask. The leader takes it in as a learner, and gives it a vote once
+ * it has caught up, unless it is to be a learner: then qr_promote() does. To replace a member, add
+ * the new one first. A member that was removed stops voting, not running: stop its engine, and
+ * begin with an empty directory if it is to come back.
+ */
+int qr_promote(struct qr_engine *engine, const char *name);  /* gets a vote */
+int qr_demote(struct qr_engine *engine, const char *name);   /* is a learner from now on */
+int qr_remove(struct qr_engine *engine, const char *name);   /* is no member any more */
+int qr_transfer(struct qr_engine *engine, const char *name); /* leads next */
+
 /* X(NAME, value, "text"): what can be heard of a member. */
 #define QR_MEMBERSHIP_MAP(X)                                                                       \
     X(QR_MEMBER_JOINED, 0, "joined")          /* it is there, for the first time or again */       \

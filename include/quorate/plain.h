@@ -76,8 +76,8 @@ struct qr_plain_options {
     qr_plain_save *save;
     qr_plain_load *load;
     size_t reply_bytes_max; /* up to QR_PLAIN_REPLY_BYTES_MAX; 0: QR_PLAIN_REPLY_BYTES */
-    /* The log time at which the state wants a tick, 0 for none, as in struct qr_state_machine. It is
-     * called behind each batch and must be quick. NULL: never.
+    /* The log time at which the state wants a tick, 0 for none, as in struct qr_state_machine;
+     * called behind each batch. NULL: never.
      */
     uint64_t (*wake_at)(const void *state);
 };

@@ -31,6 +31,40 @@ enum qr_role {
 /* "leader", "follower" and so on; "?" for what is none. Static. */
 const char *qr_role_name(enum qr_role role);
 
+/* What this node is, and whom it knows to lead. */
+struct qr_role_event {
+    size_t size_bytes; /* of this struct as the library has it */
+    enum qr_role role;
+    uint64_t term;
+    bool has_leader;
+    uint64_t leader_id; /* this node's own where role is QR_LEADER; qr_leader() tells more */
+};
+
+/* Called behind each change, with what is so now: what was so only for a moment may be left out.
+ * Another node may lead a later term already: what must not be done by two needs a fencing token,
+ * such as the index of an entry that this node has proposed.
+ */
+typedef void qr_role_handler(void *argument, const struct qr_role_event *event);
+
+#define QR_ROLE_HANDLERS_MAX 64
+
+/* Call `handler` from the next change of role, term or leader on. What is so already tells
+ * qr_status(): ask it behind this call. An engine that stops says so by on_stopped, and not here.
+ *
+ * argument   kept, and handed to it.
+ * token      on success: removes it, see qr_remove_handler().
+ *
+ * Returns 0, or with nothing done QR_ERR_BUSY (QR_ROLE_HANDLERS_MAX) or QR_ERR_STOPPED.
+ */
+int qr_on_role_change(struct qr_engine *engine, qr_role_handler *handler, void *argument,
+                      uint64_t *token);
+
+/* Remove a handler of any kind, by the token of qr_on_commit(), qr_on_membership() or
+ * qr_on_role_change(). After return it is not called again, and no call of it is under way, unless
+ * this comes from within that call. An unknown token is ignored.
+ */
+void qr_remove_handler(struct qr_engine *engine, uint64_t token);
+
 enum qr_health {
     QR_ALIVE,
     QR_SUSPECT,
@@ -82,6 +116,22 @@ struct qr_member {
     uint64_t vote_ms; /* how long ago */
     uint64_t reserved[8];
 };
+
+/* Say who the members are: those of the configuration, then the leader if it is none of them here,
+ * then observers, as in qr_status.
+ *
+ * members   room for *count of them, the caller's; QR_MEMBERS_MAX is always enough.
+ * count     in: the room; out, on success or QR_ERR_TOO_LARGE: how many there are.
+ *
+ * Returns 0, or with `members` untouched QR_ERR_TOO_LARGE (there are more than there is room for),
+ * QR_ERR_INVALID or QR_ERR_STOPPED. From another thread it waits for the engine's turn.
+ */
+int qr_members(struct qr_engine *engine, struct qr_member *members, size_t *count);
+
+/* Say who this node is among the members. Of one in no cluster yet only id, name and is_observer
+ * are known. Returns 0, or with `out` untouched QR_ERR_INVALID or QR_ERR_STOPPED.
+ */
+int qr_self(struct qr_engine *engine, struct qr_member *out);
 
 /* What this node's part in gossip knows, in numbers: docs/swim.md. */
 struct qr_swim_status {

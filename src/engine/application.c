@@ -8,19 +8,20 @@
 #include "engine/internal.h"
 #include "runtime/memory.h"
 
-int application_init(struct application *application, bool is_on)
+int application_init(struct application *application, const struct allocator *allocator, bool is_on)
 {
     int failed = pthread_mutex_init(&application->mutex, NULL);
     failed |= pthread_cond_init(&application->wake, NULL);
     failed |= pthread_cond_init(&application->called, NULL);
     ASSERT(failed == 0);
     application->is_on = is_on;
+    application->allocator = allocator;
     if (!is_on) {
         return 0;
     }
     application->events =
-        allocate(&runtime_allocator, APPLICATION_EVENTS_MAX * sizeof(*application->events));
-    application->machine.slice = allocate(&runtime_allocator, CONTENT_BLOCK_BYTES_MAX);
+        allocate(application->allocator, APPLICATION_EVENTS_MAX * sizeof(*application->events));
+    application->machine.slice = allocate(application->allocator, CONTENT_BLOCK_BYTES_MAX);
     bool is_whole = application->events != NULL && application->machine.slice != NULL;
     return is_whole ? application_reserve(application, 1) : QR_ERR_NO_MEMORY;
 }
@@ -28,10 +29,10 @@ int application_init(struct application *application, bool is_on)
 void application_deinit(struct application *application)
 {
     ASSERT(application->count == 0);
-    release(&runtime_allocator, application->events,
+    release(application->allocator, application->events,
             APPLICATION_EVENTS_MAX * sizeof(*application->events));
-    release(&runtime_allocator, application->machine.slice, CONTENT_BLOCK_BYTES_MAX);
-    release(&runtime_allocator, application->tasks,
+    release(application->allocator, application->machine.slice, CONTENT_BLOCK_BYTES_MAX);
+    release(application->allocator, application->tasks,
             application->capacity * sizeof(*application->tasks));
     (void)pthread_cond_destroy(&application->called);
     (void)pthread_cond_destroy(&application->wake);
@@ -51,7 +52,7 @@ static int grow(struct application *application, size_t needed)
         capacity *= 2;
     }
     struct application_task *tasks =
-        allocate(&runtime_allocator, capacity * sizeof(*application->tasks));
+        allocate(application->allocator, capacity * sizeof(*application->tasks));
     if (tasks == NULL) {
         return QR_ERR_NO_MEMORY;
     }
@@ -59,7 +60,7 @@ static int grow(struct application *application, size_t needed)
     for (size_t i = 0; i < application->count; i++) {
         tasks[i] = *task_at(application, i);
     }
-    release(&runtime_allocator, application->tasks,
+    release(application->allocator, application->tasks,
             application->capacity * sizeof(*application->tasks));
     application->tasks = tasks;
     application->capacity = capacity;

@@ -27,12 +27,12 @@
 #define APPLICATION_TAKEN_MAX 64   /* tasks between two looks at the lock */
 #define APPLICATION_EVENTS_MAX 128 /* of members, that wait; then the oldest are counted only */
 
-/* Besides the ends of calls there is room for: the events; a batch; what is asked of the state
- * machine for snapshots, at most so many at a time; a piece of each backup.
+/* Besides the ends of calls there is room for: the events; a batch; the role; what is asked of the
+ * state machine for snapshots, at most so many at a time; a piece of each backup.
  */
 #define APPLICATION_ASKS_MAX 32
 #define APPLICATION_TASKS_SPARE                                                                    \
-    (APPLICATION_EVENTS_MAX + 1 + APPLICATION_ASKS_MAX + NODE_BACKUPS_MAX)
+    (APPLICATION_EVENTS_MAX + 2 + APPLICATION_ASKS_MAX + NODE_BACKUPS_MAX)
 
 struct qr_engine;
 
@@ -101,6 +101,7 @@ struct application_machine {
 };
 
 struct application {
+    const struct allocator *allocator;
     bool is_on;      /* fixed when the engine is opened */
     bool is_started; /* the thread is there */
     pthread_t thread;
@@ -133,7 +134,8 @@ struct application {
 };
 
 /* Make it; on: it is to have a thread. Returns 0 or QR_ERR_NO_MEMORY. */
-NODISCARD int application_init(struct application *application, bool is_on);
+NODISCARD int application_init(struct application *application, const struct allocator *allocator,
+                               bool is_on);
 void application_deinit(struct application *application);
 
 /* Room for the ends of so many calls. Any thread, under the engine's mutex.

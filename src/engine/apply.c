@@ -203,11 +203,16 @@ uint64_t engine_wake_at(void *context)
 int qr_on_commit(struct qr_engine *engine, qr_commit_handler *handler, void *argument,
                  uint64_t *token)
 {
+    if (!engine_is_given(engine)) {
+        return QR_ERR_INVALID;
+    }
     return engine_handlers_add(engine, &engine->commit_handlers, (engine_handler_function *)handler,
                                argument, token);
 }
 
 void qr_remove_commit_handler(struct qr_engine *engine, uint64_t token)
 {
-    engine_handlers_remove(engine, &engine->commit_handlers, token);
+    if (engine_is_given(engine)) {
+        engine_handlers_remove(engine, &engine->commit_handlers, token);
+    }
 }

@@ -86,7 +86,8 @@ int qr_backup_open(struct qr_engine *engine, qr_backup_done *done, void *argumen
 {
     struct opening opening = {.done = done, .argument = argument};
     /* The snapshots of a state machine that is durable by itself leave its state out. */
-    if (engine->state_machine.snapshot_open == NULL ||
+    if (!engine_is_given(engine) || done == NULL || out == NULL ||
+        engine->state_machine.snapshot_open == NULL ||
         engine->state_machine.applied_index != NULL) {
         return QR_ERR_INVALID;
     }
@@ -130,6 +131,9 @@ static void next_now(struct qr_engine *engine, void *argument)
 int qr_backup_next(struct qr_backup *backup)
 {
     struct asking asking = {.backup = backup};
+    if (backup == NULL) {
+        return QR_ERR_INVALID;
+    }
     engine_call(backup->engine, next_now, &asking);
     return asking.status;
 }
@@ -162,7 +166,7 @@ static void call_backup(struct qr_engine *engine, const struct application_task 
         ((qr_backup_done *)task->done)(task->argument, task->status, task->data,
                                        task->status == 0 ? task->data_bytes : 0);
     }
-    release(&runtime_allocator, task->data, task->data_bytes);
+    release(&engine->allocator, task->data, task->data_bytes);
 }
 
 static void give_piece(struct qr_backup *backup, int status, const void *data, size_t size_bytes)
@@ -176,7 +180,7 @@ static void give_piece(struct qr_backup *backup, int status, const void *data, s
         .place = (size_t)(backup - backup->engine->backups),
     };
     if (size_bytes > 0) {
-        task.data = allocate(&runtime_allocator, size_bytes);
+        task.data = allocate(&backup->engine->allocator, size_bytes);
         task.data_bytes = task.data == NULL ? 0 : size_bytes;
         task.status = task.data == NULL ? QR_ERR_NO_MEMORY : status;
     }

@@ -46,6 +46,9 @@ static int begin(struct qr_backup_reader *self)
 
 int qr_backup_reader_new(const struct qr_state_machine *machine, struct qr_backup_reader **out)
 {
+    if (out == NULL) {
+        return QR_ERR_INVALID;
+    }
     struct qr_backup_reader *self = allocate_zeroed(&runtime_allocator, sizeof(*self));
     if (self == NULL) {
         return QR_ERR_NO_MEMORY;

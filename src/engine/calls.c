@@ -112,7 +112,7 @@ static int queue_proposal(struct qr_engine *engine, const struct qr_proposal *pr
                           qr_propose_done *done, void *argument)
 {
     size_t size_bytes = sizeof(struct request) + proposal->command_bytes + proposal->payload_bytes;
-    struct request *request = allocate(&runtime_allocator, size_bytes);
+    struct request *request = allocate(&engine->allocator, size_bytes);
     if (request == NULL) {
         return QR_ERR_BUSY;
     }
@@ -133,7 +133,7 @@ static int queue_proposal(struct qr_engine *engine, const struct qr_proposal *pr
     }
     int status = engine_queue(engine, request);
     if (status != 0) {
-        engine_request_free(request);
+        engine_request_free(engine, request);
     }
     return status;
 }
@@ -168,7 +168,8 @@ int qr_propose(struct qr_engine *engine, const struct qr_proposal *proposal, qr_
 {
     const struct sized known = {sizeof(*proposal), offsetof(struct qr_proposal, is_guarded)};
     struct qr_proposal read;
-    int status = sized_read(known, proposal, &read);
+    int status = engine_is_given(engine) && done != NULL ? sized_read(known, proposal, &read)
+                                                         : QR_ERR_INVALID;
     if (status == 0 && is_id_taken(read.id)) {
         status = QR_ERR_INVALID;
     }
@@ -180,7 +181,7 @@ int qr_propose(struct qr_engine *engine, const struct qr_proposal *proposal, qr_
 
 int engine_queue_small(struct qr_engine *engine, const struct request *filled)
 {
-    struct request *request = allocate(&runtime_allocator, sizeof(*request));
+    struct request *request = allocate(&engine->allocator, sizeof(*request));
     if (request == NULL) {
         return QR_ERR_BUSY;
     }
@@ -188,14 +189,14 @@ int engine_queue_small(struct qr_engine *engine, const struct request *filled)
     request->size_bytes = sizeof(*request);
     int status = engine_queue(engine, request);
     if (status != 0) {
-        engine_request_free(request);
+        engine_request_free(engine, request);
     }
     return status;
 }
 
 int qr_snapshot(struct qr_engine *engine, qr_snapshot_done *done, void *argument)
 {
-    if (engine->state_machine.snapshot_open == NULL) {
+    if (!engine_is_given(engine) || done == NULL || engine->state_machine.snapshot_open == NULL) {
         return QR_ERR_INVALID;
     }
     if (engine_is_direct(engine)) {

@@ -45,6 +45,9 @@ static void take_cancel(struct qr_engine *engine, void *argument)
 int qr_cancel(struct qr_engine *engine, uint64_t ticket)
 {
     struct cancel_call call = {.ticket = ticket};
+    if (!engine_is_given(engine)) {
+        return QR_ERR_INVALID;
+    }
     if (ticket == 0) {
         return QR_ERR_NOT_FOUND;
     }

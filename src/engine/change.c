@@ -96,6 +96,9 @@ int qr_change_cluster(struct qr_engine *engine, const struct qr_change *change,
     const struct sized known = {sizeof(*change), offsetof(struct qr_change, is_forced)};
     struct qr_change read;
     struct wire_change given;
+    if (!engine_is_given(engine) || done == NULL) {
+        return QR_ERR_INVALID;
+    }
     int status = sized_read(known, change, &read);
     if (status != 0) {
         return status;
@@ -104,7 +107,7 @@ int qr_change_cluster(struct qr_engine *engine, const struct qr_change *change,
         return QR_ERR_TOO_LARGE;
     }
     size_t size_bytes = sizeof(struct request) + sizeof(given);
-    struct request *request = allocate(&runtime_allocator, size_bytes);
+    struct request *request = allocate(&engine->allocator, size_bytes);
     if (request == NULL) {
         return QR_ERR_BUSY;
     }
@@ -114,7 +117,7 @@ int qr_change_cluster(struct qr_engine *engine, const struct qr_change *change,
     memcpy(request->data, &given, sizeof(given));
     status = engine_queue(engine, request);
     if (status != 0) {
-        engine_request_free(request);
+        engine_request_free(engine, request);
     }
     return status;
 }
@@ -143,7 +146,7 @@ int qr_join(struct qr_engine *engine, const char *join, bool is_learner)
 {
     char detail[QR_ERROR_DETAIL_BYTES];
     struct join_call call = {.join = join, .is_learner = is_learner};
-    if (join[0] == '\0') {
+    if (!engine_is_given(engine) || join == NULL || join[0] == '\0') {
         return QR_ERR_INVALID;
     }
     int status = engine_join_check(join, detail);

@@ -74,7 +74,9 @@ static int open_directory(struct qr_doctor *doctor, size_t at, char *detail)
 
 int qr_doctor_open(const char *const *paths, size_t count, struct qr_doctor **out, char *detail)
 {
-    if (count == 0 || count > QR_DOCTOR_DIRECTORIES_MAX) {
+    char unwanted[QR_ERROR_DETAIL_BYTES];
+    detail = detail == NULL ? unwanted : detail;
+    if (paths == NULL || out == NULL || count == 0 || count > QR_DOCTOR_DIRECTORIES_MAX) {
         return refuse(QR_ERR_INVALID, detail, "name 1..%d data directories",
                       QR_DOCTOR_DIRECTORIES_MAX);
     }

@@ -23,7 +23,7 @@ static void call_proposal(struct qr_engine *engine, const struct application_tas
     (void)engine;
     ((qr_propose_done *)task->done)(task->argument, task->status, task->index,
                                     task->has_result ? &task->result : NULL);
-    release(&runtime_allocator, task->data, task->data_bytes);
+    release(&engine->allocator, task->data, task->data_bytes);
 }
 
 static void call_read(struct qr_engine *engine, const struct application_task *task)
@@ -65,7 +65,7 @@ void engine_end_proposal(struct qr_engine *engine, const struct waiter_call *wai
         return;
     }
     if (task.has_result && result->size_bytes > 0 && !is_of_batch(engine, result)) {
-        task.data = allocate(&runtime_allocator, result->size_bytes);
+        task.data = allocate(&engine->allocator, result->size_bytes);
         task.data_bytes = result->size_bytes;
         task.result.data = task.data;
         if (task.data == NULL && status == QR_ERR_REJECTED) {
@@ -120,11 +120,12 @@ struct words {
 static void call_change(struct qr_engine *engine, const struct application_task *task)
 {
     const struct words *words = task->data;
-    const struct qr_change_result nothing = {.reason = qr_error_text(task->status)};
+    const struct qr_change_result nothing = {.size_bytes = sizeof(nothing),
+                                             .reason = qr_error_text(task->status)};
     (void)engine;
     ((qr_change_done *)task->done)(task->argument, task->status,
                                    words == NULL ? &nothing : &words->change);
-    release(&runtime_allocator, task->data, task->data_bytes);
+    release(&engine->allocator, task->data, task->data_bytes);
 }
 
 static void call_keys(struct qr_engine *engine, const struct application_task *task)
@@ -135,13 +136,14 @@ static void call_keys(struct qr_engine *engine, const struct application_task *t
     ((qr_keys_done *)task->done)(task->argument, task->status,
                                  words == NULL ? qr_error_text(task->status) : words->reason,
                                  words == NULL ? &none : &words->keys);
-    release(&runtime_allocator, task->data, task->data_bytes);
+    release(&engine->allocator, task->data, task->data_bytes);
 }
 
 /* NULL, memory ran out: then the status alone is told. */
-static struct words *keep_words(struct application_task *task, const char *reason)
+static struct words *keep_words(struct qr_engine *engine, struct application_task *task,
+                                const char *reason)
 {
-    struct words *words = allocate_zeroed(&runtime_allocator, sizeof(*words));
+    struct words *words = allocate_zeroed(&engine->allocator, sizeof(*words));
     if (words != NULL) {
         engine_copy(words->reason, sizeof(words->reason), reason);
         task->data = words;
@@ -163,7 +165,7 @@ void engine_end_change(struct qr_engine *engine, const struct waiter_call *waite
         ((qr_change_done *)waiter->done)(waiter->argument, status, result);
         return;
     }
-    struct words *words = keep_words(&task, result->reason);
+    struct words *words = keep_words(engine, &task, result->reason);
     if (words != NULL) {
         words->change = *result;
         words->change.reason = words->reason;
@@ -184,7 +186,7 @@ void engine_end_keys(struct qr_engine *engine, const struct waiter_call *waiter,
         ((qr_keys_done *)waiter->done)(waiter->argument, status, reason, keys);
         return;
     }
-    struct words *words = keep_words(&task, reason);
+    struct words *words = keep_words(engine, &task, reason);
     if (words != NULL) {
         words->keys = *keys;
     }

@@ -38,7 +38,7 @@ static int open_disk(struct qr_engine *engine, const struct qr_engine_options *o
                      char *detail)
 {
     struct disk_posix_options given = {
-        .allocator = &runtime_allocator,
+        .allocator = &engine->allocator,
         .log = &engine->log,
         .directory = options->data_directory,
         .completing = before_completions,
@@ -52,7 +52,7 @@ static int open_transport(struct qr_engine *engine, const struct qr_engine_optio
                           char *detail)
 {
     struct transport_options given = {
-        .allocator = &runtime_allocator,
+        .allocator = &engine->allocator,
         .log = &engine->log,
         .keyring = engine->keyring,
         .events = engine_transport_events(engine),
@@ -90,7 +90,7 @@ static int open_node(struct qr_engine *engine, const struct qr_engine_options *o
     const struct qr_limits *limits = &options->limits;
     struct swim_options gossip = engine_swim_options(options);
     struct node_options given = {
-        .allocator = &runtime_allocator,
+        .allocator = &engine->allocator,
         .disk = disk_posix_disk(engine->disk),
         .log = &engine->log,
         .io = engine_node_io(engine),
@@ -144,12 +144,22 @@ static int open_node(struct qr_engine *engine, const struct qr_engine_options *o
     return status;
 }
 
+static struct allocator allocator_of(const struct qr_engine_options *options)
+{
+    const struct qr_allocator *given = options->allocator;
+    return given == NULL ? runtime_allocator
+                         : (struct allocator){given->context, given->allocate, given->release};
+}
+
 static struct qr_engine *make(const struct qr_engine_options *options)
 {
-    struct qr_engine *engine = allocate_zeroed(&runtime_allocator, sizeof(*engine));
+    struct allocator allocator = allocator_of(options);
+    struct qr_engine *engine = allocate_zeroed(&allocator, sizeof(*engine));
     if (engine == NULL) {
         return NULL;
     }
+    engine->magic = ENGINE_MAGIC;
+    engine->allocator = allocator;
     const char *wrong = state_machine_read(options->state_machine, &engine->state_machine);
     ASSERT(wrong == NULL);
     engine->limits = options->limits;
@@ -168,14 +178,15 @@ static struct qr_engine *make(const struct qr_engine_options *options)
     struct text text = text_of(engine->name, sizeof(engine->name));
     text_string(&text, options->name);
     size_t limit = (size_t)options->limits.max_pending_proposals;
-    waiters_init(&engine->proposals, &runtime_allocator, limit);
-    waiters_init(&engine->reads, &runtime_allocator, limit);
-    waiters_init(&engine->snapshots, &runtime_allocator, NODE_SNAPSHOT_WAITERS_MAX);
-    waiters_init(&engine->changes, &runtime_allocator, limit);
+    waiters_init(&engine->proposals, &engine->allocator, limit);
+    waiters_init(&engine->reads, &engine->allocator, limit);
+    waiters_init(&engine->snapshots, &engine->allocator, NODE_SNAPSHOT_WAITERS_MAX);
+    waiters_init(&engine->changes, &engine->allocator, limit);
     int failed = pthread_mutex_init(&engine->mutex, NULL);
     failed |= pthread_cond_init(&engine->answered, NULL);
     ASSERT(failed == 0);
-    if (application_init(&engine->application, engine->has_thread && !options->is_inline) != 0) {
+    if (application_init(&engine->application, &engine->allocator,
+                         engine->has_thread && !options->is_inline) != 0) {
         engine_free_memory(engine);
         return NULL;
     }
@@ -324,6 +335,12 @@ static int open_engine(const struct qr_engine_options *options, struct qr_engine
 int qr_engine_open(const struct qr_engine_options *options, struct qr_engine **out, char *detail)
 {
     struct qr_engine_options read;
+    char unwanted[QR_ERROR_DETAIL_BYTES];
+    detail = detail == NULL ? unwanted : detail;
     int status = engine_options_read(options, &read, detail);
+    if (status == 0 && out == NULL) {
+        (void)snprintf(detail, QR_ERROR_DETAIL_BYTES, "out: missing");
+        status = QR_ERR_INVALID;
+    }
     return status != 0 ? status : open_engine(&read, out, detail);
 }

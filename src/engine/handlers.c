@@ -64,6 +64,9 @@ int engine_handlers_add(struct qr_engine *engine, struct engine_handlers *to,
                         engine_handler_function *function, void *argument, uint64_t *token)
 {
     struct adding adding = {.to = to, .handler = {.function = function, .argument = argument}};
+    if (function == NULL || token == NULL) {
+        return QR_ERR_INVALID;
+    }
     run(engine, add, &adding);
     if (adding.status == 0) {
         *token = adding.handler.token;

@@ -115,6 +115,14 @@ struct engine_handlers {
     struct engine_handler slots[ENGINE_HANDLERS_MAX];
 };
 
+/* What is told of this node's role: under application.mutex. */
+struct engine_roles {
+    struct engine_handlers handlers;
+    struct qr_role_event latest;
+    uint64_t number; /* of it */
+    bool is_given;   /* the application thread is to tell it */
+};
+
 /* How far a departure has come. */
 enum engine_leave_state {
     ENGINE_STAYING,
@@ -167,7 +175,11 @@ struct qr_backup {
     uint8_t head[BACKUP_HEAD_BYTES];
 };
 
+#define ENGINE_MAGIC UINT64_C(0x51756f7261746521) /* "Quorate!" */
+
 struct qr_engine {
+    uint64_t magic; /* ENGINE_MAGIC while it lives */
+    struct allocator allocator;
     struct qr_state_machine state_machine;
     struct qr_limits limits;
     void (*on_stopped)(void *argument, int status, const char *reason);
@@ -213,6 +225,7 @@ struct qr_engine {
     struct poison poison;
     struct engine_handlers commit_handlers;
     struct engine_handlers membership_handlers;
+    struct engine_roles roles;
     uint64_t last_token;
     enum engine_leave_state leave_state;
     enum qr_leave_reason leave_reason;
@@ -255,6 +268,11 @@ NODISCARD int engine_advertised_check(const char *option, const char *text, char
 /* limits.c: what options and limits, checked, mean to SWIM; the node sets what it knows itself. */
 struct swim_options engine_swim_options(const struct qr_engine_options *options);
 
+/* stop.c: whether a program gave an engine: NULL is none. In CHECKS builds one that was freed, or is
+ * none at all, is noticed as far as that can be.
+ */
+bool engine_is_given(const struct qr_engine *engine);
+
 /* turn.c: when the node gets its turn. */
 struct node_time engine_time(void);
 void engine_mark(struct qr_engine *engine);
@@ -279,7 +297,7 @@ bool engine_is_on_loop(const struct qr_engine *engine);
 /* Run on the loop's thread and wait for it; at once on that thread, or when it has ended. */
 void engine_call(struct qr_engine *engine, void (*run)(struct qr_engine *engine, void *argument),
                  void *argument);
-void engine_request_free(struct request *request);
+void engine_request_free(struct qr_engine *engine, struct request *request);
 
 /* handlers.c */
 
@@ -290,7 +308,7 @@ NODISCARD int engine_handlers_add(struct qr_engine *engine, struct engine_handle
                                   engine_handler_function *function, void *argument,
                                   uint64_t *token);
 
-/* The first of all, before the engine runs: it is told of everything, for as long as there is one. */
+/* The first of all, before the engine runs: it is told of everything, as long as there is one. */
 void engine_handlers_begin(struct qr_engine *engine, struct engine_handlers *to,
                            engine_handler_function *function, void *argument);
 
@@ -431,6 +449,9 @@ enum qr_health engine_health(const struct qr_engine *engine, node_id id);
 /* Milliseconds since a moment of the loop's clock; QR_AGE_UNKNOWN: it is 0, never. */
 uint64_t engine_since_ms(time_ns then_ns);
 void engine_copy(char *out, size_t out_bytes, const char *string);
+
+/* role.c: if it is another one than was told last. */
+void engine_tell_role(struct qr_engine *engine, const struct qr_role_event *event);
 
 /* membership.c */
 void engine_gossip_news(void *context, const struct swim_news *news,

@@ -33,7 +33,7 @@ int engine_keys_open(struct qr_engine *engine, const struct qr_engine_options *o
     }
     int status = keyring_file_read(engine->keys.path, keys, &count, detail);
     if (status == 0) {
-        status = keyring_new(&runtime_allocator, keys, count, &engine->keyring);
+        status = keyring_new(&engine->allocator, keys, count, &engine->keyring);
         if (status != 0) {
             (void)snprintf(detail, QR_ERROR_DETAIL_BYTES, "memory ran out");
         }
@@ -74,6 +74,9 @@ static char lower(char c)
 int qr_key_name(const char *key, size_t key_bytes, bool is_name_taken, char id[QR_KEY_ID_BYTES])
 {
     struct keyring_key parsed;
+    if (key == NULL || id == NULL) {
+        return QR_ERR_INVALID;
+    }
     if (is_name_taken && is_name(key, key_bytes)) {
         for (size_t i = 0; i < key_bytes; i++) {
             id[i] = lower(key[i]);
@@ -303,11 +306,15 @@ int qr_keys(struct qr_engine *engine, enum qr_keys_action action, const char *ke
             qr_keys_done *done, void *argument)
 {
     size_t given_bytes = action == QR_KEYS_LIST ? 0 : key_bytes;
+    if (!engine_is_given(engine) || done == NULL || (unsigned)action > QR_KEYS_REMOVE ||
+        (key == NULL && given_bytes > 0)) {
+        return QR_ERR_INVALID;
+    }
     if (given_bytes > QR_KEY_BYTES_MAX) {
         return QR_ERR_TOO_LARGE;
     }
     size_t size_bytes = sizeof(struct request) + given_bytes;
-    struct request *request = allocate(&runtime_allocator, size_bytes);
+    struct request *request = allocate(&engine->allocator, size_bytes);
     if (request == NULL) {
         return QR_ERR_BUSY;
     }
@@ -322,7 +329,7 @@ int qr_keys(struct qr_engine *engine, enum qr_keys_action action, const char *ke
     int status = engine_queue(engine, request);
     if (status != 0) {
         keyring_wipe(request->data, given_bytes);
-        engine_request_free(request);
+        engine_request_free(engine, request);
     }
     return status;
 }

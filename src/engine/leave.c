@@ -120,7 +120,8 @@ static void take_leave(struct qr_engine *engine, void *argument)
 int qr_leave(struct qr_engine *engine, enum qr_leave_reason reason)
 {
     struct leave_call call = {.reason = reason};
-    if (reason != QR_LEAVE_SHUTDOWN && reason != QR_LEAVE_RESTART && reason != QR_LEAVE_REMOVED) {
+    if (!engine_is_given(engine) ||
+        (reason != QR_LEAVE_SHUTDOWN && reason != QR_LEAVE_RESTART && reason != QR_LEAVE_REMOVED)) {
         return QR_ERR_INVALID;
     }
     engine_call(engine, take_leave, &call);

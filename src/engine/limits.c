@@ -30,6 +30,9 @@ static struct swim_options swim_options_of(enum qr_swim_profile profile)
 
 void qr_limits_set_profile(struct qr_limits *limits, enum qr_swim_profile profile)
 {
+    if (limits == NULL) {
+        return;
+    }
     struct swim_options options = swim_options_of(profile);
     limits->swim_protocol_period_ms = options.period_ns / NS_PER_MS;
     limits->swim_ping_timeout_ms = options.ping_timeout_ns / NS_PER_MS;
@@ -110,6 +113,12 @@ static int check_swim(const struct qr_limits *limits, char *detail)
 
 int qr_limits_check(const struct qr_limits *limits, char *detail)
 {
+    char unwanted[QR_ERROR_DETAIL_BYTES];
+    detail = detail == NULL ? unwanted : detail;
+    if (limits == NULL) {
+        (void)snprintf(detail, QR_ERROR_DETAIL_BYTES, "limits: missing");
+        return QR_ERR_INVALID;
+    }
     if (check_bounds(limits, detail) != 0) {
         return QR_ERR_INVALID;
     }

@@ -197,7 +197,7 @@ static void run_restore_write(struct qr_engine *engine, const struct application
     if (status == 0) {
         status = program->restore_write(program->context, task->data, task->data_bytes);
     }
-    release(&runtime_allocator, task->data, task->data_bytes);
+    release(&engine->allocator, task->data, task->data_bytes);
     restore_went_on(engine, status);
 }
 
@@ -251,7 +251,7 @@ static int restore_write(void *context, const void *data, size_t size_bytes)
     }
     struct application_task task = {
         .run = run_restore_write,
-        .data = allocate(&runtime_allocator, size_bytes),
+        .data = allocate(&engine->allocator, size_bytes),
         .data_bytes = size_bytes,
     };
     if (task.data == NULL) {

@@ -129,13 +129,18 @@ void engine_gossip_news(void *context, const struct swim_news *news,
 int qr_on_membership(struct qr_engine *engine, qr_membership_handler *handler, void *argument,
                      uint64_t *token)
 {
+    if (!engine_is_given(engine)) {
+        return QR_ERR_INVALID;
+    }
     return engine_handlers_add(engine, &engine->membership_handlers,
                                (engine_handler_function *)handler, argument, token);
 }
 
 void qr_remove_membership(struct qr_engine *engine, uint64_t token)
 {
-    engine_handlers_remove(engine, &engine->membership_handlers, token);
+    if (engine_is_given(engine)) {
+        engine_handlers_remove(engine, &engine->membership_handlers, token);
+    }
 }
 
 struct leader_call {
@@ -175,6 +180,9 @@ int qr_leader(struct qr_engine *engine, struct qr_leader *out)
 {
     const struct sized known = {sizeof(*out), offsetof(struct qr_leader, is_by_gossip)};
     struct leader_call call = {.status = sized_check(known, out)};
+    if (!engine_is_given(engine)) {
+        return QR_ERR_INVALID;
+    }
     if (call.status == 0) {
         engine_call(engine, take_leader, &call);
     }
@@ -200,6 +208,8 @@ static void take_health(struct qr_engine *engine, void *argument)
 bool qr_is_healthy(struct qr_engine *engine)
 {
     bool is_healthy = false;
-    engine_call(engine, take_health, &is_healthy);
+    if (engine_is_given(engine)) {
+        engine_call(engine, take_health, &is_healthy);
+    }
     return is_healthy;
 }

@@ -157,6 +157,10 @@ int engine_options_read(const struct qr_engine_options *given, struct qr_engine_
 int engine_options_check(const struct qr_engine_options *options, char *detail)
 {
     int status = check_state_machine(options->state_machine, detail);
+    if (status == 0 && options->allocator != NULL &&
+        (options->allocator->allocate == NULL || options->allocator->release == NULL)) {
+        status = refuse(detail, "allocator: without allocate or release");
+    }
     if (status == 0) {
         status = engine_name_check(options->name, detail);
     }

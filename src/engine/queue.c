@@ -97,9 +97,9 @@ bool engine_queue_is_empty(struct qr_engine *engine)
     return is_empty;
 }
 
-void engine_request_free(struct request *request)
+void engine_request_free(struct qr_engine *engine, struct request *request)
 {
-    release(&runtime_allocator, request, request->size_bytes);
+    release(&engine->allocator, request, request->size_bytes);
 }
 
 static void take_propose(struct qr_engine *engine, const struct request *request)
@@ -165,7 +165,7 @@ static void take_one(struct qr_engine *engine, struct request *request)
     } else {
         engine_take_read(engine, request);
     }
-    engine_request_free(request);
+    engine_request_free(engine, request);
 }
 
 void engine_take_requests(struct qr_engine *engine)

@@ -99,6 +99,9 @@ int qr_read(struct qr_engine *engine, const struct qr_read_options *options, qr_
 {
     const struct sized known = {sizeof(*options), offsetof(struct qr_read_options, age_ms_max)};
     struct request request = {.kind = REQUEST_READ, .read = {.done = done, .argument = argument}};
+    if (!engine_is_given(engine) || done == NULL) {
+        return QR_ERR_INVALID;
+    }
     int status = options == NULL ? 0 : sized_read(known, options, &request.read.options);
     if (status != 0) {
         return status;
@@ -133,6 +136,9 @@ static void take_age(struct qr_engine *engine, void *argument)
 int qr_read_age(struct qr_engine *engine, uint64_t age_ms_max, uint64_t *age_ms)
 {
     struct age_call call = {.age_ms_max = age_ms_max};
+    if (!engine_is_given(engine) || age_ms == NULL) {
+        return QR_ERR_INVALID;
+    }
     engine_call(engine, take_age, &call);
     if (call.status == 0) {
         *age_ms = call.age_ms;

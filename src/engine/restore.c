@@ -207,7 +207,9 @@ static int open_restore(const struct qr_restore_options *options, struct qr_rest
 int qr_restore_open(const struct qr_restore_options *options, struct qr_restore **out, char *detail)
 {
     struct qr_restore_options read;
-    int status = read_options(options, &read, detail);
+    char unwanted[QR_ERROR_DETAIL_BYTES];
+    detail = detail == NULL ? unwanted : detail;
+    int status = out == NULL ? QR_ERR_INVALID : read_options(options, &read, detail);
     return status != 0 ? status : open_restore(&read, out, detail);
 }
 

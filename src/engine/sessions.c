@@ -9,6 +9,9 @@ static int propose_control(struct qr_engine *engine, const char *command, const 
                            qr_propose_done *done, void *argument)
 {
     uint8_t payload[16];
+    if (!engine_is_given(engine) || done == NULL) {
+        return QR_ERR_INVALID;
+    }
     store_u64(payload, words[0]);
     store_u64(payload + 8, words[1]);
     const struct qr_proposal proposal = {

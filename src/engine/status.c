@@ -166,7 +166,7 @@ static void take_status(struct qr_engine *engine, void *argument)
 
 int qr_status(struct qr_engine *engine, struct qr_status *out)
 {
-    int status = sized_check(sized_status, out);
+    int status = engine_is_given(engine) ? sized_check(sized_status, out) : QR_ERR_INVALID;
     if (status == 0) {
         engine_call(engine, take_status, out);
     }
@@ -254,7 +254,7 @@ static void take_counters(struct qr_engine *engine, void *argument)
 
 int qr_counters(struct qr_engine *engine, struct qr_counters *out)
 {
-    int status = sized_check(sized_counters, out);
+    int status = engine_is_given(engine) ? sized_check(sized_counters, out) : QR_ERR_INVALID;
     if (status == 0) {
         engine_call(engine, take_counters, out);
     }
@@ -268,11 +268,25 @@ void engine_publish_role(struct qr_engine *engine)
         node_status(engine->node, &status);
     }
     atomic_store(&engine->is_leader, status.raft.role == RAFT_LEADER && !status.is_stopped);
+    if (engine->node != NULL) {
+        struct qr_status *known = &engine->final_status; /* until it stops, room to work in */
+        known->has_leader = false;
+        known->leader_id = 0;
+        engine_gossip_fill(engine, &status, known);
+        const struct qr_role_event event = {
+            .size_bytes = sizeof(event),
+            .role = is_observing(engine, &status) ? QR_OBSERVER : (enum qr_role)status.raft.role,
+            .term = status.raft.term,
+            .has_leader = known->has_leader,
+            .leader_id = known->leader_id,
+        };
+        engine_tell_role(engine, &event);
+    }
 }
 
 bool qr_is_leader(struct qr_engine *engine)
 {
-    return atomic_load(&engine->is_leader);
+    return engine_is_given(engine) && atomic_load(&engine->is_leader);
 }
 
 static void take_log_time(struct qr_engine *engine, void *argument)
@@ -285,6 +299,8 @@ static void take_log_time(struct qr_engine *engine, void *argument)
 uint64_t qr_log_time(struct qr_engine *engine)
 {
     uint64_t log_time = 0;
-    engine_call(engine, take_log_time, &log_time);
+    if (engine_is_given(engine)) {
+        engine_call(engine, take_log_time, &log_time);
+    }
     return log_time;
 }

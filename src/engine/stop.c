@@ -116,8 +116,19 @@ void engine_stop_turn(struct qr_engine *engine)
     }
 }
 
+bool engine_is_given(const struct qr_engine *engine)
+{
+#ifdef CHECKS
+    ASSERT_IMPLIES(engine != NULL, engine->magic == ENGINE_MAGIC);
+#endif
+    return engine != NULL;
+}
+
 void qr_engine_stop(struct qr_engine *engine)
 {
+    if (!engine_is_given(engine)) {
+        return;
+    }
     (void)pthread_mutex_lock(&engine->mutex);
     if (!engine->is_closed) {
         atomic_store(&engine->is_stop_asked, true);
@@ -150,12 +161,14 @@ void engine_free_memory(struct qr_engine *engine)
     poison_close(&engine->poison);
     (void)pthread_cond_destroy(&engine->answered);
     (void)pthread_mutex_destroy(&engine->mutex);
-    release(&runtime_allocator, engine, sizeof(*engine));
+    const struct allocator allocator = engine->allocator;
+    engine->magic = 0;
+    release(&allocator, engine, sizeof(*engine));
 }
 
 void qr_engine_free(struct qr_engine *engine)
 {
-    if (engine == NULL) {
+    if (!engine_is_given(engine)) {
         return;
     }
     if (engine->has_thread) {

@@ -23,7 +23,7 @@ struct wait {
 /* On a caller's loop every thread that may call is the one that has to go on. */
 static bool may_wait(const struct qr_engine *engine)
 {
-    return engine->has_thread && !engine_is_on_loop(engine) &&
+    return engine_is_given(engine) && engine->has_thread && !engine_is_on_loop(engine) &&
            !application_is_here(&engine->application);
 }
 

@@ -228,6 +228,9 @@ int qr_wal_inspect(const char *data_directory, bool is_json, qr_wal_line *line, 
 {
     _Static_assert(QR_ERROR_DETAIL_BYTES >= WAL_ERROR_DETAIL_BYTES, "its detail fits");
     _Static_assert(QR_ERROR_DETAIL_BYTES >= SNAPSHOT_ERROR_DETAIL_BYTES, "its detail fits");
+    if (data_directory == NULL || out == NULL || detail == NULL) {
+        return QR_ERR_INVALID;
+    }
     struct disk_posix_options options = {
         .allocator = &runtime_allocator,
         .directory = data_directory,

@@ -93,13 +93,15 @@ def simulator(settings=("| `nodes` | 1..7 | nodes |",), checkers=("no_leaks", "h
     }
 
 
-def pages(text="", row="| `a-ms` | 5 | 1..4096 |", declared=""):
-    """A change: a page with C in it, and one limit with its page."""
+def pages(text="", row="| `a-ms` | 5 | 1..4096 |", declared="",
+          index="- [House](house.md): a\n- [Tuning](tuning.md)\n"):
+    """A change: a page with C in it, one limit with its page, and the order of both."""
     return {
         "include/quorate/engine.h": c_file("engine.h", "#define QR_LIMIT_MAP(X) \\\n"
                                            '    X(a_ms, 5, 1, UINT64_C(1) << 12, "milliseconds")\n'),
         "docs/tuning.md": f"| limit | default | bounds |\n|---|---|---|\n{row}\n",
         "docs/house.md": f"a house\n\n{text}\n{declared}\n",
+        "docs/index.md": index,
     }
 
 
@@ -264,6 +266,11 @@ CASES = [
      "docs/tuning.md:1: does not tell of a-ms"),
     ("check_pages.py", "a limit that there is not", pages(row="| `a-ms` | 5 | 1..4096 |\n| `b` | 1 | 1..2 |"),
      "docs/tuning.md:4: no limit, or named twice: b"),
+    ("check_pages.py", "a page that is not in the order", pages(index="- [House](house.md): a\n"),
+     "docs/index.md:1: does not name docs/tuning.md"),
+    ("check_pages.py", "a page that is in the order twice",
+     pages(index="- [House](house.md)\n- [House](house.md)\n- [Tuning](tuning.md)\n"),
+     "docs/index.md:1: names house.md twice"),
 ]
 
 RUN = "[ RUN      ] b\n"

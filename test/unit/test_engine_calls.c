@@ -5,6 +5,7 @@
 #include "support/unit.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,6 +21,7 @@ struct bench {
     pthread_mutex_t mutex;
     pthread_cond_t changed;
     int done_count;
+    struct qr_role_event role;
     int statuses[8]; /* of what was called from within a callback */
 };
 
@@ -226,6 +228,95 @@ static void waiting_from_a_callback_is_refused(void **state)
     }
 }
 
+static void on_role(void *argument, const struct qr_role_event *event)
+{
+    struct bench *bench = argument;
+    pthread_mutex_lock(&bench->mutex);
+    bench->role = *event;
+    bench->done_count++;
+    pthread_cond_signal(&bench->changed);
+    pthread_mutex_unlock(&bench->mutex);
+}
+
+static void who_wants_to_hear_of_roles_is_told_what_is_so(void **state)
+{
+    struct bench *bench = *state;
+    uint64_t token = 0;
+    struct qr_member self;
+    assert_int_equal(qr_on_role_change(bench->engine, on_role, bench, &token), 0);
+    pthread_mutex_lock(&bench->mutex);
+    while (bench->role.role != QR_LEADER && !qr_is_leader(bench->engine)) {
+        pthread_cond_wait(&bench->changed, &bench->mutex);
+    }
+    pthread_mutex_unlock(&bench->mutex);
+    assert_int_equal(qr_self(bench->engine, &self), 0);
+    qr_remove_handler(bench->engine, token);
+    if (bench->done_count > 0) { /* it was there in time */
+        assert_int_equal(bench->role.size_bytes, sizeof(bench->role));
+        assert_true(bench->role.has_leader && bench->role.leader_id == self.id);
+        assert_true(bench->role.term > 0);
+    }
+}
+
+static void any_kind_of_handler_is_removed_by_its_token(void **state)
+{
+    struct bench *bench = *state;
+    const struct qr_proposal proposal = adding("\x01");
+    uint64_t tokens[QR_ROLE_HANDLERS_MAX];
+    uint64_t token = 0;
+    for (size_t i = 0; i < QR_ROLE_HANDLERS_MAX; i++) {
+        assert_int_equal(qr_on_role_change(bench->engine, on_role, bench, &tokens[i]), 0);
+    }
+    assert_int_equal(qr_on_role_change(bench->engine, on_role, bench, &token), QR_ERR_BUSY);
+    qr_remove_handler(bench->engine, tokens[7]);
+    assert_int_equal(qr_on_role_change(bench->engine, on_role, bench, &token), 0);
+    assert_int_equal(qr_on_commit(bench->engine, on_commit, bench, &token), 0);
+    qr_remove_handler(bench->engine, token);
+    qr_remove_handler(bench->engine, 4711);
+    bench->statuses[4] = 1;
+    assert_int_equal(qr_propose_wait(bench->engine, &proposal, NULL), 0);
+    assert_int_equal(qr_read_wait(bench->engine, NULL, NULL), 0);
+    assert_int_equal(bench->statuses[4], 1); /* on_commit was not called */
+}
+
+static void the_members_are_told_into_the_callers_room(void **state)
+{
+    struct bench *bench = *state;
+    struct qr_member members[2] = {{.id = 7}, {.id = 7}};
+    struct qr_member self;
+    size_t count = 0;
+    assert_int_equal(qr_read_wait(bench->engine, NULL, NULL), 0);
+    assert_int_equal(qr_members(bench->engine, members, &count), QR_ERR_TOO_LARGE);
+    assert_int_equal(count, 1);
+    assert_int_equal(members[0].id, 7);
+    count = 2;
+    assert_int_equal(qr_members(bench->engine, members, &count), 0);
+    assert_int_equal(count, 1);
+    assert_string_equal(members[0].name, "n1");
+    assert_int_equal(members[1].id, 7);
+    assert_int_equal(qr_self(bench->engine, &self), 0);
+    assert_true(self.id == members[0].id && self.is_voter);
+    qr_engine_stop(bench->engine);
+    while (qr_self(bench->engine, &self) == 0) {
+        sched_yield(); /* the members are told first */
+    }
+    assert_int_equal(qr_self(bench->engine, &self), QR_ERR_STOPPED);
+    assert_int_equal(qr_members(bench->engine, members, &count), QR_ERR_STOPPED);
+}
+
+static void changes_of_one_member_need_its_name_alone(void **state)
+{
+    struct bench *bench = *state;
+    assert_int_equal(qr_read_wait(bench->engine, NULL, NULL), 0); /* it leads */
+    assert_int_equal(qr_promote(bench->engine, "n1"), 0);
+    assert_int_equal(qr_transfer(bench->engine, "n1"), 0);
+    assert_int_equal(qr_demote(bench->engine, "n1"), QR_ERR_INVALID); /* nobody would be left */
+    assert_int_equal(qr_remove(bench->engine, "n1"), QR_ERR_INVALID);
+    assert_int_equal(qr_remove(bench->engine, "nobody"), QR_ERR_NOT_FOUND);
+    assert_int_equal(qr_promote(bench->engine, ""), QR_ERR_INVALID);
+    assert_int_equal(qr_demote(bench->engine, NULL), QR_ERR_INVALID);
+}
+
 static void *wait_until_stopped(void *argument)
 {
     struct bench *bench = argument;
@@ -376,6 +467,13 @@ int main(void)
         cmocka_unit_test_setup_teardown(many_threads_wait_at_once, setup, teardown),
         cmocka_unit_test_setup_teardown(waiting_from_a_callback_is_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(who_waits_is_told_that_the_engine_stopped, setup, teardown),
+        cmocka_unit_test_setup_teardown(who_wants_to_hear_of_roles_is_told_what_is_so, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(any_kind_of_handler_is_removed_by_its_token, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(the_members_are_told_into_the_callers_room, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(changes_of_one_member_need_its_name_alone, setup, teardown),
         cmocka_unit_test(what_an_earlier_program_gives_lacks_what_came_later),
         cmocka_unit_test(what_a_later_program_gives_is_taken_if_it_is_understood),
         cmocka_unit_test(a_size_of_no_version_is_refused),

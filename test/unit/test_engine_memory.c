@@ -1,0 +1,235 @@
+/* test_engine_memory.c: the memory of an engine comes from where its options say, and each
+ * allocation may fail.
+ */
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "support/unit.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <uv.h>
+
+#include "quorate/engine.h"
+#include "runtime/clock.h"
+#include "support/heap.h"
+#include "support/tally.h"
+
+#define WAIT_NS (20 * NS_PER_S)
+
+/* A heap that many threads use. */
+struct shared_heap {
+    struct heap heap;
+    pthread_mutex_t mutex;
+};
+
+struct bench {
+    uv_loop_t loop;
+    char directory[64];
+    char address[32];
+    struct tally tally;
+    struct shared_heap memory;
+    struct qr_allocator allocator;
+    struct qr_engine *engine;
+    int stopped_count;
+    int stopped_status;
+    int answer_count;
+    int answer_status;
+};
+
+static void *take_shared(void *context, size_t size_bytes)
+{
+    struct shared_heap *shared = context;
+    pthread_mutex_lock(&shared->mutex);
+    void *memory = allocate(&shared->heap.allocator, size_bytes);
+    pthread_mutex_unlock(&shared->mutex);
+    return memory;
+}
+
+static void give_shared(void *context, void *memory, size_t size_bytes)
+{
+    struct shared_heap *shared = context;
+    pthread_mutex_lock(&shared->mutex);
+    release(&shared->heap.allocator, memory, size_bytes);
+    pthread_mutex_unlock(&shared->mutex);
+}
+
+static int setup(void **state)
+{
+    struct bench *bench = calloc(1, sizeof(*bench));
+    assert_int_equal(uv_loop_init(&bench->loop), 0);
+    temporary_directory(bench->directory);
+    free_address(bench->address);
+    tally_init(&bench->tally);
+    pthread_mutex_init(&bench->memory.mutex, NULL);
+    heap_init(&bench->memory.heap);
+    bench->allocator = (struct qr_allocator){&bench->memory, take_shared, give_shared};
+    *state = bench;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct bench *bench = *state;
+    assert_int_equal(uv_loop_close(&bench->loop), 0);
+    heap_deinit(&bench->memory.heap);
+    pthread_mutex_destroy(&bench->memory.mutex);
+    tally_deinit(&bench->tally);
+    temporary_directory_remove(bench->directory);
+    free(bench);
+    return 0;
+}
+
+static void on_stopped(void *argument, int status, const char *reason)
+{
+    struct bench *bench = argument;
+    assert_non_null(reason);
+    bench->stopped_count++;
+    bench->stopped_status = status;
+}
+
+static struct qr_engine_options options_of(struct bench *bench)
+{
+    struct qr_engine_options options = {
+        .size_bytes = sizeof(options),
+        .state_machine = &bench->tally.machine,
+        .name = "n1",
+        .data_directory = bench->directory,
+        .peer_address = bench->address,
+        .is_bootstrap = true,
+        .limits = qr_limits_default(),
+        .allocator = &bench->allocator,
+        .on_stopped = on_stopped,
+        .argument = bench,
+    };
+    options.limits.election_timeout_min_ms = 10;
+    options.limits.election_timeout_max_ms = 20;
+    options.limits.heartbeat_interval_ms = 2;
+    return options;
+}
+
+static const struct qr_proposal one = {
+    .size_bytes = sizeof(struct qr_proposal), .payload = "\x01", .payload_bytes = 1};
+
+static void an_engine_takes_all_its_memory_from_where_it_is_told(void **state)
+{
+    struct bench *bench = *state;
+    const struct qr_engine_options options = options_of(bench);
+    char detail[QR_ERROR_DETAIL_BYTES];
+    assert_int_equal(qr_engine_open(&options, &bench->engine, detail), 0);
+    uint64_t opened = bench->memory.heap.allocate_count;
+    assert_true(opened > 20);
+    assert_true(bench->memory.heap.live_bytes > sizeof(struct qr_status));
+    time_ns limit_ns = runtime_now_ns() + WAIT_NS;
+    int status = QR_ERR_NO_LEADER;
+    while (status == QR_ERR_NO_LEADER && runtime_now_ns() < limit_ns) {
+        status = qr_propose_wait(bench->engine, &one, NULL);
+    }
+    assert_int_equal(status, 0);
+    assert_true(bench->memory.heap.allocate_count > opened);
+    qr_engine_free(bench->engine);
+    assert_int_equal(bench->memory.heap.block_count, 0);
+    assert_int_equal(bench->stopped_count, 1);
+}
+
+static void on_answer(void *argument, int status, uint64_t index, const struct qr_result *result)
+{
+    struct bench *bench = argument;
+    (void)index;
+    assert_true((result != NULL) == (status == 0));
+    bench->answer_count++;
+    bench->answer_status = status;
+}
+
+/* Until an entry was applied, or the engine gave up. */
+static void propose_some(struct bench *bench)
+{
+    time_ns limit_ns = runtime_now_ns() + WAIT_NS;
+    int applied_count = 0;
+    while (applied_count < 2 && bench->stopped_count == 0) {
+        int asked_count = bench->answer_count;
+        int status = qr_propose(bench->engine, &one, on_answer, bench);
+        assert_true(status == 0 || status == QR_ERR_BUSY || status == QR_ERR_STOPPED);
+        while (status == 0 && bench->answer_count == asked_count) {
+            assert_true(runtime_now_ns() < limit_ns);
+            uv_run(&bench->loop, UV_RUN_ONCE);
+        }
+        if (status == QR_ERR_STOPPED) {
+            uv_run(&bench->loop, UV_RUN_ONCE);
+        }
+        applied_count += status == 0 && bench->answer_status == 0 ? 1 : 0;
+        assert_true(runtime_now_ns() < limit_ns);
+    }
+}
+
+static void close_engine(struct bench *bench)
+{
+    qr_engine_stop(bench->engine);
+    while (bench->stopped_count == 0) {
+        uv_run(&bench->loop, UV_RUN_ONCE);
+    }
+    assert_int_equal(bench->stopped_count, 1);
+    assert_true(bench->stopped_status == 0 || bench->stopped_status == QR_ERR_NO_MEMORY);
+    qr_engine_free(bench->engine);
+}
+
+static void each_allocation_may_fail_once(void **state)
+{
+    struct bench *bench = *state;
+    struct qr_engine_options options = options_of(bench);
+    struct heap *heap = &bench->memory.heap;
+    char detail[QR_ERROR_DETAIL_BYTES];
+    uint64_t refused_count = 0;
+    uint64_t at = 0;
+    options.loop = &bench->loop;
+    do {
+        tally_deinit(&bench->tally);
+        tally_init(&bench->tally);
+        bench->stopped_count = 0;
+        at++;
+        heap->allocate_count = 0;
+        heap->fail_at = at;
+        int status = qr_engine_open(&options, &bench->engine, detail);
+        if (status == 0) {
+            propose_some(bench);
+            close_engine(bench);
+        } else {
+            refused_count++;
+            assert_int_equal(status, QR_ERR_NO_MEMORY);
+            assert_true(strlen(detail) > 0);
+        }
+        assert_int_equal(heap->block_count, 0);
+        assert_int_equal(uv_run(&bench->loop, UV_RUN_NOWAIT), 0);
+    } while (heap->allocate_count >= at);
+    assert_true(refused_count > 20);
+    print_message("%d allocations\n", (int)at);
+}
+
+static void what_fails_with_threads_leaves_none_behind(void **state)
+{
+    struct bench *bench = *state;
+    const struct qr_engine_options options = options_of(bench);
+    struct heap *heap = &bench->memory.heap;
+    char detail[QR_ERROR_DETAIL_BYTES];
+    int status = QR_ERR_NO_MEMORY;
+    for (heap->fail_at = 1; status != 0; heap->fail_at++) {
+        heap->allocate_count = 0;
+        status = qr_engine_open(&options, &bench->engine, detail);
+        assert_true(status == 0 || status == QR_ERR_NO_MEMORY);
+        assert_true(status == 0 || heap->block_count == 0);
+    }
+    assert_true(heap->fail_at > 20);
+    qr_engine_free(bench->engine);
+    assert_int_equal(heap->block_count, 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(an_engine_takes_all_its_memory_from_where_it_is_told, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(each_allocation_may_fail_once, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_fails_with_threads_leaves_none_behind, setup,
+                                        teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
