@@ -140,7 +140,7 @@ def guide_differs(source, guide):
 def main():
     program, source, guide = sys.argv[1:]
     with tempfile.TemporaryDirectory(prefix="quorate-counter-") as folder:
-        cluster = Cluster(program, folder)
+        cluster = Cluster(os.path.abspath(program), folder)
         try:
             wrong = count_through_kills(cluster)
         finally:

@@ -48,6 +48,18 @@ static bool is_leader(const struct sim *sim, uint64_t id)
     return false;
 }
 
+/* Its state is known to differ: it will not lead. */
+static bool is_isolated(const struct sim *sim, uint64_t id)
+{
+    for (uint32_t i = 0; i < sim->host_count; i++) {
+        const struct sim_host *host = &sim->hosts[i];
+        if (host->id == id && host->progress.has_seen && host->progress.seen.is_isolated) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* A voter of the core that may lead, and does not; NULL: there is none. */
 static const struct build_configured *choose_heir(const struct sim *sim)
 {
@@ -55,7 +67,7 @@ static const struct build_configured *choose_heir(const struct sim *sim)
     for (size_t i = 0; i < now->count; i++) {
         const struct build_configured *member = &now->members[i];
         if (member->is_voter && member->priority > 0 && sim_atlas_is_whole(sim, member->id) &&
-            !is_leader(sim, member->id)) {
+            !is_leader(sim, member->id) && !is_isolated(sim, member->id)) {
             return member;
         }
     }

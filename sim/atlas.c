@@ -158,6 +158,9 @@ void sim_atlas_choose_core(struct sim *sim)
         return;
     }
     uint64_t wanted = prng_between(&sim->fault_prng, 0, sim->host_count / 2);
+    if (sim->has_diverged) {
+        wanted = 0; /* one that differs may have the longest log, and never leads */
+    }
     for (uint64_t i = 0; i < wanted; i++) {
         uint32_t which = (uint32_t)prng_between(&sim->fault_prng, 0, sim->host_count - 1);
         bool before = sim->is_core[which];

@@ -33,6 +33,8 @@ struct build_node {
     struct log_sink log;
     struct entry *entries;    /* WIRE_ENTRIES_MAX, of the frame that is being taken in */
     struct build_part *parts; /* of the frame that is being handed out */
+    bool wants_digest;        /* of the batch under way */
+    struct node_time time;    /* of the turn under way */
     size_t part_capacity;
     size_t apply_count; /* entries of the batch that is being applied */
     struct qr_result results[NODE_APPLY_ENTRIES_MAX];
@@ -127,10 +129,15 @@ static void on_reply(void *context, uint64_t connection, struct wire_frame *fram
 
 static void on_apply(void *context, const struct qr_entry *entries, size_t count, bool wants_digest)
 {
-    ASSERT(!wants_digest);
     struct build_node *self = context;
+    self->wants_digest = wants_digest;
     self->apply_count = count;
-    self->world->apply(self->world->context, entries, count);
+    if (count > 0) {
+        self->world->apply(self->world->context, entries, count);
+        return;
+    }
+    struct node_batch_end end = {.digest = self->world->digest(self->world->context)};
+    node_applied(self->node, &end, self->time);
 }
 
 static int on_snapshot_open(void *context, void **snapshot)
@@ -186,14 +193,24 @@ static uint64_t on_applied_index(void *context)
     return self->world->applied_index(self->world->context);
 }
 
+static uint64_t on_digest(void *context)
+{
+    const struct build_node *self = context;
+    return self->world->digest(self->world->context);
+}
+
 static struct qr_state_machine machine_of(struct build_node *self)
 {
+    bool has_digest = self->world->digest != NULL;
     if (self->world->snapshot_open == NULL) {
-        return (struct qr_state_machine){.size_bytes = sizeof(struct qr_state_machine)};
+        return (struct qr_state_machine){.size_bytes = sizeof(struct qr_state_machine),
+                                         .context = self,
+                                         .digest = has_digest ? on_digest : NULL};
     }
     return (struct qr_state_machine){
         .size_bytes = sizeof(struct qr_state_machine),
         .context = self,
+        .digest = has_digest ? on_digest : NULL,
         .snapshot_open = on_snapshot_open,
         .snapshot_read = on_snapshot_read,
         .snapshot_close = on_snapshot_close,
@@ -331,6 +348,7 @@ static struct node_options node_options_of(struct build_node *self,
         .has_hints = options->has_hints,
         .is_observer = options->is_observer,
         .remove_dead_after_ns = options->remove_dead_after_ns,
+        .on_divergence = options->rebuilds ? NODE_DIVERGENCE_REBUILD : NODE_DIVERGENCE_ISOLATE,
     };
 }
 
@@ -557,12 +575,17 @@ static void applied(struct build_node *self, int status, const struct build_resu
         self->results[i] =
             (struct qr_result){results[i].data, results[i].size_bytes, results[i].status};
     }
-    struct node_batch_end end = {.status = status, .results = self->results};
+    bool has_digest = self->wants_digest && status == 0;
+    struct node_batch_end end = {.status = status,
+                                 .results = self->results,
+                                 .digest =
+                                     has_digest ? self->world->digest(self->world->context) : 0};
     node_applied(self->node, &end, node_time_of(time));
 }
 
 static void turn(struct build_node *self, struct build_time time)
 {
+    self->time = node_time_of(time);
     node_turn(self->node, node_time_of(time));
 }
 
@@ -601,6 +624,8 @@ static void status_of(const struct build_node *self, struct build_status *out)
         .snapshot_index = now.snapshot_index,
         .is_restoring = now.is_restoring,
         .is_transferring = now.raft.is_transferring,
+        .compares = self->world->digest != NULL,
+        .is_isolated = now.differs.index > 0,
     };
     if (node_swim(self->node) != NULL) {
         struct swim_status gossip;

@@ -127,6 +127,8 @@ struct build_world {
                           size_t size_bytes);
     void (*gossip_stream)(void *context, const char *address, uint64_t answers, const uint8_t *data,
                           size_t size_bytes);
+    /* As in quorate/state_machine.h; NULL: there is none. */
+    uint64_t (*digest)(void *context);
 };
 
 /* How the members gossip. */
@@ -167,6 +169,7 @@ struct build_options {
     bool has_hints;                /* Raft is told when the leader seems to be gone */
     bool is_observer;              /* hears gossip alone */
     uint64_t remove_dead_after_ns; /* 0: never */
+    bool rebuilds;                 /* where its state differs, by a leader's snapshot */
 };
 
 enum build_role {
@@ -202,6 +205,8 @@ struct build_status {
     uint64_t gossip_term; /* who leads, as the members say: the highest term; 0: nobody yet */
     uint64_t gossip_leader;
     uint64_t gossip_hints; /* told to Raft: the leader seems to be gone */
+    bool compares;         /* members compare their states; of a past release false */
+    bool is_isolated;      /* its own was found to differ */
 };
 
 struct build_configured {

@@ -362,6 +362,7 @@ void sim_client_read(struct sim_host *host, uint64_t token, int status, uint64_t
                         (unsigned long long)now.applied_index);
         }
         sim_observe_read(host, client->began_ns);
+        sim_divergence_answered(host);
         outcome.index = now.applied_index;
         outcome.result = result;
         outcome.result_bytes = subject->read(subject->context, host->machine, &client->operation,

@@ -55,7 +55,7 @@ void sim_durable_note(struct sim_host *host)
         machine->snapshot_open(machine->context, &view) != 0) {
         return;
     }
-    struct sim_durable kept = {.index = host->applied_index};
+    struct sim_durable kept = {.index = host->applied_index, .wrong = host->wrong};
     int status = read_all(&kept, machine, view);
     machine->snapshot_close(machine->context, view);
     if (status != 0) {
@@ -82,5 +82,6 @@ int sim_durable_open(struct sim_host *host)
         status = machine->restore_end(machine->context);
     }
     host->applied_index = status == 0 ? kept->index : 0;
+    sim_divergence_begin(host, kept->wrong);
     return status;
 }

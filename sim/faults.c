@@ -134,6 +134,8 @@ static bool strike(struct sim_blow *blow)
         return sim_blow_clock(blow);
     case SIM_FAULT_STALE_TAIL:
         return sim_blow_stale_tail(blow);
+    case SIM_FAULT_DIVERGE:
+        return sim_blow_diverge(blow);
     default:
         return sim_blow_disk(blow);
     }

@@ -21,6 +21,7 @@ bool sim_blow_network(struct sim_blow *blow);
 bool sim_blow_disk(struct sim_blow *blow);
 bool sim_blow_clock(struct sim_blow *blow);
 bool sim_blow_stale_tail(struct sim_blow *blow);
+bool sim_blow_diverge(struct sim_blow *blow);
 
 struct sim_host *sim_blow_host(struct sim_blow *blow);
 uint32_t sim_blow_host_number(struct sim_blow *blow);

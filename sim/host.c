@@ -422,6 +422,7 @@ void sim_host_wipe(struct sim_host *host)
     sim->report->disks_lost++;
     host->disk_life++;
     host->is_disk_marred = false;
+    host->was_wrong = false;
     host->has_entered = false;
     host->held_count = 0;
     host->member_count = 0;

@@ -95,6 +95,7 @@ int sim_host_open(struct sim_host *host, char *detail)
         .has_hints = has_hints(sim),
         .is_observer = sim_host_is_observer(host),
         .remove_dead_after_ns = plan->remove_dead_ms * NS_PER_MS,
+        .rebuilds = plan->rebuild != 0,
     };
     return host->build->open(&options, sim_host_time(host), &host->node, detail);
 }

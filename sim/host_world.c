@@ -78,6 +78,11 @@ static uint64_t wake_at(void *context)
     return machine->wake_at == NULL ? 0 : machine->wake_at(machine->context);
 }
 
+static uint64_t digest(void *context)
+{
+    return sim_divergence_digest(context);
+}
+
 static int snapshot_open(void *context, void **snapshot)
 {
     return sim_replica_snapshot_open(context, snapshot);
@@ -201,5 +206,6 @@ void sim_host_world_init(struct sim_host *host)
         .applied_index = sim_durable_is_on(host) ? applied_index : NULL,
         .gossip_packet = gossip_packet,
         .gossip_stream = gossip_stream,
+        .digest = host->functions.digest == NULL ? NULL : digest,
     };
 }

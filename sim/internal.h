@@ -146,7 +146,10 @@ struct sim_durable {
     size_t size_bytes;
     size_t capacity;
     uint64_t index; /* of the last entry in it; 0: nothing is kept */
+    uint64_t wrong; /* see divergence.c */
 };
+
+#define SIM_SNAPSHOT_HEAD_BYTES 16
 
 /* What a leader that removes the dead is judged by, in one term, by its own clock. */
 struct sim_removal {
@@ -219,8 +222,13 @@ struct sim_host {
     struct sim_durable durable;
     uint64_t applied_index;
     bool is_restoring;
-    uint8_t restored[8]; /* what stands in front of a snapshot's bytes */
+    uint8_t restored[SIM_SNAPSHOT_HEAD_BYTES]; /* what stands in front of a snapshot's bytes */
     size_t restored_bytes;
+    uint64_t wrong;    /* what is wrong with its state; 0: nothing */
+    uint64_t flip;     /* what will be, with the next entry */
+    bool was_wrong;    /* ever, on this disk */
+    bool has_status;   /* since its state was made anew */
+    bool was_isolated; /* then */
     struct check_progress progress;
     time_ns leads_since_ns;   /* its term, if it leads */
     struct build_status told; /* in the trace */
@@ -289,6 +297,7 @@ enum sim_step {
     SIM_STEP_CHANGING,
     SIM_STEP_COMMITS,
     SIM_STEP_SETTLING,
+    SIM_STEP_COMPARED,
     SIM_STEP_GOSSIP,
 };
 
@@ -364,6 +373,8 @@ struct sim {
     uint64_t operation_count;
 
     struct prng starts_prng;
+    bool has_diverged;    /* the one replica was struck */
+    bool is_wrong_spread; /* by a snapshot, before it was found */
     struct prng stale_prng;
     struct sim_event stale_event;
     struct sim_pairs removal_seen; /* by leader and member */
@@ -610,6 +621,14 @@ void sim_check_removal(struct sim_host *host, const struct build_status *now,
                        const struct build_configured *member);
 
 /* stale_reads.c: somebody asks for what is applied here and now, and for its age. */
+/* divergence.c */
+void sim_divergence_applied(struct sim_host *host);
+void sim_divergence_begin(struct sim_host *host, uint64_t wrong); /* its state is made anew */
+uint64_t sim_divergence_digest(const struct sim_host *host);
+void sim_divergence_status(struct sim_host *host, const struct build_status *now);
+void sim_divergence_answered(struct sim_host *host); /* it answers a read */
+bool sim_divergence_is_found(const struct sim *sim);
+
 void sim_stale_init(struct sim *sim);
 void sim_stale_stop(struct sim *sim);
 

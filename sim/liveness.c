@@ -159,8 +159,8 @@ static bool is_serving(const struct sim *sim)
             continue;
         }
         status_of(host, &now);
-        if (!now.is_running || !now.has_leader || !is_settled_member(host) ||
-            sim->answers[i] == 0 ||
+        bool is_silent = sim->answers[i] == 0 && !now.is_isolated;
+        if (!now.is_running || !now.has_leader || !is_settled_member(host) || is_silent ||
             (first.has_leader && (now.leader != first.leader || now.term != first.term))) {
             return false;
         }
@@ -299,11 +299,20 @@ bool sim_liveness_is_reached(struct sim *sim)
         return false;
     case SIM_STEP_SETTLING:
         if (is_settled(sim)) {
+            begin_step(sim, SIM_STEP_COMPARED);
+        } else if (passed_ns > bound_ns(sim)) {
+            too_late(sim, "the core does not come to one state");
+        }
+        return false;
+    case SIM_STEP_COMPARED:
+        if (sim_divergence_is_found(sim)) {
             begin_step(sim, SIM_STEP_GOSSIP);
             return is_agreed(sim);
         }
         if (passed_ns > bound_ns(sim)) {
-            too_late(sim, "the core does not come to one state");
+            sim_violate(sim, "differing_is_found",
+                        "not exactly who differs is known to, within %llu ms",
+                        (unsigned long long)(passed_ns / NS_PER_MS));
         }
         return false;
     case SIM_STEP_GOSSIP:

@@ -12,7 +12,9 @@
 #include "sim/internal.h"
 #include "sim/memory.h"
 #include "sim/observe.h"
+#include "wire/message.h"
 
+#define FRAME_TYPE_AT 8 /* docs/wire-format.md */
 #define HELLO_RETRY_NS_MIN (20 * NS_PER_MS)
 #define HELLO_RETRY_NS_MAX NS_PER_S
 #define STRAY_ELECTIONS 4 /* a stray frame is late by so many election timeouts at most */
@@ -291,6 +293,20 @@ static struct sim_host *caller(const struct sim_host *from, uint64_t id)
     return NULL;
 }
 
+/* Here a frame brings its connection about. A node has none for it until the other one has said
+ * which version it speaks: what was meant for a later one, that went, is lost with its connection.
+ */
+static bool is_understood(const struct sim_host *to, const struct build_part *parts)
+{
+    const uint8_t *frame = parts[0].data;
+    struct build_status now = {0};
+    if (frame[FRAME_TYPE_AT] < WIRE_COMPARE || to->node == NULL) {
+        return true;
+    }
+    to->build->status(to->node, &now);
+    return now.compares;
+}
+
 bool sim_network_send(struct sim_host *from, uint64_t to, const struct build_part *parts,
                       size_t count)
 {
@@ -302,12 +318,16 @@ bool sim_network_send(struct sim_host *from, uint64_t to, const struct build_par
     if (from->is_ending || target == from) {
         return false;
     }
+    bool is_fresh = target != NULL && !link_is_open(sim, from->number, target->number);
     if (target != NULL && open_link(from, target, member)) {
         connection = sim->links[from->number][target->number].connection;
     } else if ((target = caller(from, to)) != NULL) {
         connection = sim->links[target->number][from->number].connection;
     } else {
         return false;
+    }
+    if (is_fresh && !is_understood(target, parts)) {
+        return true;
     }
     struct sim_packet *packet = packet_of(sim, parts, count);
     packet->kind = SIM_PACKET_PEER;

@@ -372,6 +372,7 @@ void sim_observe_status(struct sim_host *host, const struct build_status *now)
                          !(host->progress.has_seen && host->progress.seen.role == BUILD_LEADER &&
                            host->progress.seen.term == now->term);
     check_committed(host, now);
+    sim_divergence_status(host, now);
     check_progress_status(&host->progress, now, sim_now(sim), &sim->failure);
     if (is_new_leader) {
         host->leads_since_ns = sim_now(sim);

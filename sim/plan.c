@@ -307,6 +307,33 @@ static void draw_gossip(uint64_t seed, struct sim_plan *plan)
     draw_more_gossip(&prng, plan);
 }
 
+/* A replica that goes wrong is the only trouble with disks and members: as it never leads, it and
+ * others that lack what it has would have no leader.
+ */
+static void draw_divergence(uint64_t seed, struct sim_plan *plan)
+{
+    static const enum sim_fault others[] = {SIM_FAULT_READ_ERROR, SIM_FAULT_WRITE_ERROR,
+                                            SIM_FAULT_BIT_FLIP,   SIM_FAULT_ZEROED,
+                                            SIM_FAULT_MISDIRECT,  SIM_FAULT_DISK_LOSS};
+    struct prng prng = sim_stream_of(seed, SIM_STREAM_DIVERGE);
+    bool is_on = chance(&prng, 15);
+    uint64_t rate = draw_log(&prng, 30, 400);
+    uint64_t rebuild = prng_between(&prng, 0, 1);
+    if (!is_on || plan->nodes < 3) {
+        return;
+    }
+    plan->faults[SIM_FAULT_DIVERGE] = rate;
+    plan->rebuild = rebuild;
+    plan->changes = 0;
+    plan->transfers = 0;
+    plan->priorities = 0;
+    plan->remove_dead_ms = 0;
+    plan->observers = 0;
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+        plan->faults[others[i]] = 0;
+    }
+}
+
 static const struct setting *find(const char *name, size_t length)
 {
     for (size_t i = 0; i < SETTING_COUNT; i++) {
@@ -433,6 +460,7 @@ int sim_plan_draw(uint64_t seed, const char *settings, struct sim_plan *out, cha
     draw_stale_tails(&later_prng, out);
     draw_calm(&later_prng, out);
     draw_gossip(seed, out);
+    draw_divergence(seed, out);
     const char *at = settings == NULL ? "" : settings;
     while (*at != '\0') {
         size_t length = strcspn(at, " ");

@@ -58,7 +58,8 @@
     X(remove_dead_ms,     0, 600000,   "remove-dead-after-ms; 0: never")                           \
     X(move_percent,       0, 100,      "chance that a process starts at another address")          \
     X(observers,          0, 3,        "of the nodes, so many hear gossip alone")                  \
-    X(stale_reads,        0, 20000,    "made in a thousand seconds, with their age")
+    X(stale_reads,        0, 20000,    "made in a thousand seconds, with their age")               \
+    X(rebuild,            0, 1,        "on-divergence: 0 isolate, 1 rebuild")
 
 #define SIM_RUSH_US 2000 /* mean pause of a client while commits are wanted */
 
@@ -99,7 +100,8 @@
     X(SNAPSHOT_CRASH, snapshot_crash, 2000, \
       "a machine goes down while it writes a snapshot, or takes one over")                        \
     X(STALE_TAIL,  stale_tail,  1000, \
-      "a leader is cut off with much to do, until the others have compacted their logs")
+      "a leader is cut off with much to do, until the others have compacted their logs")         \
+    X(DIVERGE,     diverge,     1000, "a replica's state goes wrong; once, of three or more")
 /* clang-format on */
 
 #define SIM_HINTS_OF_SOME 2 /* `hints`: each process has them, or not */
@@ -148,10 +150,11 @@ enum sim_stream {
     SIM_STREAM_NODES,
     SIM_STREAM_AUDIT,
     SIM_STREAM_ADMINISTRATOR,
-    SIM_STREAM_LATER,  /* what the plan has more than it had first */
-    SIM_STREAM_GOSSIP, /* its part of the plan, and what becomes of it on its way */
-    SIM_STREAM_STARTS, /* what a process is told when it starts, apart from the others */
-    SIM_STREAM_STALE,  /* who is asked for a stale read, and when */
+    SIM_STREAM_LATER,   /* what the plan has more than it had first */
+    SIM_STREAM_GOSSIP,  /* its part of the plan, and what becomes of it on its way */
+    SIM_STREAM_STARTS,  /* what a process is told when it starts, apart from the others */
+    SIM_STREAM_STALE,   /* who is asked for a stale read, and when */
+    SIM_STREAM_DIVERGE, /* its part of the plan */
 };
 
 struct prng sim_stream_of(uint64_t seed, enum sim_stream stream);

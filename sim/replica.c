@@ -24,6 +24,7 @@ bool sim_replica_open(struct sim_host *host)
         sim_refuse(sim, QR_ERR_INVALID, "the subject's state machine: %s", wrong);
         return false;
     }
+    sim_divergence_begin(host, 0);
     int status = sim_durable_open(host);
     if (status != 0) {
         sim_refuse(sim, status, "the subject's state machine took no snapshot of its own over");
@@ -87,6 +88,7 @@ void sim_replica_apply(struct sim_host *host, const struct qr_entry *entries, si
     memset(sim->results, 0, count * sizeof(sim->results[0]));
     int status = host->functions.apply(host->functions.context, sim->asked, count, sim->results);
     if (status == 0) {
+        sim_divergence_applied(host);
         check_replica(host, entries, count);
         sim_durable_note(host);
     }

@@ -1,6 +1,7 @@
 /* snapshots.c: snapshots of a node's state machine, and what they must come to.
  *
- * In front of the subject's bytes stands the index of the last entry that was applied to it: so
+ * In front of the subject's bytes stands the index of the last entry that was applied to it (and
+ * what is wrong with it, see divergence.c): so
  * a replica that was restored is known to stand there, and its digest can be compared with that
  * of all others that stood there.
  */
@@ -16,7 +17,7 @@
 
 struct sim_snapshot {
     void *inner; /* the subject's */
-    uint8_t head[8];
+    uint8_t head[SIM_SNAPSHOT_HEAD_BYTES];
     size_t head_given;
 };
 
@@ -30,6 +31,7 @@ int sim_replica_snapshot_open(struct sim_host *host, void **snapshot)
         return status;
     }
     store_u64(opened->head, host->applied_index);
+    store_u64(opened->head + 8, host->wrong);
     host->sim->report->snapshots++;
     sim_observe(host->sim, SIM_TRACE_SNAPSHOT, host->number, host->applied_index, 0, NULL);
     *snapshot = opened;
@@ -101,6 +103,7 @@ int sim_replica_restore_end(struct sim_host *host)
             host->number + 1, (unsigned long long)index, (unsigned long long)host->applied_index);
     }
     host->applied_index = index;
+    sim_divergence_begin(host, load_u64(host->restored + 8));
     sim->report->installs += host->node != NULL;
     uint64_t digest = machine->digest == NULL ? 0 : machine->digest(machine->context);
     check_apply_digest(&sim->apply, host->number, index, digest, sim_now(sim), &sim->failure);

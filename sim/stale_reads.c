@@ -31,6 +31,7 @@ static void judge(struct sim_host *host, time_ns age_ns, time_ns age_ns_max)
     struct sim *sim = host->sim;
     struct build_status now;
     host->build->status(host->node, &now);
+    sim_divergence_answered(host);
     if (now.is_restoring) {
         sim_violate(sim, "stale_read_whole",
                     "n%u answers a stale read while its state machine takes over a snapshot",

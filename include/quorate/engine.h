@@ -125,6 +125,15 @@ struct qr_allocator {
     void (*release)(void *context, void *memory, size_t size_bytes);
 };
 
+/* What an engine does when the state of its state machine is found to differ from that of a
+ * majority of the voters: docs/divergence.md.
+ */
+enum qr_on_divergence {
+    QR_DIVERGENCE_ISOLATE, /* it answers no read, takes no proposal, leads no more; default */
+    QR_DIVERGENCE_REBUILD, /* likewise, until a snapshot of the leader took its state's place */
+    QR_DIVERGENCE_STOP,    /* it stops, with QR_ERR_DIVERGED */
+};
+
 struct qr_engine_options {
     size_t size_bytes;                            /* sizeof(struct qr_engine_options) */
     const struct qr_state_machine *state_machine; /* kept; outlives the engine */
@@ -180,6 +189,12 @@ struct qr_engine_options {
      * caller's loop all is called there, whatever this says.
      */
     bool is_inline;
+    enum qr_on_divergence on_divergence;
+
+    /* Forget that an entry has ended the process again and again (QR_ERR_POISON), and try it:
+     * with a program that was mended.
+     */
+    bool ignores_poison;
 
     /* As by qr_on_commit(), but before anything is applied, so that it misses no entry: for who
      * follows the log. It stays as long as the engine. May be NULL.
@@ -202,6 +217,8 @@ struct qr_engine_options {
  *   QR_ERR_CORRUPT, QR_ERR_VERSION, QR_ERR_FOREIGN   what the directory holds cannot be used;
  *                     not one byte of it changed.
  *   QR_ERR_ADDRESS    the address does not parse, is in use, or is not loopback (is_insecure).
+ *   QR_ERR_POISON     the process ended three times in a row while one entry was applied, which
+ *                     `detail` names: mend the program, see options.ignores_poison.
  *   QR_ERR_IO, QR_ERR_DISK_FULL, QR_ERR_NO_MEMORY
  *
  * Cost: reads the whole log once.

@@ -165,9 +165,9 @@ typedef void qr_commit_handler(void *argument, const struct qr_entry *entry);
 int qr_on_commit(struct qr_engine *engine, qr_commit_handler *handler, void *argument,
                  uint64_t *token);
 
-/* Remove a handler; after return it is not called again. An unknown token is ignored. From a callback
- * at once; from another thread, if it is just being called, when that has returned: hold no lock
- * that it wants.
+/* Remove a handler; after return it is not called again. An unknown token is ignored. From a
+ * callback at once; from another thread, if it is just being called, when that has returned: hold
+ * no lock that it wants.
  */
 void qr_remove_commit_handler(struct qr_engine *engine, uint64_t token);
 

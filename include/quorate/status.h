@@ -114,7 +114,11 @@ struct qr_member {
     const char *vote; /* what it answered when this node wanted to lead, in words; NULL: nothing */
     bool has_granted; /* that was yes */
     uint64_t vote_ms; /* how long ago */
-    uint64_t reserved[8];
+    /* Its state differs from that of a majority: the leader knows of all, others of themselves. */
+    uint64_t diverged_index;  /* behind this entry; 0: it does not, as far as is known here */
+    uint64_t diverged_digest; /* its digest there, */
+    uint64_t agreed_digest;   /* and the majority's */
+    uint64_t reserved[5];
 };
 
 /* Say who the members are: those of the configuration, then the leader if it is none of them here,
@@ -210,6 +214,13 @@ struct qr_status {
     uint64_t unlisted_count; /* observers for which there was no room below */
     size_t member_count;     /* those of the configuration, then the leader if it is none here */
     struct qr_member members[QR_MEMBERS_MAX]; /* then observers */
+    /* The state here was found to differ from that of a majority: no read is answered. */
+    bool is_diverged;
+    bool is_rebuilding; /* a snapshot of the leader is to take its place */
+    uint64_t diverged_index;
+    uint64_t diverged_digest;
+    uint64_t agreed_digest;
+    uint64_t undecided_index; /* leader: there states differ without a majority; 0: not so */
 };
 
 /* Fill `out`, which is the caller's: some 70 KB. From another thread it waits for the engine's
@@ -263,7 +274,9 @@ int qr_status(struct qr_engine *engine, struct qr_status *out);
     X(swim_malformed, "Messages of gossip that contradict themselves")                             \
     X(swim_foreign, "Messages of gossip of another cluster")                                       \
     X(swim_misdirected, "Messages of gossip for another node")                                     \
-    X(swim_overflowed, "Messages of gossip dropped for a limit")
+    X(swim_overflowed, "Messages of gossip dropped for a limit")                                   \
+    X(divergences, "Times this node's state was found to differ from that of a majority")          \
+    X(rebuilds, "Times a leader's snapshot took the place of a state that differed")
 
 struct qr_counters {
     size_t size_bytes;                    /* sizeof(struct qr_counters) */

@@ -179,6 +179,12 @@ static void say_own_reasons(const struct explain_view *view, const struct node_s
         explain_say(view, EXPLAIN_LEADER, "%s has priority 0: it votes, and never leads.",
                     node->name);
     }
+    if (node->is_diverged) {
+        explain_say(view, EXPLAIN_LEADER,
+                    "%s does not lead: its state differs from that of a majority (since entry %llu "
+                    "at the latest).",
+                    node->name, (unsigned long long)node->diverged_index);
+    }
     if (node->is_stalled) {
         explain_say(view, EXPLAIN_LEADER,
                     "%s does not want to lead: its %s has not advanced for %s.", node->name,

@@ -75,6 +75,19 @@ static void say_heard(const struct explain_view *view, const struct node_status_
     }
 }
 
+/* Of all, as the leader has compared them; else of the node that was asked alone. */
+static void say_diverged(const struct explain_view *view, const struct node_status_member *member)
+{
+    if (member->diverged_index > 0) {
+        explain_say(
+            view, EXPLAIN_MEMBERS,
+            "%s: its state differs from that of a majority (found at entry %llu). It answers "
+            "no reads and does not lead; empty its directory and let it join again, or start "
+            "it with --on-divergence rebuild.",
+            member->name, (ull)member->diverged_index);
+    }
+}
+
 static void say_learner(const struct explain_view *view, const struct node_status_member *member)
 {
     if (strcmp(member->kind, "observer") == 0) {
@@ -168,6 +181,7 @@ void explain_members(const struct explain_view *view)
                         member->name);
         }
         say_heard(view, member);
+        say_diverged(view, member);
     }
     for (size_t i = 0; i < view->facts->node_count; i++) {
         say_node(view, &view->facts->nodes[i]);

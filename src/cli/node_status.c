@@ -59,6 +59,7 @@ static void member_read(const json_t *object, struct node_status_member *out)
                             : bool_read(object, "connected");
     out->is_vote_granted = bool_read(object, "vote_granted");
     out->wants_vote = bool_read(object, "wants_vote");
+    out->diverged_index = number_read(object, "diverged_index");
     out->is_outgoing = bool_read(object, "outgoing");
 }
 
@@ -86,6 +87,10 @@ static void waits_read(const json_t *root, struct node_status *out)
     out->changes = number_read(root, "changes");
     out->is_disk_full = bool_read(root, "disk_full");
     out->is_stalled = bool_read(root, "stalled");
+    out->is_diverged = bool_read(root, "diverged");
+    out->is_rebuilding = bool_read(root, "rebuilding");
+    out->diverged_index = number_read(root, "diverged_index");
+    out->undecided_index = number_read(root, "undecided_index");
     out->is_receiving = bool_read(root, "receiving");
     out->is_change_pending = bool_read(root, "change_pending");
     out->is_joint = bool_read(root, "joint");

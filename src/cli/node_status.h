@@ -33,6 +33,7 @@ struct node_status_member {
     bool is_heard;     /* its health is what gossip says */
     bool is_vote_granted;
     bool wants_vote;
+    uint64_t diverged_index; /* 0: its state is that of the others, as far as is known */
     bool is_outgoing;
 };
 
@@ -71,6 +72,10 @@ struct node_status {
     uint64_t changes;
     bool is_disk_full;
     bool is_stalled;
+    bool is_diverged;
+    bool is_rebuilding;
+    uint64_t diverged_index;
+    uint64_t undecided_index;
     bool is_receiving;
     bool is_change_pending;
     bool is_joint;

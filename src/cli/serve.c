@@ -177,6 +177,7 @@ static int engine_open(struct serving *serving, char *detail)
         .is_insecure = options->is_insecure,
         .is_observer = options->is_observer,
         .has_no_hints = options->has_no_hints,
+        .on_divergence = options->on_divergence,
         .swim_profile = options->swim_profile,
         .has_leases = options->read_mode == QR_READ_LEASE,
         .limits = options->limits,

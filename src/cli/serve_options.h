@@ -32,6 +32,7 @@ struct serve_options {
     bool is_insecure;
     bool is_observer;
     bool has_no_hints;
+    enum qr_on_divergence on_divergence;
     enum qr_swim_profile swim_profile;
     uint64_t given_limits; /* a bit each, of those that were set by name: no profile sets them */
     enum qr_read_kind read_mode; /* linearizable, lease or stale */

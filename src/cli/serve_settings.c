@@ -19,6 +19,7 @@ enum setting_kind {
     SETTING_LOG_FORMAT,
     SETTING_LOG_LEVEL,
     SETTING_READ_MODE,
+    SETTING_DIVERGENCE,
     SETTING_SWIM_HINTS,
     SETTING_SWIM_PROFILE,
 };
@@ -66,6 +67,9 @@ static const struct setting_row rows[] = {
     {"read-mode", "linearizable|lease|stale",
      "lease trusts clocks to within 10 %; stale reads what is here; default linearizable",
      SETTING_READ_MODE, 0, 0},
+    {"on-divergence", "isolate|rebuild|stop",
+     "when this node's state differs from the others'; default isolate",
+     SETTING_DIVERGENCE, 0, 0},
     {"disk", "threads", "how the disk is driven: plain writes and syncs, on threads",
      SETTING_DISK, 0, 0},
     {"log-format", "text|json", "default text", SETTING_LOG_FORMAT, 0, 0},
@@ -276,6 +280,7 @@ static int word_set(struct serve_options *options, const struct setting_row *row
     static const char *const levels[] = {"debug", "info", "warn", "error"};
     static const char *const formats[] = {"text", "json"};
     static const char *const read_modes[] = {"linearizable", "lease", "stale"};
+    static const char *const outcomes[] = {"isolate", "rebuild", "stop"};
     int word;
     if (row->kind == SETTING_LOG_LEVEL) {
         word = word_find(levels, COUNT_OF(levels), value);
@@ -284,6 +289,9 @@ static int word_set(struct serve_options *options, const struct setting_row *row
         word = word_find(read_modes, COUNT_OF(read_modes), value);
         options->read_mode =
             word < 0 ? options->read_mode : (enum qr_read_kind)(QR_READ_LINEARIZABLE + word);
+    } else if (row->kind == SETTING_DIVERGENCE) {
+        word = word_find(outcomes, COUNT_OF(outcomes), value);
+        options->on_divergence = word < 0 ? options->on_divergence : (enum qr_on_divergence)word;
     } else {
         ASSERT(row->kind == SETTING_LOG_FORMAT);
         word = word_find(formats, COUNT_OF(formats), value);
@@ -317,6 +325,7 @@ static int row_set(struct serve_options *options, const struct setting_row *row,
     case SETTING_LOG_FORMAT:
     case SETTING_LOG_LEVEL:
     case SETTING_READ_MODE:
+    case SETTING_DIVERGENCE:
         return word_set(options, row, value, detail);
     case SETTING_SWIM_HINTS:
     case SETTING_SWIM_PROFILE:

@@ -66,6 +66,7 @@ struct application_batch {
     size_t count;
     bool is_claimed; /* who waits is told there */
     int status;
+    size_t failed_count;                                /* of those that were told there */
     struct waiter_call waiters[NODE_APPLY_ENTRIES_MAX]; /* of each entry; done NULL: nobody */
 };
 
@@ -127,6 +128,7 @@ struct application {
     uint64_t events_missed; /* since the last that was told */
     uint64_t calling;       /* token of the handler that is being called; 0: none */
     uint64_t backup_lives[NODE_BACKUPS_MAX]; /* of each place: one more with each that is closed */
+    bool has_piece[NODE_BACKUPS_MAX];        /* one of it waits to be told */
 
     struct application_batch batch;
     atomic_size_t owed;  /* ends of calls that were taken, and are not told */

@@ -66,11 +66,20 @@ static int apply(struct qr_engine *engine, const struct qr_entry *entries, size_
     return status;
 }
 
+static void end_poison(struct qr_engine *engine, int status, const struct qr_entry *entries,
+                       size_t count)
+{
+    if (count > 0) {
+        poison_end(&engine->poison, status == 0 ? entries[count - 1].index : 0);
+    }
+}
+
 /* Who waits for an entry of the batch is told right where it was applied. */
-static void end_waiters(struct qr_engine *engine, const struct application_batch *batch)
+static void end_waiters(struct qr_engine *engine, struct application_batch *batch)
 {
     size_t told = 0;
     bool is_applied = batch->status == 0;
+    batch->failed_count = 0;
     for (size_t i = 0; i < batch->count; i++) {
         const struct waiter_call *waiter = &batch->waiters[i];
         if (waiter->done != NULL) {
@@ -79,6 +88,7 @@ static void end_waiters(struct qr_engine *engine, const struct application_batch
                                               is_applied ? batch->entries[i].index : 0,
                                               is_applied ? &engine->results[i] : NULL);
             told++;
+            batch->failed_count += status == 0 ? 0 : 1;
         }
     }
     atomic_fetch_sub_explicit(&engine->application.owed, told, memory_order_relaxed);
@@ -89,6 +99,7 @@ static void run_batch(struct qr_engine *engine, const struct application_task *t
     struct application *application = &engine->application;
     struct application_batch *batch = &application->batch;
     (void)task;
+    poison_begin(&engine->poison, batch->entries, batch->count);
     batch->status = apply(engine, batch->entries, batch->count);
     if (batch->status == 0 && batch->count > 0) {
         note_facts(engine, batch->entries[batch->count - 1].index);
@@ -97,6 +108,7 @@ static void run_batch(struct qr_engine *engine, const struct application_task *t
     if (batch->is_claimed) {
         end_waiters(engine, batch);
     }
+    end_poison(engine, batch->status, batch->entries, batch->count);
     (void)pthread_mutex_lock(&application->mutex);
     application->is_batch_done = true;
     (void)pthread_mutex_unlock(&application->mutex);
@@ -138,12 +150,14 @@ void engine_apply(void *context, const struct qr_entry *entries, size_t count, b
         hand_over(engine, entries, count);
         return;
     }
+    poison_begin(&engine->poison, entries, count);
     int status = apply(engine, entries, count);
     if (status == 0 && count > 0) {
         engine->counters.entries_applied += count;
         engine->applied_index = entries[count - 1].index;
         tell_handlers(engine, entries, count);
     }
+    end_poison(engine, status, entries, count);
     struct node_batch_end end = {
         .status = status,
         .results = engine->results,
@@ -167,6 +181,7 @@ void engine_take_applied(struct qr_engine *engine)
         engine->counters.entries_applied += batch->count;
         engine->applied_index = batch->entries[batch->count - 1].index;
     }
+    engine->counters.proposals_failed += batch->is_claimed ? batch->failed_count : 0;
     const struct node_batch_end end = {
         .status = batch->status,
         .results = engine->results,

@@ -22,6 +22,20 @@ struct opening {
     int status;
 };
 
+static size_t place_of(const struct qr_backup *backup)
+{
+    return (size_t)(backup - backup->engine->backups);
+}
+
+/* Whether a piece waits to be told, of the backup that has this place or had it before. */
+static bool has_piece(struct qr_engine *engine, size_t place)
+{
+    (void)pthread_mutex_lock(&engine->application.mutex);
+    bool is_so = engine->application.has_piece[place];
+    (void)pthread_mutex_unlock(&engine->application.mutex);
+    return is_so;
+}
+
 static void free_place(struct qr_backup *backup)
 {
     backup->is_used = false;
@@ -57,7 +71,7 @@ static void open_now(struct qr_engine *engine, void *argument)
         return;
     }
     for (size_t i = 0; i < NODE_BACKUPS_MAX && backup == NULL; i++) {
-        backup = engine->backups[i].is_used ? NULL : &engine->backups[i];
+        backup = engine->backups[i].is_used || has_piece(engine, i) ? NULL : &engine->backups[i];
     }
     if (backup == NULL) {
         opening->status = QR_ERR_BUSY;
@@ -98,16 +112,6 @@ int qr_backup_open(struct qr_engine *engine, qr_backup_done *done, void *argumen
     return opening.status;
 }
 
-/* Which of those that had this place it is; `closed` more are none any more. */
-static uint64_t life_of(const struct qr_backup *backup, uint64_t closed)
-{
-    struct qr_engine *engine = backup->engine;
-    (void)pthread_mutex_lock(&engine->application.mutex);
-    uint64_t life = engine->application.backup_lives[backup - engine->backups] += closed;
-    (void)pthread_mutex_unlock(&engine->application.mutex);
-    return life;
-}
-
 struct asking {
     struct qr_backup *backup;
     int status;
@@ -120,7 +124,7 @@ static void next_now(struct qr_engine *engine, void *argument)
     ASSERT(backup->is_used && !backup->is_closing);
     if (engine->node == NULL) {
         asking->status = QR_ERR_STOPPED;
-    } else if (backup->is_wanted) {
+    } else if (backup->is_wanted || has_piece(engine, place_of(backup))) {
         asking->status = QR_ERR_BUSY;
     } else {
         backup->is_wanted = true;
@@ -153,16 +157,25 @@ static void close_now(struct qr_engine *engine, void *argument)
 void qr_backup_close(struct qr_backup *backup)
 {
     if (backup != NULL) {
-        (void)life_of(backup, 1);
+        struct application *application = &backup->engine->application;
+        (void)pthread_mutex_lock(&application->mutex);
+        application->backup_lives[place_of(backup)]++;
+        (void)pthread_mutex_unlock(&application->mutex);
         engine_call(backup->engine, close_now, backup);
     }
 }
 
-/* On the application thread: `index` is the life that it was read in. */
+/* On the application thread: `index` is the life that it was read in. From here on the place may be
+ * another's.
+ */
 static void call_backup(struct qr_engine *engine, const struct application_task *task)
 {
-    const struct qr_backup *backup = &engine->backups[task->place];
-    if (life_of(backup, 0) == task->index) {
+    struct application *application = &engine->application;
+    (void)pthread_mutex_lock(&application->mutex);
+    bool is_open = application->backup_lives[task->place] == task->index;
+    application->has_piece[task->place] = false;
+    (void)pthread_mutex_unlock(&application->mutex);
+    if (is_open) {
         ((qr_backup_done *)task->done)(task->argument, task->status, task->data,
                                        task->status == 0 ? task->data_bytes : 0);
     }
@@ -171,13 +184,13 @@ static void call_backup(struct qr_engine *engine, const struct application_task 
 
 static void give_piece(struct qr_backup *backup, int status, const void *data, size_t size_bytes)
 {
+    struct application *application = &backup->engine->application;
     struct application_task task = {
         .run = call_backup,
         .done = (void (*)(void))backup->done,
         .argument = backup->argument,
         .status = status,
-        .index = life_of(backup, 0),
-        .place = (size_t)(backup - backup->engine->backups),
+        .place = place_of(backup),
     };
     if (size_bytes > 0) {
         task.data = allocate(&backup->engine->allocator, size_bytes);
@@ -188,7 +201,12 @@ static void give_piece(struct qr_backup *backup, int status, const void *data, s
         memcpy(task.data, data, size_bytes);
     }
     backup->status = task.status;
-    application_give(&backup->engine->application, &task);
+    (void)pthread_mutex_lock(&application->mutex);
+    ASSERT(!application->has_piece[task.place]);
+    application->has_piece[task.place] = true;
+    task.index = application->backup_lives[task.place];
+    (void)pthread_mutex_unlock(&application->mutex);
+    application_give(application, &task);
 }
 
 static void tell(struct qr_backup *backup, int status, const void *data, size_t size_bytes)

@@ -131,6 +131,8 @@ static int open_node(struct qr_engine *engine, const struct qr_engine_options *o
         .has_hints = !options->has_no_hints,
         .remove_dead_after_ns = limits->remove_dead_after_ms * NS_PER_MS,
         .is_observer = options->is_observer,
+        .apply_alone_until = poison_alone_until(&engine->poison),
+        .on_divergence = (enum node_on_divergence)options->on_divergence,
     };
     char why[NODE_DETAIL_BYTES] = "";
     engine->in_node++;
@@ -166,6 +168,7 @@ static struct qr_engine *make(const struct qr_engine_options *options)
     engine->on_stopped = options->on_stopped;
     engine->argument = options->argument;
     engine->log = logger_sink(options->logger);
+    engine->poison.note.descriptor = -1;
     engine->has_thread = options->loop == NULL;
     engine->loop = engine->has_thread ? &engine->own_loop : options->loop;
     if (options->on_commit != NULL) {
@@ -271,6 +274,10 @@ static int open_parts(struct qr_engine *engine, const struct qr_engine_options *
         status = open_disk(engine, options, detail);
     }
     if (status == 0) {
+        status = poison_open(&engine->poison, options->data_directory, options->ignores_poison,
+                             &engine->log, detail);
+    }
+    if (status == 0) {
         status = open_sockets(engine, options, detail);
     }
     if (status == 0) {
@@ -280,6 +287,7 @@ static int open_parts(struct qr_engine *engine, const struct qr_engine_options *
         struct node_status node;
         node_status(engine->node, &node);
         engine->self = node.id;
+        poison_watch(&engine->poison, node.raft.last_index);
         status = start(engine);
         if (status != 0) {
             (void)snprintf(detail, QR_ERROR_DETAIL_BYTES, "no thread or descriptor to be had");

@@ -21,6 +21,7 @@
 
 #include "base/log.h"
 #include "engine/application.h"
+#include "engine/poison.h"
 #include "engine/sized.h"
 #include "engine/waiters.h"
 #include "node/backup_file.h"
@@ -221,6 +222,7 @@ struct qr_engine {
     raft_index applied_index; /* the last entry that the state machine has */
     uint64_t settled_digest;  /* of the state machine behind the last batch that the node ended */
     struct application application;
+    struct poison poison;
     struct engine_handlers commit_handlers;
     struct engine_handlers membership_handlers;
     struct engine_roles roles;

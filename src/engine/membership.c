@@ -201,8 +201,8 @@ static void take_health(struct qr_engine *engine, void *argument)
     }
     engine_status_fill(engine, status);
     *is_healthy = status->has_leader && !status->is_stopped && !status->is_disk_full &&
-                  !status->is_stalled && status->swim.is_on && !status->swim.is_leaving &&
-                  status->swim.local_health < SWIM_HEALTH_MAX / 2;
+                  !status->is_stalled && !status->is_diverged && status->swim.is_on &&
+                  !status->swim.is_leaving && status->swim.local_health < SWIM_HEALTH_MAX / 2;
 }
 
 bool qr_is_healthy(struct qr_engine *engine)

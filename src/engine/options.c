@@ -119,6 +119,18 @@ static int check_state_machine(const struct qr_state_machine *machine, char *det
     return wrong == NULL ? 0 : refuse(detail, "state_machine: %s", wrong);
 }
 
+/* Numbered alike, and none else. */
+static int check_divergence(const struct qr_engine_options *options, char *detail)
+{
+    _Static_assert((int)QR_DIVERGENCE_ISOLATE == (int)NODE_DIVERGENCE_ISOLATE &&
+                       (int)QR_DIVERGENCE_REBUILD == (int)NODE_DIVERGENCE_REBUILD &&
+                       (int)QR_DIVERGENCE_STOP == (int)NODE_DIVERGENCE_STOP,
+                   "handed on as it is");
+    return (unsigned)options->on_divergence <= QR_DIVERGENCE_STOP
+               ? 0
+               : refuse(detail, "on_divergence: there is no such");
+}
+
 /* Who only watches finds the cluster through others, at each start anew. */
 static int check_observer(const struct qr_engine_options *options, char *detail)
 {
@@ -185,6 +197,9 @@ int engine_options_check(const struct qr_engine_options *options, char *detail)
     }
     if (status == 0) {
         status = check_observer(options, detail);
+    }
+    if (status == 0) {
+        status = check_divergence(options, detail);
     }
     if (status == 0 && options->swim_profile != QR_SWIM_DEFAULT &&
         options->swim_profile != QR_SWIM_FAST) {

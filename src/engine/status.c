@@ -68,6 +68,12 @@ static void fill_waits(const struct qr_engine *engine, const struct node_status 
                                : engine_since_ms(status->raft.leader_heard_ns);
     out->quorum_lost_ms = engine_since_ms(status->raft.quorum_lost_ns);
     out->is_stalled = status->is_stalled;
+    out->is_diverged = status->differs.index > 0;
+    out->is_rebuilding = status->is_rebuilding;
+    out->diverged_index = status->differs.index;
+    out->diverged_digest = status->differs.differing;
+    out->agreed_digest = status->differs.agreed;
+    out->undecided_index = status->undecided_index;
     out->saving_ms = waits.saving_ns / NS_PER_MS;
     out->applying_ms = waits.applying_ns / NS_PER_MS;
     out->sync_median_us = times.median_ns / 1000;
@@ -233,6 +239,8 @@ void engine_counters_fill(struct qr_engine *engine, struct qr_counters *out)
     out->log_size_bytes = status.log_size_bytes;
     out->snapshots_taken = status.snapshots_taken;
     out->snapshots_installed = status.snapshots_installed;
+    out->divergences = status.divergences;
+    out->rebuilds = status.rebuilds;
     out->snapshots_sent = status.snapshots_sent;
     out->snapshot_sent_bytes = status.snapshot_sent_bytes;
     out->snapshot_size_bytes = status.snapshot_size_bytes;

@@ -126,6 +126,7 @@ static void fill_configured(const struct qr_engine *engine, const struct node_st
 {
     const struct raft_configuration *configuration = node_configuration(engine->node);
     struct swim_member_status heard;
+    struct node_difference differs = {.index = 0};
     out->member_count = configuration->count;
     for (size_t i = 0; i < configuration->count; i++) {
         const struct raft_member *member = &configuration->members[i];
@@ -147,6 +148,11 @@ static void fill_configured(const struct qr_engine *engine, const struct node_st
         engine_copy(told->name, sizeof(told->name), member->name);
         engine_copy(told->address, sizeof(told->address), member->address);
         engine_copy(told->meta, sizeof(told->meta), member->meta);
+        if (node_member_differs(engine->node, member->id, &differs)) {
+            told->diverged_index = differs.index;
+            told->diverged_digest = differs.differing;
+            told->agreed_digest = differs.agreed;
+        }
         fill_progress(engine, told);
         if (heard_of(engine, member->id, &heard)) {
             fill_heard(&heard, told);

@@ -158,6 +158,7 @@ void engine_free_memory(struct qr_engine *engine)
     engine_codec_deinit(&engine->codec);
     waiters_deinit(&engine->changes);
     keyring_free(engine->keyring);
+    poison_close(&engine->poison);
     (void)pthread_cond_destroy(&engine->answered);
     (void)pthread_mutex_destroy(&engine->mutex);
     const struct allocator allocator = engine->allocator;

@@ -141,6 +141,9 @@ static void apply_batch(struct node *node, const struct entry *entries, size_t c
     uint64_t bytes = 0;
     size_t taken = 0;
     raft_index stop = node_digests_stop(node, entries[0].index);
+    if (entries[0].index <= node->options.apply_alone_until) {
+        stop = entries[0].index;
+    }
     node->apply_sessions_digest = sessions_digest(&node->sessions);
     node->apply_count = 0;
     node->apply_guarded_count = 0;

@@ -258,10 +258,13 @@ static void judge(struct node *node, bool is_last)
     uint64_t agreed = 0;
     bool is_one;
     compare->is_dirty = false;
-    if (!find_agreed(node, &agreed, &is_one)) {
-        if (!is_one && (is_last || has_all_voters(node))) {
-            say_undecided(node);
-        }
+    bool is_found = find_agreed(node, &agreed, &is_one);
+    /* One against one tells nothing, also if only one of them votes. */
+    bool is_decided = is_found && (is_one || count(node, RAFT_VOTER, &agreed) >= 2);
+    if (!is_decided && !is_one && (is_last || has_all_voters(node))) {
+        say_undecided(node);
+    }
+    if (!is_decided) {
         return;
     }
     compare->undecided = 0;

@@ -1,11 +1,12 @@
 /* sessions_stream.c: the session table as bytes, and back.
  *
- * Format, little-endian: version (u32; 1, or 2 where something was rejected), is_used (u32),
- * log_time_ns (u64), swept_ns (u64); the count of sessions (u32) and of outcomes (u32); each
- * session as id, used_ns, timeout_ns, highest (u64 each); each outcome, oldest first, as id high and low, index, created_ns,
- * result_at (u64 each), result_bytes, checksum (u32 each), state and has_result (u32: the
- * state, and 256 where there is a result); the results: positions of the oldest byte and of
- * the end, digest (u64 each), and the bytes between; and the digest of it all (u64).
+ * Format, little-endian: version (u32; 1, or 2 where something was rejected), is_used
+ * (u32), log_time_ns (u64), swept_ns (u64); the count of sessions (u32) and of outcomes
+ * (u32); each session as id, used_ns, timeout_ns, highest (u64 each); each outcome, oldest
+ * first, as id high and low, index, created_ns, result_at (u64 each), result_bytes,
+ * checksum (u32 each), state and has_result (u32: the state, and 256 where there is a
+ * result); the results: positions of the oldest byte and of the end, digest (u64 each),
+ * and the bytes between; and the digest of it all (u64).
  */
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/assert.h"

@@ -24,6 +24,8 @@ static const char *backup_error(int status)
         return "TRYAGAIN other backups are being taken, or too much is waiting";
     case QR_ERR_BEHIND:
         return "TRYAGAIN this node is taking a leader's snapshot over; ask again, or another node";
+    case QR_ERR_DIVERGED:
+        return "TRYAGAIN this node's state differs from the others'; ask another node";
     case QR_ERR_TOO_LARGE:
         return "ERR the log counts beyond what a backup holds";
     case QR_ERR_STOPPED:

@@ -60,6 +60,10 @@ static void reply_refused(const struct request *request, int status, const struc
     case QR_ERR_NO_LEADER:
         reply_error(reply, "CLUSTERDOWN this node is in no cluster yet; nothing was changed");
         break;
+    case QR_ERR_DIVERGED:
+        reply_error(reply, "TRYAGAIN this node's state differs from the others'; ask another node; "
+                           "nothing was changed");
+        break;
     default:
         reply_error(reply, "TRYAGAIN this node has stopped; nothing was changed");
         break;

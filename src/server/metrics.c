@@ -101,6 +101,8 @@ static void raft_gauges(struct server *server, struct text *text)
         {"has_leader", "1 while a leader is known", "gauge", status->has_leader},
         {"is_disk_full", "1 while writes are refused for want of space", "gauge",
          status->is_disk_full},
+        {"diverged", "1 while this node's state differs from a majority's", "gauge",
+         status->is_diverged},
         {"term", "The present term", "gauge", status->term},
         {"first_index", "Index of the first entry in the log", "gauge", status->first_index},
         {"last_index", "Index of the last entry in the log", "gauge", status->last_index},

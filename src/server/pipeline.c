@@ -27,6 +27,8 @@ static const char *write_error(int status)
         return "TRYAGAIN leadership moved; not applied";
     case QR_ERR_DISK_FULL:
         return "READONLY the disk is full; not applied";
+    case QR_ERR_DIVERGED:
+        return "TRYAGAIN this node's state differs from the others'; ask another node; not applied";
     case QR_ERR_INVALID:
         return "ERR the command cannot be replicated; not applied";
     case QR_ERR_NO_MEMORY:
@@ -77,6 +79,9 @@ static const char *read_error(int status)
     case QR_ERR_SUPERSEDED:
     case QR_ERR_NOT_LEADER:
         return "TRYAGAIN leadership moved; nothing was changed";
+    case QR_ERR_DIVERGED:
+        return "TRYAGAIN this node's state differs from the others'; ask another node; nothing was "
+               "changed";
     case QR_ERR_NO_MEMORY:
         return "TRYAGAIN memory ran out; nothing was changed";
     case QR_ERR_STOPPED:

@@ -15,6 +15,8 @@ static const char *snapshot_error(int status)
         return "READONLY the disk is full; there is no new snapshot";
     case QR_ERR_BUSY:
         return "TRYAGAIN many wait for a snapshot already";
+    case QR_ERR_DIVERGED:
+        return "ERR this node's state differs from the others'; ask another node";
     case QR_ERR_STOPPED:
         return "TRYAGAIN this node has stopped; there is no new snapshot";
     default:

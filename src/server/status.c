@@ -85,6 +85,8 @@ static void json_member(struct text *text, const struct qr_member *member)
     json_number(text, "incarnation", member->incarnation);
     member_json_services(text, member);
     json_bool(text, "wants_vote", member->wants_vote);
+    json_bool(text, "diverged", member->diverged_index > 0);
+    json_number(text, "diverged_index", member->diverged_index);
     json_bool(text, "outgoing", member->is_outgoing);
     json_number(text, "priority", member->priority);
     json_dealings(text, member);
@@ -138,6 +140,19 @@ static void json_log(struct text *text, const struct qr_status *status)
     text_json_bool(text, status->is_disk_full);
 }
 
+/* Whether its state is that of the others. */
+static void json_divergence(struct text *text, const struct qr_status *status)
+{
+    json_bool(text, "diverged", status->is_diverged);
+    json_bool(text, "rebuilding", status->is_rebuilding);
+    json_number(text, "diverged_index", status->diverged_index);
+    text_json_key(text, "diverged_digest");
+    text_json_hex(text, status->diverged_digest, 16);
+    text_json_key(text, "agreed_digest");
+    text_json_hex(text, status->agreed_digest, 16);
+    json_number(text, "undecided_index", status->undecided_index);
+}
+
 /* What the node waits for, and how long what it does takes. */
 static void json_waits(struct text *text, const struct qr_status *status)
 {
@@ -145,6 +160,7 @@ static void json_waits(struct text *text, const struct qr_status *status)
     json_since(text, "leader_heard_ms", status->leader_heard_ms);
     json_since(text, "quorum_lost_ms", status->quorum_lost_ms);
     json_bool(text, "stalled", status->is_stalled);
+    json_divergence(text, status);
     json_number(text, "saving_ms", status->saving_ms);
     json_number(text, "applying_ms", status->applying_ms);
     json_number(text, "sync_median_us", status->sync_median_us);

@@ -118,6 +118,10 @@ static void on_apply(void *context, const struct qr_entry *entries, size_t count
     solo->held_count = count;
     solo->is_batch_held = true;
     solo->digest_count += wants_digest ? 1 : 0;
+    solo->claimed_count = 0;
+    if (solo->is_apply_claimed && node_claim_waiters(solo->node, solo->claimed)) {
+        solo->claimed_count = count;
+    }
     if (!solo->is_apply_held) {
         solo_applied(solo, 0);
     }

@@ -62,8 +62,11 @@ struct solo {
     raft_index applied_index;
     uint64_t answers[NODE_APPLY_ENTRIES_MAX]; /* to the batch under way */
     struct qr_result results[NODE_APPLY_ENTRIES_MAX];
-    uint64_t rejected;  /* a number that the state machine rejects; 0: none */
-    bool is_apply_held; /* batches wait for solo_applied() */
+    uint64_t rejected;     /* a number that the state machine rejects; 0: none */
+    bool is_apply_held;    /* batches wait for solo_applied() */
+    bool is_apply_claimed; /* and who waits for them is taken over, to be told by the test */
+    size_t claimed_count;
+    uint64_t claimed[NODE_APPLY_ENTRIES_MAX]; /* tokens of the last batch */
     size_t held_count;
     bool is_batch_held;
     unsigned digest_count; /* batches whose digest was asked for: how many numbers it had then */

@@ -50,6 +50,13 @@ static void a_value_in_bounds_is_taken(void **state)
     assert_int_equal(options.read_mode, QR_READ_STALE);
     assert_int_equal(serve_options_set(&options, "read-mode", "linearizable", detail), 0);
     assert_int_equal(options.read_mode, QR_READ_LINEARIZABLE);
+    assert_int_equal(options.on_divergence, QR_DIVERGENCE_ISOLATE);
+    assert_int_equal(serve_options_set(&options, "on-divergence", "stop", detail), 0);
+    assert_int_equal(options.on_divergence, QR_DIVERGENCE_STOP);
+    assert_int_equal(serve_options_set(&options, "on-divergence", "rebuild", detail), 0);
+    assert_int_equal(options.on_divergence, QR_DIVERGENCE_REBUILD);
+    assert_int_equal(serve_options_set(&options, "on-divergence", "pray", detail), QR_ERR_INVALID);
+    assert_int_equal(options.on_divergence, QR_DIVERGENCE_REBUILD);
     assert_int_equal(options.log_format, QR_LOG_JSON);
     assert_int_equal(serve_options_set(&options, "log-level", "error", detail), 0);
     assert_int_equal(options.log_level, QR_LOG_ERROR);

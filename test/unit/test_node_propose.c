@@ -464,6 +464,41 @@ static void a_leader_tells_only_when_committed_and_applied(void **state)
     solo_deinit(&solo);
 }
 
+/* Whatever comes meanwhile, the node tells them no more: not their end, nor its own. */
+static void who_waits_may_be_taken_over_by_who_applies(void **state)
+{
+    (void)state;
+    struct solo solo;
+    begin(&solo);
+    solo_lead(&solo);
+    solo.is_apply_held = true;
+    solo.is_apply_claimed = true;
+    assert_int_equal(solo_propose(&solo, 1), 0);
+    assert_int_equal(solo_propose(&solo, 2), 0);
+    solo_work(&solo);
+    solo_acknowledge(&solo, 2, solo_status(&solo).raft.last_index);
+    solo_work(&solo);
+    assert_int_equal(solo.claimed_count, 2);
+    assert_int_equal(solo.claimed[0], 1);
+    assert_int_equal(solo.claimed[1], 2);
+    assert_int_equal(solo_propose(&solo, 3), 0);
+    solo_applied(&solo, 0);
+    waits(&solo, 1);
+    waits(&solo, 2);
+    solo_work(&solo);
+    solo_acknowledge(&solo, 2, solo_status(&solo).raft.last_index);
+    solo_work(&solo);
+    assert_int_equal(solo.claimed_count, 1);
+    assert_int_equal(solo.claimed[0], 3);
+    node_stop(solo.node);
+    assert_false(node_is_idle(solo.node)); /* its entries are still lent */
+    waits(&solo, 3);
+    solo_applied(&solo, 0);
+    waits(&solo, 3);
+    assert_true(node_is_idle(solo.node));
+    solo_deinit(&solo);
+}
+
 static void past_its_limit_the_node_is_busy(void **state)
 {
     (void)state;
@@ -560,6 +595,7 @@ int main(void)
         cmocka_unit_test(an_entry_that_survives_its_leader_is_done),
         cmocka_unit_test(a_leaders_own_proposal_is_superseded_by_another_leaders_entry),
         cmocka_unit_test(a_leader_tells_only_when_committed_and_applied),
+        cmocka_unit_test(who_waits_may_be_taken_over_by_who_applies),
         cmocka_unit_test(past_its_limit_the_node_is_busy),
         cmocka_unit_test(an_id_under_way_is_not_taken_again),
         cmocka_unit_test(what_is_no_proposal_is_refused_at_once),
