@@ -20,7 +20,7 @@ import cluster as rig  # noqa: E402
 import tap  # noqa: E402
 
 PROGRAMS = {pathlib.Path(path).name: str(pathlib.Path(path).resolve()) for path in sys.argv[1:]}
-ROUND = 25  # answers that are waited for between one deed and the next
+ROUND = 15  # answers that are waited for between one deed and the next
 
 
 class Node:
@@ -285,7 +285,7 @@ def sqlite(_):
     with running("sqlite") as trio:
         load = Load(trio, lambda i, number: f"add client-{i}-{number} 1")
         load.kill_each()
-        while len(load.good()) < 500:  # the log is compacted behind 200
+        while len(load.good()) < 320:  # the log is compacted behind 200
             load.said.append((line := f"add more-{len(load.said)} 1", trio.nodes[0].ask(line), 0, 0))
         late = trio.node(3)
         trio.nodes.append(late)
