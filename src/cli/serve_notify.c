@@ -71,7 +71,9 @@ static void tell(uv_timer_t *timer)
     struct serve_notifier *notifier = timer->data;
     char text[SERVE_NOTIFY_TEXT_BYTES];
     char state[SERVE_NOTIFY_TEXT_BYTES + 32];
-    qr_status(notifier->engine, notifier->status);
+    notifier->status->size_bytes = sizeof(*notifier->status);
+    int status = qr_status(notifier->engine, notifier->status);
+    ASSERT(status == 0);
     serve_notify_text(notifier->status, text, sizeof(text));
     bool has_changed = strcmp(text, notifier->told) != 0;
     bool is_fed = notifier->has_watchdog && serve_notify_is_well(notifier->status);
