@@ -86,18 +86,21 @@ void sim_divergence_answered(struct sim_host *host)
 /* Whether there are voters enough that are right, and can compare, to tell who is wrong. */
 static bool is_decidable(const struct sim *sim)
 {
+    const struct build_configuration *configuration = &sim->committed;
     size_t right = 0;
     size_t voters = 0;
+    for (size_t i = 0; i < configuration->count; i++) {
+        voters += configuration->members[i].is_voter ? 1 : 0;
+    }
     for (uint32_t i = 0; i < sim->host_count; i++) {
         const struct sim_host *host = &sim->hosts[i];
         struct build_status now = {0};
         if (host->node != NULL) {
             host->build->status(host->node, &now);
         }
-        voters += now.is_voter ? 1 : 0;
         right += now.is_running && now.is_voter && host->wrong == 0 && now.compares ? 1 : 0;
     }
-    return 2 * right > sim->host_count && 2 * right > voters && !sim->is_wrong_spread;
+    return right >= 2 && 2 * right > voters && !configuration->is_joint && !sim->is_wrong_spread;
 }
 
 bool sim_divergence_is_found(const struct sim *sim)

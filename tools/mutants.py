@@ -23,7 +23,12 @@ ROOMS = ("base_", "raft_", "swim_", "wire_", "wal_", "node_", "kv_", "engine_")
 # What disturbs without harm (a needless hint, or election) breaks none of the simulator's rules, and
 # some things come too seldom there: these are caught by a test of their own.
 BY_TEST = {"announcement-adds": "test_node_members", "applied-not-committed": "test_node_bare",
-           "cancel-is-refusal": "test_node_propose", "gossip-hint-of-any": "test_node_gossip",
+           "cancel-is-refusal": "test_node_propose",
+           "digest-behind-batch": "test_node_divergence",
+           "digest-of-plurality": "test_node_divergence",
+           "diverged-leads": "test_node_divergence",
+           "diverged-reads": "test_node_divergence",
+           "divergence-forgotten": "test_node_divergence", "gossip-hint-of-any": "test_node_gossip",
            "hint-of-old-term": "test_node_hint", "hint-skips-pre-vote": "test_node_hint",
            "rejection-forgotten": "test_node_once", "stale-while-restoring": "test_node_install",
            "swim-unanswered-kills": "swim_dead_not_by_who_hears_nothing"}

@@ -19,9 +19,9 @@
  *          filled as far as its own version goes, and 0 behind what the library knows. A size
  *          that no version has is QR_ERR_INVALID, 0 among them. Structs within others, and in
  *          tables, have words that are reserved instead. All others never change.
- * Mistakes NULL for an engine, a callback, or what is to be read or filled is QR_ERR_INVALID, unless
- *          its line allows it; functions that return nothing then do nothing, and questions are
- *          answered with false or 0. An engine that was freed must not be used: builds with
+ * Mistakes NULL for an engine, a callback, or what is to be read or filled is QR_ERR_INVALID,
+ *          unless its line allows it; functions that return nothing then do nothing, and questions
+ *          are answered with false or 0. An engine that was freed must not be used: builds with
  *          CHECKS assert that as far as they can.
  */
 /* SPDX-License-Identifier: Apache-2.0 */

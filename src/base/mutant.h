@@ -248,8 +248,6 @@
       "a replica whose state differs goes on leading", "divergence.md")                            \
     X(DIVERGENCE_FORGOTTEN, "divergence-forgotten",                                                \
       "a restart forgets that the state differed", "divergence.md")                                \
-    X(HISTORY_KEPT, "history-kept",                                                                \
-      "a verdict on a state that was replaced since hits the new one", "divergence.md")            \
     X(DIGEST_OF_PLURALITY, "digest-of-plurality",                                                  \
       "half of the voters are enough to call the others wrong", "divergence.md")                   \
     X(DIGEST_BEHIND_BATCH, "digest-behind-batch",                                                  \

@@ -268,8 +268,8 @@ NODISCARD int engine_advertised_check(const char *option, const char *text, char
 /* limits.c: what options and limits, checked, mean to SWIM; the node sets what it knows itself. */
 struct swim_options engine_swim_options(const struct qr_engine_options *options);
 
-/* stop.c: whether a program gave an engine: NULL is none. In CHECKS builds one that was freed, or is
- * none at all, is noticed as far as that can be.
+/* stop.c: whether a program gave an engine: NULL is none. In CHECKS builds one that was freed, or
+ * is none at all, is noticed as far as that can be.
  */
 bool engine_is_given(const struct qr_engine *engine);
 

@@ -23,9 +23,6 @@ void node_digests_renew(struct node *node)
 {
     struct node_digests *digests = &node->digests;
     uint64_t history = prng_next(&node->prng);
-    if (MUTANT(HISTORY_KEPT) && digests->history != 0) {
-        history = digests->history;
-    }
     *digests = (struct node_digests){.history = history == 0 ? 1 : history};
     node->divergence.judged = 0;
     node->divergence.is_confirmed = false;

@@ -8,17 +8,11 @@
 #define NODE_STATUS_H
 
 #include "base/types.h"
+#include "node/divergence.h"
 #include "node/gossip.h"
 #include "raft/raft.h"
 
 struct node;
-
-/* A state that differs. */
-struct node_difference {
-    raft_index index;   /* behind this entry; 0: none is known */
-    uint64_t differing; /* its digest there, */
-    uint64_t agreed;    /* and that of a majority of the voters */
-};
 
 struct node_status {
     struct raft_status raft;

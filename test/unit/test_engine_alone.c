@@ -518,7 +518,7 @@ static void options_out_of_bounds_are_named(void **state)
 {
     struct bench *bench = *state;
     struct qr_engine_options good = options_of(bench);
-    struct qr_engine_options bad[22];
+    struct qr_engine_options bad[23];
     const char *names[] = {"size_bytes",
                            "state_machine",
                            "name",
@@ -540,7 +540,8 @@ static void options_out_of_bounds_are_named(void **state)
                            "is_observer: needs join",
                            "swim_profile",
                            "client_address",
-                           "http_address"};
+                           "http_address",
+                           "on_divergence"};
     char meta[QR_META_BYTES_MAX + 1];
     memset(meta, 'm', QR_META_BYTES_MAX);
     meta[QR_META_BYTES_MAX] = '\0';
@@ -573,6 +574,7 @@ static void options_out_of_bounds_are_named(void **state)
     bad[19].swim_profile = (enum qr_swim_profile)2;
     bad[20].client_address = "here";
     bad[21].http_address = "";
+    bad[22].on_divergence = (enum qr_on_divergence)3;
     for (size_t i = 0; i < COUNT_OF(bad); i++) {
         int status = qr_engine_open(&bad[i], &bench->engine, bench->detail);
         assert_true(status == QR_ERR_INVALID || status == QR_ERR_ADDRESS);

@@ -368,6 +368,12 @@ static void every_call_may_come_from_any_thread(void **state)
     assert_int_equal(tally_sum(&bench->members[1].tally), 300);
 }
 
+static void on_entry(void *argument, const struct qr_entry *entry)
+{
+    (void)argument;
+    (void)entry;
+}
+
 static void calls_after_the_end_are_answered(void **state)
 {
     struct bench *bench = *state;
@@ -382,7 +388,7 @@ static void calls_after_the_end_are_answered(void **state)
         .size_bytes = sizeof(proposal), .payload = &payload, .payload_bytes = 1};
     assert_int_equal(qr_propose(member->engine, &proposal, on_answer, bench), QR_ERR_STOPPED);
     uint64_t token = 0;
-    assert_int_equal(qr_on_commit(member->engine, NULL, NULL, &token), QR_ERR_STOPPED);
+    assert_int_equal(qr_on_commit(member->engine, on_entry, NULL, &token), QR_ERR_STOPPED);
     assert_false(qr_is_leader(member->engine));
     assert_true(qr_log_time(member->engine) > 0);
 }
@@ -447,12 +453,50 @@ static void a_newcomer_takes_over_a_snapshot(void **state)
 
 #define CLUSTER_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
+static void engines_of_another_cluster_live_in_the_same_process(void **state)
+{
+    struct bench *bench = *state;
+    static struct qr_status status = {.size_bytes = sizeof(status)};
+    const struct qr_proposal proposal = {
+        .size_bytes = sizeof(proposal), .payload = "\x07", .payload_bytes = 1};
+    struct member other = {.engine = NULL};
+    char detail[QR_ERROR_DETAIL_BYTES];
+    temporary_directory(other.directory);
+    free_address(other.address);
+    tally_init(&other.tally);
+    const struct qr_engine_options options = {
+        .size_bytes = sizeof(options),
+        .state_machine = &other.tally.machine,
+        .name = "n1", /* as one of the first cluster is called */
+        .data_directory = other.directory,
+        .peer_address = other.address,
+        .is_bootstrap = true,
+        .limits = qr_limits_default(),
+    };
+    assert_int_equal(qr_engine_open(&options, &other.engine, detail), 0);
+    assert_int_equal(qr_propose_wait(other.engine, &proposal, NULL), 0);
+    assert_int_equal(qr_propose_wait(bench->members[1].engine, &proposal, NULL), 0);
+    assert_int_equal(qr_read_wait(bench->members[1].engine, NULL, NULL), 0);
+    assert_int_equal(tally_sum(&other.tally), 7);
+    assert_int_equal(tally_sum(&bench->members[1].tally), 7);
+    assert_int_equal(qr_status(other.engine, &status), 0);
+    assert_int_equal(status.member_count, 1);
+    uint64_t cluster = status.cluster_high;
+    qr_engine_free(other.engine);
+    assert_int_equal(qr_status(bench->members[1].engine, &status), 0);
+    assert_int_equal(status.member_count, NODES);
+    assert_true(status.cluster_high != cluster);
+    tally_deinit(&other.tally);
+    temporary_directory_remove(other.directory);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         CLUSTER_TEST(a_write_through_a_follower_is_everywhere),
         CLUSTER_TEST(what_the_state_machine_rejects_hurts_no_replica),
         CLUSTER_TEST(every_call_may_come_from_any_thread),
+        CLUSTER_TEST(engines_of_another_cluster_live_in_the_same_process),
         CLUSTER_TEST(calls_after_the_end_are_answered),
         CLUSTER_TEST(the_rest_goes_on_when_the_leader_ends_and_it_catches_up),
         cmocka_unit_test_setup_teardown(a_newcomer_takes_over_a_snapshot, setup_alone, teardown),

@@ -11,8 +11,10 @@
 #include <uv.h>
 
 #include "base/assert.h"
-#include "engine/internal.h"
+#include "engine/probe.h"
+#include "quorate/backup.h"
 #include "quorate/engine.h"
+#include "quorate/keys.h"
 #include "runtime/clock.h"
 #include "support/tally.h"
 
@@ -407,17 +409,6 @@ static void wait_for_ok(struct bench *bench, struct member *member, int count)
     }
 }
 
-/* An event of this very node, as gossip would have it. */
-static void make_event(struct qr_engine *engine, void *argument)
-{
-    const struct swim_news news = {.type = SWIM_NEWS_UPDATED, .id = engine->self};
-    (void)argument;
-    engine->in_node++;
-    engine_gossip_news(engine, &news, NULL);
-    engine->in_node--;
-    engine_mark(engine);
-}
-
 /* Have everything come that can come in a cluster of one. */
 static void call_all(struct bench *loop, struct member *member)
 {
@@ -430,7 +421,7 @@ static void call_all(struct bench *loop, struct member *member)
     propose(member);
     wait_for(loop, program, KIND_PROPOSED, 0);
     assert_int_equal(program->ok_count, 1);
-    engine_call(engine, make_event, NULL);
+    engine_probe_event(engine);
     wait_for(loop, program, KIND_MEMBER, 0);
     assert_int_equal(qr_read_barrier(engine, on_read, program), 0);
     wait_for(loop, program, KIND_READ, 0);
@@ -471,8 +462,8 @@ static void all_of_the_program_runs_on_the_application_thread(void **state)
     struct member *member = &bench->members[0];
     struct qr_engine_options options = options_of(bench, 0);
     open_member(bench, 0, &options);
-    pthread_t thread = member->engine->application.thread;
-    assert_false(pthread_equal(thread, member->engine->thread));
+    pthread_t thread = engine_probe_application(member->engine);
+    assert_false(pthread_equal(thread, engine_probe_thread(member->engine)));
     assert_false(pthread_equal(thread, pthread_self()));
     call_all(NULL, member);
     check_threads(&member->program, thread, true);
@@ -485,7 +476,7 @@ static void inline_it_runs_on_the_thread_of_the_engine(void **state)
     struct qr_engine_options options = options_of(bench, 0);
     options.is_inline = true;
     open_member(bench, 0, &options);
-    pthread_t thread = member->engine->thread;
+    pthread_t thread = engine_probe_thread(member->engine);
     call_all(NULL, member);
     check_threads(&member->program, thread, false);
 }
@@ -828,14 +819,14 @@ static void events_that_a_slow_handler_missed_are_counted(void **state)
     open_member(bench, 0, &options);
     assert_int_equal(qr_on_membership(member->engine, on_member, program, program->tokens), 0);
     hold(program, KIND_MEMBER, true);
-    engine_call(member->engine, make_event, NULL);
+    engine_probe_event(member->engine);
     wait_for(NULL, program, KIND_MEMBER, 0);
-    for (int i = 0; i < APPLICATION_EVENTS_MAX + more; i++) {
-        engine_call(member->engine, make_event, NULL);
+    for (int i = 0; i < ENGINE_PROBE_EVENTS_MAX + more; i++) {
+        engine_probe_event(member->engine);
     }
     hold(program, KIND_MEMBER, false);
-    wait_for(NULL, program, KIND_MEMBER, APPLICATION_EVENTS_MAX);
-    assert_int_equal(count_of(program, KIND_MEMBER), 1 + APPLICATION_EVENTS_MAX);
+    wait_for(NULL, program, KIND_MEMBER, ENGINE_PROBE_EVENTS_MAX);
+    assert_int_equal(count_of(program, KIND_MEMBER), 1 + ENGINE_PROBE_EVENTS_MAX);
     pthread_mutex_lock(&program->mutex);
     uint64_t missed_count = program->missed_count;
     pthread_mutex_unlock(&program->mutex);

@@ -301,6 +301,23 @@ static void nobody_is_called_wrong_without_a_majority(void **state)
     end(&rig);
 }
 
+static void half_against_half_is_no_majority(void **state)
+{
+    (void)state;
+    static struct rig rig;
+    begin(&rig, 4, 13);
+    int leader = rig_leader(&rig);
+    rig_flip(&rig, leader, 1, 7);
+    rig_flip(&rig, follower(&rig), 1, 7);
+    propose(&rig, leader, 2);
+    rig_run(&rig, FOUND_MS);
+    for (int i = 0; i < 4; i++) {
+        assert_false(is_isolated(&rig, i));
+    }
+    assert_true(status_of(&rig, leader).undecided_index > 0);
+    end(&rig);
+}
+
 static void two_of_which_one_differs_are_no_majority_while_a_third_is_down(void **state)
 {
     (void)state;
@@ -621,6 +638,7 @@ int main(void)
         cmocka_unit_test(one_that_differs_again_and_again_is_left_alone),
         cmocka_unit_test(it_stops_where_that_is_asked_for),
         cmocka_unit_test(nobody_is_called_wrong_without_a_majority),
+        cmocka_unit_test(half_against_half_is_no_majority),
         cmocka_unit_test(two_of_which_one_differs_are_no_majority_while_a_third_is_down),
         cmocka_unit_test(a_learner_is_judged_and_does_not_count),
         cmocka_unit_test(the_only_voter_differs_from_nobody),
