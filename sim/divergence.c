@@ -98,7 +98,10 @@ static bool is_decidable(const struct sim *sim)
         if (host->node != NULL) {
             host->build->status(host->node, &now);
         }
-        right += now.is_running && now.is_voter && host->wrong == 0 && now.compares ? 1 : 0;
+        right +=
+            sim->is_core[i] && now.is_running && now.is_voter && host->wrong == 0 && now.compares
+                ? 1
+                : 0;
     }
     return right >= 2 && 2 * right > voters && !configuration->is_joint && !sim->is_wrong_spread;
 }

@@ -299,7 +299,8 @@ static void go_on(struct node *node)
     if (compare->asked_ns == 0 || node->time.now_ns - compare->asked_ns >= heartbeat_ns) {
         ask_all(node);
     }
-    bool is_over = node->time.now_ns - compare->began_ns >= ROUND_HEARTBEATS * heartbeat_ns;
+    bool is_over = node->time.now_ns - compare->began_ns >= ROUND_HEARTBEATS * heartbeat_ns ||
+                   !is_anybody_open(node, false);
     if (node_is_running(node) && (compare->is_dirty || is_over)) {
         judge(node, is_over);
     }
