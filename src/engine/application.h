@@ -80,15 +80,18 @@ struct application_event {
     char http_address[QR_ADDRESS_BYTES_MAX];
 };
 
+/* How far the view for a snapshot is. */
+enum application_view {
+    APPLICATION_VIEW_NONE,
+    APPLICATION_VIEW_BUSY,   /* being opened, read or closed */
+    APPLICATION_VIEW_OPENED, /* and not told yet */
+    APPLICATION_VIEW_IDLE,   /* open */
+    APPLICATION_VIEW_READ,   /* a slice is there, and not told yet */
+};
+
 /* What is asked for snapshots, and how far it is: machine.c. */
 struct application_machine {
-    enum {
-        APPLICATION_VIEW_NONE,
-        APPLICATION_VIEW_BUSY,   /* being opened, read or closed */
-        APPLICATION_VIEW_OPENED, /* and not told yet */
-        APPLICATION_VIEW_IDLE,   /* open */
-        APPLICATION_VIEW_READ,   /* a slice is there, and not told yet */
-    } view_state;
+    enum application_view view_state;
     bool is_view_closing; /* as soon as it is not busy any more */
     int view_status;
     void *view; /* of the state machine */

@@ -34,7 +34,7 @@ static void ask(struct qr_engine *engine,
 }
 
 /* The application thread: it is closed, or may be closed, unless somebody gave it up meanwhile. */
-static void view_is_ready(struct qr_engine *engine, int state)
+static void view_is_ready(struct qr_engine *engine, enum application_view state)
 {
     struct application_machine *machine = &engine->application.machine;
     const struct qr_state_machine *program = &engine->state_machine;
@@ -84,15 +84,15 @@ static void run_close(struct qr_engine *engine, const struct application_task *t
 }
 
 /* The state, if it is not busy; what waits to be told is told by who calls. */
-static int view_state(struct qr_engine *engine)
+static enum application_view view_state(struct qr_engine *engine)
 {
     lock(engine);
-    int state = engine->application.machine.view_state;
+    enum application_view state = engine->application.machine.view_state;
     unlock(engine);
     return state;
 }
 
-static void set_view_state(struct qr_engine *engine, int state)
+static void set_view_state(struct qr_engine *engine, enum application_view state)
 {
     lock(engine);
     engine->application.machine.view_state = state;
@@ -103,7 +103,7 @@ static int snapshot_open(void *context, void **snapshot)
 {
     struct qr_engine *engine = context;
     struct application_machine *machine = &engine->application.machine;
-    int state = view_state(engine);
+    enum application_view state = view_state(engine);
     if (!engine->application.is_on) {
         return QR_ERR_BUSY; /* the thread was not to be had: it is about to stop */
     }
@@ -129,7 +129,7 @@ static int snapshot_read(void *context, void *snapshot, void *buffer, size_t siz
     struct qr_engine *engine = context;
     struct application_machine *machine = &engine->application.machine;
     ASSERT(snapshot == machine && size_bytes == CONTENT_BLOCK_BYTES_MAX);
-    int state = view_state(engine);
+    enum application_view state = view_state(engine);
     if (state == APPLICATION_VIEW_IDLE) {
         set_view_state(engine, APPLICATION_VIEW_BUSY);
         ask(engine, run_read);
