@@ -179,6 +179,7 @@ static int engine_open(struct serving *serving, char *detail)
         .has_no_hints = options->has_no_hints,
         .swim_profile = options->swim_profile,
         .has_leases = options->read_mode == QR_READ_LEASE,
+        .disk_driver = options->disk,
         .limits = options->limits,
         .logger = serving->logger,
         .loop = &serving->loop,

@@ -66,7 +66,8 @@ static const struct setting_row rows[] = {
     {"read-mode", "linearizable|lease|stale",
      "lease trusts clocks to within 10 %; stale reads what is here; default linearizable",
      SETTING_READ_MODE, 0, 0},
-    {"disk", "threads", "how the disk is driven: plain writes and syncs, on threads",
+    {"disk", "auto|direct|threads",
+     "direct: the kernel writes the log by itself; auto (default): where it can",
      SETTING_DISK, 0, 0},
     {"log-format", "text|json", "default text", SETTING_LOG_FORMAT, 0, 0},
     {"log-level", "debug|info|warn|error", "default info", SETTING_LOG_LEVEL, 0, 0},
@@ -276,6 +277,7 @@ static int word_set(struct serve_options *options, const struct setting_row *row
     static const char *const levels[] = {"debug", "info", "warn", "error"};
     static const char *const formats[] = {"text", "json"};
     static const char *const read_modes[] = {"linearizable", "lease", "stale"};
+    static const char *const disks[] = {"auto", "direct", "threads"};
     int word;
     if (row->kind == SETTING_LOG_LEVEL) {
         word = word_find(levels, COUNT_OF(levels), value);
@@ -284,25 +286,15 @@ static int word_set(struct serve_options *options, const struct setting_row *row
         word = word_find(read_modes, COUNT_OF(read_modes), value);
         options->read_mode =
             word < 0 ? options->read_mode : (enum qr_read_kind)(QR_READ_LINEARIZABLE + word);
+    } else if (row->kind == SETTING_DISK) {
+        word = word_find(disks, COUNT_OF(disks), value);
+        options->disk = word < 0 ? options->disk : (enum qr_disk_driver)(QR_DISK_AUTO + word);
     } else {
         ASSERT(row->kind == SETTING_LOG_FORMAT);
         word = word_find(formats, COUNT_OF(formats), value);
         options->log_format = word < 0 ? options->log_format : (enum qr_log_format)word;
     }
     return word < 0 ? refuse(detail, row->name, value, row->argument) : 0;
-}
-
-static int disk_set(const char *value, char *detail)
-{
-    if (strcmp(value, "threads") == 0) {
-        return 0;
-    }
-    if (strcmp(value, "uring") == 0) {
-        snprintf(detail, QR_ERROR_DETAIL_BYTES,
-                 "disk: uring is not part of this build; use threads");
-        return QR_ERR_INVALID;
-    }
-    return refuse(detail, "disk", value, "threads");
 }
 
 static int row_set(struct serve_options *options, const struct setting_row *row, const char *value,
@@ -313,7 +305,6 @@ static int row_set(struct serve_options *options, const struct setting_row *row,
     case SETTING_FLAG:
         return flag_set(row, value, (bool *)at, detail);
     case SETTING_DISK:
-        return disk_set(value, detail);
     case SETTING_LOG_FORMAT:
     case SETTING_LOG_LEVEL:
     case SETTING_READ_MODE:
