@@ -14,7 +14,6 @@
 #define DISK_SYNC_FILES_MAX 8  /* files of one group commit; more: another sync */
 #define DISK_ZEROS_BYTES 65536 /* the one piece of zeros that prepared files are made of */
 #define DISK_ZEROS_PER_CALL 16 /* pieces of one write: 1 MiB */
-#define DISK_DIRECT_BYTES_MAX ((size_t)8 * 1024) /* of one write past the page cache */
 #define DISK_LOCK_NAME "lock"
 #define DISK_TRIAL_NAME "direct" DISK_TEMPORARY_SUFFIX
 #define DISK_TEMPORARY_NAME_BYTES (DISK_NAME_BYTES_MAX + sizeof(DISK_TEMPORARY_SUFFIX))
@@ -250,13 +249,6 @@ void disk_direct_open(struct disk_posix *disk, uv_loop_t *loop);
 void disk_direct_close(struct disk_posix *disk, uv_close_cb on_closed);
 void disk_direct_deinit(struct disk_posix *disk);
 void disk_direct_submit(struct disk_posix *disk, struct disk_op *op);
-
-/* A round took so long, and of that so long was spent in its submission. After DISK_HELD_ROUNDS_MAX
- * in a row that were written within it, all is the thread's: a file system that knows no better
- * would let the loop wait for the disk each time.
- */
-#define DISK_HELD_ROUNDS_MAX 16
-void disk_direct_watch(struct disk_posix *disk, uint64_t held_ns, uint64_t took_ns);
 
 /* A write that the thread had is reported. */
 void disk_direct_returned(struct disk_posix *disk);

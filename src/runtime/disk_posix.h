@@ -20,6 +20,7 @@
 #include "wal/disk.h"
 
 #define DISK_DETAIL_BYTES 512
+#define DISK_DIRECT_BYTES_MAX ((size_t)8 * 1024) /* of one write past the page cache */
 
 enum disk_call {
     DISK_CALL_OPEN,
@@ -116,5 +117,12 @@ void disk_posix_stats(const struct disk_posix *disk, struct disk_posix_stats *ou
 
 /* Whether small writes go past the page cache: a trial at the start has succeeded. */
 bool disk_posix_is_direct(const struct disk_posix *disk);
+
+/* A round took so long, and of that so long was spent in its submission. After DISK_HELD_ROUNDS_MAX
+ * in a row that were written within it, all is the thread's: a file system that knows no better
+ * would let the loop wait for the disk each time.
+ */
+#define DISK_HELD_ROUNDS_MAX 16
+void disk_direct_watch(struct disk_posix *disk, uint64_t held_ns, uint64_t took_ns);
 
 #endif

@@ -9,7 +9,6 @@
 #include <string.h>
 
 #include "quorate/error.h"
-#include "runtime/disk_internal.h"
 #include "support/disk_bench.h"
 
 #define SECTOR DISK_SECTOR_BYTES
