@@ -134,6 +134,18 @@ enum qr_on_divergence {
     QR_DIVERGENCE_STOP,    /* it stops, with QR_ERR_DIVERGED */
 };
 
+/* Who writes the log: QR_DISK_THREADS is a thread with pwritev() and fdatasync(); QR_DISK_DIRECT
+ * lets the kernel carry out small writes by itself (AIO, O_DIRECT, synced), which spares a lone
+ * proposal waking a thread on each node, where a trial at the start shows that the file system can;
+ * QR_DISK_AUTO is the same, without a warning in the log where it cannot. What is durable when is
+ * the same (docs/durability.md, Two ways to the disk).
+ */
+enum qr_disk_driver {
+    QR_DISK_AUTO,
+    QR_DISK_DIRECT,
+    QR_DISK_THREADS,
+};
+
 struct qr_engine_options {
     size_t size_bytes;                            /* sizeof(struct qr_engine_options) */
     const struct qr_state_machine *state_machine; /* kept; outlives the engine */
@@ -203,6 +215,7 @@ struct qr_engine_options {
     void *on_commit_argument;
 
     const struct qr_allocator *allocator; /* copied; NULL: malloc() and free() */
+    enum qr_disk_driver disk_driver;      /* who writes the log, see above */
 };
 
 /* Open the data directory, replay nothing yet, listen, and take part in the cluster.

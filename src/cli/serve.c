@@ -180,6 +180,7 @@ static int engine_open(struct serving *serving, char *detail)
         .on_divergence = options->on_divergence,
         .swim_profile = options->swim_profile,
         .has_leases = options->read_mode == QR_READ_LEASE,
+        .disk_driver = options->disk,
         .limits = options->limits,
         .logger = serving->logger,
         .loop = &serving->loop,

@@ -36,6 +36,7 @@ struct serve_options {
     enum qr_swim_profile swim_profile;
     uint64_t given_limits; /* a bit each, of those that were set by name: no profile sets them */
     enum qr_read_kind read_mode; /* linearizable, lease or stale */
+    enum qr_disk_driver disk;
     enum qr_log_format log_format;
     enum qr_log_level log_level;
     struct qr_limits limits;

@@ -70,7 +70,8 @@ static const struct setting_row rows[] = {
     {"on-divergence", "isolate|rebuild|stop",
      "when this node's state differs from the others'; default isolate",
      SETTING_DIVERGENCE, 0, 0},
-    {"disk", "threads", "how the disk is driven: plain writes and syncs, on threads",
+    {"disk", "auto|direct|threads",
+     "direct: the kernel writes the log by itself; auto (default): where it can",
      SETTING_DISK, 0, 0},
     {"log-format", "text|json", "default text", SETTING_LOG_FORMAT, 0, 0},
     {"log-level", "debug|info|warn|error", "default info", SETTING_LOG_LEVEL, 0, 0},
@@ -281,6 +282,7 @@ static int word_set(struct serve_options *options, const struct setting_row *row
     static const char *const formats[] = {"text", "json"};
     static const char *const read_modes[] = {"linearizable", "lease", "stale"};
     static const char *const outcomes[] = {"isolate", "rebuild", "stop"};
+    static const char *const disks[] = {"auto", "direct", "threads"};
     int word;
     if (row->kind == SETTING_LOG_LEVEL) {
         word = word_find(levels, COUNT_OF(levels), value);
@@ -292,25 +294,15 @@ static int word_set(struct serve_options *options, const struct setting_row *row
     } else if (row->kind == SETTING_DIVERGENCE) {
         word = word_find(outcomes, COUNT_OF(outcomes), value);
         options->on_divergence = word < 0 ? options->on_divergence : (enum qr_on_divergence)word;
+    } else if (row->kind == SETTING_DISK) {
+        word = word_find(disks, COUNT_OF(disks), value);
+        options->disk = word < 0 ? options->disk : (enum qr_disk_driver)(QR_DISK_AUTO + word);
     } else {
         ASSERT(row->kind == SETTING_LOG_FORMAT);
         word = word_find(formats, COUNT_OF(formats), value);
         options->log_format = word < 0 ? options->log_format : (enum qr_log_format)word;
     }
     return word < 0 ? refuse(detail, row->name, value, row->argument) : 0;
-}
-
-static int disk_set(const char *value, char *detail)
-{
-    if (strcmp(value, "threads") == 0) {
-        return 0;
-    }
-    if (strcmp(value, "uring") == 0) {
-        snprintf(detail, QR_ERROR_DETAIL_BYTES,
-                 "disk: uring is not part of this build; use threads");
-        return QR_ERR_INVALID;
-    }
-    return refuse(detail, "disk", value, "threads");
 }
 
 static int row_set(struct serve_options *options, const struct setting_row *row, const char *value,
@@ -321,7 +313,6 @@ static int row_set(struct serve_options *options, const struct setting_row *row,
     case SETTING_FLAG:
         return flag_set(row, value, (bool *)at, detail);
     case SETTING_DISK:
-        return disk_set(value, detail);
     case SETTING_LOG_FORMAT:
     case SETTING_LOG_LEVEL:
     case SETTING_READ_MODE:

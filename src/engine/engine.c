@@ -34,6 +34,11 @@ static void after_completions(void *context)
     engine_mark(engine);
 }
 
+_Static_assert((int)QR_DISK_AUTO == (int)DISK_DRIVER_AUTO &&
+                   (int)QR_DISK_DIRECT == (int)DISK_DRIVER_DIRECT &&
+                   (int)QR_DISK_THREADS == (int)DISK_DRIVER_THREADS,
+               "the same words");
+
 static int open_disk(struct qr_engine *engine, const struct qr_engine_options *options,
                      char *detail)
 {
@@ -41,6 +46,7 @@ static int open_disk(struct qr_engine *engine, const struct qr_engine_options *o
         .allocator = &engine->allocator,
         .log = &engine->log,
         .directory = options->data_directory,
+        .driver = (enum disk_driver)options->disk_driver,
         .completing = before_completions,
         .completed = after_completions,
         .context = engine,

@@ -127,6 +127,7 @@ static int open_disk(struct qr_restore *self, const char *path, char *detail)
         .allocator = &runtime_allocator,
         .log = &self->log,
         .directory = path,
+        .driver = DISK_DRIVER_THREADS, /* nothing here waits for a lone write */
     };
     return disk_posix_open(&options, &self->disk, detail);
 }

@@ -17,6 +17,12 @@ static int fault(struct disk_posix *disk, enum disk_call call, const char *name,
     return hook->before == NULL ? 0 : hook->before(hook->context, call, name, size_bytes);
 }
 
+int disk_call_ask(struct disk_posix *disk, enum disk_call call, const char *name,
+                  size_t *size_bytes)
+{
+    return -fault(disk, call, name, size_bytes);
+}
+
 int disk_call_open(struct disk_posix *disk, const char *name, int flags)
 {
     size_t unused = 0;

@@ -84,13 +84,27 @@ void disk_lane_stop(struct disk_lane *lane)
     lane->is_stopping = false;
 }
 
-void disk_lane_submit(struct disk_lane *lane, struct disk_op *op)
+void disk_lane_submit_all(struct disk_lane *lane, struct disk_queue *ops)
 {
+    ASSERT(ops->first != NULL);
     (void)pthread_mutex_lock(&lane->mutex);
     bool was_empty = lane->queue.first == NULL;
-    disk_queue_push(&lane->queue, op);
+    if (was_empty) {
+        lane->queue = *ops;
+    } else {
+        lane->queue.last->next = ops->first;
+        lane->queue.last = ops->last;
+    }
     (void)pthread_mutex_unlock(&lane->mutex);
+    *ops = (struct disk_queue){.first = NULL};
     if (was_empty) {
         (void)pthread_cond_signal(&lane->wake); /* unlocked: who wakes need not wait again */
     }
+}
+
+void disk_lane_submit(struct disk_lane *lane, struct disk_op *op)
+{
+    struct disk_queue one = {.first = NULL};
+    disk_queue_push(&one, op);
+    disk_lane_submit_all(lane, &one);
 }

@@ -121,7 +121,7 @@ static void submit(void *context, struct disk_op *op)
     disk->in_flight_count++;
     switch (op->kind) {
     case DISK_WRITE:
-        disk_lane_submit(&disk->writer, op);
+        disk_direct_submit(disk, op);
         return;
     case DISK_READ:
         disk_lane_submit(&disk->reader, op);
@@ -163,6 +163,17 @@ static void on_completed(uv_async_t *async)
     struct disk_op *next = disk->completed.first;
     disk->completed = (struct disk_queue){.first = NULL};
     (void)pthread_mutex_unlock(&disk->completed_mutex);
+    for (const struct disk_op *op = next; op != NULL; op = op->next) {
+        if (op->kind == DISK_WRITE) {
+            disk_direct_returned(disk);
+        }
+    }
+    disk_report(disk, next);
+}
+
+void disk_report(struct disk_posix *disk, struct disk_op *ops)
+{
+    struct disk_op *next = ops;
     if (disk->options.completing != NULL) {
         disk->options.completing(disk->options.context);
     }
@@ -189,6 +200,7 @@ static struct disk_posix *make(const struct disk_posix_options *options)
     disk->options.directory = NULL;
     disk->directory = -1;
     disk->lock = -1;
+    disk->direct.aio.event = -1;
     disk->disk = (struct disk){
         .context = disk,
         .list = disk_now_list,
@@ -265,9 +277,13 @@ int disk_posix_start(struct disk_posix *disk, uv_loop_t *loop)
         return QR_ERR_NO_MEMORY;
     }
     disk->completed_async.data = disk;
+    disk->open_handles = 1;
     /* Only now: a directory whose user refused it at the start stays as it was. */
     disk_lock_sign(disk);
     remove_temporary_files(disk);
+    if (disk->options.driver != DISK_DRIVER_THREADS) {
+        disk_direct_open(disk, loop);
+    }
     for (size_t i = 0; i < count; i++) {
         disk_lane_release(lanes[i]);
     }
@@ -283,6 +299,7 @@ void disk_posix_free(struct disk_posix *disk)
     disk_lane_deinit(&disk->reader);
     disk_lane_deinit(&disk->upkeep);
     disk_lane_deinit(&disk->store);
+    disk_direct_deinit(disk);
     disk_files_deinit(&disk->files);
     (void)pthread_mutex_destroy(&disk->completed_mutex);
     if (disk->lock >= 0) {
@@ -297,6 +314,10 @@ void disk_posix_free(struct disk_posix *disk)
 static void on_closed(uv_handle_t *handle)
 {
     struct disk_posix *disk = handle->data;
+    disk->open_handles--;
+    if (disk->open_handles > 0) {
+        return;
+    }
     void (*closed)(void *argument) = disk->closed;
     void *argument = disk->closed_argument;
     disk_posix_free(disk);
@@ -311,6 +332,7 @@ void disk_posix_close(struct disk_posix *disk, void (*closed)(void *argument), v
     stop_lanes(disk);
     disk->closed = closed;
     disk->closed_argument = argument;
+    disk_direct_close(disk, on_closed);
     uv_close((uv_handle_t *)&disk->completed_async, on_closed);
 }
 
@@ -318,7 +340,13 @@ void disk_posix_stats(const struct disk_posix *disk, struct disk_posix_stats *ou
 {
     out->write_calls = atomic_load(&disk->write_calls);
     out->sync_calls = atomic_load(&disk->sync_calls);
+    out->direct_calls = atomic_load(&disk->direct_calls);
     out->busy_ns = atomic_load(&disk->busy_ns);
+}
+
+bool disk_posix_is_direct(const struct disk_posix *disk)
+{
+    return atomic_load(&disk->direct.is_on);
 }
 
 static int compare(const void *left, const void *right)

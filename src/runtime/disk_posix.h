@@ -2,7 +2,7 @@
  *
  * Owns     the directory, held by a lock on its file `lock`; four threads: writes, reads, the
  *          upkeep of files (preparing, removing), and storing whole ones, so that none waits
- *          for another.
+ *          for another; and, beside the first, a queue of writes in the kernel.
  * Does not know what the files hold, or retry anything that failed.
  * Threads  all calls on one thread, that of the loop; completions come there too.
  *
@@ -20,6 +20,7 @@
 #include "wal/disk.h"
 
 #define DISK_DETAIL_BYTES 512
+#define DISK_DIRECT_BYTES_MAX ((size_t)8 * 1024) /* of one write past the page cache */
 
 enum disk_call {
     DISK_CALL_OPEN,
@@ -30,14 +31,23 @@ enum disk_call {
     DISK_CALL_RENAME,
     DISK_CALL_UNLINK,
     DISK_CALL_SYNC_DIRECTORY,
+    DISK_CALL_DIRECT, /* the trial, and each io_submit; where it fails, the thread writes */
 };
 
 /* For tests: asked before each system call, on the thread that makes it. Returns 0, or the
- * errno the call fails with, without being made. A read or write may be made shorter.
+ * errno the call fails with, without being made. A read or write may be made shorter. What
+ * io_submit does in one is asked about as DISK_CALL_WRITE and, if it is synced, DISK_CALL_SYNC.
  */
 struct disk_fault {
     void *context;
     int (*before)(void *context, enum disk_call call, const char *name, size_t *size_bytes);
+};
+
+/* How writes of the log are carried out; all else is done by the threads. */
+enum disk_driver {
+    DISK_DRIVER_AUTO,    /* small ones by the kernel itself where it can (disk_direct.c) */
+    DISK_DRIVER_DIRECT,  /* the same, with a warning in the log where it cannot */
+    DISK_DRIVER_THREADS, /* by the writer's thread: pwritev, fdatasync */
 };
 
 struct disk_posix_options {
@@ -45,6 +55,7 @@ struct disk_posix_options {
     const struct log_sink *log;        /* borrowed; written to from any thread; may be NULL */
     const char *directory;
     bool is_read_only; /* nothing is made or changed; submit() is not allowed */
+    enum disk_driver driver;
     struct disk_fault fault;
     /* Called before and after a round of completions is handed out. May be NULL. */
     void (*completing)(void *context);
@@ -88,7 +99,8 @@ void disk_posix_close(struct disk_posix *disk, void (*closed)(void *argument), v
 struct disk_posix_stats {
     uint64_t write_calls;
     uint64_t sync_calls;
-    uint64_t busy_ns; /* spent in writes and their syncs */
+    uint64_t direct_calls; /* among both: a write, with its sync if it has one, by the kernel */
+    uint64_t busy_ns;      /* spent in writes and their syncs */
 };
 
 /* How long the last DISK_ROUNDS_KEPT writes with their syncs took: half of them, and all but one in
@@ -102,5 +114,15 @@ struct disk_posix_times {
 void disk_posix_times(const struct disk_posix *disk, struct disk_posix_times *out);
 
 void disk_posix_stats(const struct disk_posix *disk, struct disk_posix_stats *out);
+
+/* Whether small writes go past the page cache: a trial at the start has succeeded. */
+bool disk_posix_is_direct(const struct disk_posix *disk);
+
+/* A round took so long, and of that so long was spent in its submission. After DISK_HELD_ROUNDS_MAX
+ * in a row that were written within it, all is the thread's: a file system that knows no better
+ * would let the loop wait for the disk each time.
+ */
+#define DISK_HELD_ROUNDS_MAX 16
+void disk_direct_watch(struct disk_posix *disk, uint64_t held_ns, uint64_t took_ns);
 
 #endif

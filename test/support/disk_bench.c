@@ -45,6 +45,7 @@ int disk_bench_open(struct disk_bench *bench, bool is_read_only)
         .allocator = &runtime_allocator,
         .directory = bench->directory,
         .is_read_only = is_read_only,
+        .driver = bench->driver,
         .fault = {bench, before},
     };
     int status = disk_posix_open(&options, &bench->disk, bench->detail);
@@ -54,9 +55,10 @@ int disk_bench_open(struct disk_bench *bench, bool is_read_only)
     return status;
 }
 
-int disk_bench_setup(void **state)
+static int setup(void **state, enum disk_driver driver)
 {
     struct disk_bench *bench = calloc(1, sizeof(*bench));
+    bench->driver = driver;
     pthread_mutex_init(&bench->mutex, NULL);
     pthread_cond_init(&bench->changed, NULL);
     (void)snprintf(bench->directory, sizeof(bench->directory), "/tmp/quorate-disk-XXXXXX");
@@ -68,6 +70,25 @@ int disk_bench_setup(void **state)
     memset(bench->calls, 0, sizeof(bench->calls));
     *state = bench;
     return 0;
+}
+
+int disk_bench_setup(void **state)
+{
+    return setup(state, DISK_DRIVER_THREADS);
+}
+
+int disk_bench_setup_direct(void **state)
+{
+    return setup(state, DISK_DRIVER_DIRECT);
+}
+
+void disk_bench_restart(struct disk_bench *bench)
+{
+    disk_posix_close(bench->disk, NULL, NULL);
+    uv_run(&bench->loop, UV_RUN_DEFAULT);
+    bench->disk = NULL;
+    assert_int_equal(disk_bench_open(bench, false), 0);
+    assert_int_equal(disk_posix_start(bench->disk, &bench->loop), 0);
 }
 
 int disk_bench_teardown(void **state)
@@ -127,7 +148,9 @@ void disk_bench_hold_writer(struct disk_bench *bench)
     pthread_mutex_lock(&bench->mutex);
     bench->is_holding = true;
     pthread_mutex_unlock(&bench->mutex);
+    /* No whole sector: whatever the driver, the thread has it. */
     disk_bench_submit(bench, DISK_WRITE, "log-1", 0, (struct disk_part){bench->directory, 8});
+    uv_run(&bench->loop, UV_RUN_NOWAIT);
     pthread_mutex_lock(&bench->mutex);
     while (!bench->has_held) {
         pthread_cond_wait(&bench->changed, &bench->mutex);

@@ -19,13 +19,14 @@
 struct disk_bench {
     char directory[64];
     uv_loop_t loop;
+    enum disk_driver driver; /* of disks that are opened from now on */
     struct disk_posix *disk;
     const struct disk *interface;
     char detail[DISK_DETAIL_BYTES];
 
     pthread_mutex_t mutex;
     pthread_cond_t changed;
-    int calls[DISK_CALL_SYNC_DIRECTORY + 1];
+    int calls[DISK_CALL_DIRECT + 1];
     enum disk_call fail_call;
     int fail_errno; /* 0: none fails */
     int fail_after; /* so many of them pass first */
@@ -42,8 +43,11 @@ struct disk_bench {
     size_t done_count;
 };
 
-/* For cmocka: a bench with a started disk and the prepared file log-1; and its end. */
+/* For cmocka: a bench with a started disk and the prepared file log-1; and its end. The log is
+ * written by the thread, or directly where the directory is on a file system for that.
+ */
 int disk_bench_setup(void **state);
+int disk_bench_setup_direct(void **state);
 int disk_bench_teardown(void **state);
 
 /* Open the disk of the directory, not started. Returns as disk_posix_open(). */
@@ -55,6 +59,9 @@ struct disk_op *disk_bench_submit(struct disk_bench *bench, enum disk_op_kind ki
 
 /* What an operation has to tell when it is done. */
 void disk_bench_on_done(struct disk_op *op);
+
+/* End the disk, and open and start another one over the same directory. */
+void disk_bench_restart(struct disk_bench *bench);
 
 /* Run the loop until all that was submitted is done. */
 void disk_bench_wait(struct disk_bench *bench);

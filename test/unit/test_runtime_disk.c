@@ -164,11 +164,7 @@ static void the_first_failure_is_final_and_nothing_is_tried_again(void **state)
         assert_int_equal(bench->calls[DISK_CALL_WRITE] + bench->calls[DISK_CALL_SYNC], calls);
         assert_int_equal(disk_replace(bench->interface, "id", "x", 1), QR_ERR_IO);
 
-        disk_posix_close(bench->disk, NULL, NULL);
-        uv_run(&bench->loop, UV_RUN_DEFAULT);
-        bench->disk = NULL;
-        assert_int_equal(disk_bench_open(bench, false), 0);
-        assert_int_equal(disk_posix_start(bench->disk, &bench->loop), 0);
+        disk_bench_restart(bench);
     }
 }
 
@@ -225,7 +221,10 @@ static void many_files_share_few_descriptors(void **state)
     }
 }
 
-#define DISK_TEST(name) cmocka_unit_test_setup_teardown(name, disk_bench_setup, disk_bench_teardown)
+/* Each with both drivers. */
+#define DISK_TEST(name)                                                                            \
+    cmocka_unit_test_setup_teardown(name, disk_bench_setup, disk_bench_teardown),                  \
+        cmocka_unit_test_setup_teardown(name, disk_bench_setup_direct, disk_bench_teardown)
 
 int main(void)
 {

@@ -407,7 +407,10 @@ static void a_missing_directory_is_made_for_a_writer_only(void **state)
     disk_posix_free(disk);
 }
 
-#define DISK_TEST(name) cmocka_unit_test_setup_teardown(name, disk_bench_setup, disk_bench_teardown)
+/* Each with both drivers. */
+#define DISK_TEST(name)                                                                            \
+    cmocka_unit_test_setup_teardown(name, disk_bench_setup, disk_bench_teardown),                  \
+        cmocka_unit_test_setup_teardown(name, disk_bench_setup_direct, disk_bench_teardown)
 
 int main(void)
 {
