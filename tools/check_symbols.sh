@@ -90,7 +90,10 @@ embedded() {
 }
 
 status=0
-embedded src/runtime/*.c src/engine/*.c || status=1
+mapfile -t embedded_sources < <(find src/runtime src/engine -name '*.c' 2>/dev/null | sort)
+if [ ${#embedded_sources[@]} -gt 0 ]; then
+    embedded "${embedded_sources[@]}" || status=1
+fi
 for compiler in gcc "$(command -v clang-14 || command -v clang || true)"; do
     if [ -z "$compiler" ]; then
         echo "symbols: clang is not here (make deps-ci)"

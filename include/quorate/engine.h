@@ -251,7 +251,7 @@ void qr_engine_stop(struct qr_engine *engine);
 void qr_engine_free(struct qr_engine *engine);
 
 /* status 0: a snapshot that stands at `index` is durable here, and the log may be compacted; else
- * why not: QR_ERR_IO, QR_ERR_DISK_FULL, QR_ERR_NO_MEMORY, QR_ERR_STOPPED.
+ * why not: QR_ERR_IO, QR_ERR_DISK_FULL, QR_ERR_NO_MEMORY, QR_ERR_DIVERGED, QR_ERR_STOPPED.
  */
 typedef void qr_snapshot_done(void *argument, int status, uint64_t index);
 

@@ -87,8 +87,8 @@ struct qr_plain_options {
  * options   borrowed until return.
  * out       the caller's; qr_plain_free() gives back what is behind it.
  *
- * Returns 0, QR_ERR_INVALID (an option out of bounds, or only one of save and load) or
- * QR_ERR_NO_MEMORY; `out` is all zero then.
+ * Returns 0, or with `out` all zero QR_ERR_INVALID (an option out of bounds, or only one of save
+ * and load), QR_ERR_VERSION (an option of a later version of the library) or QR_ERR_NO_MEMORY.
  *
  * Cost: QR_APPLY_ENTRIES_MAX replies of memory, with save state_bytes more; a snapshot or
  * restore as much as the state for as long as it lasts. Applying allocates nothing. The digest

@@ -37,11 +37,13 @@ struct qr_proposal {
  *          and never will be.
  *          QR_ERR_TIMEOUT, QR_ERR_CANCELLED, or QR_ERR_STOPPED after it was sent: unknown.
  *          QR_ERR_VERSION: guarded, and some member is too old; not applied.
+ *          QR_ERR_DIVERGED: not applied; this replica's state differs, propose on another.
  *          Under a session or token, what is certain of a repeat is certain of this sending
  *          alone; of all of them tell
  *          0, QR_ERR_REJECTED: now or before; index and result are those of the first time, but
  *          what result said of a rejection may be forgotten: then it is empty.
- *          QR_ERR_FORGOTTEN: applied before; the result is no longer kept.
+ *          QR_ERR_FORGOTTEN: given to the state machine before; the result is no longer kept, and,
+ *          of one that is durable by itself, not whether it rejected it.
  *          QR_ERR_SETTLED: not applied, and never will be: qr_settle() came first.
  *          QR_ERR_MISMATCH: the id was used for another command; this one is not applied.
  *          QR_ERR_EXPIRED: the session is over, or the sequence too far behind its highest:
@@ -72,7 +74,7 @@ int qr_propose(struct qr_engine *engine, const struct qr_proposal *proposal, qr_
  *
  * ticket   as qr_proposal.ticket was set.
  *
- * Returns 0, and `done` comes soon, once as ever: with QR_ERR_WITHDRAWN (certainly not applied),
+ * Returns 0, and `done` comes, once as ever, as soon as the program's code lets it: with QR_ERR_WITHDRAWN (certainly not applied),
  * QR_ERR_CANCELLED (unknown: it may be applied, now or later), or as it ended just before. Or, with
  * nothing done, QR_ERR_NOT_FOUND: `done` came, or is coming, already, or there never was such a
  * ticket; or QR_ERR_STOPPED.
@@ -102,7 +104,8 @@ struct qr_reply {
  * engine, its state machine included, or if it lives on a caller's loop.
  *
  * Threads: any other, as many as max_pending_proposals at once. It returns within about the time
- * limit of the proposal, and when the engine stops, with QR_ERR_STOPPED; the engine may be freed by
+ * limit of the proposal, but not while other code of the program (apply, a callback) keeps the
+ * application thread; and when the engine stops, with QR_ERR_STOPPED. The engine may be freed by
  * another thread once all calls have returned.
  *
  * Cost: the thread sleeps; one round to a majority and its syncs, shared by all that are under way.

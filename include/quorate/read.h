@@ -33,8 +33,9 @@ struct qr_read_options {
 
 /* status 0: whatever was acknowledged anywhere before the call is applied here, at `index`
  * or above; of a stale read, before a moment that is at most age_ms_max ago (`index` is 0).
- * Else QR_ERR_NO_LEADER, QR_ERR_BUSY, QR_ERR_TIMEOUT, QR_ERR_STOPPED, or QR_ERR_STALE: what is
- * applied here may be older.
+ * Else QR_ERR_NO_LEADER, QR_ERR_BUSY, QR_ERR_TIMEOUT, QR_ERR_STOPPED, QR_ERR_DIVERGED (this
+ * replica's state differs from the others': ask another), or QR_ERR_STALE: what is applied here
+ * may be older.
  */
 typedef void qr_read_done(void *argument, int status, uint64_t index);
 

@@ -53,7 +53,8 @@ struct qr_state_machine {
      *
      * snapshot_open   Begin a snapshot of the state after the last applied entry: a view that
      *                 stays as it is while apply() goes on, for no more than bounded work now.
-     *                 At most QR_SNAPSHOTS_MAX are open at once.
+     *                 At most QR_SNAPSHOTS_MAX are open at once. `snapshot` is set to what names
+     *                 it, not NULL.
      *                 Returns 0, or QR_ERR_NO_MEMORY or QR_ERR_BUSY: tried again later.
      */
     int (*snapshot_open)(void *context, void **snapshot);

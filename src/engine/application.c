@@ -154,6 +154,15 @@ int application_start(struct qr_engine *engine)
     return application->is_started ? 0 : QR_ERR_NO_MEMORY;
 }
 
+void application_off(struct application *application)
+{
+    ASSERT(!application->is_started);
+    ASSERT(atomic_load(&application->owed) == 0);
+    application->is_on = false;
+    application->count = 0;
+    application->has_given = false;
+}
+
 void application_end(struct application *application)
 {
     (void)pthread_mutex_lock(&application->mutex);

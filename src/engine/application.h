@@ -157,6 +157,11 @@ void application_wake(struct application *application);
 /* Start the thread. Returns 0 or QR_ERR_NO_MEMORY. */
 NODISCARD int application_start(struct qr_engine *engine);
 
+/* There is no thread to be had: what was put in is forgotten, and what comes is called at once.
+ * Before anybody's call can be in it, nor data of anybody's.
+ */
+void application_off(struct application *application);
+
 /* The loop's thread, last of all: what is left is still done, then on_stopped is called. */
 void application_end(struct application *application);
 void application_join(struct application *application);

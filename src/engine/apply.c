@@ -101,6 +101,7 @@ static void run_batch(struct qr_engine *engine, const struct application_task *t
     (void)task;
     poison_begin(&engine->poison, batch->entries, batch->count);
     batch->status = apply(engine, batch->entries, batch->count);
+    end_poison(engine, batch->status, batch->entries, batch->count);
     if (batch->status == 0 && batch->count > 0) {
         note_facts(engine, batch->entries[batch->count - 1].index);
         tell_handlers(engine, batch->entries, batch->count);
@@ -108,7 +109,6 @@ static void run_batch(struct qr_engine *engine, const struct application_task *t
     if (batch->is_claimed) {
         end_waiters(engine, batch);
     }
-    end_poison(engine, batch->status, batch->entries, batch->count);
     (void)pthread_mutex_lock(&application->mutex);
     application->is_batch_done = true;
     (void)pthread_mutex_unlock(&application->mutex);
@@ -152,12 +152,12 @@ void engine_apply(void *context, const struct qr_entry *entries, size_t count, b
     }
     poison_begin(&engine->poison, entries, count);
     int status = apply(engine, entries, count);
+    end_poison(engine, status, entries, count);
     if (status == 0 && count > 0) {
         engine->counters.entries_applied += count;
         engine->applied_index = entries[count - 1].index;
         tell_handlers(engine, entries, count);
     }
-    end_poison(engine, status, entries, count);
     struct node_batch_end end = {
         .status = status,
         .results = engine->results,

@@ -249,7 +249,7 @@ static int start_threads(struct qr_engine *engine)
     if (status == 0) {
         status = start_loop_thread(engine);
     } else {
-        engine->application.is_on = false; /* what comes is done by who gives up */
+        application_off(&engine->application); /* what comes is done by who gives up */
     }
     (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (status != 0) {

@@ -4,8 +4,8 @@
  * Threads  everything belongs to the loop's thread, but what stands under the mutex, and what is
  *          the application thread's (application.h): the state machine and all callbacks, unless
  *          the engine is inline. Locks, in the order in which they are taken: engine.mutex, then
- *          application.mutex. Code of the program is called under neither, and the loop's thread
- *          waits for nobody.
+ *          application.mutex. Code of the program is called under neither, but its allocator, and
+ *          the loop's thread waits for nobody.
  *
  * The node must not be called from within its own calls. So whatever a program asks for
  * from within a callback is queued, like what comes from another thread, and taken in at

@@ -13,6 +13,7 @@
 #include "base/bytes.h"
 #include "base/crc32c.h"
 #include "base/types.h"
+#include "engine/sized.h"
 #include "runtime/memory.h"
 
 static const uint8_t mark[8] = {'q', 'r', 'p', 'l', 'a', 'i', 'n', '1'};
@@ -262,8 +263,7 @@ static int restore_end(void *context)
 
 static bool are_valid(const struct qr_plain_options *options)
 {
-    return options != NULL && options->size_bytes >= sizeof(*options) && options->state != NULL &&
-           options->apply != NULL && options->state_bytes > 0 &&
+    return options->state != NULL && options->apply != NULL && options->state_bytes > 0 &&
            options->state_bytes <= QR_PLAIN_STATE_BYTES_MAX &&
            options->reply_bytes_max <= QR_PLAIN_REPLY_BYTES_MAX &&
            (options->save == NULL) == (options->load == NULL);
@@ -316,10 +316,19 @@ int plain_new(const struct qr_plain_options *options, const struct allocator *al
         return QR_ERR_INVALID;
     }
     *out = (struct qr_state_machine){0};
-    if (!are_valid(options)) {
-        return QR_ERR_INVALID;
+    static const struct sized known = {
+        .size_bytes = sizeof(struct qr_plain_options),
+        .least_bytes = sizeof(struct qr_plain_options), /* there is but one version yet */
+    };
+    struct qr_plain_options read;
+    int status = sized_read(known, options, &read);
+    if (status == 0 && !are_valid(&read)) {
+        status = QR_ERR_INVALID;
     }
-    struct plain *plain = new_plain(options, allocator);
+    if (status != 0) {
+        return status;
+    }
+    struct plain *plain = new_plain(&read, allocator);
     if (plain == NULL) {
         return QR_ERR_NO_MEMORY;
     }
@@ -327,7 +336,7 @@ int plain_new(const struct qr_plain_options *options, const struct allocator *al
         .size_bytes = sizeof(*out),
         .context = plain,
         .apply = apply,
-        .wake_at = options->wake_at == NULL ? NULL : wake_at,
+        .wake_at = read.wake_at == NULL ? NULL : wake_at,
         .digest = digest,
         .snapshot_open = snapshot_open,
         .snapshot_read = snapshot_read,

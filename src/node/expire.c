@@ -51,6 +51,8 @@ void node_expire_proposals(struct node *node)
 {
     bool is_whole = node->has_cancelled || node->time.now_ns >= node->own_due_ns;
     time_ns own_due_ns = TIME_NEVER;
+    node->has_cancelled =
+        false; /* who is told here may cancel others: those are for the next turn */
     uint64_t end = pending_next_sequence(&node->pending);
     for (uint64_t s = node->pending.first; s < end; s++) {
         struct pending *pending = pending_at(&node->pending, s);
@@ -67,7 +69,6 @@ void node_expire_proposals(struct node *node)
         }
     }
     node->own_due_ns = own_due_ns;
-    node->has_cancelled = false;
 }
 
 bool node_cancel(struct node *node, uint64_t ticket)

@@ -266,7 +266,8 @@ static void forward_held(struct node *node, node_id leader, raft_term term)
          * taken for one of a later sending.
          */
         bool is_held = pending != NULL && pending->state == PENDING_HELD &&
-                       pending->term != batch.term && node_may_send(node, pending, leader);
+                       !pending->is_cancelled && pending->term != batch.term &&
+                       node_may_send(node, pending, leader);
         bool is_full =
             batch.count == sizeof(entries) / sizeof(entries[0]) ||
             (is_held && batch.count > 0 &&
@@ -298,7 +299,8 @@ void node_flush_held(struct node *node)
         uint64_t end = pending_next_sequence(&node->pending);
         for (uint64_t s = node->pending.first; s < end && node->held_count > 0; s++) {
             struct pending *pending = pending_at(&node->pending, s);
-            if (pending != NULL && pending->state == PENDING_HELD && node_is_running(node)) {
+            if (pending != NULL && pending->state == PENDING_HELD && !pending->is_cancelled &&
+                node_is_running(node)) {
                 append_held(node, pending);
             }
         }
