@@ -83,13 +83,28 @@ static void hand_over(struct sim_packet *packet, struct sim_host *to)
     }
 }
 
+/* Here a frame brings its connection about. A node has none for it until the other one has said
+ * which version it speaks: what was meant for a later one, that went, is lost with its connection,
+ * strays and all.
+ */
+static bool is_understood(const struct sim_host *to, const uint8_t *frame)
+{
+    struct build_status now = {0};
+    if (frame[FRAME_TYPE_AT] < WIRE_COMPARE || to->node == NULL) {
+        return true;
+    }
+    to->build->status(to->node, &now);
+    return now.compares;
+}
+
 static void arrive(struct sim_event *event)
 {
     struct sim_packet *packet = event->owner;
     struct sim *sim = packet->sim;
     struct sim_host *to = &sim->hosts[packet->to];
     bool is_there = to->life == packet->to_life || (packet->is_stray && to->id == packet->to_id);
-    if (!sim_host_is_up(to) || !is_there || is_cut_off(sim, packet->from, packet->to)) {
+    bool is_lost = to->life != packet->to_life && !is_understood(to, packet->frame);
+    if (!sim_host_is_up(to) || !is_there || is_lost || is_cut_off(sim, packet->from, packet->to)) {
         sim->report->messages_lost++;
         packet_free(packet);
         return;
@@ -293,20 +308,6 @@ static struct sim_host *caller(const struct sim_host *from, uint64_t id)
     return NULL;
 }
 
-/* Here a frame brings its connection about. A node has none for it until the other one has said
- * which version it speaks: what was meant for a later one, that went, is lost with its connection.
- */
-static bool is_understood(const struct sim_host *to, const struct build_part *parts)
-{
-    const uint8_t *frame = parts[0].data;
-    struct build_status now = {0};
-    if (frame[FRAME_TYPE_AT] < WIRE_COMPARE || to->node == NULL) {
-        return true;
-    }
-    to->build->status(to->node, &now);
-    return now.compares;
-}
-
 bool sim_network_send(struct sim_host *from, uint64_t to, const struct build_part *parts,
                       size_t count)
 {
@@ -326,7 +327,7 @@ bool sim_network_send(struct sim_host *from, uint64_t to, const struct build_par
     } else {
         return false;
     }
-    if (is_fresh && !is_understood(target, parts)) {
+    if (is_fresh && !is_understood(target, parts[0].data)) {
         return true;
     }
     struct sim_packet *packet = packet_of(sim, parts, count);
