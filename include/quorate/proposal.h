@@ -74,10 +74,10 @@ int qr_propose(struct qr_engine *engine, const struct qr_proposal *proposal, qr_
  *
  * ticket   as qr_proposal.ticket was set.
  *
- * Returns 0, and `done` comes, once as ever, as soon as the program's code lets it: with QR_ERR_WITHDRAWN (certainly not applied),
- * QR_ERR_CANCELLED (unknown: it may be applied, now or later), or as it ended just before. Or, with
- * nothing done, QR_ERR_NOT_FOUND: `done` came, or is coming, already, or there never was such a
- * ticket; or QR_ERR_STOPPED.
+ * Returns 0, and `done` comes, once as ever, as soon as the program's code lets it: with
+ * QR_ERR_WITHDRAWN (certainly not applied), QR_ERR_CANCELLED (unknown: it may be applied, now or
+ * later), or as it ended just before. Or, with nothing done, QR_ERR_NOT_FOUND: `done` came, or is
+ * coming, already, or there never was such a ticket; or QR_ERR_STOPPED.
  *
  * Threads: any, also from callbacks; from another thread it waits for the engine's turn. It ends a
  * qr_propose_wait() of another thread as well. Cost: linear in the proposals that are pending.
