@@ -199,7 +199,8 @@ void node_divergence_judge(struct node *node, const struct wire_compare *verdict
     switch (verdict->verdict) {
     case WIRE_VERDICT_AGREES:
         divergence->judged = verdict->judged;
-        if (node_is_isolated(node)) {
+        /* What it agrees to before it differed says nothing of what came then. */
+        if (node_is_isolated(node) && verdict->judged >= divergence->found.index) {
             join_again(node, "a majority has the same state");
         }
         break;

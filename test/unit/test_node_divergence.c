@@ -484,6 +484,15 @@ static void append_many(struct solo *solo)
     assert_int_equal(solo->applied_index, 1501);
 }
 
+/* After a restart it hears from leader 2 again. */
+static void append_on(struct solo *solo)
+{
+    solo_meet(solo, 2, WIRE_VERSION_MAX);
+    solo_append(solo, (struct solo_append){
+                          .from = 2, .term = 1, .prev = {1, 1501}, .commit = 1501, .round = 1});
+    solo_work(solo);
+}
+
 static void digests_are_of_agreed_indexes_exactly(void **state)
 {
     (void)state;
@@ -605,6 +614,31 @@ static void the_mark_on_the_disk_waits_for_room_and_survives_damage(void **state
     solo_deinit(&solo);
 }
 
+static void agreement_counts_only_from_where_it_differed(void **state)
+{
+    (void)state;
+    static struct solo solo;
+    begin_solo(&solo);
+    append_many(&solo);
+    struct wire_compare verdict = {.from = 2,
+                                   .verdict = WIRE_VERDICT_DIFFERS,
+                                   .history = compare(&solo, question_at(1501))->history,
+                                   .judged = 1501,
+                                   .digest = 1500,
+                                   .agreed = 9};
+    assert_true(isolates(&solo, verdict));
+    solo_stop(&solo);
+    solo_start(&solo);
+    append_on(&solo);
+    verdict.verdict = WIRE_VERDICT_AGREES;
+    verdict.history = compare(&solo, question_at(1501))->history;
+    verdict.judged = 1024; /* the new leader's first round */
+    assert_true(isolates(&solo, verdict));
+    verdict.judged = 1501;
+    assert_false(isolates(&solo, verdict));
+    solo_deinit(&solo);
+}
+
 static void a_leader_asks_no_member_that_does_not_understand(void **state)
 {
     (void)state;
@@ -648,6 +682,7 @@ int main(void)
         cmocka_unit_test(a_batch_ends_where_it_was_asked_for),
         cmocka_unit_test(only_the_leaders_verdict_on_this_very_state_counts),
         cmocka_unit_test(the_mark_on_the_disk_waits_for_room_and_survives_damage),
+        cmocka_unit_test(agreement_counts_only_from_where_it_differed),
         cmocka_unit_test(a_leader_asks_no_member_that_does_not_understand),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
