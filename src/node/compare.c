@@ -276,11 +276,16 @@ static void judge(struct node *node, bool is_last)
     }
 }
 
+/* No round begins while the state moves; that it stands brings a turn. */
+static bool is_moving(const struct node *node)
+{
+    return node->is_applying || node_is_restoring(node);
+}
+
 static void look_for_round(struct node *node)
 {
     struct node_compare *compare = &node->compare;
-    if (compare->is_open || node->time.now_ns < compare->due_ns || node->is_applying ||
-        node_is_restoring(node)) {
+    if (compare->is_open || node->time.now_ns < compare->due_ns || is_moving(node)) {
         return;
     }
     raft_index index = choose(node);
@@ -341,8 +346,10 @@ time_ns node_compare_deadline(const struct node *node)
     if (compare->is_dirty || compare->term != node_raft_status(node)->term) {
         return node->time.now_ns;
     }
-    return compare->is_open ? compare->asked_ns + node->options.heartbeat_interval_ns
-                            : compare->due_ns;
+    if (compare->is_open) {
+        return compare->asked_ns + node->options.heartbeat_interval_ns;
+    }
+    return is_moving(node) ? TIME_NEVER : compare->due_ns;
 }
 
 void node_on_compare_response(struct node *node, node_id from,

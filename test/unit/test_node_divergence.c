@@ -660,6 +660,29 @@ static void a_leader_asks_no_member_that_does_not_understand(void **state)
     solo_deinit(&solo);
 }
 
+static void a_leader_waits_for_the_end_of_a_batch(void **state)
+{
+    (void)state;
+    static struct solo solo;
+    begin_solo(&solo);
+    (void)solo_lead(&solo);
+    solo.is_apply_held = true;
+    assert_int_equal(solo_propose(&solo, 1), 0);
+    for (unsigned i = 0; i < 100; i++) {
+        solo_run(&solo, 25);
+        solo_oblige(&solo);
+    }
+    assert_true(solo.is_batch_held);
+    solo_turn(&solo);
+    assert_true(node_deadline(solo.node) > solo.time.now_ns);
+    solo_forget(&solo);
+    solo.is_apply_held = false;
+    solo_applied(&solo, 0);
+    solo_work(&solo);
+    assert_true(solo_count(&solo, WIRE_COMPARE) > 0); /* at once */
+    solo_deinit(&solo);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -684,6 +707,7 @@ int main(void)
         cmocka_unit_test(the_mark_on_the_disk_waits_for_room_and_survives_damage),
         cmocka_unit_test(agreement_counts_only_from_where_it_differed),
         cmocka_unit_test(a_leader_asks_no_member_that_does_not_understand),
+        cmocka_unit_test(a_leader_waits_for_the_end_of_a_batch),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
