@@ -4,6 +4,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <string.h>
 
+#include "node/content.h"
 #include "quorate/error.h"
 #include "support/node_rig.h"
 #include "support/node_solo.h"
@@ -442,9 +443,8 @@ static uint64_t never_asked(void *context)
     return 0;
 }
 
-static void begin_solo(struct solo *solo)
+static void open_solo(struct solo *solo)
 {
-    solo_init(solo);
     solo->options.join = "a2";
     solo->options.io.machine.digest = never_asked; /* it comes with the end of a batch */
     solo_start(solo);
@@ -452,6 +452,12 @@ static void begin_solo(struct solo *solo)
     solo_meet(solo, 2, WIRE_VERSION_MAX);
     solo_meet(solo, 3, WIRE_VERSION_MAX);
     solo_forget(solo);
+}
+
+static void begin_solo(struct solo *solo)
+{
+    solo_init(solo);
+    open_solo(solo);
 }
 
 static const struct wire_compare_response *compare(struct solo *solo, struct wire_compare question)
@@ -639,6 +645,77 @@ static void agreement_counts_only_from_where_it_differed(void **state)
     solo_deinit(&solo);
 }
 
+/* A leader's snapshot at 50, in one piece. */
+static void receive_snapshot(struct solo *solo)
+{
+    struct content_writer writer = {.codec = NULL};
+    struct content_head head = {.position = {1, 50}, .timestamp_ns = 5000};
+    struct chunk *chunk = chunk_new(&solo->outside.allocator, 4096);
+    assert_non_null(chunk);
+    size_t size_bytes = content_write_head(&writer, &head, chunk->data);
+    size_bytes +=
+        content_write(&writer, CONTENT_MACHINE, (uint8_t[24]){0}, 24, chunk->data + size_bytes);
+    size_bytes += content_write_end(&writer, chunk->data + size_bytes);
+    struct wire_message message = {
+        .type = RAFT_INSTALL_SNAPSHOT,
+        .raft = {.type = RAFT_INSTALL_SNAPSHOT,
+                 .from = 2,
+                 .to = SOLO_SELF,
+                 .term = 1,
+                 .install_snapshot = {.snapshot = {1, 50},
+                                      .size_bytes = size_bytes,
+                                      .is_last = true,
+                                      .data = {chunk, chunk->data, (uint32_t)size_bytes}}}};
+    solo_receive(solo, 2, &message);
+    chunk_drop(chunk);
+    solo_run(solo, 10);
+}
+
+/* Entries first..last from leader 2, all committed. */
+static void append_numbers(struct solo *solo, raft_index first, raft_index last)
+{
+    solo_append(solo, (struct solo_append){.from = 2,
+                                           .term = 1,
+                                           .prev = {1, first - 1},
+                                           .commit = last,
+                                           .round = 1,
+                                           .entry_term = 1,
+                                           .first_number = first - 1,
+                                           .count = last - first + 1});
+    solo_work(solo);
+}
+
+/* A snapshot came while a batch was applied, and then the log, so it was not taken over. */
+static void a_rebuild_wants_no_snapshot_older_than_its_own(void **state)
+{
+    (void)state;
+    static struct solo solo;
+    static struct rig rig;
+    struct rig_node machine = {.rig = &rig};
+    solo_init(&solo);
+    solo.options.io.machine = rig_machine(&machine);
+    solo.options.on_divergence = NODE_DIVERGENCE_REBUILD;
+    open_solo(&solo);
+    solo.is_apply_held = true;
+    append_numbers(&solo, 2, 10);
+    receive_snapshot(&solo);
+    append_numbers(&solo, 11, 60);
+    assert_int_equal(solo_status(&solo).snapshot_index, 50);
+    solo_applied(&solo, 0);
+    solo_work(&solo);
+    assert_int_equal(solo_status(&solo).raft.applied_index, 10);
+    struct wire_compare verdict = {.from = 2,
+                                   .verdict = WIRE_VERDICT_DIFFERS,
+                                   .history = compare(&solo, question_at(10))->history,
+                                   .judged = 10,
+                                   .digest = 1,
+                                   .agreed = 9};
+    const struct wire_compare_response *said = compare(&solo, verdict);
+    assert_true(said->is_isolated);
+    assert_int_equal(said->wanted, 50);
+    solo_deinit(&solo);
+}
+
 static void a_leader_asks_no_member_that_does_not_understand(void **state)
 {
     (void)state;
@@ -706,6 +783,7 @@ int main(void)
         cmocka_unit_test(only_the_leaders_verdict_on_this_very_state_counts),
         cmocka_unit_test(the_mark_on_the_disk_waits_for_room_and_survives_damage),
         cmocka_unit_test(agreement_counts_only_from_where_it_differed),
+        cmocka_unit_test(a_rebuild_wants_no_snapshot_older_than_its_own),
         cmocka_unit_test(a_leader_asks_no_member_that_does_not_understand),
         cmocka_unit_test(a_leader_waits_for_the_end_of_a_batch),
     };
