@@ -737,6 +737,92 @@ static void a_leader_asks_no_member_that_does_not_understand(void **state)
     solo_deinit(&solo);
 }
 
+/* What a member answers at the index of the round. */
+static void answer(struct solo *solo, node_id from, uint64_t digest, bool is_isolated)
+{
+    raft_index index = solo_status(solo).raft.applied_index;
+    struct wire_message message = {.type = WIRE_COMPARE_RESPONSE,
+                                   .compare_response = {.from = from,
+                                                        .history = from,
+                                                        .made = 1,
+                                                        .index = index,
+                                                        .digest = digest,
+                                                        .is_isolated = is_isolated,
+                                                        .differed = is_isolated ? 2 : 0}};
+    solo_receive(solo, from, &message);
+    solo_work(solo);
+}
+
+static bool is_condemned(const struct solo *solo, node_id id)
+{
+    struct node_difference known;
+    return node_member_differs(solo->node, id, &known);
+}
+
+/* The node leads, and asks for digests at its last index. */
+static void begin_leading(struct solo *solo)
+{
+    bool is_asking = false;
+    begin_solo(solo);
+    (void)solo_lead(solo);
+    for (unsigned i = 0; i < 100 && !is_asking; i++) {
+        solo_oblige(solo);
+        solo_run(solo, 25);
+        const struct solo_sent *sent = solo_last(solo, WIRE_COMPARE);
+        is_asking =
+            sent != NULL && sent->message.compare.index == solo_status(solo).raft.applied_index;
+    }
+    assert_true(is_asking);
+    solo_forget(solo);
+}
+
+/* With no more to be known, and no majority that counts. */
+static void end_round(struct solo *solo)
+{
+    for (unsigned i = 0; i < 40 && solo_status(solo).undecided_index == 0; i++) {
+        solo_run(solo, 25);
+        solo_oblige(solo);
+    }
+    assert_true(solo_status(solo).undecided_index > 0);
+}
+
+static void who_is_isolated_condemns_nobody(void **state)
+{
+    (void)state;
+    static struct solo solo;
+    begin_leading(&solo);
+    answer(&solo, 2, 99, true);
+    answer(&solo, 3, 99, false);
+    assert_false(is_condemned(&solo, SOLO_SELF));
+    end_round(&solo);
+    assert_false(is_condemned(&solo, SOLO_SELF));
+    solo_deinit(&solo);
+}
+
+static void who_agrees_again_counts_at_once(void **state)
+{
+    (void)state;
+    for (int is_late = 0; is_late < 2; is_late++) {
+        static struct solo solo;
+        begin_leading(&solo);
+        answer(&solo, 2, 0, true); /* as the leader has it */
+        const struct solo_sent *sent = solo_last(&solo, WIRE_COMPARE);
+        assert_non_null(sent);
+        assert_int_equal(sent->to, 2);
+        assert_int_equal(sent->message.compare.verdict, WIRE_VERDICT_AGREES);
+        answer(&solo, 3, 99, false);
+        if (is_late == 1) {
+            end_round(&solo);
+        }
+        assert_false(is_condemned(&solo, 3));
+        answer(&solo, 2, 0, false);
+        assert_true(is_condemned(&solo, 3));
+        assert_false(is_condemned(&solo, 2));
+        assert_int_equal(solo_status(&solo).undecided_index, 0);
+        solo_deinit(&solo);
+    }
+}
+
 static void a_leader_waits_for_the_end_of_a_batch(void **state)
 {
     (void)state;
@@ -786,6 +872,8 @@ int main(void)
         cmocka_unit_test(a_rebuild_wants_no_snapshot_older_than_its_own),
         cmocka_unit_test(a_leader_asks_no_member_that_does_not_understand),
         cmocka_unit_test(a_leader_waits_for_the_end_of_a_batch),
+        cmocka_unit_test(who_is_isolated_condemns_nobody),
+        cmocka_unit_test(who_agrees_again_counts_at_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
