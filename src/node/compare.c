@@ -2,7 +2,8 @@
  *
  * Owns     the choice of the index, who is asked again, and the judgement: whoever differs from a
  *          digest that a majority of the voters has (while joint, of both sets) is told. Learners
- *          are judged and do not count. Nothing of it is kept: the next leader asks anew.
+ *          are judged and do not count, nor do the isolated against others. Nothing of it is kept:
+ *          the next leader asks anew.
  * Does not know what a verdict leads to: divergence.c, at each replica, this one included.
  *
  * An index is the latest that every replica takes the digest of unasked, or, if that was compared
@@ -147,29 +148,43 @@ static void ask_all(struct node *node)
     }
 }
 
-/* How many voters with one of these roles there are; and how many of them have this digest. */
-static size_t count(struct node *node, uint8_t role, const uint64_t *digest)
+/* Who is asked for a digest. */
+enum asked {
+    ASKED_ALL,
+    ASKED_SOUND, /* not those whose own state was found to differ */
+};
+
+static bool has(const struct node_compared *member, uint64_t digest, enum asked asked)
+{
+    return member != NULL && member->has_answered && member->digest == digest &&
+           (asked == ASKED_ALL || !member->is_isolated);
+}
+
+/* How many voters with one of these roles there are; or how many of them have this digest. */
+static size_t count(struct node *node, uint8_t role, const uint64_t *digest, enum asked asked)
 {
     const struct raft_configuration *configuration = node_configuration(node);
     size_t counted = 0;
     for (size_t i = 0; i < configuration->count; i++) {
         const struct node_compared *member = member_of(node, configuration->members[i].id);
         bool has_role = (configuration->members[i].roles & role) != 0;
-        bool has_digest =
-            digest == NULL || (member != NULL && member->has_answered && member->digest == *digest);
+        bool has_digest = digest == NULL || has(member, *digest, asked);
         counted += has_role && has_digest ? 1 : 0;
     }
     return counted;
 }
 
-static bool is_majority(struct node *node, uint64_t digest)
+/* Whether those asked that have it are a majority of all voters. */
+static bool is_majority(struct node *node, uint64_t digest, enum asked asked)
 {
+    size_t voters = count(node, RAFT_VOTER, NULL, ASKED_ALL);
+    size_t outgoing = count(node, RAFT_VOTER_OUTGOING, NULL, ASKED_ALL);
+    size_t with_it = count(node, RAFT_VOTER, &digest, asked);
     if (MUTANT(DIGEST_OF_PLURALITY)) {
-        return 2 * count(node, RAFT_VOTER, &digest) >= count(node, RAFT_VOTER, NULL);
+        return 2 * with_it >= voters;
     }
-    size_t outgoing = count(node, RAFT_VOTER_OUTGOING, NULL);
-    return 2 * count(node, RAFT_VOTER, &digest) > count(node, RAFT_VOTER, NULL) &&
-           (outgoing == 0 || 2 * count(node, RAFT_VOTER_OUTGOING, &digest) > outgoing);
+    return 2 * with_it > voters &&
+           (outgoing == 0 || 2 * count(node, RAFT_VOTER_OUTGOING, &digest, asked) > outgoing);
 }
 
 /* The digest that a majority has; and how many different ones there are. */
@@ -185,7 +200,7 @@ static bool find_agreed(struct node *node, uint64_t *agreed, bool *is_one)
         }
         first = first == NULL ? member : first;
         *is_one = *is_one && member->digest == first->digest;
-        if (!is_found && is_majority(node, member->digest)) {
+        if (!is_found && is_majority(node, member->digest, ASKED_ALL)) {
             is_found = true;
             *agreed = member->digest;
         }
@@ -260,27 +275,35 @@ static void judge(struct node *node, bool is_last)
     compare->is_dirty = false;
     bool is_found = find_agreed(node, &agreed, &is_one);
     /* One against one tells nothing, also if only one of them votes. */
-    bool is_decided = is_found && (is_one || count(node, RAFT_VOTER, &agreed) >= 2);
-    if (!is_decided && !is_one && (is_last || has_all_voters(node))) {
+    bool is_decided = is_found && (is_one || count(node, RAFT_VOTER, &agreed, ASKED_ALL) >= 2);
+    /* Who was wrong calls nobody else wrong; but may be right again, and then says so. */
+    bool may_condemn = is_decided && is_majority(node, agreed, ASKED_SOUND);
+    if (!is_one && !may_condemn && (is_last || (!is_decided && has_all_voters(node)))) {
         say_undecided(node);
     }
     if (!is_decided) {
         return;
     }
-    compare->undecided = 0;
+    compare->undecided = is_one || may_condemn ? 0 : compare->undecided;
     compare->agreed = agreed;
     for (size_t i = 0; i < RAFT_MEMBERS_MAX && node_is_running(node); i++) {
-        if (compare->members[i].is_used) {
-            judge_member(node, &compare->members[i], agreed);
+        struct node_compared *member = &compare->members[i];
+        if (member->is_used && (may_condemn || member->digest == agreed)) {
+            judge_member(node, member, agreed);
         }
     }
+}
+
+/* No round begins while the state moves; that it stands brings a turn. */
+static bool is_moving(const struct node *node)
+{
+    return node->is_applying || node_is_restoring(node);
 }
 
 static void look_for_round(struct node *node)
 {
     struct node_compare *compare = &node->compare;
-    if (compare->is_open || node->time.now_ns < compare->due_ns || node->is_applying ||
-        node_is_restoring(node)) {
+    if (compare->is_open || node->time.now_ns < compare->due_ns || is_moving(node)) {
         return;
     }
     raft_index index = choose(node);
@@ -341,8 +364,10 @@ time_ns node_compare_deadline(const struct node *node)
     if (compare->is_dirty || compare->term != node_raft_status(node)->term) {
         return node->time.now_ns;
     }
-    return compare->is_open ? compare->asked_ns + node->options.heartbeat_interval_ns
-                            : compare->due_ns;
+    if (compare->is_open) {
+        return compare->asked_ns + node->options.heartbeat_interval_ns;
+    }
+    return is_moving(node) ? TIME_NEVER : compare->due_ns;
 }
 
 void node_on_compare_response(struct node *node, node_id from,
@@ -358,6 +383,10 @@ void node_on_compare_response(struct node *node, node_id from,
         member->history = response->history;
         member->has_answered = false;
         member->verdict = WIRE_VERDICT_NONE;
+    }
+    if (member->is_isolated && !response->is_isolated) {
+        compare->is_dirty = true; /* it counts against others again */
+        node->needs_turn = true;
     }
     member->is_isolated = response->is_isolated;
     if (response->is_isolated) {

@@ -199,7 +199,8 @@ void node_divergence_judge(struct node *node, const struct wire_compare *verdict
     switch (verdict->verdict) {
     case WIRE_VERDICT_AGREES:
         divergence->judged = verdict->judged;
-        if (node_is_isolated(node)) {
+        /* What it agrees to before it differed says nothing of what came then. */
+        if (node_is_isolated(node) && verdict->judged >= divergence->found.index) {
             join_again(node, "a majority has the same state");
         }
         break;
@@ -251,10 +252,15 @@ time_ns node_divergence_deadline(const struct node *node)
     return node->divergence.is_mark_due ? node->divergence.mark_due_ns : TIME_NEVER;
 }
 
-/* The index at or above which a snapshot is wanted in the place of this state; 0: none is. */
+/* The index at or above which a snapshot is wanted in the place of this state; 0: none is. The
+ * store takes none that is older than its newest, which may be one that was not taken over.
+ */
 raft_index node_rebuild_wants(const struct node *node)
 {
-    return node->divergence.is_rebuilding ? max_u64(node_raft_status(node)->applied_index, 1) : 0;
+    const struct node_snapshots *snapshots = &node->snapshots;
+    raft_index newest = snapshots->has_newest ? snapshots->newest.position.index : 0;
+    raft_index applied = node_raft_status(node)->applied_index;
+    return node->divergence.is_rebuilding ? max_u64(max_u64(applied, newest), 1) : 0;
 }
 
 /* The log leads there, so Raft has no use for it; but the state is to be replaced. */
