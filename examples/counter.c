@@ -51,11 +51,20 @@ int main(int argc, char **argv)
         return 1;
     }
     while (fgets(line, sizeof(line), stdin) != NULL) {
+        if (strlen(line) == sizeof(line) - 1 && line[sizeof(line) - 2] != '\n') {
+            for (int next = 0; next != '\n' && next != EOF;) { /* what is left is no other line */
+                next = getchar();
+            }
+            printf("the line is too long\n");
+            fflush(stdout);
+            continue;
+        }
         int64_t number = strtoll(line, &word, 10), total;
+        size_t blanks = strspn(word, " "), word_bytes = strcspn(word + blanks, " \r\n");
         struct qr_proposal proposal = {
             .size_bytes = sizeof(proposal), .payload = &number, .payload_bytes = sizeof(number)};
-        if (*word == ' ') {
-            proposal.id = qr_token_id(word, strlen(word));
+        if (blanks > 0 && word_bytes > 0) {
+            proposal.id = qr_token_id(word + blanks, word_bytes);
         }
         struct qr_reply reply = {.data = &total, .capacity_bytes = sizeof(total)};
         int status = qr_propose_wait(engine, &proposal, &reply);

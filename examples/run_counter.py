@@ -129,6 +129,22 @@ def count_through_kills(cluster):
     return None if told == total else "after all were killed: %s, and %d is right" % (told, total)
 
 
+def lines_are_misread(cluster):
+    """Returns what is wrong, or None. A word is the same whatever stands around it."""
+    total = cluster.add(0) + 5
+    node = cluster.nodes[(cluster.turn - 1) % 3]
+    for line in ("5 once", "5  once", "5 once ", "5 once\r", "5 once again"):
+        told = node.ask(line)
+        if told != str(total):
+            return "%r gave %s, and %d is right" % (line, told, total)
+    for length in (127, 128, 400):
+        told = node.ask("7 ".ljust(length, "x"))
+        if told != "the line is too long":
+            return "a line of %d was answered: %s" % (length, told)
+    told = node.ask("0 ".ljust(126, "x"))
+    return None if told == str(total) else "behind it: %s, and %d is right" % (told, total)
+
+
 def guide_differs(source, guide):
     """Whether the guide shows another program than this one."""
     with open(source, encoding="utf-8") as text:
@@ -143,6 +159,7 @@ def main():
         cluster = Cluster(os.path.abspath(program), folder)
         try:
             wrong = count_through_kills(cluster)
+            misread = lines_are_misread(cluster)
         finally:
             cluster.end()
     print("%sok 1 - no_addition_is_lost_or_made_twice_through_kills" % ("not " if wrong else ""))
@@ -150,8 +167,11 @@ def main():
         print("# %s; %d were sent again" % (wrong, cluster.repeated))
     differs = guide_differs(source, guide)
     print("%sok 2 - the_guide_shows_this_program" % ("not " if differs else ""))
-    print("1..2")
-    return 1 if wrong or differs else 0
+    print("%sok 3 - a_word_is_read_alone_and_a_long_line_refused" % ("not " if misread else ""))
+    if misread:
+        print("# %s" % misread)
+    print("1..3")
+    return 1 if wrong or differs or misread else 0
 
 
 sys.exit(main())

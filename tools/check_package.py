@@ -251,7 +251,7 @@ class Counter:
         if not select.select([self.process.stdout], [], [], LIMIT_S)[0]:
             raise Failed(f"node {self.name} gives no answer")
         line = self.process.stdout.readline().decode()
-        match = re.fullmatch(r"(\d+) \n", line)  # else what went wrong is in it
+        match = re.fullmatch(r"(\d+)\n", line)  # else what went wrong is in it
         return int(match[1]) if match else None
 
 

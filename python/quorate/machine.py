@@ -90,30 +90,33 @@ class Table:
         names += ["wake_at"] if has.wake_at is not StateMachine.wake_at else []
         for name in names:
             kind = ffi.typeof(getattr(self.struct, name))
-            function = ffi.callback(kind, self.guarded(getattr(self, name), kind.result.cname))
-            self.kept.append(function)
-            setattr(self.struct, name, function)
+            self.kept.append(self.guarded(kind, getattr(self, name)))
+            setattr(self.struct, name, self.kept[-1])
 
-    def guarded(self, method, returns):
-        """The same, but for exceptions: they are kept and printed, and an error is returned."""
-        nothing = None if returns == "void" else 0
-        failed = library.QR_ERR_INVALID if returns == "int" else nothing
+    def guarded(self, kind, method):
+        """A function for C. What is raised is kept and printed, and an error returned; where none
+        can be, the next apply() returns one.
+        """
+        nothing = None if kind.result.kind == "void" else 0
+        failed = library.QR_ERR_INVALID if kind.result.cname == "int" else nothing
 
         def call(_, *arguments):
             self.thread = threading.get_ident()
             try:
                 return method(*arguments) or nothing
-            except Exception as error:
-                self.failure = error
+            except BaseException as error:  # SystemExit, too: C would go on as if all were well
+                self.failure = self.failure or error
                 traceback.print_exc()
                 return failed
             finally:
                 self.thread = None
 
-        return call
+        return ffi.callback(kind, call, error=failed)
 
     def apply(self, entries, count, results):
         self.results = []
+        if self.failure is not None:
+            return library.QR_ERR_INVALID
         for i in range(count):
             try:
                 data, status = self.machine.apply(entry_of(entries[i])), 0
@@ -124,6 +127,7 @@ class Table:
                 results[i].data = self.results[-1]
                 results[i].size_bytes = len(data)
             results[i].status = status
+        return 0
 
     def digest(self):
         return self.machine.digest() & (1 << 64) - 1

@@ -20,7 +20,7 @@ import tap  # noqa: E402
 
 
 class Counter(quorate.StateMachine):
-    """Adds numbers. "bad" is rejected; "broken" stops the node."""
+    """Adds numbers. "bad" is rejected; "broken" and "exit" stop the node."""
 
     def __init__(self):
         self.sum = 0
@@ -31,6 +31,8 @@ class Counter(quorate.StateMachine):
             raise quorate.Rejected(b"no number")
         if entry.payload == b"broken":
             raise KeyError("broken")
+        if entry.payload == b"exit":
+            raise SystemExit(0)
         self.sum += int(entry.payload)
         self.count += 1
         return b"%d" % self.sum
@@ -168,6 +170,33 @@ def failing(_):
         error = raised(quorate.QuorateError, lambda: engine.propose("broken"))
         tap.check_equal(error.name, "QR_ERR_STOPPED")
         tap.check(isinstance(engine.failure, KeyError), f"{engine.failure!r}")
+    with rig.temporary_folder() as folder, alone(folder, Counter()) as engine:
+        error = raised(quorate.QuorateError, lambda: engine.propose("exit"))
+        tap.check_equal(error.name, "QR_ERR_STOPPED")
+        tap.check(isinstance(engine.failure, SystemExit), f"{engine.failure!r}")
+
+
+class Undigested(Counter):
+    """Its digest fails as soon as there is a sum."""
+
+    def digest(self):
+        if self.sum != 0:
+            raise SystemExit(0)
+        return 1
+
+
+def undigested(_):
+    """An exception in digest stops the node at the next entry at the latest"""
+    with rig.temporary_folder() as folder, alone(folder, Undigested()) as engine:
+        def add_until_failed():
+            try:
+                engine.propose("1")
+                return None
+            except quorate.QuorateError as error:
+                return error.name
+
+        tap.check_equal(rig.wait_for(add_until_failed, "the node stops"), "QR_ERR_STOPPED")
+        tap.check(isinstance(engine.failure, SystemExit), f"{engine.failure!r}")
 
 
 def handlers(_):
@@ -250,7 +279,7 @@ def main():
         node(*sys.argv[2:])
         return 0
     tap.end_on_signals()
-    return tap.run([errors, failing, handlers, closing, snapshots, three_processes, client])
+    return tap.run([errors, failing, undigested, handlers, closing, snapshots, three_processes, client])
 
 
 if __name__ == "__main__":
