@@ -3,10 +3,12 @@
  * usage: cron NAME ADDRESS [MEMBER,...]     as in node.h; each line of standard input is answered:
  *
  *   every JOB MS COMMAND   "RUN MS COMMAND": sh runs COMMAND every MS milliseconds; 0: never again
- *   show JOB               the same; RUN counts from 1: COMMAND has it as $RUN, and $JOB
+ *   show JOB               the same; RUN counts from 1: COMMAND has it as $RUN, and $JOB;
+ *                          JOB has up to 31 bytes, COMMAND 63
  *
  * When a run is due, the leader asks for it in the log: "take JOB RUN RUNNER". The first who asks
- * gets it, if RUN follows the last one. So, whoever is killed and whoever leads, each run is given
+ * gets it, if RUN follows the last one; who hears nothing asks again under the same token, and gets
+ * the first answer, also when others have had later runs meanwhile. So, whoever is killed and whoever leads, each run is given
  * to one process: none is left out, and none is given twice. What came due while nobody led is
  * made up for, in order. What a command does outside is done at most once: who is killed with a run
  * in its hands takes it along, as nobody knows how far it came. If nothing may be lost, and may be
@@ -36,6 +38,7 @@ struct cron {
     struct qr_engine *engine;
     struct qr_state_machine machine;
     atomic_bool is_over; /* the program ends */
+    uint64_t asked;      /* how often this process asked for something */
 };
 
 /* The job of that name, or a free place for it; NULL: there are too many. */
@@ -56,14 +59,20 @@ static bool is_due(const struct job *job, uint64_t now_ns)
 
 static int apply(void *state, const struct qr_entry *entry, struct qr_plain_reply *reply)
 {
-    char line[LINE_BYTES] = "", verb[8] = "", name[32] = "", rest[64] = "";
+    char line[LINE_BYTES] = "", verb[LINE_BYTES] = "", name[LINE_BYTES] = "";
+    char rest[LINE_BYTES] = "";
     uint64_t number = 0;
+    struct job *job;
     memcpy(line, entry->payload, entry->payload_bytes < LINE_BYTES ? entry->payload_bytes : 0);
-    int words = sscanf(line, "%7s %31[a-z0-9-] %18" SCNu64 " %63[^\n]", verb, name, &number, rest);
+    int words =
+        sscanf(line, "%255s %255[a-z0-9-] %18" SCNu64 " %255[^\n]", verb, name, &number, rest);
     if (strcmp(verb, "hello") == 0) {
         return node_reply(reply, "%" PRIu64, entry->index);
     }
-    struct job *job = find(state, name);
+    if (strlen(name) >= sizeof(job->name) || strlen(rest) >= sizeof(job->command)) {
+        return node_reject(reply, "the job or its command is too long");
+    }
+    job = find(state, name);
     if (job == NULL || words < 2) {
         return node_reject(reply, "no job of one word, or too many");
     }
@@ -77,30 +86,44 @@ static int apply(void *state, const struct qr_entry *entry, struct qr_plain_repl
         return node_reply(reply, "%s", is_given ? job->command : "");
     }
     if (strcmp(verb, "every") == 0 && words == 4 && number <= DAY_MS) {
-        memcpy(job->name, name, sizeof(name));
-        memcpy(job->command, rest, sizeof(rest));
+        memcpy(job->name, name, sizeof(job->name));
+        memcpy(job->command, rest, sizeof(job->command));
         job->period_ms = number;
         job->due_ns = entry->timestamp_ns + number * NS_PER_MS;
     }
     return node_reply(reply, "%" PRIu64 " %" PRIu64 " %s", job->run, job->period_ms, job->command);
 }
 
-/* Propose until it is certain what came of it: a run that was given unheard would not be run. */
-static void insist(struct qr_engine *engine, const char *line, char answer[LINE_BYTES])
+/* Whether it is known what came of a proposal; what refuses a repeat says nothing of the first. */
+static bool is_settled(int status)
 {
-    int status = -1;
-    while (status != 0 && status != QR_ERR_STOPPED) {
-        status = node_propose(engine, line, answer);
+    return status == 0 || status == QR_ERR_REJECTED || status == QR_ERR_FORGOTTEN ||
+           status == QR_ERR_STOPPED;
+}
+
+/* Propose until it is certain what came of it: a run that was given unheard would not be run. The
+ * answer is "" where it is refused, or the engine stops.
+ */
+static void insist(struct qr_engine *engine, struct qr_id id, const char *line,
+                   char answer[LINE_BYTES])
+{
+    int status = node_propose_as(engine, id, line, answer);
+    while (!is_settled(status)) {
+        (void)nanosleep(&(struct timespec){.tv_nsec = LOOK_NS}, NULL);
+        status = node_propose_as(engine, id, line, answer);
     }
+    answer[status == 0 ? strlen(answer) : 0] = '\0';
 }
 
 /* Ask for the next run of a job, and run it if it was given. */
 static void take(struct cron *cron, const struct job *job, const char *runner)
 {
-    char line[LINE_BYTES], command[LINE_BYTES];
+    char line[LINE_BYTES], command[LINE_BYTES], token[LINE_BYTES];
     (void)snprintf(line, sizeof(line), "take %.31s %" PRIu64 " %.31s", job->name, job->run + 1,
                    runner);
-    insist(cron->engine, line, command);
+    /* Of this question alone: what is refused now may be given when it is asked again. */
+    (void)snprintf(token, sizeof(token), "cron %" PRIu64 " %.127s", ++cron->asked, line);
+    insist(cron->engine, qr_token_id(token, strlen(token)), line, command);
     (void)snprintf(line, sizeof(line), "JOB=%.31s RUN=%" PRIu64 "\n(%.63s\n) </dev/null", job->name,
                    job->run + 1, command);
     if (command[0] != '\0' && system(line) != 0) {
@@ -112,7 +135,8 @@ static void *run_jobs(void *argument)
 {
     struct cron *cron = argument;
     char runner[LINE_BYTES];
-    insist(cron->engine, "hello", runner);
+    /* Said twice it is well, too: the last one counts. */
+    insist(cron->engine, (struct qr_id){0}, "hello", runner);
     while (!cron->is_over) {
         struct job jobs[JOBS_MAX];
         bool is_leader = qr_is_leader(cron->engine) && qr_plain_read(&cron->machine, jobs) == 0;

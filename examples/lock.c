@@ -8,6 +8,8 @@
  *   write LOCK TOKEN TEXT    "written" to what the lock guards, or "fenced off"
  *   read LOCK                what was written
  *
+ * LOCK and HOLDER have up to 31 bytes, TEXT 63; what is longer is refused.
+ *
  * Promised, whoever is killed and whoever leads: a lock has one holder at a time, and each token is
  * greater than all before it. A lease ends by the time in the log, which is the same on all
  * replicas and no clock of theirs: a tick brings it there. By a holder's own clock it may end
@@ -69,20 +71,46 @@ static uint64_t wake_at(const void *state)
     return next_ns;
 }
 
+/* A line of input; each word may be as long as the line. */
+struct request {
+    char verb[LINE_BYTES];
+    char name[LINE_BYTES];
+    char third[LINE_BYTES]; /* HOLDER or TOKEN */
+    char rest[LINE_BYTES];  /* MS or TEXT */
+};
+
+/* Returns whether it is one, and all of it fits into a lock. */
+static bool read_request(const struct qr_entry *entry, struct request *request)
+{
+    char line[LINE_BYTES] = "";
+    const struct lock *lock;
+    memset(request, 0, sizeof(*request)); /* what is copied from it is the same everywhere */
+    if (entry->payload_bytes >= sizeof(line)) {
+        return false;
+    }
+    memcpy(line, entry->payload, entry->payload_bytes);
+    return sscanf(line, "%255s %255s %255s %255[^\n]", request->verb, request->name, request->third,
+                  request->rest) >= 3 &&
+           strlen(request->name) < sizeof(lock->name) &&
+           strlen(request->third) < sizeof(lock->holder) &&
+           strlen(request->rest) < sizeof(lock->text);
+}
+
 static int apply(void *state, const struct qr_entry *entry, struct qr_plain_reply *reply)
 {
     struct service *service = state;
-    char line[160] = "", verb[8] = "", name[32] = "";
-    char third[32] = "", rest[64] = ""; /* HOLDER or TOKEN, then MS or TEXT */
+    struct request request;
     end_leases(service, entry->timestamp_ns);
-    if (entry->payload_bytes == 0 || entry->payload_bytes >= sizeof(line)) {
-        return 0; /* a tick, or nothing of ours */
+    if (entry->payload_bytes == 0) {
+        return 0; /* a tick */
     }
-    memcpy(line, entry->payload, entry->payload_bytes);
-    int words = sscanf(line, "%7s %31s %31s %63[^\n]", verb, name, third, rest);
-    struct lock *lock = find(service, name);
-    if (lock == NULL || words < 3) {
-        return node_reject(reply, "too few words, or too many locks");
+    if (!read_request(entry, &request)) {
+        return node_reject(reply, "too few words, or one too long");
+    }
+    const char *verb = request.verb, *third = request.third, *rest = request.rest;
+    struct lock *lock = find(service, request.name);
+    if (lock == NULL) {
+        return node_reject(reply, "too many locks");
     }
     uint64_t ms = strtoull(rest, NULL, 10);
     uint64_t ends_ns = entry->timestamp_ns + (ms < DAY_MS ? ms : DAY_MS) * NS_PER_MS;
@@ -92,14 +120,14 @@ static int apply(void *state, const struct qr_entry *entry, struct qr_plain_repl
         if (is_held && strcmp(lock->holder, third) != 0) {
             return node_reply(reply, "held by %s", lock->holder);
         }
-        memcpy(lock->name, name, sizeof(name));
-        memcpy(lock->holder, third, sizeof(third));
+        memcpy(lock->name, request.name, sizeof(lock->name));
+        memcpy(lock->holder, third, sizeof(lock->holder));
         lock->token = ++service->last_token;
         lock->ends_ns = ends_ns;
         return node_reply(reply, "granted %" PRIu64, lock->token);
     }
     if (strcmp(verb, "write") == 0) {
-        memcpy(lock->text, rest, is_holder ? sizeof(rest) : 0);
+        memcpy(lock->text, rest, is_holder ? sizeof(lock->text) : 0);
         return node_reply(reply, "%s", is_holder ? "written" : "fenced off");
     }
     if (strcmp(verb, "renew") == 0) {

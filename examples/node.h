@@ -67,18 +67,25 @@ static inline struct qr_engine *node_open(const struct qr_engine_options *option
     return engine;
 }
 
-/* Propose a line and wait; its result becomes the text in `answer`, or why it was rejected.
- * Returns as qr_propose_wait().
+/* Propose a line under an id and wait; its result becomes the text in `answer`, or why it was
+ * rejected. Returns as qr_propose_wait().
  */
-static inline int node_propose(struct qr_engine *engine, const char *line, char answer[LINE_BYTES])
+static inline int node_propose_as(struct qr_engine *engine, struct qr_id id, const char *line,
+                                  char answer[LINE_BYTES])
 {
     struct qr_proposal proposal = {
-        .size_bytes = sizeof(proposal), .payload = line, .payload_bytes = strlen(line)};
+        .size_bytes = sizeof(proposal), .id = id, .payload = line, .payload_bytes = strlen(line)};
     struct qr_reply reply = {.data = answer, .capacity_bytes = LINE_BYTES - 1};
     int status = qr_propose_wait(engine, &proposal, &reply);
     bool is_text = (status == 0 || status == QR_ERR_REJECTED) && reply.size_bytes < LINE_BYTES;
     answer[is_text ? reply.size_bytes : 0] = '\0';
     return status;
+}
+
+/* The same, under an id of its own: proposed again, it is another entry. */
+static inline int node_propose(struct qr_engine *engine, const char *line, char answer[LINE_BYTES])
+{
+    return node_propose_as(engine, (struct qr_id){0}, line, answer);
 }
 
 /* The result of an entry, as text. Returns 0: a state machine that has an answer goes on. */
@@ -126,6 +133,20 @@ static inline int node_status(struct qr_engine *engine, char answer[LINE_BYTES])
 typedef int node_answer(struct qr_engine *engine, void *argument, const char *line,
                         char answer[LINE_BYTES]);
 
+/* End a line that was read before its newline. Returns whether it is whole; of one that is too long
+ * the rest is dropped, not read as another.
+ */
+static inline bool node_end_line(char line[LINE_BYTES])
+{
+    size_t end = strcspn(line, "\n");
+    bool is_whole = line[end] == '\n' || end < LINE_BYTES - 1;
+    line[end] = '\0';
+    for (int next = is_whole ? '\n' : 0; next != '\n' && next != EOF;) {
+        next = getchar();
+    }
+    return is_whole;
+}
+
 /* Answer each line of standard input by one, until there are no more or the engine has stopped:
  * "status" by node_status(); by "refused: why" what certainly did nothing, by "unknown: why" what
  * may have been done, or not.
@@ -136,8 +157,10 @@ static inline void node_serve(struct qr_engine *engine, node_answer *answer_line
     char answer[LINE_BYTES];
     int status = 0;
     while (status != QR_ERR_STOPPED && fgets(line, sizeof(line), stdin) != NULL) {
-        line[strcspn(line, "\n")] = '\0';
-        if (strcmp(line, "status") == 0) {
+        if (!node_end_line(line)) {
+            (void)snprintf(answer, LINE_BYTES, "the line is too long");
+            status = QR_ERR_REJECTED;
+        } else if (strcmp(line, "status") == 0) {
             status = node_status(engine, answer);
         } else if (answer_line != NULL) {
             status = answer_line(engine, argument, line, answer);

@@ -226,6 +226,12 @@ def lock(_):
         tap.check_equal(third.ask(f"renew disk {fresh[1]} 60000"), "renewed", "the answer")
         tap.check_equal(third.ask(f"write disk {fresh[1]} from bert"), "written", "the answer")
 
+        for line in (f"write disk {fresh[1]} {'x' * 64}", f"acquire {'n' * 32} bert 1000",
+                     f"acquire disk {'h' * 32} 1000", "acquirex disk bert 1000", "x" * 256, "y" * 700):
+            told = second.ask(line)
+            tap.check(told.startswith("refused"), f"{line!r} is answered {told!r}")
+        tap.check_equal(third.ask("read disk"), "from bert", "what the lock guards")
+
         load = Load(trio, lambda i, number: f"acquire busy client-{number % 2} 5")
         load.kill_each()
         grown(load)
@@ -249,6 +255,9 @@ def cron(_):
             wanted = len(runs()) + ROUND
             rig.wait_for(lambda: len(runs()) >= wanted, f"there were {ROUND} more runs")
 
+        for line in (f"every {'j' * 32} 20 false", f"every job 20 {'c' * 64}", "every job 20 x".ljust(300, "x")):
+            told = trio.nodes[1].ask(line)
+            tap.check(told.startswith("refused"), f"{line!r} is answered {told!r}")
         trio.nodes[1].ask("every beat 20 echo $JOB $RUN >>runs")
         wait_more()
         # What was given is not given again, the last one neither; nobody is called 0.

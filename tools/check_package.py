@@ -83,6 +83,10 @@ def wait_for(condition, what):
 # The root
 
 
+def die_with_parent():
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+
+
 def wanted_packages():
     """TOOLS, and what ours depend on, the first of alternatives, unless a tool is another."""
     names = set(TOOLS)
@@ -121,15 +125,18 @@ def base_root_locked():
     base = BASE / key
     if (base / "etc/debian_version").exists():
         return base
-    shutil.rmtree(BASE, ignore_errors=True)
+    run("rm", "-rf", "--one-file-system", BASE)  # fails where something is mounted
     BASE.mkdir(parents=True)
     options = BASE / "apt.conf"
     options.write_text("".join(line + "\n" for line in run("apt-config", "dump").split("\n")
                                if line.startswith("Acquire::")), encoding="utf-8")
     begun = BASE / "begun"
-    run("mmdebstrap", "--variant=apt", f"--include={','.join(names)}", f"--aptopt={options}",
+    # What it starts and mounts is gone with it, however it ends, and it with us.
+    run("unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc",
+        "mmdebstrap", "--variant=apt", f"--include={','.join(names)}", f"--aptopt={options}",
         "--dpkgopt=force-unsafe-io", "--dpkgopt=path-exclude=/usr/share/locale/*",
-        "--dpkgopt=path-exclude=/usr/share/info/*", codename, str(begun), *files)
+        "--dpkgopt=path-exclude=/usr/share/info/*", codename, str(begun), *files,
+        preexec_fn=die_with_parent)
     begun.rename(base)
     return base
 
@@ -172,10 +179,6 @@ def paths(root):
         folders[:] = [name for name in folders if not NOISE.match(os.path.join(inside, name))]
         found |= {os.path.join(inside, name) for name in [*folders, *files]}
     return {path for path in found if not NOISE.match(path)}
-
-
-def die_with_parent():
-    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 
 
 class Root:
@@ -503,7 +506,7 @@ def main():
     with tempfile.TemporaryDirectory(prefix="quorate-clean-") as folder:
         command = ["unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", sys.executable,
                    __file__, "inside", str(base), folder]
-        return subprocess.run(command).returncode
+        return subprocess.run(command, preexec_fn=die_with_parent).returncode
 
 
 sys.exit(main())

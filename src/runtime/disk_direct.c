@@ -181,6 +181,9 @@ static void on_end(struct disk_posix *disk, int64_t result)
     if (result == -EAGAIN) {
         atomic_store(&direct->is_page_in_the_way, true);
         give_to_thread(disk, &ops);
+        if (direct->waiting.first != NULL) { /* it came meanwhile, and comes behind */
+            give_to_thread(disk, &direct->waiting);
+        }
         return;
     }
     time_ns took_ns = runtime_now_ns() - direct->began_ns;

@@ -250,6 +250,36 @@ static void what_the_kernel_does_not_take_is_the_threads(void **state)
     check_sectors(bench, 0, 4);
 }
 
+/* Behind the disk's own handle: what waited when this turn began is in flight. */
+static void write_a_third(uv_prepare_t *prepare)
+{
+    struct disk_bench *bench = prepare->data;
+    if (bench->op_count == 2) {
+        write_sectors(bench, 2, 1);
+    }
+}
+
+static void what_came_behind_a_refused_write_follows_it_to_the_thread(void **state)
+{
+    struct disk_bench *bench = *state;
+    uv_prepare_t prepare;
+    skip_unless_direct(bench);
+    assert_int_equal(uv_prepare_init(&bench->loop, &prepare), 0);
+    assert_int_equal(uv_prepare_start(&prepare, write_a_third), 0);
+    prepare.data = bench;
+    uv_unref((uv_handle_t *)&prepare);
+    disk_bench_restart(bench); /* libuv calls first what was started last: the disk's */
+    make_ready(bench);
+    check_sectors(bench, 0, 1); /* now the page is cached, and a write to it may be refused */
+    write_sectors(bench, 1, 1);
+    disk_bench_wait(bench);
+    assert_int_equal(bench->op_count, 3);
+    all_is_well(bench);
+    check_sectors(bench, 0, 3);
+    uv_close((uv_handle_t *)&prepare, NULL);
+    uv_run(&bench->loop, UV_RUN_NOWAIT);
+}
+
 static void without_the_trial_all_is_the_threads(void **state)
 {
     struct disk_bench *bench = *state;
@@ -310,6 +340,7 @@ int main(void)
         DIRECT_TEST(a_prepared_file_is_not_what_was_open),
         DIRECT_TEST(the_first_failure_is_final),
         DIRECT_TEST(what_the_kernel_does_not_take_is_the_threads),
+        DIRECT_TEST(what_came_behind_a_refused_write_follows_it_to_the_thread),
         DIRECT_TEST(without_the_trial_all_is_the_threads),
         DIRECT_TEST(where_the_kernel_writes_at_once_all_is_the_threads),
     };
