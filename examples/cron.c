@@ -6,13 +6,14 @@
  *   show JOB               the same; RUN counts from 1: COMMAND has it as $RUN, and $JOB;
  *                          JOB has up to 31 bytes, COMMAND 63
  *
- * When a run is due, the leader asks for it in the log: "take JOB RUN RUNNER". The first who asks
- * gets it, if RUN follows the last one; who hears nothing asks again under the same token, and gets
- * the first answer, also when others have had later runs meanwhile. So, whoever is killed and whoever leads, each run is given
- * to one process: none is left out, and none is given twice. What came due while nobody led is
- * made up for, in order. What a command does outside is done at most once: who is killed with a run
- * in its hands takes it along, as nobody knows how far it came. If nothing may be lost, and may be
- * done twice, say "done" in one more entry, and give again what is not.
+ * When a run is due, the leader asks for it in the log: "take JOB RUN RUNNER". The first who
+ * asks gets it, if RUN follows the last one; who hears nothing asks again under the same token,
+ * and gets the first answer, also when others have had later runs meanwhile. So, whoever is
+ * killed and whoever leads, each run is given to one process: none is left out, and none is
+ * given twice. What came due while nobody led is made up for, in order. What a command does
+ * outside is done at most once: who is killed with a run in its hands takes it along, as nobody
+ * knows how far it came. If nothing may be lost, and may be done twice, say "done" in one more
+ * entry, and give again what is not.
  */
 /* SPDX-License-Identifier: Apache-2.0 */
 #define _POSIX_C_SOURCE 200809L
