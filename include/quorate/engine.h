@@ -138,12 +138,12 @@ enum qr_on_divergence {
  * lets the kernel carry out small writes by itself (AIO, O_DIRECT, synced), which spares a lone
  * proposal waking a thread on each node, where a trial at the start shows that the file system can;
  * QR_DISK_AUTO is the same, without a warning in the log where it cannot. What is durable when is
- * the same (docs/durability.md, Two ways to the disk).
+ * the same (docs/durability.md, Two ways to the disk). The second way is new, and no default yet.
  */
 enum qr_disk_driver {
-    QR_DISK_AUTO,
-    QR_DISK_DIRECT,
     QR_DISK_THREADS,
+    QR_DISK_DIRECT,
+    QR_DISK_AUTO,
 };
 
 struct qr_engine_options {

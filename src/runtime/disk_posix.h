@@ -45,9 +45,9 @@ struct disk_fault {
 
 /* How writes of the log are carried out; all else is done by the threads. */
 enum disk_driver {
-    DISK_DRIVER_AUTO,    /* small ones by the kernel itself where it can (disk_direct.c) */
-    DISK_DRIVER_DIRECT,  /* the same, with a warning in the log where it cannot */
     DISK_DRIVER_THREADS, /* by the writer's thread: pwritev, fdatasync */
+    DISK_DRIVER_DIRECT,  /* small ones by the kernel itself (disk_direct.c); a warning where not */
+    DISK_DRIVER_AUTO,    /* the same, without a warning */
 };
 
 struct disk_posix_options {
