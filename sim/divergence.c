@@ -83,12 +83,15 @@ void sim_divergence_answered(struct sim_host *host)
     }
 }
 
-/* Whether there are voters enough that are right, and can compare, to tell who is wrong. */
+/* Whether there are voters enough that are right, and can compare, to tell who is wrong; and a
+ * leader that asks them, which one of 0.1.0 does not.
+ */
 static bool is_decidable(const struct sim *sim)
 {
     const struct build_configuration *configuration = &sim->committed;
     size_t right = 0;
     size_t voters = 0;
+    bool is_asked = false;
     for (size_t i = 0; i < configuration->count; i++) {
         voters += configuration->members[i].is_voter ? 1 : 0;
     }
@@ -98,12 +101,14 @@ static bool is_decidable(const struct sim *sim)
         if (host->node != NULL) {
             host->build->status(host->node, &now);
         }
+        is_asked = is_asked || (now.is_running && now.role == BUILD_LEADER && now.compares);
         right +=
             sim->is_core[i] && now.is_running && now.is_voter && host->wrong == 0 && now.compares
                 ? 1
                 : 0;
     }
-    return right >= 2 && 2 * right > voters && !configuration->is_joint && !sim->is_wrong_spread;
+    return is_asked && right >= 2 && 2 * right > voters && !configuration->is_joint &&
+           !sim->is_wrong_spread;
 }
 
 bool sim_divergence_is_found(const struct sim *sim)
