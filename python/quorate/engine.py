@@ -8,7 +8,7 @@ import typing
 import weakref
 
 from .errors import QuorateError, Rejected, check
-from .library import constant, ffi, library, sized, text
+from .binding import constant, ffi, library, sized, text
 from .machine import Entry, StateMachine, Table, entry_of
 
 __all__ = ["Engine", "Entry", "Leader", "Member", "Reply", "StateMachine", "Status"]

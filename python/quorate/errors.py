@@ -1,7 +1,7 @@
 # errors.py: errors of libquorate as exceptions.
 # SPDX-License-Identifier: Apache-2.0
 """Exceptions: what went wrong, and whether anything has happened."""
-from .library import library, text
+from .binding import library, text
 
 CERTAIN = (library.QR_CLASS_CALLER, library.QR_CLASS_RETRY)
 

@@ -7,7 +7,7 @@ import traceback
 import typing
 
 from .errors import Rejected
-from .library import ffi, library, sized
+from .binding import ffi, library, sized
 
 
 class Entry(typing.NamedTuple):

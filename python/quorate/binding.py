@@ -1,4 +1,4 @@
-# library.py: libquorate, opened, with what its headers declare.
+# binding.py: libquorate, opened, with what its headers declare.
 # SPDX-License-Identifier: Apache-2.0
 """`ffi` and `library`. QUORATE_LIBRARY names another libquorate than the one that is installed."""
 import os
