@@ -202,6 +202,7 @@ struct node_options {
     time_ns remove_dead_after_ns;
     enum node_on_divergence on_divergence;
     raft_index apply_alone_until; /* entries up to there go to the state machine one by one */
+    uint8_t stores; /* enum node_stores: what stores of the program's keep; the directory says so */
     bool is_observer; /* hears gossip alone: in no cluster, it never asks to be taken in; needs
                          is_waiting or `join`, whose addresses are its seeds */
 };

@@ -68,6 +68,9 @@ static int open_identity(struct node *node, char *detail)
 {
     const struct disk *disk = node->options.disk;
     int status = node_identity_read(disk, &node->identity, detail);
+    if (status == 0) {
+        status = node_identity_check_stores(&node->identity, node->options.stores, detail);
+    }
     if (status == 0 && node->identity.recovery.is_pending) {
         return node_recovery_finish(node->options.allocator, disk, &node->identity, detail);
     }
@@ -94,7 +97,8 @@ static int open_identity(struct node *node, char *detail)
     if (!node->options.is_bootstrap && node->options.join == NULL && !node->options.is_waiting) {
         return refuse_without_cluster(detail);
     }
-    node->identity = (struct node_identity){.id = node->options.fresh_node_id};
+    node->identity =
+        (struct node_identity){.id = node->options.fresh_node_id, .stores = node->options.stores};
     memcpy(node->identity.name, node->name, sizeof(node->name));
     status = node_identity_write(disk, &node->identity);
     return status == 0 ? 0 : refuse(status, "identity: cannot be written", detail);
