@@ -121,7 +121,8 @@ static int open_log(struct node *node, struct wal_recovered *recovered, char *de
         .entry_bytes_max = node_record_bytes_max(node),
         .must_hold_batches = node->identity.is_log_used,
     };
-    int status = wal_open(&wal_options, &node->wal, recovered, log_detail);
+    int status =
+        node->store->open(node->store->context, &wal_options, &node->log, recovered, log_detail);
     return status == 0 ? 0 : refuse(status, log_detail, detail);
 }
 
@@ -246,7 +247,7 @@ int node_begin_log(struct node *node, struct cluster_id cluster, bool is_bootstr
         batch.commit_index = 1; /* alone, what is durable is committed */
     }
     if (status == 0) {
-        status = wal_append(node->wal, &batch);
+        status = node->store->append(node->log, &batch);
     }
     chunk_drop(entry.chunk);
     if (status == 0) {
@@ -337,6 +338,7 @@ static struct node *node_make(const struct node_options *options, struct node_ti
         return NULL;
     }
     node->options = *options;
+    node->store = options->log_store == NULL ? &log_store_files : options->log_store;
     node->time = time;
     node->prng = prng_of(options->seed);
     node->mark_due_ns = TIME_NEVER;
@@ -390,7 +392,7 @@ int node_open(const struct node_options *options, struct node_time time, struct 
         node_free(node);
         return status;
     }
-    wal_prepare(node->wal);
+    node->store->prepare(node->log);
     snapshot_store_work(node->snapshots.store);
     *out = node;
     return 0;
