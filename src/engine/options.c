@@ -119,6 +119,14 @@ static int check_state_machine(const struct qr_state_machine *machine, char *det
     return wrong == NULL ? 0 : refuse(detail, "state_machine: %s", wrong);
 }
 
+static int check_stores(const struct qr_engine_options *options, char *detail)
+{
+    struct qr_log_store log;
+    const char *wrong =
+        options->log_store == NULL ? NULL : engine_log_store_read(options->log_store, &log);
+    return wrong == NULL ? 0 : refuse(detail, "log_store: %s", wrong);
+}
+
 /* Numbered alike, and none else. */
 static int check_divergence(const struct qr_engine_options *options, char *detail)
 {
@@ -172,6 +180,9 @@ int engine_options_check(const struct qr_engine_options *options, char *detail)
     if (status == 0 && options->allocator != NULL &&
         (options->allocator->allocate == NULL || options->allocator->release == NULL)) {
         status = refuse(detail, "allocator: without allocate or release");
+    }
+    if (status == 0) {
+        status = check_stores(options, detail);
     }
     if (status == 0) {
         status = engine_name_check(options->name, detail);

@@ -60,6 +60,15 @@ static void on_timer(uv_timer_t *timer)
     arm(engine);
 }
 
+static void take_stores(struct qr_engine *engine)
+{
+    engine->in_node++;
+    if (engine->log_store != NULL) {
+        engine_log_take(engine->log_store);
+    }
+    engine->in_node--;
+}
+
 static void turn(struct qr_engine *engine, bool is_polled)
 {
     ASSERT(engine->in_node == 0);
@@ -70,6 +79,7 @@ static void turn(struct qr_engine *engine, bool is_polled)
         return;
     }
     engine_take_applied(engine);
+    take_stores(engine);
     engine_backups_turn(engine);
     engine_gossip_take(engine, is_polled);
     engine->in_node++;
