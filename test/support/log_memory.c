@@ -257,8 +257,8 @@ static void read_entries(void *context, uint64_t first, uint64_t bytes_max, uint
     size_t at = (size_t)(first - log->base.index - 1);
     if (first <= log->base.index || at >= log->count || lies(log, LOG_LIE_READ_NONE)) {
         answer(log, token, QR_ERR_NOT_FOUND, NULL, 0);
-    } else if (lies(log, LOG_LIE_READ_EMPTY)) {
-        answer(log, token, 0, NULL, 0);
+    } else if (lies(log, LOG_LIE_READ_EMPTY) || lies(log, LOG_LIE_READ_NOTHING)) {
+        answer(log, token, 0, NULL, lies(log, LOG_LIE_READ_NOTHING) ? 1 : 0);
     } else if (lies(log, LOG_FAIL_READ) || lies(log, LOG_FAIL_READ_WORDS)) {
         answer(log, token, lies(log, LOG_FAIL_READ) ? QR_ERR_IO : 4711, NULL, 0);
     } else if (lies(log, LOG_LIE_READ_FLIP) || lies(log, LOG_LIE_READ_SHORT) ||

@@ -15,18 +15,19 @@
 
 enum log_memory_lie {
     LOG_HONEST,
-    LOG_LIE_TICKET,      /* calls a ticket durable that was never given */
-    LOG_LIE_READ_TWICE,  /* answers each read twice */
-    LOG_LIE_READ_EMPTY,  /* answers with no entry */
-    LOG_LIE_READ_NULL,   /* with an entry that has no record */
-    LOG_LIE_READ_NEXT,   /* with what stands behind */
-    LOG_LIE_READ_FLIP,   /* with a flipped bit */
-    LOG_LIE_READ_SHORT,  /* with a record that ends early */
-    LOG_LIE_READ_NONE,   /* that it has it not */
-    LOG_FAIL_READ,       /* that it could not be read */
-    LOG_FAIL_READ_WORDS, /* with a number that is none */
-    LOG_FAIL_SYNC,       /* host.failed, and then calls the batch durable all the same */
-    LOG_FAIL_SILENT,     /* host.failed without a sentence, and with a number that is none */
+    LOG_LIE_TICKET,       /* calls a ticket durable that was never given */
+    LOG_LIE_READ_TWICE,   /* answers each read twice */
+    LOG_LIE_READ_EMPTY,   /* answers with no entry */
+    LOG_LIE_READ_NOTHING, /* with one entry, of no array */
+    LOG_LIE_READ_NULL,    /* with an entry that has no record */
+    LOG_LIE_READ_NEXT,    /* with what stands behind */
+    LOG_LIE_READ_FLIP,    /* with a flipped bit */
+    LOG_LIE_READ_SHORT,   /* with a record that ends early */
+    LOG_LIE_READ_NONE,    /* that it has it not */
+    LOG_FAIL_READ,        /* that it could not be read */
+    LOG_FAIL_READ_WORDS,  /* with a number that is none */
+    LOG_FAIL_SYNC,        /* host.failed, and then calls the batch durable all the same */
+    LOG_FAIL_SILENT,      /* host.failed without a sentence, and with a number that is none */
     LOG_FAIL_OPEN,
     LOG_FAIL_OPEN_WORDS,
     LOG_LIE_EMPTY,      /* at `open`: nothing was ever begun, */
