@@ -161,6 +161,19 @@ static struct allocator allocator_of(const struct qr_engine_options *options)
                          : (struct allocator){given->context, given->allocate, given->release};
 }
 
+static void on_store_told(void *context)
+{
+    engine_store_told(context);
+}
+
+static int make_log_store(struct qr_engine *engine, const struct qr_engine_options *options)
+{
+    const struct engine_log_waker waker = {engine, on_store_told};
+    return options->log_store == NULL
+               ? 0
+               : engine_log_new(&engine->allocator, options->log_store, waker, &engine->log_store);
+}
+
 static struct qr_engine *make(const struct qr_engine_options *options)
 {
     struct allocator allocator = allocator_of(options);
@@ -198,8 +211,7 @@ static struct qr_engine *make(const struct qr_engine_options *options)
     ASSERT(failed == 0);
     if (application_init(&engine->application, &engine->allocator,
                          engine->has_thread && !options->is_inline) != 0 ||
-        (options->log_store != NULL &&
-         engine_log_new(engine, options->log_store, &engine->log_store) != 0)) {
+        make_log_store(engine, options) != 0) {
         engine_free_memory(engine);
         return NULL;
     }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "engine/log_store_internal.h"
+#include "engine/sized.h"
 
 const char *engine_log_store_read(const struct qr_log_store *given, struct qr_log_store *out)
 {
@@ -312,15 +313,15 @@ const struct log_store *engine_log_table(const struct engine_log *log)
     return &log->table;
 }
 
-int engine_log_new(struct qr_engine *engine, const struct qr_log_store *given,
-                   struct engine_log **out)
+int engine_log_new(const struct allocator *allocator, const struct qr_log_store *given,
+                   struct engine_log_waker waker, struct engine_log **out)
 {
-    struct engine_log *log = allocate_zeroed(&engine->allocator, sizeof(*log));
+    struct engine_log *log = allocate_zeroed(allocator, sizeof(*log));
     if (log == NULL) {
         return QR_ERR_NO_MEMORY;
     }
-    log->engine = engine;
-    log->allocator = &engine->allocator;
+    log->allocator = allocator;
+    log->waker = waker;
     log->host = engine_log_host(log);
     const char *wrong = engine_log_store_read(given, &log->store);
     ASSERT(wrong == NULL);

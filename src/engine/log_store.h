@@ -15,16 +15,25 @@
 #include "wal/log_store.h"
 
 struct engine_log;
-struct qr_engine;
+
+/* Who is to call engine_log_take() soon: told on any thread, also from within calls of the log. */
+struct engine_log_waker {
+    void *context;
+    void (*wake)(void *context);
+};
 
 /* Read a program's table. NULL, or what is wrong with it. */
 const char *engine_log_store_read(const struct qr_log_store *given, struct qr_log_store *out);
 
-/* Make what stands between the engine and its store; nothing of the store is called. 0 or
- * QR_ERR_NO_MEMORY.
+/* Make what stands between the engine and its store; nothing of the store is called.
+ *
+ * allocator  borrowed until engine_log_free(); used on the store's threads, too.
+ * given      one that engine_log_store_read() found nothing wrong with.
+ *
+ * Returns 0 or QR_ERR_NO_MEMORY.
  */
-NODISCARD int engine_log_new(struct qr_engine *engine, const struct qr_log_store *given,
-                             struct engine_log **out);
+NODISCARD int engine_log_new(const struct allocator *allocator, const struct qr_log_store *given,
+                             struct engine_log_waker waker, struct engine_log **out);
 
 /* The table for the node; lives as long as the log. */
 const struct log_store *engine_log_table(const struct engine_log *log);

@@ -3,9 +3,12 @@
 #ifndef ENGINE_LOG_STORE_INTERNAL_H
 #define ENGINE_LOG_STORE_INTERNAL_H
 
+#include <pthread.h>
+
 #include "base/assert.h"
-#include "engine/internal.h"
+#include "base/log.h"
 #include "engine/log_store.h"
+#include "quorate/error.h"
 
 _Static_assert(QR_LOG_APPENDS_MAX == WAL_APPENDS_MAX && QR_LOG_READS_MAX == WAL_READS_MAX &&
                    QR_LOG_DETAIL_BYTES == WAL_ERROR_DETAIL_BYTES,
@@ -51,8 +54,8 @@ struct log_read {
 };
 
 struct engine_log {
-    struct qr_engine *engine;
     const struct allocator *allocator;
+    struct engine_log_waker waker;
     struct qr_log_store store;
     struct qr_log_host host;
     struct log_store table;

@@ -39,7 +39,7 @@ static void synced(void *context, uint64_t ticket)
     }
     (void)pthread_mutex_unlock(&log->mutex);
     if (is_news) {
-        engine_store_told(log->engine);
+        log->waker.wake(log->waker.context);
     }
 }
 
@@ -53,7 +53,7 @@ static void failed(void *context, int status, const char *detail)
     }
     (void)pthread_mutex_unlock(&log->mutex);
     if (is_listening) {
-        engine_store_told(log->engine);
+        log->waker.wake(log->waker.context);
     }
 }
 
@@ -135,7 +135,7 @@ static void read_done(void *context, uint64_t token, int status, const struct qr
         log->told_count++;
         (void)pthread_mutex_unlock(&log->mutex);
     }
-    engine_store_told(log->engine);
+    log->waker.wake(log->waker.context);
 }
 
 struct qr_log_host engine_log_host(struct engine_log *log)

@@ -5,15 +5,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/internal.h"
+#include "engine/log_store.h"
+#include "quorate/error.h"
 #include "runtime/memory.h"
 #include "support/log_memory.h"
 
 #define TOKEN 5
 
-/* An engine of which only the memory is there: no loop is woken, takes are made by hand. */
+/* No loop is woken: takes are made by hand. */
 struct rig {
-    struct qr_engine *engine;
+    int wake_count;
     struct log_memory store;
     struct engine_log *log;
     const struct log_store *table;
@@ -32,6 +33,12 @@ struct rig {
     int poisoned_count;
     int poisoned_status;
 };
+
+static void on_wake(void *context)
+{
+    struct rig *rig = context;
+    rig->wake_count++;
+}
 
 static void on_synced(void *context, uint64_t ticket)
 {
@@ -77,12 +84,10 @@ static void open_log(struct rig *rig)
 static int setup(void **state)
 {
     struct rig *rig = calloc(1, sizeof(*rig));
-    rig->engine = calloc(1, sizeof(*rig->engine));
-    rig->engine->allocator = runtime_allocator;
-    pthread_mutex_init(&rig->engine->mutex, NULL);
     entry_arena_init(&rig->arena, &runtime_allocator);
     log_memory_init(&rig->store);
-    assert_int_equal(engine_log_new(rig->engine, &rig->store.table, &rig->log), 0);
+    const struct engine_log_waker waker = {rig, on_wake};
+    assert_int_equal(engine_log_new(&runtime_allocator, &rig->store.table, waker, &rig->log), 0);
     rig->table = engine_log_table(rig->log);
     open_log(rig);
     *state = rig;
@@ -99,8 +104,6 @@ static int teardown(void **state)
         chunk_drop(rig->entries[i].chunk);
     }
     entry_arena_deinit(&rig->arena);
-    pthread_mutex_destroy(&rig->engine->mutex);
-    free(rig->engine);
     free(rig);
     return 0;
 }
@@ -141,6 +144,7 @@ static void nothing_is_told_from_within_a_call(void **state)
     append(rig, 1, 3, 1, NULL);
     append(rig, 4, 1, 1, NULL);
     assert_int_equal(rig->synced_count, 0);
+    assert_int_equal(rig->wake_count, 2); /* not for what is no news */
     assert_false(rig->table->is_idle(rig->handle));
     engine_log_take(rig->log);
     assert_int_equal(rig->synced_ticket, 2);
