@@ -12,6 +12,7 @@
 #include <unistd.h>
 #include <uv.h>
 
+#include "quorate/doctor.h"
 #include "quorate/engine.h"
 #include "quorate/wal.h"
 #include "runtime/clock.h"
@@ -479,6 +480,17 @@ static void a_node_keeps_its_kind_of_store(void **state)
     assert_int_equal(qr_wal_inspect(bench->directory, false, NULL, NULL, &summary, detail),
                      QR_ERR_INVALID);
     assert_non_null(strstr(detail, "is in a store of the program's"));
+
+    const char *path = bench->directory;
+    struct qr_doctor *doctor = NULL;
+    struct qr_id cluster;
+    assert_int_equal(qr_doctor_open(&path, 1, &doctor, detail), 0);
+    const struct qr_doctor_directory *directory = qr_doctor_directory(doctor, 0);
+    assert_int_equal(directory->status, QR_ERR_INVALID);
+    assert_non_null(strstr(directory->detail, "is in a store of the program's"));
+    assert_int_equal(qr_doctor_recover(doctor, 0, &cluster, detail), QR_ERR_INVALID);
+    qr_doctor_free(doctor);
+    check_sum(bench, 1);
 }
 
 static void a_log_in_the_directory_stays_there(void **state)
