@@ -147,7 +147,8 @@ struct qr_snapshot_store {
 
     /* End what `open` began: the last call. Everything has ended, unless it is called because the
      * store told of a ticket that it was not given: then what had not ended is over when this
-     * returns. It may wait for threads of the store; behind it host.done() may not be called.
+     * returns. It may wait for threads of the store; behind it host.done() may neither be called
+     * nor be under way.
      */
     void (*close)(void *context);
 };
