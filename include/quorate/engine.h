@@ -30,6 +30,7 @@
 
 #include "quorate/error.h"
 #include "quorate/log.h"
+#include "quorate/log_store.h"
 #include "quorate/membership.h"
 #include "quorate/proposal.h"
 #include "quorate/read.h"
@@ -216,6 +217,11 @@ struct qr_engine_options {
 
     const struct qr_allocator *allocator; /* copied; NULL: malloc() and free() */
     enum qr_disk_driver disk_driver;      /* who writes the log, see above */
+
+    /* Where the log is kept, for life: see quorate/log_store.h. It outlives the engine. NULL: files
+     * of the data directory.
+     */
+    const struct qr_log_store *log_store;
 };
 
 /* Open the data directory, replay nothing yet, listen, and take part in the cluster.

@@ -137,6 +137,7 @@ static int open_node(struct qr_engine *engine, const struct qr_engine_options *o
         .has_hints = !options->has_no_hints,
         .remove_dead_after_ns = limits->remove_dead_after_ms * NS_PER_MS,
         .is_observer = options->is_observer,
+        .stores = options->log_store == NULL ? 0 : NODE_STORES_LOG,
         .apply_alone_until = poison_alone_until(&engine->poison),
         .on_divergence = (enum node_on_divergence)options->on_divergence,
     };
@@ -176,6 +177,7 @@ static struct qr_engine *make(const struct qr_engine_options *options)
     engine->log = logger_sink(options->logger);
     engine->poison.note.descriptor = -1;
     engine->has_thread = options->loop == NULL;
+    engine->has_async = engine->has_thread || options->log_store != NULL;
     engine->loop = engine->has_thread ? &engine->own_loop : options->loop;
     if (options->on_commit != NULL) {
         engine_handlers_begin(engine, &engine->commit_handlers,

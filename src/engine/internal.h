@@ -197,7 +197,8 @@ struct qr_engine {
     uv_prepare_t prepare;
     uv_idle_t idle;
     uv_timer_t timer;
-    uv_async_t async; /* with a thread only */
+    uv_async_t async; /* with a thread, or a store of the program's */
+    bool has_async;
     uint32_t open_handles;
     time_ns armed_ns; /* when the timer fires; TIME_NEVER: it is off */
 
@@ -247,7 +248,8 @@ struct qr_engine {
     struct request *last;
     uint64_t queued_count;
     uint64_t queued_bytes;
-    bool is_closed; /* takes nothing any more; the final values stand */
+    bool is_on_loop; /* the handles are there */
+    bool is_closed;  /* takes nothing any more; the final values stand */
     bool is_finished;
     struct qr_status final_status;
     struct qr_counters final_counters;
@@ -290,6 +292,12 @@ void engine_take_requests(struct qr_engine *engine);
 
 /* Have the loop take a turn. Any thread, but the loop's own. */
 void engine_wake(struct qr_engine *engine);
+
+/* A store of the program's has told something, which the next turn takes: see that there is one. Any
+ * thread, also from within a call of the loop's thread; while the engine is being opened, its first
+ * turn will do.
+ */
+void engine_store_told(struct qr_engine *engine);
 
 /* Whether this is the thread that everything of the engine belongs to. */
 bool engine_is_on_loop(const struct qr_engine *engine);

@@ -40,6 +40,16 @@ void engine_wake(struct qr_engine *engine)
     (void)pthread_mutex_unlock(&engine->mutex);
 }
 
+void engine_store_told(struct qr_engine *engine)
+{
+    (void)pthread_mutex_lock(&engine->mutex);
+    if (engine->is_on_loop && !engine->is_closed) {
+        int failed = uv_async_send(&engine->async);
+        ASSERT(failed == 0);
+    }
+    (void)pthread_mutex_unlock(&engine->mutex);
+}
+
 /* Every call that is taken ends on the application thread some day: there must be room for that,
  * and no more of them may wait there than of any other kind.
  */

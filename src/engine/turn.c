@@ -124,11 +124,14 @@ void engine_start_turns(struct qr_engine *engine)
     failed |= uv_check_start(&engine->check, on_check);
     failed |= uv_prepare_start(&engine->prepare, on_prepare);
     engine->open_handles = 4;
-    if (engine->has_thread) {
+    if (engine->has_async) {
         failed |= uv_async_init(engine->loop, &engine->async, on_async);
         engine->open_handles++;
     }
     ASSERT(failed == 0);
+    (void)pthread_mutex_lock(&engine->mutex);
+    engine->is_on_loop = true;
+    (void)pthread_mutex_unlock(&engine->mutex);
     engine->armed_ns = TIME_NEVER;
     engine_mark(engine);
 }
@@ -144,7 +147,7 @@ void engine_close_turns(struct qr_engine *engine)
     uv_close((uv_handle_t *)&engine->prepare, on_closed);
     uv_close((uv_handle_t *)&engine->idle, on_closed);
     uv_close((uv_handle_t *)&engine->timer, on_closed);
-    if (engine->has_thread) {
+    if (engine->has_async) {
         uv_close((uv_handle_t *)&engine->async, on_closed);
     }
 }

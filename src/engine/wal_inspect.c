@@ -202,6 +202,9 @@ static int scan(const struct disk *disk, struct inspection *inspection, char *de
 {
     struct node_identity identity;
     int status = node_identity_read(disk, &identity, detail);
+    if (status == 0) {
+        status = node_identity_check_stores(&identity, 0, detail);
+    }
     if (status != 0) {
         return status;
     }

@@ -19,7 +19,7 @@
 static bool is_log_long(const struct node *node)
 {
     struct wal_stats log;
-    wal_stats(node->wal, &log);
+    node->store->stats(node->log, &log);
     uint64_t spare_bytes = SPARE_SEGMENTS * node->options.segment_bytes;
     return log.size_bytes > node->options.log_bytes_max &&
            log.size_bytes - node->options.log_bytes_max > spare_bytes;
@@ -96,7 +96,7 @@ void node_compact(struct node *node)
     int status =
         node_step(node, (struct raft_event){.type = RAFT_EVENT_COMPACT, .compact = base.index});
     ASSERT(status == 0);
-    wal_truncate_prefix(node->wal, &base);
+    node->store->truncate_prefix(node->log, &base);
     LOG(node->options.log, LOG_DEBUG, "log_compacted", log_u64("first_index", base.index + 1));
 }
 

@@ -236,6 +236,9 @@ static int read_identity(const struct doctor_input *input, struct node_identity 
     if (status == QR_ERR_NOT_FOUND) {
         return refuse(out, status, "no node ever used it: there is no file identity");
     }
+    if (status == 0) {
+        status = node_identity_check_stores(identity, 0, why);
+    }
     if (status != 0) {
         return refuse(out, status, why);
     }

@@ -28,11 +28,19 @@ struct node_recovery {
     uint8_t configuration[NODE_ALONE_BYTES_MAX];
 };
 
+/* What of a node is kept by stores of the program's, as bits; all else is in the directory. */
+enum node_stores {
+    NODE_STORES_LOG = 1,
+    NODE_STORES_SNAPSHOTS = 2,
+    NODE_STORES_ALL = 3,
+};
+
 struct node_identity {
     node_id id;
     struct cluster_id cluster; /* none: not yet in one */
     bool is_log_used;          /* the log holds something that must not be lost */
     bool has_guarded;          /* it may hold guarded entries: 0.1.0 must not open it */
+    uint8_t stores;            /* enum node_stores; for life */
     char name[RAFT_NAME_BYTES_MAX];
     struct cluster_id former; /* which this cluster was made from; none: it was begun as itself */
     struct node_recovery recovery; /* with a former cluster: where that went over */
@@ -42,5 +50,11 @@ struct node_identity {
  * QR_ERR_VERSION or QR_ERR_IO, with `detail` saying what.
  */
 NODISCARD int node_identity_read(const struct disk *disk, struct node_identity *out, char *detail);
+
+/* Whether the stores of a node are those that it is opened with: 0, or QR_ERR_INVALID with a
+ * sentence, `detail` of NODE_DETAIL_BYTES. Without any (0) for what looks at the directory alone.
+ */
+NODISCARD int node_identity_check_stores(const struct node_identity *identity, uint8_t stores,
+                                         char *detail);
 
 #endif

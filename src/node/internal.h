@@ -165,7 +165,8 @@ struct node {
     struct node_time time;
     struct prng prng;
 
-    struct wal *wal;
+    const struct log_store *store;
+    void *log;         /* of the store */
     struct raft *raft; /* NULL before NODE_RUNNING */
     struct raft_status raft_now;
     uint64_t last_ticket;

@@ -94,15 +94,15 @@ void node_stop(struct node *node)
 
 bool node_is_idle(const struct node *node)
 {
-    return (node->wal == NULL || wal_is_idle(node->wal)) && node_snapshots_are_idle(node) &&
-           !node->is_applying;
+    return (node->log == NULL || node->store->is_idle(node->log)) &&
+           node_snapshots_are_idle(node) && !node->is_applying;
 }
 
 bool node_settle(struct node *node)
 {
     ASSERT(node->phase == NODE_STOPPED);
     if (node_is_idle(node) && node->raft != NULL) {
-        wal_mark(node->wal, node_raft_status(node)->commit_index);
+        node->store->mark(node->log, node_raft_status(node)->commit_index);
     }
     return node_is_idle(node);
 }
@@ -121,7 +121,7 @@ void node_free(struct node *node)
     entry_arena_deinit(&node->held_arena);
     node_gossip_free(node);
     raft_free(node->raft);
-    wal_free(node->wal);
+    node->store->free(node->log);
     release(allocator, node->join, node->join_bytes);
     release(allocator, node, sizeof(*node));
 }

@@ -28,6 +28,7 @@
 #include "raft/raft.h"
 #include "swim/swim.h"
 #include "wal/disk.h"
+#include "wal/log_store.h"
 #include "wire/wire.h"
 
 #define NODE_DETAIL_BYTES 512
@@ -202,7 +203,9 @@ struct node_options {
      */
     time_ns remove_dead_after_ns;
     enum node_on_divergence on_divergence;
-    raft_index apply_alone_until; /* entries up to there go to the state machine one by one */
+    raft_index apply_alone_until;      /* entries up to there go to the state machine one by one */
+    const struct log_store *log_store; /* borrowed; NULL: files of the disk */
+    uint8_t stores; /* enum node_stores: what stores of the program's keep; the directory says so */
     bool is_observer; /* hears gossip alone: in no cluster, it never asks to be taken in; needs
                          is_waiting or `join`, whose addresses are its seeds */
 };

@@ -86,6 +86,9 @@ static int open_identity(struct node *node, char *detail)
 {
     const struct disk *disk = node->options.disk;
     int status = node_identity_read(disk, &node->identity, detail);
+    if (status == 0) {
+        status = node_identity_check_stores(&node->identity, node->options.stores, detail);
+    }
     if (status == 0 && node->identity.recovery.is_pending) {
         return node_recovery_finish(node->options.allocator, disk, &node->identity, detail);
     }
@@ -116,7 +119,8 @@ static int open_identity(struct node *node, char *detail)
     if (!node->options.is_bootstrap && node->options.join == NULL && !node->options.is_waiting) {
         return refuse_without_cluster(detail);
     }
-    node->identity = (struct node_identity){.id = node->options.fresh_node_id};
+    node->identity =
+        (struct node_identity){.id = node->options.fresh_node_id, .stores = node->options.stores};
     memcpy(node->identity.name, node->name, sizeof(node->name));
     status = node_identity_write(disk, &node->identity);
     return status == 0 ? 0 : refuse(status, "identity: cannot be written", detail);
@@ -139,7 +143,8 @@ static int open_log(struct node *node, struct wal_recovered *recovered, char *de
         .entry_bytes_max = node_record_bytes_max(node),
         .must_hold_batches = node->identity.is_log_used,
     };
-    int status = wal_open(&wal_options, &node->wal, recovered, log_detail);
+    int status =
+        node->store->open(node->store->context, &wal_options, &node->log, recovered, log_detail);
     return status == 0 ? 0 : refuse(status, log_detail, detail);
 }
 
@@ -264,7 +269,7 @@ int node_begin_log(struct node *node, struct cluster_id cluster, bool is_bootstr
         batch.commit_index = 1; /* alone, what is durable is committed */
     }
     if (status == 0) {
-        status = wal_append(node->wal, &batch);
+        status = node->store->append(node->log, &batch);
     }
     chunk_drop(entry.chunk);
     if (status == 0) {
@@ -357,6 +362,7 @@ static struct node *node_make(const struct node_options *options, struct node_ti
     node->options = *options;
     node->options.snapshot_disk =
         options->snapshot_disk == NULL ? options->disk : options->snapshot_disk;
+    node->store = options->log_store == NULL ? &log_store_files : options->log_store;
     node->time = time;
     node->prng = prng_of(options->seed);
     node->mark_due_ns = TIME_NEVER;
@@ -410,7 +416,7 @@ int node_open(const struct node_options *options, struct node_time time, struct 
         node_free(node);
         return status;
     }
-    wal_prepare(node->wal);
+    node->store->prepare(node->log);
     snapshot_store_work(node->snapshots.store);
     *out = node;
     return 0;

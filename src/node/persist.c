@@ -9,7 +9,8 @@
 /* Room for these bytes of records besides what was taken in since the last save. */
 bool node_has_room(const struct node *node, uint64_t bytes)
 {
-    return wal_room_bytes(node->wal) >= node->unsaved_bytes + bytes + NODE_ROOM_SLACK_BYTES;
+    return node->store->room_bytes(node->log) >=
+           node->unsaved_bytes + bytes + NODE_ROOM_SLACK_BYTES;
 }
 
 void node_persist(struct node *node, const struct raft_ready *ready)
@@ -30,7 +31,7 @@ void node_persist(struct node *node, const struct raft_ready *ready)
         reset = (struct wal_base){ready->reset->term, ready->reset->index};
         batch.reset = &reset;
     }
-    int status = wal_append(node->wal, &batch);
+    int status = node->store->append(node->log, &batch);
     if (status != 0) {
         node_fail(node, status, "the log takes no more");
         return;
@@ -85,7 +86,7 @@ void node_fetch(struct node *node, const struct raft_fetch *fetch)
         node, (struct node_fetch){.is_used = true, .peer = fetch->peer, .first = fetch->first});
     int status = QR_ERR_BUSY;
     if (slot < WAL_READS_MAX) {
-        status = wal_read(node->wal, fetch->first, fetch->bytes_max, slot);
+        status = node->store->read(node->log, fetch->first, fetch->bytes_max, slot);
         node->fetches[slot].is_used = status == 0;
     }
     if (status != 0) {
@@ -103,7 +104,7 @@ bool node_fetch_for_apply(struct node *node, raft_index first)
     if (slot == WAL_READS_MAX) {
         return false;
     }
-    int status = wal_read(node->wal, first, NODE_APPLY_BYTES_MAX, slot);
+    int status = node->store->read(node->log, first, NODE_APPLY_BYTES_MAX, slot);
     node->fetches[slot].is_used = status == 0;
     return status == 0;
 }
@@ -184,9 +185,9 @@ void node_on_read(void *context, uint64_t token, int status, const struct entry 
 /* Small work that nobody waits for. */
 void node_log_upkeep(struct node *node)
 {
-    if (node->time.now_ns >= node->mark_due_ns && wal_is_idle(node->wal)) {
+    if (node->time.now_ns >= node->mark_due_ns && node->store->is_idle(node->log)) {
         node->mark_due_ns = TIME_NEVER;
-        wal_mark(node->wal, node_raft_status(node)->commit_index);
+        node->store->mark(node->log, node_raft_status(node)->commit_index);
     } else if (node->time.now_ns >= node->mark_due_ns) {
         node->mark_due_ns = node->time.now_ns + node->options.heartbeat_interval_ns;
     }
@@ -195,8 +196,8 @@ void node_log_upkeep(struct node *node)
     }
     node->prepare_due_ns = TIME_NEVER;
     /* Also while the present segment has room: a leader's snapshot needs the next one. */
-    if (wal_is_full(node->wal) || !node_has_room(node, node->options.message_bytes_max)) {
-        wal_prepare(node->wal);
+    if (node->store->is_full(node->log) || !node_has_room(node, node->options.message_bytes_max)) {
+        node->store->prepare(node->log);
         node->prepare_due_ns = node->time.now_ns + NODE_RETRY_NS;
     }
 }

@@ -286,7 +286,7 @@ static void finish_install(struct node *node)
 /* The log begins anew in another segment: it waits for the disk to have room (persist.c). */
 static void finish_with_room(struct node *node)
 {
-    if (wal_has_room_for_reset(node->wal)) {
+    if (node->store->has_room_for_reset(node->log)) {
         finish_install(node);
     }
 }

@@ -175,7 +175,7 @@ static bool is_wanted(const struct node *node, const struct raft_status *now)
         return false;
     }
     struct wal_stats log;
-    wal_stats(node->wal, &log);
+    node->store->stats(node->log, &log);
     uint64_t kept = now->applied_index - (now->first_index - 1);
     /* A wrong state takes the place of what may be right only when the log gets too long. */
     bool has_many = !node_is_isolated(node) && kept > options->log_entries_max / 4 * 3 &&

@@ -66,7 +66,7 @@ bool node_sending_progress(const struct node *node, node_id peer, uint64_t *offs
 void node_status(const struct node *node, struct node_status *out)
 {
     struct wal_stats log;
-    wal_stats(node->wal, &log);
+    node->store->stats(node->log, &log);
     *out = (struct node_status){
         .raft = *node_raft_status(node),
         .id = node->identity.id,

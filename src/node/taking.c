@@ -108,7 +108,7 @@ void node_taking_begin(struct node *node, raft_index index, bool is_bare)
         return;
     }
     struct wal_stats log;
-    wal_stats(node->wal, &log);
+    node->store->stats(node->log, &log);
     node->snapshots.written_bytes = log.written_bytes;
     write_head(node);
     taking->is_opening = !is_bare;

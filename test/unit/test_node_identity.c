@@ -30,6 +30,7 @@ static void write_as(struct disk_memory *disk, const struct node_identity *ident
     solo.options.fresh_cluster_id = identity->cluster;
     solo.options.is_bootstrap = identity->is_log_used;
     solo.options.join = identity->is_log_used ? NULL : "a2";
+    solo.options.stores = identity->stores;
     solo_start(&solo);
     solo_work(&solo);
     solo_stop(&solo);
@@ -59,6 +60,7 @@ static void check_equal(const struct node_identity *a, const struct node_identit
     assert_true(cluster_id_equal(a->cluster, b->cluster));
     assert_int_equal(a->is_log_used, b->is_log_used);
     assert_int_equal(a->has_guarded, b->has_guarded);
+    assert_int_equal(a->stores, b->stores);
     assert_string_equal(a->name, b->name);
 }
 
@@ -90,6 +92,8 @@ static void what_was_written_is_read(void **state)
          .cluster = {UINT64_MAX, UINT64_MAX},
          .is_log_used = true,
          .name = "a.b-c"},
+        {.id = 7, .stores = NODE_STORES_LOG, .name = "a"},
+        {.id = 7, .cluster = {1, 2}, .is_log_used = true, .stores = NODE_STORES_ALL, .name = "a"},
     };
     for (size_t i = 0; i < COUNT_OF(identities); i++) {
         struct disk_memory disk;
@@ -99,6 +103,84 @@ static void what_was_written_is_read(void **state)
         assert_int_equal(read_back(&disk, &out, detail), 0);
         check_equal(&out, &identities[i]);
         disk_memory_deinit(&disk);
+    }
+}
+
+/* A node of a former cluster whose log may hold guarded entries, and whose snapshots are elsewhere:
+ * what version 4 has follows the bits of version 8.
+ */
+static void stores_stand_before_what_a_former_cluster_left(void **state)
+{
+    (void)state;
+    static const uint8_t former[16 + 1 + 32 + 2] = {1, [16] = 0, [33] = 9};
+    struct disk_memory disk;
+    struct node_identity out;
+    char detail[NODE_DETAIL_BYTES];
+    const struct node_identity with_snapshots = {.id = 7,
+                                                 .cluster = {1, 2},
+                                                 .is_log_used = true,
+                                                 .stores = NODE_STORES_SNAPSHOTS,
+                                                 .name = "a"};
+    write_as(&disk, &with_snapshots);
+    uint64_t at = disk_memory_find(&disk, "identity")->size_bytes - 1;
+    disk_memory_resize(&disk, "identity", at + 1 + sizeof(former));
+    const uint8_t flags[] = {NODE_STORES_SNAPSHOTS | 4 | 8, 4, 8, 0, 16 | NODE_STORES_LOG};
+    rewrite(&disk, at + 1, former, sizeof(former));
+    rewrite(&disk, at, &flags[0], 1);
+    assert_int_equal(read_back(&disk, &out, detail), 0);
+    assert_true(out.has_guarded);
+    assert_int_equal(out.stores, NODE_STORES_SNAPSHOTS);
+    assert_int_equal(out.former.high, 1);
+    for (size_t i = 1; i < COUNT_OF(flags); i++) {
+        rewrite(&disk, at, &flags[i], 1);
+        refuses(&disk, QR_ERR_CORRUPT);
+    }
+    disk_memory_deinit(&disk);
+}
+
+/* The entry would be put into a log that nobody reads. */
+static void a_recovery_under_way_is_not_that_of_stores(void **state)
+{
+    (void)state;
+    static const uint8_t pending[16 + 1 + 32 + 2 + 1] = {1, [16] = 1, [33] = 9, [49] = 1};
+    const struct node_identity with_log = {
+        .id = 7, .cluster = {1, 2}, .is_log_used = true, .stores = NODE_STORES_LOG, .name = "a"};
+    struct disk_memory disk;
+    write_as(&disk, &with_log);
+    uint64_t at = disk_memory_find(&disk, "identity")->size_bytes - 1;
+    disk_memory_resize(&disk, "identity", at + 1 + sizeof(pending));
+    const uint8_t flags = NODE_STORES_LOG | 8;
+    rewrite(&disk, at + 1, pending, sizeof(pending));
+    rewrite(&disk, at, &flags, 1);
+    refuses(&disk, QR_ERR_CORRUPT);
+    disk_memory_deinit(&disk);
+}
+
+static void the_sentence_says_which_store_to_open_it_with(void **state)
+{
+    (void)state;
+    static const struct {
+        uint8_t is;
+        uint8_t given;
+        const char *part; /* NULL: nothing to say */
+        const char *other;
+    } cases[] = {
+        {0, 0, NULL, NULL},
+        {NODE_STORES_ALL, NODE_STORES_ALL, NULL, NULL},
+        {NODE_STORES_LOG, 0, "the log of this node is in a store of", "log_store)"},
+        {0, NODE_STORES_LOG, "the log of this node is in the data directory", "log_store)"},
+        {NODE_STORES_SNAPSHOTS, 0, "the snapshots of this node are in a store", "snapshot_store)"},
+        {NODE_STORES_LOG, NODE_STORES_ALL, "the snapshots of this node are in the data",
+         "snapshot_store)"},
+    };
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        struct node_identity identity = sample;
+        char detail[NODE_DETAIL_BYTES] = "";
+        identity.stores = cases[i].is;
+        int status = node_identity_check_stores(&identity, cases[i].given, detail);
+        assert_int_equal(status, cases[i].part == NULL ? 0 : QR_ERR_INVALID);
+        assert_true(cases[i].part == NULL || strstr(detail, cases[i].part) != NULL);
+        assert_true(cases[i].part == NULL || strstr(detail, cases[i].other) != NULL);
     }
 }
 
@@ -215,6 +297,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_was_written_is_read),
+        cmocka_unit_test(stores_stand_before_what_a_former_cluster_left),
+        cmocka_unit_test(a_recovery_under_way_is_not_that_of_stores),
+        cmocka_unit_test(the_sentence_says_which_store_to_open_it_with),
         cmocka_unit_test(the_longest_name_fits),
         cmocka_unit_test(a_directory_without_one_has_none),
         cmocka_unit_test(a_file_that_ends_early_is_refused),
