@@ -119,6 +119,19 @@ static int check_state_machine(const struct qr_state_machine *machine, char *det
     return wrong == NULL ? 0 : refuse(detail, "state_machine: %s", wrong);
 }
 
+static int check_stores(const struct qr_engine_options *options, char *detail)
+{
+    struct qr_snapshot_store snapshots;
+    const char *wrong;
+    int status = options->snapshot_store == NULL
+                     ? 0
+                     : engine_snapshots_read(options->snapshot_store, &snapshots, &wrong);
+    if (status != 0) {
+        (void)refuse(detail, "snapshot_store: %s", wrong);
+    }
+    return status;
+}
+
 /* Numbered alike, and none else. */
 static int check_divergence(const struct qr_engine_options *options, char *detail)
 {
@@ -200,6 +213,9 @@ int engine_options_check(const struct qr_engine_options *options, char *detail)
     }
     if (status == 0) {
         status = check_divergence(options, detail);
+    }
+    if (status == 0) {
+        status = check_stores(options, detail);
     }
     if (status == 0 && (unsigned)options->disk_driver > QR_DISK_AUTO) {
         status = refuse(detail, "disk_driver: %d is none", (int)options->disk_driver);

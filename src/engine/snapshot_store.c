@@ -47,8 +47,8 @@ struct engine_snapshots {
     bool is_broken;
 };
 
-const char *engine_snapshots_read(const struct qr_snapshot_store *given,
-                                  struct qr_snapshot_store *out)
+int engine_snapshots_read(const struct qr_snapshot_store *given, struct qr_snapshot_store *out,
+                          const char **wrong)
 {
     const struct sized known = {
         .size_bytes = sizeof(*out),
@@ -56,13 +56,15 @@ const char *engine_snapshots_read(const struct qr_snapshot_store *given,
     };
     int status = sized_read(known, given, out);
     if (status != 0) {
-        return status == QR_ERR_VERSION ? "it has functions that this version does not know"
-                                        : "size_bytes is that of no version known here";
+        *wrong = status == QR_ERR_VERSION ? "it has functions that this version does not know"
+                                          : "size_bytes is that of no version known here";
+        return status;
     }
     bool is_whole = out->open != NULL && out->list != NULL && out->write != NULL &&
                     out->publish != NULL && out->abandon != NULL && out->read != NULL &&
                     out->remove != NULL && out->close != NULL;
-    return is_whole ? NULL : "one of its functions is missing";
+    *wrong = "one of its functions is missing";
+    return is_whole ? 0 : QR_ERR_INVALID;
 }
 
 /* Which error is meant by a number of the program's. */
@@ -280,9 +282,8 @@ const struct disk *engine_snapshots_disk(struct engine_snapshots *snapshots)
     return &snapshots->disk;
 }
 
-void engine_snapshots_start(struct engine_snapshots *snapshots)
+static void start(struct engine_snapshots *snapshots)
 {
-    ASSERT(!snapshots->is_started);
     snapshots->is_started = true;
     for (size_t i = 0; i < QR_SNAPSHOT_OPERATIONS_MAX; i++) {
         struct operation *operation = &snapshots->operations[i];
@@ -332,6 +333,9 @@ static struct disk_op *take_next(struct engine_snapshots *snapshots)
 
 const char *engine_snapshots_take(struct engine_snapshots *snapshots)
 {
+    if (!snapshots->is_started) {
+        start(snapshots);
+    }
     (void)pthread_mutex_lock(&snapshots->mutex);
     bool is_broken = snapshots->is_broken;
     (void)pthread_mutex_unlock(&snapshots->mutex);

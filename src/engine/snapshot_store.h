@@ -30,9 +30,11 @@ struct engine_snapshots_options {
     void *context;
 };
 
-/* Take a table of a program of any version. Returns NULL, or what is wrong with it. */
-const char *engine_snapshots_read(const struct qr_snapshot_store *given,
-                                  struct qr_snapshot_store *out);
+/* Take a table of a program of any version. Returns 0, or QR_ERR_INVALID or QR_ERR_VERSION, and
+ * `wrong` says why; static.
+ */
+NODISCARD int engine_snapshots_read(const struct qr_snapshot_store *given,
+                                    struct qr_snapshot_store *out, const char **wrong);
 
 /* Open the store. Returns 0, or what it returned, with `detail` (ENGINE_SNAPSHOTS_DETAIL_BYTES), or
  * QR_ERR_NO_MEMORY.
@@ -41,13 +43,11 @@ NODISCARD int engine_snapshots_open(const struct engine_snapshots_options *optio
                                     struct engine_snapshots **out, char *detail);
 
 /* Where snapshots are: list(), read() and submit() are there, and nothing else. What is submitted
- * is begun when engine_snapshots_start() was called.
+ * before the first engine_snapshots_take() begins with that.
  */
 const struct disk *engine_snapshots_disk(struct engine_snapshots *snapshots);
 
-void engine_snapshots_start(struct engine_snapshots *snapshots);
-
-/* Report what has ended.
+/* Report what has ended. From the first one on all calls are on the loop's thread.
  *
  * Returns NULL, or why the store is none: then it is closed, and all that is asked of it fails.
  */

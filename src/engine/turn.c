@@ -60,6 +60,20 @@ static void on_timer(uv_timer_t *timer)
     arm(engine);
 }
 
+/* What a store of the program's has told since the last turn. */
+static void take_stores(struct qr_engine *engine)
+{
+    if (engine->snapshot_store == NULL) {
+        return;
+    }
+    engine->in_node++;
+    const char *wrong = engine_snapshots_take(engine->snapshot_store);
+    engine->in_node--;
+    if (wrong != NULL) {
+        engine_note_stop(engine, QR_ERR_CORRUPT, wrong);
+    }
+}
+
 static void turn(struct qr_engine *engine, bool is_polled)
 {
     ASSERT(engine->in_node == 0);
@@ -70,6 +84,7 @@ static void turn(struct qr_engine *engine, bool is_polled)
         return;
     }
     engine_take_applied(engine);
+    take_stores(engine);
     engine_backups_turn(engine);
     engine_gossip_take(engine, is_polled);
     engine->in_node++;
