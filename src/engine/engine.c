@@ -170,6 +170,7 @@ static int open_node(struct qr_engine *engine, const struct qr_engine_options *o
         .has_hints = !options->has_no_hints,
         .remove_dead_after_ns = limits->remove_dead_after_ms * NS_PER_MS,
         .is_observer = options->is_observer,
+        .log_store = engine->log_store == NULL ? NULL : engine_log_table(engine->log_store),
         .stores = stores_of(options),
         .apply_alone_until = poison_alone_until(&engine->poison),
         .on_divergence = (enum node_on_divergence)options->on_divergence,
@@ -228,7 +229,9 @@ static struct qr_engine *make(const struct qr_engine_options *options)
     failed |= pthread_cond_init(&engine->answered, NULL);
     ASSERT(failed == 0);
     if (application_init(&engine->application, &engine->allocator,
-                         engine->has_thread && !options->is_inline) != 0) {
+                         engine->has_thread && !options->is_inline) != 0 ||
+        (options->log_store != NULL &&
+         engine_log_new(engine, options->log_store, &engine->log_store) != 0)) {
         engine_free_memory(engine);
         return NULL;
     }

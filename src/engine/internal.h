@@ -21,6 +21,7 @@
 
 #include "base/log.h"
 #include "engine/application.h"
+#include "engine/log_store.h"
 #include "engine/poison.h"
 #include "engine/sized.h"
 #include "engine/snapshot_store.h"
@@ -204,6 +205,7 @@ struct qr_engine {
     time_ns armed_ns; /* when the timer fires; TIME_NEVER: it is off */
 
     struct disk_posix *disk;
+    struct engine_log *log_store;            /* NULL: the log is files of the disk */
     struct engine_snapshots *snapshot_store; /* NULL: snapshots are on the disk */
     struct transport *transport;
     struct keyring *keyring; /* NULL: without a secret. Of the loop's thread, as all of these */
@@ -295,8 +297,8 @@ void engine_take_requests(struct qr_engine *engine);
 /* Have the loop take a turn. Any thread, but the loop's own. */
 void engine_wake(struct qr_engine *engine);
 
-/* A store of the program's has told something, which the next turn takes: see that there is one. Any
- * thread, also from within a call of the loop's thread; while the engine is being opened, its first
+/* A store of the program's has told something, which the next turn takes: see that there is one.
+ * Any thread, also from within a call of the loop's; while the engine is being opened, its first
  * turn will do.
  */
 void engine_store_told(struct qr_engine *engine);

@@ -121,8 +121,13 @@ static int check_state_machine(const struct qr_state_machine *machine, char *det
 
 static int check_stores(const struct qr_engine_options *options, char *detail)
 {
+    struct qr_log_store log;
     struct qr_snapshot_store snapshots;
-    const char *wrong;
+    const char *wrong =
+        options->log_store == NULL ? NULL : engine_log_store_read(options->log_store, &log);
+    if (wrong != NULL) {
+        return refuse(detail, "log_store: %s", wrong);
+    }
     int status = options->snapshot_store == NULL
                      ? 0
                      : engine_snapshots_read(options->snapshot_store, &snapshots, &wrong);
@@ -187,6 +192,9 @@ int engine_options_check(const struct qr_engine_options *options, char *detail)
         status = refuse(detail, "allocator: without allocate or release");
     }
     if (status == 0) {
+        status = check_stores(options, detail);
+    }
+    if (status == 0) {
         status = engine_name_check(options->name, detail);
     }
     if (status == 0 && (options->data_directory == NULL || options->data_directory[0] == '\0')) {
@@ -213,9 +221,6 @@ int engine_options_check(const struct qr_engine_options *options, char *detail)
     }
     if (status == 0) {
         status = check_divergence(options, detail);
-    }
-    if (status == 0) {
-        status = check_stores(options, detail);
     }
     if (status == 0 && (unsigned)options->disk_driver > QR_DISK_AUTO) {
         status = refuse(detail, "disk_driver: %d is none", (int)options->disk_driver);

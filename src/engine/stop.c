@@ -158,6 +158,7 @@ void engine_free_memory(struct qr_engine *engine)
     waiters_deinit(&engine->snapshots);
     application_deinit(&engine->application);
     engine_codec_deinit(&engine->codec);
+    engine_log_free(engine->log_store);
     waiters_deinit(&engine->changes);
     keyring_free(engine->keyring);
     poison_close(&engine->poison);

@@ -60,14 +60,17 @@ static void on_timer(uv_timer_t *timer)
     arm(engine);
 }
 
-/* What a store of the program's has told since the last turn. */
+/* What stores of the program's have told since the last turn. */
 static void take_stores(struct qr_engine *engine)
 {
-    if (engine->snapshot_store == NULL) {
-        return;
-    }
+    const char *wrong = NULL;
     engine->in_node++;
-    const char *wrong = engine_snapshots_take(engine->snapshot_store);
+    if (engine->log_store != NULL) {
+        engine_log_take(engine->log_store);
+    }
+    if (engine->snapshot_store != NULL) {
+        wrong = engine_snapshots_take(engine->snapshot_store);
+    }
     engine->in_node--;
     if (wrong != NULL) {
         engine_note_stop(engine, QR_ERR_CORRUPT, wrong);
