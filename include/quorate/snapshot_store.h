@@ -33,12 +33,12 @@
  * Owns     nothing. A table and its context serve one engine at a time, and the program keeps
  *          them until that is freed.
  * Threads  `open` and `list` are called on the thread of qr_engine_open(), where they may block;
- *          so are the first reads, for whose ends that thread waits: a store that works on that
- *          very thread, or its loop, must end them before it returns. All else is called on the
- *          engine's thread, or the caller's loop, one call at a time, and must not block, but
- *          `close`: Raft waits meanwhile. The host's functions may be called on any thread,
- *          several at once, also from within a function of the table and under locks of the
- *          program.
+ *          so are the first reads, for whose ends that thread waits (a store that works on that
+ *          very thread, or its loop, must end them before it returns), and `close`, where opening
+ *          fails. All else is called on the engine's thread, or the caller's loop, one call at a
+ *          time, and must not block, but `close`: Raft waits meanwhile. The host's functions may be
+ *          called on any thread, several at once, also from within a function of the table and
+ *          under locks of the program.
  */
 /* SPDX-License-Identifier: Apache-2.0 */
 #ifndef QUORATE_SNAPSHOT_STORE_H

@@ -226,12 +226,12 @@ static int read_now(void *context, const char *name, uint64_t offset, struct dis
     }
     bool has_ended = operation->state == OPERATION_ENDED;
     int status = has_ended && !snapshots->is_broken ? operation->status : QR_ERR_CORRUPT;
+    operation->state = OPERATION_FREE;
     (void)pthread_mutex_unlock(&snapshots->mutex);
     if (!has_ended) { /* the store may still write where this is on its way to */
         snapshots->store.close(snapshots->store.context);
         snapshots->is_open = false;
     }
-    operation->state = OPERATION_FREE;
     *read_bytes = status == 0 ? into.size_bytes : 0;
     return read_status_of(status);
 }

@@ -26,6 +26,15 @@ struct snapshot_memory_one *snapshot_memory_find(struct snapshot_memory *memory,
     return find(memory, index, true);
 }
 
+size_t snapshot_memory_count_aside(const struct snapshot_memory *memory)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < SNAPSHOT_MEMORY_MAX; i++) {
+        count += memory->ones[i].index != 0 && !memory->ones[i].is_published ? 1 : 0;
+    }
+    return count;
+}
+
 static void drop(struct snapshot_memory_one *one)
 {
     free(one->bytes);

@@ -72,6 +72,8 @@ void snapshot_memory_release(struct snapshot_memory *memory);
 /* The published one of this index, or NULL. */
 struct snapshot_memory_one *snapshot_memory_find(struct snapshot_memory *memory, uint64_t index);
 
+size_t snapshot_memory_count_aside(const struct snapshot_memory *memory);
+
 /* In words, for messages. */
 const char *snapshot_memory_wrong_name(enum snapshot_memory_wrong wrong);
 

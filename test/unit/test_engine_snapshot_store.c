@@ -334,6 +334,22 @@ static void a_failure_is_told_as_one_that_there_is(void **state)
     write_one(rig, 8);
 }
 
+static void what_is_given_up_is_abandoned_and_nothing_else(void **state)
+{
+    struct rig *rig = *state;
+    open_both(rig);
+    write_one(rig, 5);
+    assert_int_equal(
+        snapshot_writer_begin(rig->snapshots, &(struct wal_base){.term = 2, .index = 5}, 0, true),
+        0);
+    assert_null(settle(rig));
+    assert_int_equal(snapshot_memory_count_aside(&rig->memory), 1);
+    snapshot_writer_abandon(rig->snapshots);
+    assert_null(settle(rig));
+    assert_int_equal(snapshot_memory_count_aside(&rig->memory), 0);
+    assert_non_null(snapshot_memory_find(&rig->memory, 5));
+}
+
 /* From then on it is not asked again, and what it had is over. */
 static void a_store_that_tells_of_what_it_was_not_given_is_none(void **state)
 {
@@ -938,6 +954,38 @@ static void a_table_that_is_none_is_refused(void **state)
     assert_non_null(strstr(member->detail, "does not know"));
 }
 
+/* It waits for what the store has still to end. */
+static void stop_with_something_under_way(struct bench *bench, struct snapshot_memory *memory)
+{
+    struct member *member = &bench->members[0];
+    const uint8_t payload = 1;
+    struct qr_proposal proposal = {
+        .size_bytes = sizeof(proposal), .payload = &payload, .payload_bytes = 1};
+    begin_answers(member, 1);
+    assert_int_equal(qr_propose(member->engine, &proposal, on_answer, member), 0);
+    while (!is_answered(member)) {
+        (void)uv_run(&bench->loop, UV_RUN_ONCE);
+    }
+    memory->is_held = true;
+    begin_answers(member, 1);
+    assert_int_equal(qr_snapshot(member->engine, on_snapshot, member), 0);
+    while (memory->held_count == 0) {
+        (void)uv_run(&bench->loop, UV_RUN_ONCE);
+    }
+    qr_engine_stop(member->engine);
+    while (!is_answered(member)) {
+        (void)uv_run(&bench->loop, UV_RUN_ONCE);
+    }
+    assert_int_equal(member->answer_status, QR_ERR_STOPPED);
+    for (unsigned i = 0; i < 100; i++) {
+        (void)uv_run(&bench->loop, UV_RUN_NOWAIT);
+    }
+    assert_false(member->has_stopped);
+    snapshot_memory_release(memory);
+    (void)uv_run(&bench->loop, UV_RUN_DEFAULT);
+    assert_true(member->has_stopped);
+}
+
 /* All of it on one thread, and the store's calls within those of the engine. */
 static void an_engine_on_a_callers_loop_has_a_store_there_too(void **state)
 {
@@ -960,9 +1008,7 @@ static void an_engine_on_a_callers_loop_has_a_store_there_too(void **state)
             (void)uv_run(&bench->loop, UV_RUN_ONCE);
         }
         assert_int_equal(member->answer_status, 0);
-        qr_engine_stop(member->engine);
-        (void)uv_run(&bench->loop, UV_RUN_DEFAULT);
-        assert_true(member->has_stopped);
+        stop_with_something_under_way(bench, &memory);
         close_member(bench, 0);
         assert_null(memory.host);
     }
@@ -984,6 +1030,7 @@ int main(void)
         RIG(what_was_never_begun_is_dropped),
         RIG(what_ends_within_its_call_is_told_in_a_later_round),
         RIG(a_failure_is_told_as_one_that_there_is),
+        RIG(what_is_given_up_is_abandoned_and_nothing_else),
         RIG(a_store_that_tells_of_what_it_was_not_given_is_none),
         RIG(what_a_start_finds_wrong_is_refused),
         RIG(a_start_that_cannot_read_at_all_fails),
