@@ -12,6 +12,7 @@
 #include "quorate/engine.h"
 #include "runtime/clock.h"
 #include "support/heap.h"
+#include "support/log_memory.h"
 #include "support/tally.h"
 
 #define WAIT_NS (20 * NS_PER_S)
@@ -172,15 +173,15 @@ static void close_engine(struct bench *bench)
     qr_engine_free(bench->engine);
 }
 
-static void each_allocation_may_fail_once(void **state)
+static void fail_each_once(struct bench *bench, const struct qr_log_store *log_store)
 {
-    struct bench *bench = *state;
     struct qr_engine_options options = options_of(bench);
     struct heap *heap = &bench->memory.heap;
     char detail[QR_ERROR_DETAIL_BYTES];
     uint64_t refused_count = 0;
     uint64_t at = 0;
     options.loop = &bench->loop;
+    options.log_store = log_store;
     do {
         tally_deinit(&bench->tally);
         tally_init(&bench->tally);
@@ -202,6 +203,21 @@ static void each_allocation_may_fail_once(void **state)
     } while (heap->allocate_count >= at);
     assert_true(refused_count > 20);
     print_message("%d allocations\n", (int)at);
+}
+
+static void each_allocation_may_fail_once(void **state)
+{
+    fail_each_once(*state, NULL);
+}
+
+/* The store of the program's does not use that heap: all of these are the engine's. */
+static void each_allocation_may_fail_beside_a_log_store(void **state)
+{
+    struct log_memory log;
+    log_memory_init(&log);
+    fail_each_once(*state, &log.table);
+    assert_false(log.is_open);
+    log_memory_deinit(&log);
 }
 
 static void what_fails_with_threads_leaves_none_behind(void **state)
@@ -230,6 +246,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(an_engine_takes_all_its_memory_from_where_it_is_told, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(each_allocation_may_fail_once, setup, teardown),
+        cmocka_unit_test_setup_teardown(each_allocation_may_fail_beside_a_log_store, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(what_fails_with_threads_leaves_none_behind, setup,
                                         teardown),
     };
