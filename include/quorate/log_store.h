@@ -29,6 +29,9 @@
  *      synced again: what a failed sync has left on a disk is not known, and a second sync that
  *      succeeds says nothing about it.
  *
+ *   5  Every batch is called synced and every read answered, some day, or host.failed is called: an
+ *      engine that stops waits for that.
+ *
  * Owns     nothing. A table and its context serve one engine at a time, and the program keeps
  *          them until that is freed.
  * Threads  `open` and `scan` are called on the thread of qr_engine_open(), where they may block;

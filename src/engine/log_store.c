@@ -90,6 +90,7 @@ static void take_entry(struct log_append *append, const struct entry *entry)
     if (append->chunk_count == 0 || append->chunks[append->chunk_count - 1] != entry->chunk) {
         append->chunks[append->chunk_count++] = chunk_hold(entry->chunk);
     }
+    append->record_bytes += entry->record_bytes;
     append->entries[append->batch.count++] = (struct qr_log_entry){
         .index = entry->index,
         .term = entry->term,
@@ -102,6 +103,7 @@ static void take_entry(struct log_append *append, const struct entry *entry)
 
 static void fill(struct log_append *append, const struct wal_batch *batch)
 {
+    append->record_bytes = 0;
     append->batch = (struct qr_log_batch){
         .size_bytes = sizeof(append->batch),
         .ticket = batch->ticket,
@@ -166,6 +168,7 @@ static int append(void *context, const struct wal_batch *batch)
     log->readable_last = find_readable_last(log);
     log->stats.append_count++;
     log->stats.entry_count += batch->count;
+    log->stats.written_bytes += append->record_bytes;
     (void)pthread_mutex_lock(&log->mutex);
     log->given_ticket = batch->ticket;
     (void)pthread_mutex_unlock(&log->mutex);

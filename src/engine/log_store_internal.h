@@ -24,6 +24,7 @@ struct log_append {
     struct chunk **chunks; /* one reference for each run of records in the same */
     size_t chunk_count;
     size_t chunk_capacity;
+    uint64_t record_bytes; /* of its entries */
     raft_index last_index; /* behind it */
     raft_index kept_index; /* is_replacing: the last one that it leaves as it was */
     bool is_replacing;

@@ -248,6 +248,7 @@ static void a_store_hears_of_a_base_when_it_is_durable(void **state)
     assert_int_equal(stats.base.index, 3);
     assert_int_equal(stats.append_count, 3);
     assert_int_equal(stats.entry_count, 7);
+    assert_int_equal(stats.written_bytes, 7 * entry_record_bytes(0, 1));
 }
 
 /* Every call is refused, and nothing is waited for. */
