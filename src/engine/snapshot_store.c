@@ -19,6 +19,11 @@
 
 #define NOT_GIVEN "the snapshot store told of a ticket that it was not given, or twice"
 
+_Static_assert(QR_SNAPSHOT_PART_BYTES_MAX == SNAPSHOT_CHUNK_BYTES_MAX + DISK_SECTOR_BYTES &&
+                   QR_SNAPSHOT_READS_MAX == SNAPSHOT_READERS_MAX &&
+                   QR_SNAPSHOT_OPERATIONS_MAX == SNAPSHOT_READERS_MAX + 2,
+               "what a program is told is what is asked of it");
+
 enum operation_state {
     OPERATION_FREE,
     OPERATION_HELD,
@@ -206,6 +211,9 @@ static int list(void *context, void (*each)(void *argument, const char *name, ui
 {
     struct engine_snapshots *snapshots = context;
     struct listing listing = {each, argument};
+    if (!snapshots->is_open) {
+        return QR_ERR_CORRUPT;
+    }
     return status_of(snapshots->store.list(snapshots->store.context, meet, &listing));
 }
 

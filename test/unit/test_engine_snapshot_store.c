@@ -413,6 +413,12 @@ static void what_a_start_finds_wrong_is_refused(void **state)
         if (strstr(rig->why, cases[i].words) == NULL) {
             fail_msg("\"%s\" does not say \"%s\"", rig->why, cases[i].words);
         }
+        if (cases[i].wrong == SNAPSHOT_MEMORY_ENDS_ANOTHER) { /* closed, and not asked again */
+            assert_null(rig->memory.host);
+            snapshot_store_free(rig->snapshots);
+            assert_int_equal(open_snapshots(rig), QR_ERR_CORRUPT);
+            rig->snapshots = NULL;
+        }
         close_both(rig);
     }
     rig->memory.wrong = SNAPSHOT_MEMORY_NOTHING;
