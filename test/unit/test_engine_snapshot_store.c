@@ -350,6 +350,32 @@ static void what_is_given_up_is_abandoned_and_nothing_else(void **state)
     assert_non_null(snapshot_memory_find(&rig->memory, 5));
 }
 
+/* As a backup does while newer ones come: what it reads is neither removed nor replaced. */
+static void a_snapshot_stays_as_long_as_it_is_read(void **state)
+{
+    struct rig *rig = *state;
+    struct snapshot_reader *reader;
+    struct snapshot_info info;
+    open_both(rig);
+    write_one(rig, 5);
+    assert_int_equal(snapshot_reader_open(rig->snapshots, 5, 0, &reader, &info), 0);
+    write_one(rig, 8);
+    snapshot_store_remove_below(rig->snapshots, 8);
+    size_t read_bytes = 0;
+    do {
+        assert_int_equal(snapshot_reader_read(reader, 9), 0);
+        assert_null(settle(rig));
+        assert_int_equal(rig->read_status, 0);
+        read_bytes += rig->read_bytes;
+    } while (rig->read_bytes > 0);
+    assert_int_equal(read_bytes, info.size_bytes);
+    assert_non_null(snapshot_memory_find(&rig->memory, 5));
+    snapshot_reader_close(reader);
+    assert_null(settle(rig));
+    assert_null(snapshot_memory_find(&rig->memory, 5));
+    assert_non_null(snapshot_memory_find(&rig->memory, 8));
+}
+
 /* From then on it is not asked again, and what it had is over. */
 static void a_store_that_tells_of_what_it_was_not_given_is_none(void **state)
 {
@@ -1035,6 +1061,7 @@ int main(void)
         RIG(nothing_is_begun_before_the_first_round),
         RIG(what_was_never_begun_is_dropped),
         RIG(what_ends_within_its_call_is_told_in_a_later_round),
+        RIG(a_snapshot_stays_as_long_as_it_is_read),
         RIG(a_failure_is_told_as_one_that_there_is),
         RIG(what_is_given_up_is_abandoned_and_nothing_else),
         RIG(a_store_that_tells_of_what_it_was_not_given_is_none),
