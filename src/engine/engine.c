@@ -19,6 +19,7 @@
 #define FRAME_SLACK_BYTES 65536
 #define SNAPSHOT_INTERVAL_NS NS_PER_S
 #define PORT_ATTEMPTS_MAX 16
+#define NO_THREAD "no thread to be had"
 #define QUEUE_MESSAGES 2 /* what may wait for a peer: so many times what may be in flight */
 
 static void before_completions(void *context)
@@ -299,9 +300,8 @@ static int start_threads(struct qr_engine *engine)
 /* What is on the loop only afterwards. On failure none of it is. */
 static int start(struct qr_engine *engine)
 {
-    if (disk_posix_start(engine->disk, engine->loop) != 0) {
-        return QR_ERR_NO_MEMORY;
-    }
+    int failed = disk_posix_start(engine->disk, engine->loop);
+    ASSERT(failed == 0); /* its threads are there, and the loop can be woken */
     transport_start(engine->transport, engine->loop);
     gossip_start(engine->gossip, engine->loop);
     engine_start_turns(engine);
@@ -325,6 +325,10 @@ static int open_parts(struct qr_engine *engine, const struct qr_engine_options *
         status = open_sockets(engine, options, detail);
     }
     if (status == 0) {
+        status = disk_posix_reserve(engine->disk); /* the node submits, and is not idle then */
+        (void)snprintf(detail, QR_ERROR_DETAIL_BYTES, "%s", status == 0 ? "" : NO_THREAD);
+    }
+    if (status == 0) {
         status = open_snapshot_store(engine, options, detail);
     }
     if (status == 0) {
@@ -337,7 +341,7 @@ static int open_parts(struct qr_engine *engine, const struct qr_engine_options *
         poison_watch(&engine->poison, node.raft.last_index);
         status = start(engine);
         if (status != 0) {
-            (void)snprintf(detail, QR_ERROR_DETAIL_BYTES, "no thread or descriptor to be had");
+            (void)snprintf(detail, QR_ERROR_DETAIL_BYTES, NO_THREAD);
         }
     }
     return status;

@@ -264,15 +264,23 @@ static void stop_lanes(struct disk_posix *disk)
     disk_lane_stop(&disk->store);
 }
 
-int disk_posix_start(struct disk_posix *disk, uv_loop_t *loop)
+int disk_posix_reserve(struct disk_posix *disk)
 {
     struct disk_lane *lanes[] = {&disk->writer, &disk->reader, &disk->upkeep, &disk->store};
-    size_t count = sizeof(lanes) / sizeof(lanes[0]);
     int status = 0;
-    for (size_t i = 0; i < count && status == 0; i++) {
-        status = disk_lane_start(lanes[i]);
+    for (size_t i = 0; i < sizeof(lanes) / sizeof(lanes[0]) && status == 0; i++) {
+        status = lanes[i]->is_running ? 0 : disk_lane_start(lanes[i]);
     }
-    if (status != 0 || uv_async_init(loop, &disk->completed_async, on_completed) != 0) {
+    if (status != 0) {
+        stop_lanes(disk);
+    }
+    return status;
+}
+
+int disk_posix_start(struct disk_posix *disk, uv_loop_t *loop)
+{
+    if (disk_posix_reserve(disk) != 0 ||
+        uv_async_init(loop, &disk->completed_async, on_completed) != 0) {
         stop_lanes(disk);
         return QR_ERR_NO_MEMORY;
     }
@@ -284,9 +292,10 @@ int disk_posix_start(struct disk_posix *disk, uv_loop_t *loop)
     if (disk->options.driver != DISK_DRIVER_THREADS) {
         disk_direct_open(disk, loop);
     }
-    for (size_t i = 0; i < count; i++) {
-        disk_lane_release(lanes[i]);
-    }
+    disk_lane_release(&disk->writer);
+    disk_lane_release(&disk->reader);
+    disk_lane_release(&disk->upkeep);
+    disk_lane_release(&disk->store);
     return 0;
 }
 
@@ -295,6 +304,7 @@ void disk_posix_free(struct disk_posix *disk)
     if (disk == NULL) {
         return;
     }
+    stop_lanes(disk);
     disk_lane_deinit(&disk->writer);
     disk_lane_deinit(&disk->reader);
     disk_lane_deinit(&disk->upkeep);

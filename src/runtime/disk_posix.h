@@ -81,6 +81,13 @@ NODISCARD int disk_posix_open(const struct disk_posix_options *options, struct d
 /* The interface; lives as long as the disk. */
 const struct disk *disk_posix_disk(struct disk_posix *disk);
 
+/* Have the threads that disk_posix_start() wants, which wait for it; without this it makes them
+ * itself. Ahead of what submits operations, so that afterwards nothing fails any more.
+ *
+ * Returns 0 or QR_ERR_NO_MEMORY (no thread to be had): then as before.
+ */
+NODISCARD int disk_posix_reserve(struct disk_posix *disk);
+
 /* Begin to carry out operations; completions come on `loop`.
  * Returns 0 or QR_ERR_NO_MEMORY (no thread or no descriptor to be had): then as before.
  */

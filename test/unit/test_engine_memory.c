@@ -240,6 +240,29 @@ static void what_fails_with_threads_leaves_none_behind(void **state)
     assert_int_equal(heap->block_count, 0);
 }
 
+/* Whatever thread is asked for is to have a stack that there is no memory for. */
+static void without_a_thread_to_be_had_an_engine_is_refused(void **state)
+{
+    struct bench *bench = *state;
+    const struct qr_engine_options options = options_of(bench);
+    char detail[QR_ERROR_DETAIL_BYTES] = "";
+    pthread_attr_t before;
+    pthread_attr_t huge;
+    assert_int_equal(pthread_getattr_default_np(&before), 0);
+    assert_int_equal(pthread_attr_init(&huge), 0);
+    assert_int_equal(pthread_attr_setstacksize(&huge, (size_t)1 << 46), 0);
+    assert_int_equal(pthread_setattr_default_np(&huge), 0);
+    int status = qr_engine_open(&options, &bench->engine, detail);
+    assert_int_equal(pthread_setattr_default_np(&before), 0);
+    assert_int_equal(status, QR_ERR_NO_MEMORY);
+    assert_non_null(strstr(detail, "no thread"));
+    assert_int_equal(bench->memory.heap.block_count, 0);
+    assert_int_equal(qr_engine_open(&options, &bench->engine, detail), 0);
+    qr_engine_free(bench->engine);
+    pthread_attr_destroy(&huge);
+    pthread_attr_destroy(&before);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -247,6 +270,8 @@ int main(void)
                                         teardown),
         cmocka_unit_test_setup_teardown(each_allocation_may_fail_once, setup, teardown),
         cmocka_unit_test_setup_teardown(each_allocation_may_fail_beside_a_log_store, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(without_a_thread_to_be_had_an_engine_is_refused, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(what_fails_with_threads_leaves_none_behind, setup,
                                         teardown),
