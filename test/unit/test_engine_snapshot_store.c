@@ -17,6 +17,7 @@
 #include "quorate/wal.h"
 #include "runtime/clock.h"
 #include "support/heap.h"
+#include "support/log_file.h"
 #include "support/snapshot_folder.h"
 #include "support/snapshot_memory.h"
 #include "support/snapshot_store_check.h"
@@ -576,6 +577,7 @@ struct member {
     struct padded padded;
     struct snapshot_folder folder;
     const struct qr_snapshot_store *store; /* NULL: none */
+    struct log_file log;
     struct qr_engine *engine;
     struct qr_status status;
     char detail[QR_ERROR_DETAIL_BYTES];
@@ -592,6 +594,7 @@ struct bench {
     struct member members[NODES];
     uv_loop_t loop;
     bool has_loop; /* the first one lives there */
+    bool has_logs; /* in stores of their own, too */
 };
 
 static int set_up(void **state)
@@ -604,6 +607,7 @@ static int set_up(void **state)
         free_address(member->address);
         padded_init(&member->padded);
         snapshot_folder_init(&member->folder, member->path);
+        log_file_init(&member->log, member->path);
         member->store = &member->folder.store;
         member->status.size_bytes = sizeof(member->status);
         pthread_mutex_init(&member->mutex, NULL);
@@ -619,6 +623,7 @@ static int tear_down(void **state)
         struct member *member = &bench->members[i];
         qr_engine_free(member->engine);
         tally_deinit(&member->padded.tally);
+        log_file_deinit(&member->log);
         temporary_directory_remove(member->directory);
         temporary_directory_remove(member->path);
         pthread_mutex_destroy(&member->mutex);
@@ -654,6 +659,7 @@ static int try_open(struct bench *bench, size_t at)
         .loop = bench->has_loop ? &bench->loop : NULL,
         .on_stopped = on_stopped,
         .argument = member,
+        .log_store = bench->has_logs ? &member->log.table : NULL,
         .snapshot_store = member->store,
     };
     /* Sanitizers and a busy machine are slow; elections are not what is tested here. */
@@ -799,9 +805,8 @@ static size_t count_snapshot_files(const char *path)
 }
 
 /* A log that was compacted leads nobody anywhere: all that is here came through the stores. */
-static void a_cluster_lives_on_stores_of_its_own(void **state)
+static void live_on_stores(struct bench *bench)
 {
-    struct bench *bench = *state;
     open_member(bench, 0);
     wait_until(bench, 0, leads);
     add(bench, 0, 400);
@@ -829,6 +834,20 @@ static void a_cluster_lives_on_stores_of_its_own(void **state)
     for (size_t i = 0; i < NODES; i++) {
         wait_until(bench, i, has_all_400);
     }
+}
+
+static void a_cluster_lives_on_stores_of_its_own(void **state)
+{
+    live_on_stores(*state);
+}
+
+/* And nothing else: who joins late begins its log, in its store, behind the snapshot in the other.
+ */
+static void a_cluster_lives_with_its_logs_in_stores_too(void **state)
+{
+    struct bench *bench = *state;
+    bench->has_logs = true;
+    live_on_stores(bench);
 }
 
 /* Its log grows meanwhile, and nothing else happens; when the store works again, so does all. */
@@ -1069,6 +1088,7 @@ int main(void)
         RIG(a_start_that_cannot_read_at_all_fails),
         RIG(a_store_that_does_not_open_says_why),
         CASE(a_cluster_lives_on_stores_of_its_own),
+        CASE(a_cluster_lives_with_its_logs_in_stores_too),
         CASE(a_store_that_fails_costs_nothing_but_the_length_of_the_log),
         CASE(a_start_from_a_damaged_store_is_refused_in_words),
         CASE(a_store_that_lies_ends_the_engine_in_words),
