@@ -24,8 +24,8 @@
  * crash    called behind each `close`: lose what is not durable; NULL: nothing is lost.
  * words    SNAPSHOT_STORE_CHECK_WORDS of room: where it fails, what was expected and what came.
  *
- * Returns whether the store is right. It may not end where a store never answers: after 30 seconds
- * without an answer it gives up, and then the store must not be used any more.
+ * Returns whether the store is right. What does not end within 30 seconds is a failure, too; then
+ * the store is closed all the same, and must touch nothing any more behind that.
  */
 bool snapshot_store_check(const struct qr_snapshot_store *store, void (*crash)(void *argument),
                           void *argument, char *words);
