@@ -34,6 +34,7 @@
 #include "quorate/membership.h"
 #include "quorate/proposal.h"
 #include "quorate/read.h"
+#include "quorate/snapshot_store.h"
 #include "quorate/state_machine.h"
 #include "quorate/status.h"
 #include "quorate/types.h"
@@ -222,6 +223,11 @@ struct qr_engine_options {
      * of the data directory.
      */
     const struct qr_log_store *log_store;
+
+    /* Where snapshots are kept, for life: see quorate/snapshot_store.h. It outlives the engine.
+     * NULL: files of the data directory.
+     */
+    const struct qr_snapshot_store *snapshot_store;
 };
 
 /* Open the data directory, replay nothing yet, listen, and take part in the cluster.

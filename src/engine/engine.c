@@ -91,6 +91,37 @@ static int open_sockets(struct qr_engine *engine, const struct qr_engine_options
     return status;
 }
 
+static void store_told(void *context)
+{
+    engine_store_told(context);
+}
+
+static int open_snapshot_store(struct qr_engine *engine, const struct qr_engine_options *options,
+                               char *detail)
+{
+    struct qr_snapshot_store store;
+    if (options->snapshot_store == NULL) {
+        return 0;
+    }
+    const char *wrong;
+    int status = engine_snapshots_read(options->snapshot_store, &store, &wrong);
+    ASSERT(status == 0);
+    struct engine_snapshots_options given = {
+        .allocator = &engine->allocator,
+        .log = &engine->log,
+        .store = &store,
+        .told = store_told,
+        .context = engine,
+    };
+    return engine_snapshots_open(&given, &engine->snapshot_store, detail);
+}
+
+static uint8_t stores_of(const struct qr_engine_options *options)
+{
+    return (uint8_t)((options->log_store == NULL ? 0U : NODE_STORES_LOG) |
+                     (options->snapshot_store == NULL ? 0U : NODE_STORES_SNAPSHOTS));
+}
+
 static int open_node(struct qr_engine *engine, const struct qr_engine_options *options,
                      char *detail)
 {
@@ -99,6 +130,8 @@ static int open_node(struct qr_engine *engine, const struct qr_engine_options *o
     struct node_options given = {
         .allocator = &engine->allocator,
         .disk = disk_posix_disk(engine->disk),
+        .snapshot_disk =
+            engine->snapshot_store == NULL ? NULL : engine_snapshots_disk(engine->snapshot_store),
         .log = &engine->log,
         .io = engine_node_io(engine),
         .name = options->name,
@@ -139,7 +172,7 @@ static int open_node(struct qr_engine *engine, const struct qr_engine_options *o
         .remove_dead_after_ns = limits->remove_dead_after_ms * NS_PER_MS,
         .is_observer = options->is_observer,
         .log_store = engine->log_store == NULL ? NULL : engine_log_table(engine->log_store),
-        .stores = options->log_store == NULL ? 0 : NODE_STORES_LOG,
+        .stores = stores_of(options),
         .apply_alone_until = poison_alone_until(&engine->poison),
         .on_divergence = (enum node_on_divergence)options->on_divergence,
     };
@@ -192,7 +225,7 @@ static struct qr_engine *make(const struct qr_engine_options *options)
     engine->log = logger_sink(options->logger);
     engine->poison.note.descriptor = -1;
     engine->has_thread = options->loop == NULL;
-    engine->has_async = engine->has_thread || options->log_store != NULL;
+    engine->has_async = engine->has_thread || stores_of(options) != 0;
     engine->loop = engine->has_thread ? &engine->own_loop : options->loop;
     if (options->on_commit != NULL) {
         engine_handlers_begin(engine, &engine->commit_handlers,
@@ -308,6 +341,9 @@ static int open_parts(struct qr_engine *engine, const struct qr_engine_options *
         (void)snprintf(detail, QR_ERROR_DETAIL_BYTES, "%s", status == 0 ? "" : NO_THREAD);
     }
     if (status == 0) {
+        status = open_snapshot_store(engine, options, detail);
+    }
+    if (status == 0) {
         status = open_node(engine, options, detail);
     }
     if (status == 0) {
@@ -329,7 +365,8 @@ static int open_engine(const struct qr_engine_options *options, struct qr_engine
     _Static_assert(QR_ERROR_DETAIL_BYTES >= NODE_DETAIL_BYTES &&
                        QR_ERROR_DETAIL_BYTES >= DISK_DETAIL_BYTES &&
                        QR_ERROR_DETAIL_BYTES >= TRANSPORT_DETAIL_BYTES &&
-                       QR_ERROR_DETAIL_BYTES >= KEYRING_DETAIL_BYTES,
+                       QR_ERROR_DETAIL_BYTES >= KEYRING_DETAIL_BYTES &&
+                       QR_ERROR_DETAIL_BYTES >= ENGINE_SNAPSHOTS_DETAIL_BYTES,
                    "every part's detail fits");
     int status = engine_options_check(options, detail);
     if (status != 0) {
@@ -349,6 +386,7 @@ static int open_engine(const struct qr_engine_options *options, struct qr_engine
         return 0;
     }
     node_free(engine->node);
+    engine_snapshots_free(engine->snapshot_store);
     gossip_free(engine->gossip);
     transport_free(engine->transport);
     disk_posix_free(engine->disk);

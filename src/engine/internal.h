@@ -24,6 +24,7 @@
 #include "engine/log_store.h"
 #include "engine/poison.h"
 #include "engine/sized.h"
+#include "engine/snapshot_store.h"
 #include "engine/waiters.h"
 #include "node/backup_file.h"
 #include "node/node.h"
@@ -204,7 +205,8 @@ struct qr_engine {
     time_ns armed_ns; /* when the timer fires; TIME_NEVER: it is off */
 
     struct disk_posix *disk;
-    struct engine_log *log_store; /* NULL: the log is files of the disk */
+    struct engine_log *log_store;            /* NULL: the log is files of the disk */
+    struct engine_snapshots *snapshot_store; /* NULL: snapshots are on the disk */
     struct transport *transport;
     struct keyring *keyring; /* NULL: without a secret. Of the loop's thread, as all of these */
     struct engine_keys keys;

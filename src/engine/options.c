@@ -122,9 +122,19 @@ static int check_state_machine(const struct qr_state_machine *machine, char *det
 static int check_stores(const struct qr_engine_options *options, char *detail)
 {
     struct qr_log_store log;
+    struct qr_snapshot_store snapshots;
     const char *wrong =
         options->log_store == NULL ? NULL : engine_log_store_read(options->log_store, &log);
-    return wrong == NULL ? 0 : refuse(detail, "log_store: %s", wrong);
+    if (wrong != NULL) {
+        return refuse(detail, "log_store: %s", wrong);
+    }
+    int status = options->snapshot_store == NULL
+                     ? 0
+                     : engine_snapshots_read(options->snapshot_store, &snapshots, &wrong);
+    if (status != 0) {
+        (void)refuse(detail, "snapshot_store: %s", wrong);
+    }
+    return status;
 }
 
 /* Numbered alike, and none else. */

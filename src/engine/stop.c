@@ -84,6 +84,8 @@ static void close_all(struct qr_engine *engine)
     gossip_close(engine->gossip, on_part_closed, engine);
     engine->gossip = NULL;
     node_free(node);
+    engine_snapshots_free(engine->snapshot_store);
+    engine->snapshot_store = NULL;
     disk_posix_close(engine->disk, on_part_closed, engine);
     engine->disk = NULL;
     engine_close_turns(engine);

@@ -60,13 +60,21 @@ static void on_timer(uv_timer_t *timer)
     arm(engine);
 }
 
+/* What stores of the program's have told since the last turn. */
 static void take_stores(struct qr_engine *engine)
 {
+    const char *wrong = NULL;
     engine->in_node++;
     if (engine->log_store != NULL) {
         engine_log_take(engine->log_store);
     }
+    if (engine->snapshot_store != NULL) {
+        wrong = engine_snapshots_take(engine->snapshot_store);
+    }
     engine->in_node--;
+    if (wrong != NULL) {
+        engine_note_stop(engine, QR_ERR_CORRUPT, wrong);
+    }
 }
 
 static void turn(struct qr_engine *engine, bool is_polled)

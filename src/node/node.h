@@ -147,6 +147,7 @@ struct node_io {
 struct node_options {
     const struct allocator *allocator; /* borrowed */
     const struct disk *disk;           /* borrowed */
+    const struct disk *snapshot_disk;  /* borrowed; where the snapshots are; NULL: on `disk` */
     const struct log_sink *log;        /* borrowed; may be NULL */
     struct node_io io;
     const char *name; /* copied, like the other strings */

@@ -63,6 +63,24 @@ static void look_for_log(void *argument, const char *name, uint64_t size_bytes)
     *has_log = *has_log || wal_is_log_file(name) || snapshot_is_file(name);
 }
 
+/* A directory without an identity is fresh only if its store of snapshots is. */
+static int check_snapshots_fresh(const struct node *node, char *detail)
+{
+    const struct disk *disk = node->options.snapshot_disk;
+    bool has_snapshots = false;
+    int status = disk->list(disk->context, look_for_log, &has_snapshots);
+    if (status != 0) {
+        return refuse(status, "the store of the snapshots cannot be listed", detail);
+    }
+    return !has_snapshots
+               ? 0
+               : refuse(QR_ERR_CORRUPT,
+                        "identity: missing, though there are snapshots in their store; give the "
+                        "node its own directory and store, or empty both and let it join again "
+                        "as a new one",
+                        detail);
+}
+
 /* Read whose directory it is; one without an identity gets it, if that is all it lacks. */
 static int open_identity(struct node *node, char *detail)
 {
@@ -93,6 +111,10 @@ static int open_identity(struct node *node, char *detail)
                       "identity: missing, though there are log files; restore it from a "
                       "backup, or empty the directory and let the node join again as a new one",
                       detail);
+    }
+    status = check_snapshots_fresh(node, detail);
+    if (status != 0) {
+        return status;
     }
     if (!node->options.is_bootstrap && node->options.join == NULL && !node->options.is_waiting) {
         return refuse_without_cluster(detail);
@@ -338,6 +360,8 @@ static struct node *node_make(const struct node_options *options, struct node_ti
         return NULL;
     }
     node->options = *options;
+    node->options.snapshot_disk =
+        options->snapshot_disk == NULL ? options->disk : options->snapshot_disk;
     node->store = options->log_store == NULL ? &log_store_files : options->log_store;
     node->time = time;
     node->prng = prng_of(options->seed);

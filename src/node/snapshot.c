@@ -139,7 +139,7 @@ int node_snapshots_open(struct node *node, struct snapshot_found *found, char *d
     uint32_t chunk_bytes = node->options.snapshot_chunk_bytes;
     struct snapshot_options options = {
         .allocator = node->options.allocator,
-        .disk = node->options.disk,
+        .disk = node->options.snapshot_disk,
         .log = node->options.log,
         .listener = {.context = node,
                      .writer_ready = on_writer_ready,

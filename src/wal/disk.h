@@ -66,7 +66,8 @@ struct disk {
                 void *argument);
 
     /* Read up to size_bytes at the offset; `read_bytes` is less only at the file's end.
-     * 0, QR_ERR_NOT_FOUND or QR_ERR_IO.
+     * 0, QR_ERR_NOT_FOUND or QR_ERR_IO; QR_ERR_CORRUPT where the disk itself knows that it has
+     * lost them.
      */
     int (*read)(void *context, const char *name, uint64_t offset, struct disk_part part,
                 size_t *read_bytes);

@@ -96,12 +96,6 @@ NODISCARD int snapshot_walk(const struct snapshot_options *options, struct snaps
                             int (*each)(void *context, const uint8_t *data, size_t size_bytes),
                             void *context, char *detail);
 
-/* `snapshot-` and 16 hexadecimal digits, and the suffix of what is written aside. */
-void snapshot_name(raft_index index, bool is_aside, char *out);
-
-/* False when the name is none of a snapshot's. */
-bool snapshot_name_parse(const char *name, raft_index *index, bool *is_aside);
-
 /* snapshot_writer.c */
 
 enum snapshot_stage {

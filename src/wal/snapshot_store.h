@@ -74,6 +74,14 @@ struct snapshot_found {
     raft_index refused_index;    /* by its name */
 };
 
+/* The name of a file, of DISK_NAME_BYTES_MAX: `snapshot-` and 16 hexadecimal digits, and the suffix
+ * of what is written aside.
+ */
+void snapshot_name(raft_index index, bool is_aside, char *out);
+
+/* False when the name is none of a snapshot's. */
+bool snapshot_name_parse(const char *name, raft_index *index, bool *is_aside);
+
 /* Whether a file of this name is one of a store's. */
 bool snapshot_is_file(const char *name);
 

@@ -107,6 +107,9 @@ static int take(struct walk *walk, uint64_t at, uint64_t size_bytes)
     const struct disk *disk = walk->options->disk;
     struct disk_part part = {walk->record + at, size_bytes};
     int status = disk->read(disk->context, walk->name, walk->offset + at, part, &got);
+    if (status == QR_ERR_CORRUPT) {
+        return damage(walk, "it cannot be read back as it was written");
+    }
     if (status != 0 || got < size_bytes) {
         return refuse(walk, QR_ERR_IO, "the file cannot be read",
                       "check its owner, its permissions and the disk");

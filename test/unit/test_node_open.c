@@ -334,6 +334,29 @@ static void a_log_without_an_identity_is_refused(void **state)
     solo_deinit(&solo);
 }
 
+/* Nor is one fresh whose snapshots, on a disk of their own, are there. */
+static void snapshots_without_an_identity_are_refused(void **state)
+{
+    (void)state;
+    struct solo solo;
+    struct disk_memory theirs;
+    solo_init(&solo);
+    disk_memory_init(&theirs);
+    const char *name = "snapshot-0000000000000005";
+    assert_int_equal(theirs.disk.write_file(theirs.disk.context, name, "old", 3), 0);
+    solo.options.is_bootstrap = true;
+    solo.options.snapshot_disk = &theirs.disk;
+    expect_refusal(&solo, QR_ERR_CORRUPT, "identity: missing, though there are snapshots");
+    theirs.fail_at = theirs.call_count + 1;
+    theirs.fail_status = QR_ERR_IO;
+    expect_refusal(&solo, QR_ERR_IO, "cannot be listed");
+    disk_memory_remove(&theirs, name);
+    assert_int_equal(solo_open(&solo), 0);
+    solo_stop(&solo);
+    disk_memory_deinit(&theirs);
+    solo_deinit(&solo);
+}
+
 static void a_log_of_another_node_is_refused(void **state)
 {
     (void)state;
@@ -416,6 +439,7 @@ int main(void)
         cmocka_unit_test(a_used_log_that_is_gone_is_refused),
         cmocka_unit_test(a_used_log_that_was_emptied_is_refused),
         cmocka_unit_test(a_log_without_an_identity_is_refused),
+        cmocka_unit_test(snapshots_without_an_identity_are_refused),
         cmocka_unit_test(a_log_of_another_node_is_refused),
         cmocka_unit_test(names_that_do_not_fit_are_refused),
         cmocka_unit_test(the_longest_names_make_a_cluster),

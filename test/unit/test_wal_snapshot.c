@@ -333,6 +333,28 @@ static void a_damaged_snapshot_is_passed_over_and_told(void **state)
     snapshot_rig_check(rig, 9, 300);
 }
 
+/* A disk may know itself that it has lost something; else nothing is known of it, and no start. */
+static void a_disk_that_cannot_read_is_told_from_one_that_has_lost_something(void **state)
+{
+    struct snapshot_rig *rig = *state;
+    open_store(rig);
+    snapshot_rig_write(rig, 5, 2000);
+    snapshot_rig_write(rig, 8, 2000);
+    snapshot_rig_close(rig);
+    rig->disk.fail_at = rig->disk.call_count + 3; /* behind the list and the header */
+    rig->disk.fail_status = QR_ERR_CORRUPT;
+    open_store(rig);
+    assert_int_equal(rig->found.refused_count, 1);
+    assert_int_equal(rig->found.refused_status, QR_ERR_CORRUPT);
+    assert_non_null(strstr(rig->detail, "offset 512: it cannot be read back"));
+    snapshot_rig_check(rig, 5, 2000);
+    snapshot_rig_close(rig);
+    rig->disk.fail_at = rig->disk.call_count + 3;
+    rig->disk.fail_status = QR_ERR_IO;
+    assert_int_equal(snapshot_rig_open(rig), QR_ERR_IO);
+    assert_non_null(strstr(rig->detail, "the file cannot be read"));
+}
+
 static void a_snapshot_under_the_name_of_another_is_refused(void **state)
 {
     struct snapshot_rig *rig = *state;
@@ -551,6 +573,7 @@ int main(void)
         CASE(a_snapshot_stays_as_long_as_it_is_read),
         CASE(the_newest_snapshot_is_never_removed),
         CASE(a_damaged_snapshot_is_passed_over_and_told),
+        CASE(a_disk_that_cannot_read_is_told_from_one_that_has_lost_something),
         CASE(a_snapshot_under_the_name_of_another_is_refused),
         CASE(a_newer_format_is_refused_as_such),
         CASE(chunks_of_another_place_or_file_are_refused),
