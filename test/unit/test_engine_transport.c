@@ -1,4 +1,4 @@
-/* test_engine_transport.c: three engines in one process, whose bytes a program carries in memory. */
+/* test_engine_transport.c: three engines in a process, whose bytes a program carries in memory. */
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "support/unit.h"
 
