@@ -1,9 +1,9 @@
 /* transport.c: a counter of three processes on one machine that need no port: what they say to each
  * other goes by a transport of the program's own, unix_transport.h.
  *
- * usage: transport NAME ADDRESS [MEMBER,...]    as in node.h, but that an ADDRESS names two files in
- *                                               the present folder; each line of standard input
- *                                               counts one up, and is answered with the count
+ * usage: transport NAME ADDRESS [MEMBER,...]    as in node.h, but that an ADDRESS names two files
+ *                                               in the present folder; each line of standard
+ *                                               input counts one up, and is answered by the count
  *
  * Who may open the files may take part, and nobody else: that is what is_insecure says here.
  */

@@ -120,8 +120,8 @@ static void read_packet(void)
     }
 }
 
-/* Until stop() closes its end of the pair. The host's functions wait for nobody and never call back:
- * they may be called under the mutex.
+/* Until stop() closes its end of the pair. The host's functions wait for nobody and never call
+ * back: they may be called under the mutex.
  */
 static void *carry(void *argument)
 {
