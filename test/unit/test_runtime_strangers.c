@@ -152,7 +152,7 @@ static void give_memory(void *context, void *memory, size_t size_bytes)
     release(&runtime_allocator, memory, size_bytes);
 }
 
-/* libuv accepts nobody as long as one waits for it: who finds no memory must not be left waiting. */
+/* libuv accepts nobody while one waits for it: who finds no memory must not be left waiting. */
 static void who_comes_while_memory_is_out_keeps_nobody_out_later(void **state)
 {
     struct transport_pair *pair = *state;
