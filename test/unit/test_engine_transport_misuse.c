@@ -34,6 +34,7 @@ struct script {
     const char *listen_detail;
     int dial_status;
     bool keeps_stopping; /* it does not say that it has stopped */
+    bool comes_at_close; /* the next stream is told of while this one is closed */
     size_t lies_bytes;   /* that a write takes more than it was given */
     int listen_count;
     int start_count;
@@ -103,8 +104,15 @@ static void on_resume(void *context, void *link)
 static void on_close(void *context, void *link)
 {
     struct script *script = context;
+    uint64_t connection = 0;
     script->close_count++;
     ++*(int *)link;
+    if (script->comes_at_close) {
+        script->comes_at_close = false;
+        assert_int_equal(
+            script->host->accepted(script->host->context, &script->closed[500], "b:1", &connection),
+            0);
+    }
 }
 
 static int on_send_packet(void *context, const char *address, const void *data, size_t size_bytes)
@@ -523,6 +531,20 @@ static void the_engine_ends_when_its_transport_has(void **state)
     script->engine = NULL;
 }
 
+static void who_comes_at_the_very_end_is_closed_as_well(void **state)
+{
+    struct script *script = *state;
+    open_script(script, NULL);
+    (void)come(script, 0);
+    for (int i = 0; i < 5; i++) {
+        turn(script); /* until it is taken in */
+    }
+    script->comes_at_close = true;
+    stop(script);
+    assert_int_equal(script->closed[0], 1);
+    assert_int_equal(script->closed[500], 1);
+}
+
 /* Each allocation of what a transport tells fails once: it is told so, and nothing else. */
 static void where_memory_runs_out_it_is_told(void **state)
 {
@@ -562,6 +584,7 @@ int main(void)
         TEST(one_that_takes_more_than_it_is_given_is_not_believed),
         TEST(what_cannot_be_dialed_is_dialed_again),
         TEST(the_engine_ends_when_its_transport_has),
+        TEST(who_comes_at_the_very_end_is_closed_as_well),
         TEST(where_memory_runs_out_it_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
