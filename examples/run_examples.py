@@ -278,6 +278,21 @@ def cron(_):
         tap.check_equal(trio.nodes[1].ask("take later 1 0"), "", "what is not due")
 
 
+def transport(_):
+    """Each line counts once, over sockets that are no ports, whoever is killed"""
+    with running("transport") as trio:
+        files = {path.name for path in trio.folder.glob("*.stream")}
+        tap.check_equal(files, {f"127.0.0.1:{trio.base + 10 * i}.stream" for i in range(3)}, "sockets")
+        load = Load(trio, lambda i, number: f"up {i} {number}")
+        load.kill_each()
+        counts = [int(answer) for _, answer, _, _ in load.good()]
+        tap.check_equal(len(set(counts)), len(counts), "the count of different answers")
+        asked = [said for said in load.said if not (said[1] or "").startswith("refused")]
+        tap.check(max(counts) <= len(asked), f"{max(counts)} were counted, of {len(asked)}")
+        last = int(trio.nodes[0].ask("one more"))
+        tap.check(last > max(counts), f"{last} comes behind {max(counts)}")
+
+
 def rows(trio, name):
     """What a database holds, or None: it is not there yet."""
     try:
@@ -318,7 +333,7 @@ def sqlite(_):
 
 def main():
     tap.end_on_signals()
-    cases = [case for case in (tail, lock, cron, sqlite) if case.__name__ in PROGRAMS]
+    cases = [case for case in (tail, lock, cron, sqlite, transport) if case.__name__ in PROGRAMS]
     sys.exit(tap.run(cases))
 
 

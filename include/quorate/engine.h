@@ -37,6 +37,7 @@
 #include "quorate/snapshot_store.h"
 #include "quorate/state_machine.h"
 #include "quorate/status.h"
+#include "quorate/transport.h"
 #include "quorate/types.h"
 
 #define QR_ERROR_DETAIL_BYTES 512
@@ -228,6 +229,11 @@ struct qr_engine_options {
      * NULL: files of the data directory.
      */
     const struct qr_snapshot_store *snapshot_store;
+
+    /* What carries bytes between members (transport.h); copied. NULL: TCP, and UDP. With one of the
+     * program's, who reaches it is not known here: secret_file, or is_insecure, must be given.
+     */
+    const struct qr_transport *transport;
 };
 
 /* Open the data directory, replay nothing yet, listen, and take part in the cluster.
@@ -244,7 +250,7 @@ struct qr_engine_options {
  *   QR_ERR_ADDRESS    the address does not parse, is in use, or is not loopback (is_insecure).
  *   QR_ERR_POISON     the process ended three times in a row while one entry was applied, which
  *                     `detail` names: mend the program, see options.ignores_poison.
- *   QR_ERR_IO, QR_ERR_DISK_FULL, QR_ERR_NO_MEMORY
+ *   QR_ERR_IO, QR_ERR_DISK_FULL, QR_ERR_NO_MEMORY; or what options.transport returned.
  *
  * Cost: reads the whole log once.
  */

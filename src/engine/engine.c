@@ -9,6 +9,7 @@
 
 #include "base/assert.h"
 #include "base/state_machine.h"
+#include "engine/carrier.h"
 #include "engine/internal.h"
 #include "runtime/address.h"
 #include "runtime/logger.h"
@@ -56,19 +57,44 @@ static int open_disk(struct qr_engine *engine, const struct qr_engine_options *o
 }
 
 static int open_transport(struct qr_engine *engine, const struct qr_engine_options *options,
-                          char *detail)
+                          struct streams *streams, char *detail)
 {
     struct transport_options given = {
         .allocator = &engine->allocator,
         .log = &engine->log,
         .keyring = engine->keyring,
         .events = engine_transport_events(engine),
+        .streams = streams,
         .address = options->peer_address,
         .seed = runtime_random(),
         .frame_bytes_max = options->limits.max_message_bytes + FRAME_SLACK_BYTES,
         .queue_bytes_max = options->limits.max_inflight_bytes * QUEUE_MESSAGES,
     };
     return transport_open(&given, &engine->transport, detail);
+}
+
+/* What the program's transport carries. */
+static int open_carried(struct qr_engine *engine, const struct qr_engine_options *options,
+                        char *detail)
+{
+    struct streams *streams = NULL;
+    struct packets *packets = NULL;
+    int status = carrier_open(&engine->allocator, options->transport, options->peer_address,
+                              &streams, &packets, detail);
+    if (status != 0) {
+        return status;
+    }
+    status = open_transport(engine, options, streams, detail);
+    if (status != 0) {
+        streams->table->free(streams);
+        packets->table->free(packets);
+        return status;
+    }
+    status = engine_gossip_open(engine, options, packets, detail);
+    if (status != 0) {
+        packets->table->free(packets); /* the streams are the transport's, to be freed with it */
+    }
+    return status;
 }
 
 /* TCP and UDP have the same port. Whichever is asked for by 0 is free for TCP alone. */
@@ -79,11 +105,11 @@ static int open_sockets(struct qr_engine *engine, const struct qr_engine_options
     for (int i = 0; i < PORT_ATTEMPTS_MAX && status == QR_ERR_ADDRESS; i++) {
         transport_free(engine->transport);
         engine->transport = NULL;
-        status = open_transport(engine, options, detail);
+        status = open_transport(engine, options, NULL, detail);
         if (status != 0) {
             return status;
         }
-        status = engine_gossip_open(engine, options, detail);
+        status = engine_gossip_open(engine, options, NULL, detail);
         if (!address_is_any_port(options->peer_address)) {
             return status;
         }
@@ -334,7 +360,8 @@ static int open_parts(struct qr_engine *engine, const struct qr_engine_options *
                              &engine->log, detail);
     }
     if (status == 0) {
-        status = open_sockets(engine, options, detail);
+        status = options->transport != NULL ? open_carried(engine, options, detail)
+                                            : open_sockets(engine, options, detail);
     }
     if (status == 0) {
         status = disk_posix_reserve(engine->disk); /* the node submits, and is not idle then */
@@ -365,6 +392,7 @@ static int open_engine(const struct qr_engine_options *options, struct qr_engine
     _Static_assert(QR_ERROR_DETAIL_BYTES >= NODE_DETAIL_BYTES &&
                        QR_ERROR_DETAIL_BYTES >= DISK_DETAIL_BYTES &&
                        QR_ERROR_DETAIL_BYTES >= TRANSPORT_DETAIL_BYTES &&
+                       QR_ERROR_DETAIL_BYTES >= QR_TRANSPORT_DETAIL_BYTES &&
                        QR_ERROR_DETAIL_BYTES >= KEYRING_DETAIL_BYTES &&
                        QR_ERROR_DETAIL_BYTES >= ENGINE_SNAPSHOTS_DETAIL_BYTES,
                    "every part's detail fits");

@@ -24,7 +24,7 @@ static void on_packet(void *context, const struct gossip_packet *packet)
 }
 
 int engine_gossip_open(struct qr_engine *engine, const struct qr_engine_options *options,
-                       char *detail)
+                       struct packets *packets, char *detail)
 {
     _Static_assert(QR_ERROR_DETAIL_BYTES >= GOSSIP_DETAIL_BYTES, "its detail fits");
     struct gossip_options given = {
@@ -32,6 +32,7 @@ int engine_gossip_open(struct qr_engine *engine, const struct qr_engine_options 
         .log = &engine->log,
         .keyring = engine->keyring,
         .events = {engine, on_readable, on_packet},
+        .packets = packets,
         .address = options->peer_address,
         .port = transport_port(engine->transport),
     };

@@ -426,9 +426,9 @@ struct node_io engine_node_io(struct qr_engine *engine);
 struct transport_events engine_transport_events(struct qr_engine *engine);
 void engine_set_members(struct qr_engine *engine);
 
-/* gossip.c: what SWIM says, and hears. */
+/* gossip.c: what SWIM says, and hears. packets: given, if this returns 0; NULL: UDP. */
 NODISCARD int engine_gossip_open(struct qr_engine *engine, const struct qr_engine_options *options,
-                                 char *detail);
+                                 struct packets *packets, char *detail);
 
 /* Before a turn: what has arrived. `is_polled`: the loop has just looked at its sockets. */
 void engine_gossip_take(struct qr_engine *engine, bool is_polled);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/state_machine.h"
+#include "engine/carrier.h"
 #include "engine/internal.h"
 #include "runtime/address.h"
 
@@ -73,6 +74,11 @@ static int check_reach(const struct qr_engine_options *options, char *detail)
     bool is_only_here = false;
     if (options->secret_file != NULL || options->is_insecure) {
         return 0;
+    }
+    if (options->transport != NULL) {
+        return refuse(detail, "transport: whoever reaches it may take part in the cluster; give "
+                              "all nodes a secret (secret_file), or say that nobody else does "
+                              "(is_insecure)");
     }
     /* A name that is not found now may be found when the node listens. */
     if (address_parse(options->peer_address, &address) != 0 ||
@@ -147,6 +153,13 @@ static int check_divergence(const struct qr_engine_options *options, char *detai
     return (unsigned)options->on_divergence <= QR_DIVERGENCE_STOP
                ? 0
                : refuse(detail, "on_divergence: there is no such");
+}
+
+static int check_transport(const struct qr_transport *transport, char *detail)
+{
+    struct qr_transport read;
+    const char *wrong = transport == NULL ? NULL : carrier_read(transport, &read);
+    return wrong == NULL ? 0 : refuse(detail, "transport: %s", wrong);
 }
 
 /* Who only watches finds the cluster through others, at each start anew. */
@@ -228,6 +241,9 @@ int engine_options_check(const struct qr_engine_options *options, char *detail)
     if (status == 0 && options->swim_profile != QR_SWIM_DEFAULT &&
         options->swim_profile != QR_SWIM_FAST) {
         status = refuse(detail, "swim_profile: %d is none", (int)options->swim_profile);
+    }
+    if (status == 0) {
+        status = check_transport(options->transport, detail);
     }
     if (status == 0) {
         status = check_address("peer_address", options->peer_address, detail);

@@ -1,13 +1,13 @@
-/* gossip.h: SWIM's datagrams, over UDP.
+/* gossip.h: SWIM's datagrams, sealed by the cluster's secret, over packets that somebody carries.
  *
- * Owns     the socket, on the port of the transport's listener; the names of members that were
- *          looked up, and when.
+ * Owns     whoever carries them: UDP, on the port of the transport's listener, unless told
+ *          otherwise (packets.h).
  * Does not know what a packet says, who is a member, or when to send again: nothing waits to be
  *          sent, and what the kernel does not take at once is lost, as packets may be.
  * Threads  the loop's, for every call.
  *
  * Whoever drives a SWIM machine must take what has arrived before the machine ticks
- * (docs/swim.md). So a readable socket is only told of, and read when gossip_receive() is called.
+ * (docs/swim.md). So what has come is only told of, and read when gossip_receive() is called.
  */
 /* SPDX-License-Identifier: Apache-2.0 */
 #ifndef RUNTIME_GOSSIP_H
@@ -18,13 +18,10 @@
 #include "base/allocator.h"
 #include "base/log.h"
 #include "quorate/types.h"
+#include "runtime/packets.h"
 
 #define GOSSIP_DETAIL_BYTES 512
-#define GOSSIP_PACKET_BYTES_MAX 1400         /* longer ones are dropped */
-#define GOSSIP_NAMES_MAX 256                 /* the one that was not asked for longest makes room */
-#define GOSSIP_LOOKUPS_MAX 1                 /* at a time: libuv runs two, one for the transport */
-#define GOSSIP_NAME_FRESH_NS (10 * NS_PER_S) /* then it is looked up again, when it is used */
-#define GOSSIP_NAME_AGAIN_NS (2 * NS_PER_S)  /* after a failure */
+#define GOSSIP_PACKET_BYTES_MAX 1400 /* longer ones are dropped */
 
 /* X(name): counted since the beginning. */
 #define GOSSIP_COUNTER_MAP(X)                                                                      \
@@ -66,8 +63,9 @@ struct gossip_options {
     const struct log_sink *log;        /* borrowed; may be NULL */
     struct keyring *keyring;           /* kept: each packet is sealed, and must be; NULL: plain */
     struct gossip_events events;
-    const char *address; /* HOST:PORT; its host is bound */
-    uint16_t port;       /* instead of that in `address` */
+    struct packets *packets; /* given, if gossip_open() returns 0; NULL: UDP, at these: */
+    const char *address;     /* HOST:PORT; its host is bound */
+    uint16_t port;           /* instead of that in `address` */
 };
 
 struct gossip;

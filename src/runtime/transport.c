@@ -4,11 +4,11 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/assert.h"
 #include "quorate/error.h"
 #include "runtime/clock.h"
+#include "runtime/tcp.h"
 #include "runtime/transport_internal.h"
 #include "runtime/transport_tls.h"
 
@@ -28,7 +28,6 @@ int transport_open(const struct transport_options *options, struct transport **o
         transport->options.hello_timeout_ns = TRANSPORT_HELLO_TIMEOUT_NS;
     }
     transport->prng = prng_of(options->seed);
-    transport->socket = -1;
     if (options->keyring != NULL) {
         transport->tls = transport_tls_new(options->allocator, options->keyring);
         if (transport->tls == NULL) {
@@ -37,10 +36,15 @@ int transport_open(const struct transport_options *options, struct transport **o
             return QR_ERR_NO_MEMORY;
         }
     }
-    int status = transport_listen(transport, options->address, detail);
-    if (status != 0) {
-        transport_free(transport);
-        return status;
+    transport->streams = options->streams;
+    if (transport->streams == NULL) {
+        _Static_assert(TRANSPORT_DETAIL_BYTES >= TCP_DETAIL_BYTES, "its detail fits");
+        int status = tcp_open(options->allocator, options->address, &transport->streams, detail);
+        if (status != 0) {
+            transport_free(transport);
+            return status;
+        }
+        transport->port = tcp_port(transport->streams);
     }
     *out = transport;
     return 0;
@@ -57,8 +61,8 @@ void transport_free(struct transport *transport)
         return;
     }
     ASSERT(transport->connections == NULL);
-    if (transport->socket >= 0) {
-        (void)close(transport->socket);
+    if (transport->streams != NULL) {
+        transport->streams->table->free(transport->streams);
     }
     transport_tls_free(transport->tls);
     release(transport->options.allocator, transport, sizeof(*transport));
@@ -151,17 +155,19 @@ void transport_start(struct transport *transport, uv_loop_t *loop)
     ASSERT(transport->loop == NULL);
     transport->loop = loop;
     transport->timer.data = transport;
-    transport->listener.data = transport;
     int failed = uv_timer_init(loop, &transport->timer);
     ASSERT(failed == 0);
-    /* A socket that is bound and listens already is taken over without a call that can fail. */
-    failed = uv_tcp_init(loop, &transport->listener);
-    ASSERT(failed == 0);
-    failed = uv_tcp_open(&transport->listener, transport->socket);
-    ASSERT(failed == 0);
-    transport->socket = -1;
-    failed = uv_listen((uv_stream_t *)&transport->listener, SOMAXCONN, transport_accept);
-    ASSERT(failed == 0);
+    const struct stream_events events = {
+        .context = transport,
+        .accepted = transport_accept,
+        .connected = connection_connected,
+        .room = connection_read_room,
+        .received = connection_read,
+        .writable = connection_writable,
+        .ended = connection_ended,
+        .gone = connection_gone,
+    };
+    transport->streams->table->start(transport->streams, loop, &events);
     transport->open_handles = 2;
     transport_arm(transport);
 }
@@ -179,11 +185,16 @@ void transport_let_go(struct transport *transport)
     }
 }
 
-static void on_handle_closed(uv_handle_t *handle)
+static void on_part_closed(void *argument)
 {
-    struct transport *transport = handle->data;
+    struct transport *transport = argument;
     transport->open_handles--;
     transport_let_go(transport);
+}
+
+static void on_timer_closed(uv_handle_t *handle)
+{
+    on_part_closed(handle->data);
 }
 
 void transport_close(struct transport *transport, void (*closed)(void *argument), void *argument)
@@ -199,8 +210,8 @@ void transport_close(struct transport *transport, void (*closed)(void *argument)
         connection_discard(connection);
         connection = next;
     }
-    uv_close((uv_handle_t *)&transport->timer, on_handle_closed);
-    uv_close((uv_handle_t *)&transport->listener, on_handle_closed);
+    uv_close((uv_handle_t *)&transport->timer, on_timer_closed);
+    transport->streams->table->stop(transport->streams, on_part_closed, transport);
 }
 
 struct peer *transport_find_peer(const struct transport *transport, node_id id)
@@ -299,7 +310,7 @@ void transport_stats(const struct transport *transport, struct transport_stats *
     out->incoming_count = transport->incoming_count;
     const struct connection *connection = transport->connections;
     for (; connection != NULL; connection = connection->next) {
-        out->queued_bytes += connection->queue.bytes;
+        out->queued_bytes += connection->greeting.bytes + connection->queue.bytes;
     }
 }
 

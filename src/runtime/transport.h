@@ -1,10 +1,11 @@
-/* transport.h: frames between members, over TCP.
+/* transport.h: frames between members, over streams of bytes that somebody else carries.
  *
- * Owns     the listening socket, one dialed connection to each member, and those that
+ * Owns     one dialed connection to each member, and those that
  *          members dialed to us. Who dials sends; the other end reads, and answers on the
  *          same connection only the hello, a join, and what it cannot send on one of its own.
  *          Besides, for as long as something is said on them, connections for SWIM alone.
- * Does not know what a message means, who is a member, or when to send again.
+ * Does not know what a message means, who is a member, or when to send again; nor how bytes
+ *          travel: by TCP, unless told otherwise (streams.h).
  * Threads  the loop's, for every call and every event.
  *
  * What is handed over to be sent stays queued until transport_flush(), so that the frames
@@ -19,6 +20,7 @@
 #include "base/allocator.h"
 #include "base/log.h"
 #include "quorate/types.h"
+#include "runtime/streams.h"
 #include "wire/wire.h"
 
 #define TRANSPORT_DETAIL_BYTES 512
@@ -90,6 +92,7 @@ struct transport_options {
     const struct log_sink *log;        /* borrowed; may be NULL */
     struct keyring *keyring; /* kept: only who has a key is talked to, by TLS; NULL: plain */
     struct transport_events events;
+    struct streams *streams;   /* given, if transport_open() returns 0; NULL: TCP, at `address` */
     const char *address;       /* HOST:PORT to listen on; port 0: any */
     uint64_t seed;             /* of the jitter */
     uint64_t frame_bytes_max;  /* of a frame received; longer ones close the connection */
@@ -109,7 +112,7 @@ struct transport;
 NODISCARD int transport_open(const struct transport_options *options, struct transport **out,
                              char *detail);
 
-/* The port that is listened on. */
+/* The port that is listened on, by TCP; else 0. */
 uint16_t transport_port(const struct transport *transport);
 
 /* Live on `loop` from now on. */
@@ -157,7 +160,7 @@ void transport_send_seed(struct transport *transport, struct wire_frame *frame);
 bool transport_gossip(struct transport *transport, const char *address, uint64_t answers,
                       const uint8_t *data, size_t size_bytes);
 
-/* Write what is queued, as far as the sockets take it; they go on by themselves. */
+/* Write what is queued, as far as the streams take it; they go on by themselves. */
 void transport_flush(struct transport *transport);
 
 struct transport_peer_state {

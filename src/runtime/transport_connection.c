@@ -1,9 +1,6 @@
 /* transport_connection.c: a connection's life: hello, messages, end. */
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <string.h>
-#include <sys/socket.h>
 
 #include "base/assert.h"
 #include "quorate/error.h"
@@ -11,26 +8,26 @@
 #include "runtime/transport_internal.h"
 #include "runtime/transport_tls.h"
 
-#define KEEPALIVE_S 15
-/* Sent, but not acknowledged for so long: the other end is gone, whatever the kernel hopes. */
-#define UNACKNOWLEDGED_MS 5000
-
-struct connection *connection_new(struct transport *transport, enum connection_kind kind)
+struct connection *connection_new(struct transport *transport, enum connection_kind kind,
+                                  struct stream *stream)
 {
+    struct streams *streams = transport->streams;
     struct connection *connection =
         allocate_zeroed(transport->options.allocator, sizeof(*connection));
     if (connection == NULL) {
         return NULL;
     }
+    connection->stream = stream == NULL ? streams->table->make(streams, connection) : stream;
+    if (connection->stream == NULL) {
+        release(transport->options.allocator, connection, sizeof(*connection));
+        return NULL;
+    }
+    connection->stream->owner = connection;
     connection->transport = transport;
     connection->kind = kind;
-    connection->state = CONNECTION_RESOLVING;
+    connection->state = CONNECTION_DIALING;
     connection->number = ++transport->last_number;
     connection->deadline_ns = TIME_NEVER;
-    connection->pending_count = 1;
-    int failed = uv_tcp_init(transport->loop, &connection->tcp);
-    ASSERT(failed == 0);
-    connection->tcp.data = connection;
     connection->next = transport->connections;
     if (connection->next != NULL) {
         connection->next->previous = connection;
@@ -70,13 +67,9 @@ static void unlink_dirty(struct connection *connection)
     }
 }
 
-void connection_let_go(struct connection *connection)
+void connection_gone(void *owner)
 {
-    ASSERT(connection->pending_count > 0);
-    connection->pending_count--;
-    if (connection->pending_count > 0) {
-        return;
-    }
+    struct connection *connection = owner;
     ASSERT(connection->state == CONNECTION_CLOSED);
     struct transport *transport = connection->transport;
     connection_queue_clear(connection);
@@ -85,11 +78,6 @@ void connection_let_go(struct connection *connection)
     unlink_connection(connection);
     release(transport->options.allocator, connection, sizeof(*connection));
     transport_let_go(transport);
-}
-
-static void on_closed(uv_handle_t *handle)
-{
-    connection_let_go(handle->data);
 }
 
 void connection_discard(struct connection *connection)
@@ -110,11 +98,7 @@ void connection_discard(struct connection *connection)
     if (transport->seed == connection) {
         transport->seed = NULL;
     }
-    if (connection->pending_count > 1) {
-        /* A look-up is out. This fails when it runs already; then its end is waited for. */
-        (void)uv_cancel((uv_req_t *)&connection->lookup);
-    }
-    uv_close((uv_handle_t *)&connection->tcp, on_closed);
+    transport->streams->table->close(connection->stream);
 }
 
 /* What Raft's messages go over, to a member or from one. */
@@ -184,38 +168,31 @@ static bool has_expected(const struct connection *connection)
     return connection->kind == CONNECTION_PEER;
 }
 
-static bool send_hello(struct connection *connection)
+static void send_hello(struct connection *connection)
 {
     struct transport *transport = connection->transport;
     const struct transport_events *events = &transport->options.events;
     struct wire_message message = {.type = WIRE_HELLO};
     events->hello(events->context, has_expected(connection), connection->member, &message.hello);
     struct wire_frame *frame = wire_encode(transport->options.allocator, &message);
-    return frame != NULL && connection_write_now(connection, frame);
+    if (frame == NULL) {
+        connection_close(connection, "memory ran out");
+        return;
+    }
+    connection_greet_with(connection, frame);
 }
 
 void connection_greet(struct connection *connection)
 {
-    if (connection->kind != CONNECTION_INCOMING && !send_hello(connection)) {
-        connection_close(connection, "cannot send the hello");
+    if (connection->kind != CONNECTION_INCOMING) {
+        send_hello(connection);
     }
 }
 
 void connection_begin(struct connection *connection)
 {
-    (void)uv_tcp_nodelay(&connection->tcp, 1);
-    (void)uv_tcp_keepalive(&connection->tcp, 1, KEEPALIVE_S);
-    int descriptor = -1;
-    if (uv_fileno((uv_handle_t *)&connection->tcp, &descriptor) == 0) {
-        unsigned wait_ms = UNACKNOWLEDGED_MS;
-        (void)setsockopt(descriptor, IPPROTO_TCP, TCP_USER_TIMEOUT, &wait_ms, sizeof(wait_ms));
-    }
     connection->state = CONNECTION_HELLO;
     connection->deadline_ns = runtime_now_ns() + connection->transport->options.hello_timeout_ns;
-    if (connection_read_start(connection) != 0) {
-        connection_close(connection, "cannot read");
-        return;
-    }
     if (connection->transport->tls != NULL) {
         connection_tls_begin(connection);
     } else {
@@ -292,14 +269,18 @@ static void take_hello(struct connection *connection, const struct wire_hello *h
     struct wire_message answer = {.type = WIRE_HELLO_RESPONSE};
     int status = events->hello_check(events->context, hello, &answer.hello_response);
     struct wire_frame *frame = wire_encode(transport->options.allocator, &answer);
-    bool is_sent = frame != NULL && connection_write_now(connection, frame);
+    if (frame != NULL) {
+        connection_greet_with(connection, frame);
+    }
     if (status != 0) {
         log_refusal(connection, status, answer.hello_response.reason, hello->address);
         connection_close(connection, "refused");
         return;
     }
-    if (!is_sent) {
-        connection_close(connection, "cannot answer the hello");
+    if (frame == NULL) {
+        connection_close(connection, "memory ran out");
+    }
+    if (connection->state == CONNECTION_CLOSED) {
         return;
     }
     connection->member = hello->from;

@@ -48,111 +48,47 @@ void transport_redial(struct transport *transport, struct peer *peer)
     peer->dial_at_ns = 0;
 }
 
-static void not_connected(struct connection *connection, int status)
+void connection_not_connected(struct connection *connection, enum stream_end end,
+                              const char *reason)
 {
     struct transport *transport = connection->transport;
-    struct peer *peer = status == UV_ECONNREFUSED ? connection->peer : NULL;
+    struct peer *peer = end == STREAM_REFUSED ? connection->peer : NULL;
     bool is_news = peer != NULL && peer->is_redialed;
     node_id member = connection->member;
     if (is_news) {
         peer->is_redialed = false;
     }
-    connection_close(connection, uv_strerror(status));
+    connection_close(connection, reason);
     if (is_news) {
         /* Nobody listens there any more: for who asks whether a member that closed is gone. */
         transport->options.events.member_closed(transport->options.events.context, member, true);
     }
 }
 
-static void on_connected(uv_connect_t *request, int status)
+void connection_connected(void *owner)
 {
-    struct connection *connection = request->data;
-    if (connection->state == CONNECTION_CLOSED) {
-        return;
-    }
-    if (status < 0) {
-        not_connected(connection, status);
-        return;
-    }
+    struct connection *connection = owner;
+    struct transport *transport = connection->transport;
     connection_begin(connection);
-    if (!connection->transport->is_closing) {
-        transport_arm(connection->transport);
-    }
-}
-
-static void connect_to(struct connection *connection, const struct sockaddr *address)
-{
-    connection->state = CONNECTION_CONNECTING;
-    connection->connect.data = connection;
-    int failure = uv_tcp_connect(&connection->connect, &connection->tcp, address, on_connected);
-    if (failure < 0) {
-        connection_close(connection, uv_strerror(failure));
-    }
-}
-
-/* A name may have several addresses, of which one answers: each attempt takes the next. */
-static const struct addrinfo *choose(const struct addrinfo *found, uint32_t attempt)
-{
-    uint32_t count = 0;
-    for (const struct addrinfo *info = found; info != NULL; info = info->ai_next) {
-        count++;
-    }
-    const struct addrinfo *chosen = found;
-    for (uint32_t i = attempt % max_u64(count, 1) & UINT32_MAX; i > 0; i--) {
-        chosen = chosen->ai_next;
-    }
-    return chosen;
-}
-
-static void on_found(uv_getaddrinfo_t *request, int status, struct addrinfo *found)
-{
-    struct connection *connection = request->data;
-    if (connection->state == CONNECTION_CLOSED) {
-        /* Closed meanwhile. */
-    } else if (status < 0) {
-        connection_close(connection, uv_strerror(status));
-    } else {
-        ASSERT(found != NULL);
-        connect_to(connection, choose(found, connection->attempt)->ai_addr);
-    }
-    uv_freeaddrinfo(found);
-    connection_let_go(connection);
-}
-
-static void look_up(struct connection *connection)
-{
-    struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
-    connection->lookup.data = connection;
-    int failure = uv_getaddrinfo(connection->transport->loop, &connection->lookup, on_found,
-                                 connection->target.host, connection->target.port, &hints);
-    if (failure < 0) {
-        connection_close(connection, uv_strerror(failure));
-        return;
-    }
-    connection->pending_count++;
+    transport_arm(transport);
 }
 
 static void dial(struct connection *connection, const char *address)
 {
+    const struct streams_table *table = connection->transport->streams->table;
     struct text text = text_of(connection->address, sizeof(connection->address));
     text_string(&text, address);
     connection->deadline_ns = runtime_now_ns() + TRANSPORT_CONNECT_TIMEOUT_NS;
-    if (address_parse(address, &connection->target) != 0) {
-        connection_close(connection, "the address does not parse");
-        return;
-    }
-    struct sockaddr_storage socket;
-    if (address_to_socket(&connection->target, &socket)) {
-        connect_to(connection, (const struct sockaddr *)&socket);
-    } else {
-        look_up(connection);
+    const char *reason = table->dial(connection->stream, address, connection->attempt);
+    if (reason != NULL) {
+        connection_close(connection, reason);
     }
 }
 
 void transport_dial_peer(struct transport *transport, struct peer *peer)
 {
     ASSERT(peer->is_used && peer->connection == NULL);
-    struct connection *connection = connection_new(transport, CONNECTION_PEER);
+    struct connection *connection = connection_new(transport, CONNECTION_PEER, NULL);
     if (connection == NULL) {
         transport_back_off(transport, peer);
         return;
@@ -167,7 +103,7 @@ void transport_dial_peer(struct transport *transport, struct peer *peer)
 
 struct connection *transport_dial_gossip(struct transport *transport, const char *address)
 {
-    struct connection *connection = connection_new(transport, CONNECTION_GOSSIP);
+    struct connection *connection = connection_new(transport, CONNECTION_GOSSIP, NULL);
     if (connection == NULL) {
         return NULL;
     }
@@ -180,7 +116,7 @@ void transport_dial_waiting_seed(struct transport *transport)
 {
     ASSERT(transport->seed == NULL);
     transport->has_seed_address = false;
-    struct connection *connection = connection_new(transport, CONNECTION_SEED);
+    struct connection *connection = connection_new(transport, CONNECTION_SEED, NULL);
     if (connection == NULL) {
         transport->options.events.seed_closed(transport->options.events.context, "memory ran out");
         return;

@@ -1,9 +1,9 @@
 /* transport_internal.h: what the files of the transport share.
  *
  * A connection's life:
- *   dialed   RESOLVING -> CONNECTING -> HELLO (ours is sent) -> OPEN -> CLOSED
- *   accepted                            HELLO (theirs is awaited) -> OPEN -> CLOSED
- * From any state it may become CLOSED; it is freed when libuv lets go of its handles.
+ *   dialed   DIALING -> HELLO (ours is sent) -> OPEN -> CLOSED
+ *   accepted            HELLO (theirs is awaited) -> OPEN -> CLOSED
+ * From any state it may become CLOSED; it is freed when its stream is gone.
  */
 /* SPDX-License-Identifier: Apache-2.0 */
 #ifndef RUNTIME_TRANSPORT_INTERNAL_H
@@ -23,8 +23,7 @@ enum connection_kind {
 };
 
 enum connection_state {
-    CONNECTION_RESOLVING,
-    CONNECTION_CONNECTING,
+    CONNECTION_DIALING,
     CONNECTION_HELLO,
     CONNECTION_OPEN,
     CONNECTION_CLOSED,
@@ -35,7 +34,7 @@ struct frame_queue {
     struct wire_frame *last;
     size_t count;
     uint64_t bytes;
-    size_t first_sent_bytes; /* of the first frame, already with the kernel */
+    size_t first_sent_bytes; /* of the first frame, already with the stream */
 };
 
 struct peer;
@@ -49,22 +48,21 @@ struct connection {
     uint64_t number;
     enum connection_kind kind;
     enum connection_state state;
-    struct peer *peer;      /* CONNECTION_PEER, until closed */
-    node_id member;         /* at the other end, as it said or as is expected */
-    bool expects_us;        /* incoming: the hello named us, so it is a member's */
-    bool is_stranger;       /* incoming: of no cluster yet; it may ask to join, and gossip */
-    bool is_used;           /* incoming: a message came; the first says what it is for */
-    bool is_gossip;         /* incoming: for SWIM alone */
-    bool is_proved;         /* the other end has a key of this cluster */
-    uint32_t version;       /* of the protocol, once OPEN */
-    time_ns deadline_ns;    /* when it is given up; TIME_NEVER once OPEN, but for idle ones */
-    uint32_t pending_count; /* things libuv still has: the handle, a look-up */
+    struct peer *peer;   /* CONNECTION_PEER, until closed */
+    node_id member;      /* at the other end, as it said or as is expected */
+    bool expects_us;     /* incoming: the hello named us, so it is a member's */
+    bool is_stranger;    /* incoming: of no cluster yet; it may ask to join, and gossip */
+    bool is_used;        /* incoming: a message came; the first says what it is for */
+    bool is_gossip;      /* incoming: for SWIM alone */
+    bool is_proved;      /* the other end has a key of this cluster */
+    uint32_t version;    /* of the protocol, once OPEN */
+    time_ns deadline_ns; /* when it is given up; TIME_NEVER once OPEN, but for idle ones */
 
+    struct frame_queue greeting; /* what goes ahead of the queue, and before it is OPEN */
     struct frame_queue queue;
     bool is_dirty; /* in transport->dirty */
     struct connection *next_dirty;
-    bool is_writing;
-    size_t writing_bytes;
+    bool is_writing; /* the stream has not taken all: what was not is borrowed by it */
 
     struct connection_tls *tls; /* NULL: plain, or not connected yet */
 
@@ -73,14 +71,10 @@ struct connection {
     uint32_t filled;     /* end of what was received */
     size_t frame_bytes;  /* of the frame at start, 0 when not known */
 
-    struct address target;
     uint32_t attempt;
     char address[QR_ADDRESS_BYTES_MAX];
     char said_address[QR_ADDRESS_BYTES_MAX]; /* incoming: where it says that it lives */
-    uv_tcp_t tcp;
-    uv_connect_t connect;
-    uv_write_t write;
-    uv_getaddrinfo_t lookup;
+    struct stream *stream;
 };
 
 struct peer {
@@ -107,10 +101,10 @@ struct rate_limit {
 struct transport {
     struct transport_options options; /* address is not kept */
     uv_loop_t *loop;                  /* NULL: not started */
-    int socket;                       /* listening, until libuv has it */
+    struct streams *streams;
     uint16_t port;
     bool is_closing;
-    uint32_t open_handles; /* the listener and the timer, once started */
+    uint32_t open_handles; /* the streams and the timer, once started */
     uint32_t connection_count;
     uint32_t incoming_count;
     uint64_t last_number;
@@ -127,7 +121,6 @@ struct transport {
     struct rate_limit crowded;
     void (*closed)(void *argument);
     void *closed_argument;
-    uv_tcp_t listener;
     uv_timer_t timer;
     struct entry entries[WIRE_ENTRIES_MAX]; /* of the message being received */
 };
@@ -139,15 +132,14 @@ void transport_arm(struct transport *transport);
 struct peer *transport_find_peer(const struct transport *transport, node_id id);
 bool transport_is_connected(const struct transport *transport, node_id id);
 
-/* Free the transport if it is closing and libuv has nothing of it any more. */
+/* Free the transport if it is closing and nothing of it is left below. */
 void transport_let_go(struct transport *transport);
 
 /* Whether a line may be logged now; *suppressed is how many were not since the last. */
 bool transport_may_log(struct rate_limit *limit, uint64_t *suppressed);
 
-/* transport_listen.c */
-NODISCARD int transport_listen(struct transport *transport, const char *address, char *detail);
-void transport_accept(uv_stream_t *listener, int status);
+/* transport_accept.c */
+bool transport_accept(void *context, struct stream *stream, const char *source);
 
 /* transport_dial.c */
 void transport_dial_peer(struct transport *transport, struct peer *peer);
@@ -158,6 +150,11 @@ void transport_back_off(struct transport *transport, struct peer *peer);
 
 /* An open one ended: at once, but not again and again. */
 void transport_redial(struct transport *transport, struct peer *peer);
+
+/* What the stream of a connection that was dialed tells: it is there, or why not. */
+void connection_connected(void *owner);
+void connection_not_connected(struct connection *connection, enum stream_end end,
+                              const char *reason);
 
 /* One for gossip; NULL when it failed at once. */
 struct connection *transport_dial_gossip(struct transport *transport, const char *address);
@@ -171,8 +168,11 @@ void connection_take_gossip(struct connection *connection, const struct wire_mes
 
 /* transport_connection.c */
 
-/* A connection with its handle initialised, linked in; or NULL. */
-struct connection *connection_new(struct transport *transport, enum connection_kind kind);
+/* A connection, linked in, with this stream, or, NULL, one that is to be dialed; NULL when memory
+ * ran out.
+ */
+struct connection *connection_new(struct transport *transport, enum connection_kind kind,
+                                  struct stream *stream);
 
 /* Close, and tell whom it concerns; `reason` goes to the log and to seed_closed. */
 void connection_close(struct connection *connection, const char *reason);
@@ -180,14 +180,14 @@ void connection_close(struct connection *connection, const char *reason);
 /* Close without a word to anybody: it is not wanted any more. */
 void connection_discard(struct connection *connection);
 
-/* The socket is connected: the hello goes out, or is awaited. */
+/* The stream is connected: the hello goes out, or is awaited. */
 void connection_begin(struct connection *connection);
 
 /* It may be talked to: the hello goes out, or is awaited. */
 void connection_greet(struct connection *connection);
 
-/* One thing less that libuv has of it; the last frees it. */
-void connection_let_go(struct connection *connection);
+/* Its stream is gone: free it. */
+void connection_gone(void *owner);
 
 /* Take a decoded message, whatever the state. */
 void connection_take(struct connection *connection, const struct wire_message *message);
@@ -203,15 +203,24 @@ bool connection_queue(struct connection *connection, struct wire_frame *frame);
 void connection_flush(struct connection *connection);
 void connection_queue_clear(struct connection *connection);
 
-/* Send a frame, which is given, at once; false when the socket does not take all of it. */
-bool connection_write_now(struct connection *connection, struct wire_frame *frame);
-bool connection_write_plain(struct connection *connection, struct wire_frame *frame);
+/* Send a frame, which is given, ahead of all that is queued, before the connection is OPEN; what
+ * the stream does not take now goes later. May close it.
+ */
+void connection_greet_with(struct connection *connection, struct wire_frame *frame);
+
+/* What the stream tells: the rest of a write has gone, or so much of it. */
+void connection_writable(void *owner, size_t sent_bytes);
+
+/* Whether something may be written to its stream, now. */
+bool connection_has_output(const struct connection *connection);
 
 /* Copy up to so many of the bytes that wait, which have left the queue then. */
 size_t connection_queue_read(struct connection *connection, uint8_t *out, size_t out_bytes);
 
-/* transport_receive.c */
-int connection_read_start(struct connection *connection);
+/* transport_receive.c: what the stream tells. */
+void connection_read_room(void *owner, uv_buf_t *out);
+void connection_read(void *owner, const uint8_t *data, size_t size_bytes);
+void connection_ended(void *owner, enum stream_end end, const char *reason);
 
 /* Where bytes of frames go next; empty when memory ran out. Then: so many came. */
 void connection_room(struct connection *connection, uv_buf_t *out);

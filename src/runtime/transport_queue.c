@@ -6,8 +6,6 @@
 #include "runtime/transport_internal.h"
 #include "runtime/transport_tls.h"
 
-#define PARTS_MAX 256 /* of one write call */
-
 static bool drop(struct transport *transport, struct wire_frame *frame)
 {
     transport->stats.messages_dropped++;
@@ -23,15 +21,8 @@ static uint64_t bytes_max(const struct connection *connection)
                                             : queue_bytes_max;
 }
 
-bool connection_queue(struct connection *connection, struct wire_frame *frame)
+static void push(struct frame_queue *queue, struct wire_frame *frame)
 {
-    struct transport *transport = connection->transport;
-    struct frame_queue *queue = &connection->queue;
-    bool is_full = queue->count >= TRANSPORT_QUEUE_FRAMES_MAX ||
-                   (queue->count > 0 && queue->bytes + frame->frame_bytes > bytes_max(connection));
-    if (connection->state == CONNECTION_CLOSED || is_full) {
-        return drop(transport, frame);
-    }
     frame->next = NULL;
     if (queue->last == NULL) {
         queue->first = frame;
@@ -41,6 +32,18 @@ bool connection_queue(struct connection *connection, struct wire_frame *frame)
     queue->last = frame;
     queue->count++;
     queue->bytes += frame->frame_bytes;
+}
+
+bool connection_queue(struct connection *connection, struct wire_frame *frame)
+{
+    struct transport *transport = connection->transport;
+    const struct frame_queue *queue = &connection->queue;
+    bool is_full = queue->count >= TRANSPORT_QUEUE_FRAMES_MAX ||
+                   (queue->count > 0 && queue->bytes + frame->frame_bytes > bytes_max(connection));
+    if (connection->state == CONNECTION_CLOSED || is_full) {
+        return drop(transport, frame);
+    }
+    push(&connection->queue, frame);
     transport->stats.messages_sent++;
     if (!connection->is_dirty) {
         connection->is_dirty = true;
@@ -50,9 +53,8 @@ bool connection_queue(struct connection *connection, struct wire_frame *frame)
     return true;
 }
 
-static void pop(struct connection *connection)
+static void pop(struct frame_queue *queue)
 {
-    struct frame_queue *queue = &connection->queue;
     struct wire_frame *frame = queue->first;
     queue->first = frame->next;
     if (queue->first == NULL) {
@@ -69,14 +71,23 @@ void connection_queue_clear(struct connection *connection)
     while (connection->queue.first != NULL) {
         connection->transport->stats.messages_dropped++;
         connection->transport->stats.messages_sent--;
-        pop(connection);
+        pop(&connection->queue);
     }
+    while (connection->greeting.first != NULL) {
+        pop(&connection->greeting);
+    }
+}
+
+/* What is sent from: what goes ahead of all else, until it is through. */
+static struct frame_queue *present_queue(struct connection *connection)
+{
+    return connection->greeting.first != NULL ? &connection->greeting : &connection->queue;
 }
 
 /* So many bytes left: frames that are through are freed. */
 static void advance(struct connection *connection, size_t sent_bytes)
 {
-    struct frame_queue *queue = &connection->queue;
+    struct frame_queue *queue = present_queue(connection);
     connection->transport->stats.sent_bytes += sent_bytes;
     while (sent_bytes > 0) {
         ASSERT(queue->first != NULL);
@@ -86,19 +97,19 @@ static void advance(struct connection *connection, size_t sent_bytes)
             return;
         }
         sent_bytes -= left;
-        pop(connection);
+        pop(queue);
     }
 }
 
-/* The parts that wait, from where sending stands, up to PARTS_MAX. */
-static size_t gather(const struct connection *connection, uv_buf_t *out, size_t *total)
+/* The parts that wait, from where sending stands, up to STREAM_PARTS_MAX. */
+static size_t gather(struct connection *connection, uv_buf_t *out, size_t *total)
 {
-    const struct frame_queue *queue = &connection->queue;
+    const struct frame_queue *queue = present_queue(connection);
     size_t skip = queue->first_sent_bytes;
     size_t count = 0;
     *total = 0;
     for (const struct wire_frame *frame = queue->first; frame != NULL; frame = frame->next) {
-        for (size_t i = 0; i < frame->part_count && count < PARTS_MAX; i++) {
+        for (size_t i = 0; i < frame->part_count && count < STREAM_PARTS_MAX; i++) {
             const struct wire_part *part = &frame->parts[i];
             if (skip >= part->size_bytes) {
                 skip -= part->size_bytes;
@@ -111,7 +122,7 @@ static size_t gather(const struct connection *connection, uv_buf_t *out, size_t 
             *total += part->size_bytes - skip;
             skip = 0;
         }
-        if (count == PARTS_MAX) {
+        if (count == STREAM_PARTS_MAX) {
             break;
         }
     }
@@ -120,7 +131,7 @@ static size_t gather(const struct connection *connection, uv_buf_t *out, size_t 
 
 size_t connection_queue_read(struct connection *connection, uint8_t *out, size_t out_bytes)
 {
-    uv_buf_t parts[PARTS_MAX];
+    uv_buf_t parts[STREAM_PARTS_MAX];
     size_t total = 0;
     size_t copied = 0;
     size_t count = gather(connection, parts, &total);
@@ -133,83 +144,59 @@ size_t connection_queue_read(struct connection *connection, uint8_t *out, size_t
     return copied;
 }
 
-static void on_written(uv_write_t *request, int status)
+bool connection_has_output(const struct connection *connection)
 {
-    struct connection *connection = request->data;
-    connection->is_writing = false;
-    if (connection->state == CONNECTION_CLOSED) {
-        return;
-    }
-    if (status < 0) {
-        connection_close(connection, uv_strerror(status));
-        return;
-    }
-    advance(connection, connection->writing_bytes);
-    connection_flush(connection);
+    return connection->greeting.first != NULL ||
+           (connection->state == CONNECTION_OPEN && connection->queue.first != NULL);
 }
 
-/* The socket takes no more now: leave the rest to libuv, which waits for it. */
-static int write_later(struct connection *connection)
+static void flush_plain(struct connection *connection)
 {
-    uv_buf_t parts[PARTS_MAX];
-    size_t count = gather(connection, parts, &connection->writing_bytes);
-    connection->write.data = connection;
-    int failure = uv_write(&connection->write, (uv_stream_t *)&connection->tcp, parts,
-                           (unsigned)count, on_written);
-    connection->is_writing = failure == 0;
-    return failure;
+    const struct streams_table *table = connection->transport->streams->table;
+    while (connection->state != CONNECTION_CLOSED && !connection->is_writing &&
+           connection_has_output(connection)) {
+        uv_buf_t parts[STREAM_PARTS_MAX];
+        size_t total = 0;
+        size_t count = gather(connection, parts, &total);
+        ssize_t sent = table->write(connection->stream, parts, count);
+        if (sent < 0) {
+            connection_close(connection, uv_strerror((int)sent));
+            return;
+        }
+        connection->is_writing = (size_t)sent < total;
+        advance(connection, (size_t)sent);
+    }
 }
 
 void connection_flush(struct connection *connection)
 {
-    if (connection->tls != NULL) {
-        connection_tls_flush(connection);
+    if (connection->state != CONNECTION_HELLO && connection->state != CONNECTION_OPEN) {
         return;
     }
-    while (connection->state == CONNECTION_OPEN && !connection->is_writing &&
-           connection->queue.first != NULL) {
-        uv_buf_t parts[PARTS_MAX];
-        size_t total = 0;
-        size_t count = gather(connection, parts, &total);
-        int sent = uv_try_write((uv_stream_t *)&connection->tcp, parts, (unsigned)count);
-        if (sent > 0) {
-            advance(connection, (size_t)sent);
-        }
-        int failure = sent == UV_EAGAIN || sent > 0 ? 0 : sent;
-        if (failure == 0 && (sent < 0 || (size_t)sent < total)) {
-            failure = write_later(connection);
-        }
-        if (failure < 0) {
-            connection_close(connection, uv_strerror(failure));
-        }
-    }
-}
-
-bool connection_write_plain(struct connection *connection, struct wire_frame *frame)
-{
-    ASSERT(connection->queue.first_sent_bytes == 0 && !connection->is_writing);
-    /* A fresh socket's buffer holds a hello many times over; if not, it is given up. */
-    ASSERT(frame->part_count == 1);
-    uv_buf_t part = uv_buf_init(NULL, (unsigned)frame->parts[0].size_bytes);
-    memcpy(&part.base, &frame->parts[0].data, sizeof(part.base));
-    int sent = uv_try_write((uv_stream_t *)&connection->tcp, &part, 1);
-    bool is_sent = sent > 0 && (size_t)sent == frame->frame_bytes;
-    connection->transport->stats.sent_bytes += sent > 0 ? (uint64_t)sent : 0;
-    wire_frame_free(frame);
-    return is_sent;
-}
-
-bool connection_write_now(struct connection *connection, struct wire_frame *frame)
-{
     if (connection->tls == NULL) {
-        return connection_write_plain(connection, frame);
+        flush_plain(connection);
+    } else {
+        connection_tls_flush(connection);
     }
-    ASSERT(frame->part_count == 1);
-    bool is_sent =
-        connection_tls_write_now(connection, frame->parts[0].data, frame->parts[0].size_bytes);
-    connection->transport->stats.sent_bytes += is_sent ? frame->frame_bytes : 0;
-    wire_frame_free(frame);
-    return is_sent;
+}
+
+void connection_writable(void *owner, size_t sent_bytes)
+{
+    struct connection *connection = owner;
+    connection->is_writing = false;
+    if (connection->tls == NULL) {
+        advance(connection, sent_bytes);
+    } else {
+        connection_tls_sent(connection, sent_bytes);
+    }
+    connection_flush(connection);
+}
+
+void connection_greet_with(struct connection *connection, struct wire_frame *frame)
+{
+    ASSERT(connection->state == CONNECTION_HELLO);
+    push(&connection->greeting, frame);
+    connection_flush(connection);
 }
 
 void transport_flush(struct transport *transport)

@@ -48,10 +48,9 @@ void connection_room(struct connection *connection, uv_buf_t *out)
     }
 }
 
-static void on_room(uv_handle_t *handle, size_t suggested_bytes, uv_buf_t *out)
+void connection_read_room(void *owner, uv_buf_t *out)
 {
-    (void)suggested_bytes;
-    struct connection *connection = handle->data;
+    struct connection *connection = owner;
     if (connection->tls != NULL) {
         connection_tls_room(connection, out);
     } else {
@@ -143,32 +142,28 @@ void connection_received(struct connection *connection, size_t size_bytes)
     }
 }
 
-static void on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buffer)
+void connection_ended(void *owner, enum stream_end end, const char *reason)
 {
-    struct connection *connection = stream->data;
-    if (count == 0) {
+    struct connection *connection = owner;
+    if (connection->state == CONNECTION_DIALING) {
+        connection_not_connected(connection, end, reason);
         return;
     }
     /* A node without the secret reads what came and closes. One that is killed, or full, resets. */
-    const char *why = count == UV_EOF ? connection_tls_end(connection) : NULL;
+    const char *why = end == STREAM_CLOSED ? connection_tls_end(connection) : NULL;
     if (why != NULL) {
         connection_refuse_peer(connection, why);
-        return;
-    }
-    if (count < 0) {
-        connection_close(connection, count == UV_EOF       ? "closed by the other end"
-                                     : count == UV_ENOBUFS ? "memory ran out"
-                                                           : uv_strerror((int)count));
-        return;
-    }
-    if (connection->tls != NULL) {
-        connection_tls_received(connection, (const uint8_t *)buffer->base, (size_t)count);
     } else {
-        connection_received(connection, (size_t)count);
+        connection_close(connection, reason);
     }
 }
 
-int connection_read_start(struct connection *connection)
+void connection_read(void *owner, const uint8_t *data, size_t size_bytes)
 {
-    return uv_read_start((uv_stream_t *)&connection->tcp, on_room, on_read);
+    struct connection *connection = owner;
+    if (connection->tls != NULL) {
+        connection_tls_received(connection, data, size_bytes);
+    } else {
+        connection_received(connection, size_bytes);
+    }
 }

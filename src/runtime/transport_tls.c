@@ -199,22 +199,39 @@ static bool take_output(struct connection_tls *tls)
     return true;
 }
 
-/* Send all that waits, at once or not at all: a fresh socket has room. */
-static bool send_output(struct connection *connection)
+/* Write what waits, as far as the stream takes it. Returns 0, or what uv_strerror() knows. */
+static int write_output(struct connection *connection)
 {
     struct connection_tls *tls = connection->tls;
-    if (!take_output(tls)) {
-        return false;
+    if (tls->start == tls->end || connection->is_writing) {
+        return 0;
     }
-    size_t waiting = tls->end - tls->start;
-    if (waiting == 0) {
-        return true;
+    uv_buf_t part =
+        uv_buf_init((char *)tls->output + tls->start, (unsigned)(tls->end - tls->start));
+    ssize_t sent = connection->transport->streams->table->write(connection->stream, &part, 1);
+    if (sent < 0) {
+        return (int)sent;
     }
-    uv_buf_t part = uv_buf_init((char *)tls->output + tls->start, (unsigned)waiting);
-    int sent = uv_try_write((uv_stream_t *)&connection->tcp, &part, 1);
-    tls->start = 0;
-    tls->end = 0;
-    return sent > 0 && (size_t)sent == waiting;
+    /* What the stream does not take now stays where it is until it has taken it. */
+    tls->start += (size_t)sent;
+    connection->is_writing = tls->start < tls->end;
+    return 0;
+}
+
+/* Begin anew with the room for output, once all of it has gone. */
+static void rewind_output(struct connection_tls *tls)
+{
+    if (tls->start == tls->end) {
+        tls->start = 0;
+        tls->end = 0;
+    }
+}
+
+/* Send what OpenSSL has to say, as far as the stream takes it. */
+static bool send_output(struct connection *connection)
+{
+    rewind_output(connection->tls);
+    return take_output(connection->tls) && write_output(connection) == 0;
 }
 
 /* It speaks plainly. Tell it so in a frame that it understands, if it began with a hello. */
@@ -226,10 +243,13 @@ static void refuse_plain(struct connection *connection, const uint8_t *data, siz
         .hello_response = {.status = QR_ERR_FOREIGN, .version = WIRE_VERSION_MIN}};
     struct text text = text_of(answer.hello_response.reason, sizeof(answer.hello_response.reason));
     text_string(&text, "this cluster has a secret: start with --cluster-secret-file");
-    if (size_bytes > FRAME_TYPE_AT && data[FRAME_TYPE_AT] == WIRE_HELLO) {
+    /* What the stream still borrows of the handshake must stay: then it is not told. */
+    if (size_bytes > FRAME_TYPE_AT && data[FRAME_TYPE_AT] == WIRE_HELLO &&
+        !connection->is_writing) {
         struct wire_frame *frame = wire_encode(transport->options.allocator, &answer);
         if (frame != NULL) {
-            (void)connection_write_plain(connection, frame);
+            connection_tls_free(connection); /* it goes as it is */
+            connection_greet_with(connection, frame);
         }
     }
     connection_refuse_peer(connection,
@@ -393,11 +413,8 @@ static bool fill_output(struct connection *connection)
 {
     struct connection_tls *tls = connection->tls;
     struct transport_tls *shared = connection->transport->tls;
-    if (tls->start == tls->end) {
-        tls->start = 0;
-        tls->end = 0;
-    }
-    while (connection->queue.first != NULL &&
+    rewind_output(tls);
+    while (connection_has_output(connection) &&
            sizeof(tls->output) - tls->end >= RECORD_BYTES_MAX + RECORD_ADDED_BYTES) {
         size_t taken = connection_queue_read(connection, shared->text, sizeof(shared->text));
         if (!encrypt(tls, shared->text, taken)) {
@@ -407,58 +424,23 @@ static bool fill_output(struct connection *connection)
     return true;
 }
 
-static void on_written(uv_write_t *request, int status)
-{
-    struct connection *connection = request->data;
-    connection->is_writing = false;
-    if (connection->state == CONNECTION_CLOSED) {
-        return;
-    }
-    if (status < 0) {
-        connection_close(connection, uv_strerror(status));
-        return;
-    }
-    connection->tls->start += connection->writing_bytes;
-    connection_tls_flush(connection);
-}
-
-static int write_output(struct connection *connection)
-{
-    struct connection_tls *tls = connection->tls;
-    uv_stream_t *stream = (uv_stream_t *)&connection->tcp;
-    uv_buf_t part =
-        uv_buf_init((char *)tls->output + tls->start, (unsigned)(tls->end - tls->start));
-    int sent = uv_try_write(stream, &part, 1);
-    if (sent < 0 && sent != UV_EAGAIN) {
-        return sent;
-    }
-    tls->start += sent > 0 ? (size_t)sent : 0;
-    if (tls->start == tls->end) {
-        return 0;
-    }
-    /* The socket takes no more now: the rest stays where it is until libuv has written it. */
-    connection->writing_bytes = tls->end - tls->start;
-    part = uv_buf_init((char *)tls->output + tls->start, (unsigned)connection->writing_bytes);
-    connection->write.data = connection;
-    int failure = uv_write(&connection->write, stream, &part, 1, on_written);
-    connection->is_writing = failure == 0;
-    return failure;
-}
-
 void connection_tls_flush(struct connection *connection)
 {
     struct connection_tls *tls = connection->tls;
-    while (connection->state == CONNECTION_OPEN && !connection->is_writing &&
-           (connection->queue.first != NULL || tls->start < tls->end)) {
-        int failure = fill_output(connection) ? write_output(connection) : UV_ENOMEM;
+    while (
+        connection->state != CONNECTION_CLOSED && !connection->is_writing &&
+        ((connection->is_proved && connection_has_output(connection)) || tls->start < tls->end)) {
+        bool is_filled = !connection->is_proved || fill_output(connection);
+        int failure = is_filled ? write_output(connection) : UV_ENOMEM;
         if (failure < 0) {
             connection_close(connection, uv_strerror(failure));
         }
     }
 }
 
-bool connection_tls_write_now(struct connection *connection, const uint8_t *data, size_t size_bytes)
+void connection_tls_sent(struct connection *connection, size_t sent_bytes)
 {
-    ASSERT(connection->is_proved && connection->tls->start == connection->tls->end);
-    return encrypt(connection->tls, data, size_bytes) && send_output(connection);
+    struct connection_tls *tls = connection->tls;
+    ASSERT(sent_bytes <= tls->end - tls->start);
+    tls->start += sent_bytes;
 }

@@ -141,7 +141,7 @@ int transport_side_open(struct transport_side *side, const char *address)
 {
     side->log = (struct log_sink){side, LOG_INFO, log_write};
     struct transport_options options = {
-        .allocator = &runtime_allocator,
+        .allocator = side->allocator == NULL ? &runtime_allocator : side->allocator,
         .log = &side->log,
         .keyring = side->keyring,
         .events = {side, hello, hello_check, hello_response_check, received, seed_ready,

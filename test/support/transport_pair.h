@@ -21,7 +21,8 @@
 struct transport_side {
     node_id id;
     struct cluster_id cluster;
-    struct keyring *keyring; /* NULL: plain */
+    struct keyring *keyring;           /* NULL: plain */
+    const struct allocator *allocator; /* NULL: the runtime's */
     uint64_t hello_timeout_ns;
     struct log_sink log;
     char logged[256]; /* the last warning */

@@ -16,6 +16,7 @@
 #include "runtime/gossip.h"
 #include "runtime/keyring.h"
 #include "runtime/memory.h"
+#include "runtime/udp.h"
 #include "support/heap.h"
 
 #define WAIT_NS (20 * NS_PER_S)
@@ -315,7 +316,7 @@ static void many_names_take_turns_in_the_table(void **state)
 {
     struct pair *pair = *state;
     char name[QR_ADDRESS_BYTES_MAX];
-    for (unsigned i = 1; i <= GOSSIP_NAMES_MAX + 20; i++) {
+    for (unsigned i = 1; i <= UDP_NAMES_MAX + 20; i++) {
         (void)snprintf(name, sizeof(name), "127.%u:%u", i, pair->b.port);
         WAIT_FOR(pair, gossip_send(pair->a.gossip, name, said, 1));
     }
@@ -350,7 +351,7 @@ static void closing_while_names_are_looked_up_is_safe(void **state)
 {
     struct pair *pair = *state;
     char name[QR_ADDRESS_BYTES_MAX];
-    for (unsigned i = 1; i <= GOSSIP_LOOKUPS_MAX + 4; i++) {
+    for (unsigned i = 1; i <= UDP_LOOKUPS_MAX + 4; i++) {
         (void)snprintf(name, sizeof(name), "127.%u:1", i);
         assert_false(gossip_send(pair->a.gossip, name, said, 1));
         assert_true(gossip_send(pair->a.gossip, pair->b.address, said, 1));

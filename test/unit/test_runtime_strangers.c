@@ -8,6 +8,7 @@
 
 #include "base/bytes.h"
 #include "quorate/error.h"
+#include "runtime/memory.h"
 #include "support/transport_pair.h"
 
 static void a_stranger_is_refused_and_told_why(void **state)
@@ -139,6 +140,47 @@ static void incoming_connections_are_bounded(void **state)
     }
 }
 
+static void *take_memory(void *context, size_t size_bytes)
+{
+    const bool *is_out = context;
+    return *is_out ? NULL : allocate(&runtime_allocator, size_bytes);
+}
+
+static void give_memory(void *context, void *memory, size_t size_bytes)
+{
+    (void)context;
+    release(&runtime_allocator, memory, size_bytes);
+}
+
+/* libuv accepts nobody while one waits for it: who finds no memory must not be left waiting. */
+static void who_comes_while_memory_is_out_keeps_nobody_out_later(void **state)
+{
+    struct transport_pair *pair = *state;
+    bool is_out = false;
+    const struct allocator allocator = {&is_out, take_memory, give_memory};
+    int descriptors[4];
+    transport_side_close(&pair->b);
+    pair->b.allocator = &allocator;
+    assert_int_equal(transport_side_open(&pair->b, "127.0.0.1:0"), 0);
+    is_out = true;
+    for (size_t i = 0; i < COUNT_OF(descriptors); i++) {
+        descriptors[i] = transport_side_dial_raw(&pair->b); /* all at once, for one round */
+    }
+    for (size_t i = 0; i < COUNT_OF(descriptors); i++) {
+        WAIT_FOR(pair, socket_is_closed(descriptors[i]));
+        close(descriptors[i]);
+    }
+    is_out = false;
+    uint8_t bytes[2048];
+    size_t length = transport_side_flat_hello(&pair->a, bytes);
+    int later = transport_side_dial_raw(&pair->b);
+    assert_int_equal(send(later, bytes, length, 0), (ssize_t)length);
+    struct transport_stats stats = {.received_bytes = 0};
+    WAIT_FOR(pair, (transport_stats(pair->b.transport, &stats), stats.received_bytes == length));
+    close(later);
+    transport_side_close(&pair->b); /* before its allocator goes */
+}
+
 static void a_node_that_dials_again_replaces_its_old_connection(void **state)
 {
     struct transport_pair *pair = *state;
@@ -170,6 +212,7 @@ int main(void)
         TRANSPORT_TEST(a_frame_may_come_byte_by_byte),
         TRANSPORT_TEST(who_says_nothing_is_closed),
         TRANSPORT_TEST(incoming_connections_are_bounded),
+        TRANSPORT_TEST(who_comes_while_memory_is_out_keeps_nobody_out_later),
         TRANSPORT_TEST(a_node_that_dials_again_replaces_its_old_connection),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

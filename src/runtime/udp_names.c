@@ -1,4 +1,4 @@
-/* gossip_names.c: names of members, looked up without blocking and kept for a while. */
+/* udp_names.c: names of members, looked up without blocking and kept for a while. */
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <netinet/in.h>
 #include <string.h>
@@ -6,7 +6,7 @@
 #include "base/assert.h"
 #include "base/text.h"
 #include "runtime/clock.h"
-#include "runtime/gossip_internal.h"
+#include "runtime/udp_internal.h"
 
 /* An IPv6 socket reaches IPv4 by mapped addresses. */
 static void map_ip4(struct sockaddr_storage *socket)
@@ -73,11 +73,11 @@ static const struct addrinfo *choose(const struct addrinfo *found, uint32_t atte
 
 static void on_found(uv_getaddrinfo_t *request, int status, struct addrinfo *found)
 {
-    struct gossip_name *name = request->data;
-    struct gossip *gossip = name->gossip;
+    struct udp_name *name = request->data;
+    struct udp *udp = name->udp;
     time_ns now_ns = runtime_now_ns();
     name->is_looked_up = false;
-    name->again_ns = now_ns + (status == 0 ? GOSSIP_NAME_FRESH_NS : GOSSIP_NAME_AGAIN_NS);
+    name->again_ns = now_ns + (status == 0 ? UDP_NAME_FRESH_NS : UDP_NAME_AGAIN_NS);
     if (status == 0) { /* else what was known goes on: the name server may be what fails */
         const struct addrinfo *chosen = choose(found, name->attempt++);
         memset(&name->socket, 0, sizeof(name->socket));
@@ -87,41 +87,41 @@ static void on_found(uv_getaddrinfo_t *request, int status, struct addrinfo *fou
         name->is_known = true;
     }
     uv_freeaddrinfo(found);
-    gossip_let_go(gossip);
+    udp_let_go(udp);
 }
 
-static size_t lookup_count(const struct gossip *gossip)
+static size_t lookup_count(const struct udp *udp)
 {
     size_t count = 0;
-    for (size_t i = 0; i < GOSSIP_NAMES_MAX; i++) {
-        count += gossip->names[i].is_looked_up ? 1 : 0;
+    for (size_t i = 0; i < UDP_NAMES_MAX; i++) {
+        count += udp->names[i].is_looked_up ? 1 : 0;
     }
     return count;
 }
 
-static void look_up(struct gossip *gossip, struct gossip_name *name)
+static void look_up(struct udp *udp, struct udp_name *name)
 {
-    if (lookup_count(gossip) >= GOSSIP_LOOKUPS_MAX) {
+    if (lookup_count(udp) >= UDP_LOOKUPS_MAX) {
         return; /* whoever sends to it next asks again */
     }
     struct addrinfo hints = {.ai_socktype = SOCK_DGRAM};
-    hints.ai_family = gossip->family == AF_INET ? AF_INET : AF_UNSPEC;
+    hints.ai_family = udp->family == AF_INET ? AF_INET : AF_UNSPEC;
     name->lookup.data = name;
-    if (uv_getaddrinfo(gossip->loop, &name->lookup, on_found, name->parsed.host, name->parsed.port,
+    if (uv_getaddrinfo(udp->loop, &name->lookup, on_found, name->parsed.host, name->parsed.port,
                        &hints) == 0) {
         name->is_looked_up = true;
-        gossip->pending_count++;
+        udp->pending_count++;
     }
 }
 
 /* The name's place; else a free one, or that of the name that was used longest ago; NULL when all
  * of them are being looked up.
  */
-static struct gossip_name *place_of(struct gossip *gossip, const char *address)
+static struct udp_name *place_of(struct udp *udp, const char *address)
 {
-    struct gossip_name *oldest = NULL;
-    for (size_t i = 0; i < GOSSIP_NAMES_MAX; i++) {
-        struct gossip_name *name = &gossip->names[i];
+    struct udp_name *oldest = NULL;
+    for (size_t i = 0; i < UDP_NAMES_MAX; i++) {
+        struct udp_name *name = &udp->names[i];
         if (strcmp(name->address, address) == 0) {
             return name;
         }
@@ -132,47 +132,47 @@ static struct gossip_name *place_of(struct gossip *gossip, const char *address)
     return oldest;
 }
 
-static bool find_name(struct gossip *gossip, const char *address, const struct address *parsed,
+static bool find_name(struct udp *udp, const char *address, const struct address *parsed,
                       struct sockaddr_storage *out)
 {
     time_ns now_ns = runtime_now_ns();
-    struct gossip_name *name = place_of(gossip, address);
+    struct udp_name *name = place_of(udp, address);
     if (name == NULL) {
         return false;
     }
     if (strcmp(name->address, address) != 0) {
-        *name = (struct gossip_name){.gossip = gossip, .parsed = *parsed};
+        *name = (struct udp_name){.udp = udp, .parsed = *parsed};
         struct text text = text_of(name->address, sizeof(name->address));
         text_string(&text, address);
     }
     name->used_ns = now_ns;
     if (!name->is_looked_up && now_ns >= name->again_ns) {
-        look_up(gossip, name);
+        look_up(udp, name);
     }
     *out = name->socket;
     return name->is_known;
 }
 
-bool gossip_find(struct gossip *gossip, const char *address, struct sockaddr_storage *out)
+bool udp_find(struct udp *udp, const char *address, struct sockaddr_storage *out)
 {
     struct address parsed;
     if (address_parse(address, &parsed) != 0 ||
-        (!address_to_socket(&parsed, out) && !find_name(gossip, address, &parsed, out))) {
+        (!address_to_socket(&parsed, out) && !find_name(udp, address, &parsed, out))) {
         return false;
     }
-    if (gossip->family == AF_INET6 && out->ss_family == AF_INET) {
+    if (udp->family == AF_INET6 && out->ss_family == AF_INET) {
         map_ip4(out);
     }
-    return out->ss_family == gossip->family;
+    return out->ss_family == udp->family;
 }
 
-void gossip_source(const struct gossip *gossip, const struct sockaddr_storage *from,
-                   char out[QR_ADDRESS_BYTES_MAX])
+void udp_source(const struct udp *udp, const struct sockaddr_storage *from,
+                char out[QR_ADDRESS_BYTES_MAX])
 {
     struct sockaddr_storage plain = *from;
     unmap_ip4(&plain);
-    for (size_t i = 0; i < GOSSIP_NAMES_MAX; i++) {
-        const struct gossip_name *name = &gossip->names[i];
+    for (size_t i = 0; i < UDP_NAMES_MAX; i++) {
+        const struct udp_name *name = &udp->names[i];
         if (name->is_known && is_same(&name->socket, &plain)) {
             struct text text = text_of(out, QR_ADDRESS_BYTES_MAX);
             text_string(&text, name->address);
@@ -182,12 +182,12 @@ void gossip_source(const struct gossip *gossip, const struct sockaddr_storage *f
     address_of_socket((const struct sockaddr *)&plain, out);
 }
 
-void gossip_names_cancel(struct gossip *gossip)
+void udp_names_cancel(struct udp *udp)
 {
-    for (size_t i = 0; i < GOSSIP_NAMES_MAX; i++) {
-        if (gossip->names[i].is_looked_up) {
+    for (size_t i = 0; i < UDP_NAMES_MAX; i++) {
+        if (udp->names[i].is_looked_up) {
             /* This fails when it runs already; then its end is waited for. */
-            (void)uv_cancel((uv_req_t *)&gossip->names[i].lookup);
+            (void)uv_cancel((uv_req_t *)&udp->names[i].lookup);
         }
     }
 }
