@@ -47,10 +47,8 @@ check() {
         mkdir -p "$work/${file%/*}"
         objects+=("$work/$file.o")
     done
-    printf '%s\n' "$@" | xargs -P "$(nproc)" -I FILE bash -c '
-        file=$1 work=$2; shift 2
-        exec "$@" -c "$file" -o "$work/$file.o"' \
-        - FILE "$work" "$compiler" "${flags[@]}" || return 1
+    printf '%s\n' "$@" | xargs -P "$(nproc)" -I FILE \
+        "$compiler" "${flags[@]}" -c FILE -o "$work/FILE.o" || return 1
     # b, d and C: zeroed, initialized and common data.
     (cd "$work" && nm -A "${objects[@]#"$work/"}") | awk '$(NF - 1) ~ /^[bBdDC]$/ {
         sub(/\.o:.*/, "", $1)
@@ -73,12 +71,12 @@ embedded() {
     local file bad=0
     local -a system
     read -ra system <<<"$(pkg-config --cflags libuv libzstd openssl)"
-    printf '%s\n' "$@" | xargs -P "$(nproc)" -I FILE bash -c '
-        file=$1 work=$2; shift 2
+    for file in "$@"; do
         mkdir -p "$work/embedded/${file%/*}"
-        exec "$@" -c "$file" -o "$work/embedded/$file.o"' \
-        - FILE "$work" gcc -std=c11 -O0 -I. -Isrc -Iinclude -fno-pic -fno-pie -w -D_GNU_SOURCE \
-        '-DQUORATE_VERSION="0"' "${system[@]}" || return 1
+    done
+    printf '%s\n' "$@" | xargs -P "$(nproc)" -I FILE \
+        gcc -std=c11 -O0 -I. -Isrc -Iinclude -fno-pic -fno-pie -w -D_GNU_SOURCE \
+        '-DQUORATE_VERSION="0"' "${system[@]}" -c FILE -o "$work/embedded/FILE.o" || return 1
     for file in "$@"; do
         nm "$work/embedded/$file.o" | awk -v file="$file" '$(NF - 1) ~ /^[bBdDC]$/ {
             print file ": mutable global: " $NF; bad = 1 }

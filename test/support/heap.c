@@ -11,11 +11,22 @@
 /* Fresh memory is no zeros, and neither is memory that was given back. */
 #define FRESH 0xa5
 #define STALE 0x5a
+#define FILLED_BYTES_MAX (16 * 1024) /* of a large block, at either end: all of it costs minutes */
 
 union block_head {
     size_t size_bytes;
     max_align_t aligned;
 };
+
+static void fill(void *memory, int byte, size_t size_bytes)
+{
+    if (size_bytes <= 2 * FILLED_BYTES_MAX) {
+        memset(memory, byte, size_bytes);
+        return;
+    }
+    memset(memory, byte, FILLED_BYTES_MAX);
+    memset((char *)memory + size_bytes - FILLED_BYTES_MAX, byte, FILLED_BYTES_MAX);
+}
 
 static void *heap_allocate(void *context, size_t size_bytes)
 {
@@ -31,7 +42,7 @@ static void *heap_allocate(void *context, size_t size_bytes)
     head->size_bytes = size_bytes;
     heap->block_count++;
     heap->live_bytes += size_bytes;
-    memset(head + 1, FRESH, size_bytes);
+    fill(head + 1, FRESH, size_bytes);
     return head + 1;
 }
 
@@ -46,7 +57,7 @@ static void heap_release(void *context, void *memory, size_t size_bytes)
     ASSERT(heap->block_count > 0);
     heap->block_count--;
     heap->live_bytes -= size_bytes;
-    memset(memory, STALE, size_bytes);
+    fill(memory, STALE, size_bytes);
     free(head);
 }
 
