@@ -3,6 +3,7 @@
 #include "load.h"
 
 #include <inttypes.h>
+#include <malloc.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -132,6 +133,15 @@ static void run(struct load *load, uint64_t count, uint64_t inflight)
     }
 }
 
+/* What this process has of the machine, and what of that malloc() has given out. */
+static void tell_memory(void)
+{
+    struct mallinfo2 found = mallinfo2();
+    printf("{\"resident_mib\":%.2f,\"allocated_mib\":%.2f}\n", resident_mib(),
+           (double)(found.uordblks + found.hblkhd) / (1 << 20));
+    (void)fflush(stdout);
+}
+
 static void command(struct load *load, const char *line)
 {
     uint64_t count;
@@ -141,6 +151,8 @@ static void command(struct load *load, const char *line)
     } else if (strcmp(line, "tell") == 0) {
         load->engine->tell(load->engine->context);
         (void)fflush(stdout);
+    } else if (strcmp(line, "memory") == 0) {
+        tell_memory();
     } else {
         give_up(line, -1);
     }

@@ -34,7 +34,7 @@ struct load_engine {
     void *context;
 };
 
-/* Read commands: "run COUNT INFLIGHT", "tell"; at the end of the input the
+/* Read commands: "run COUNT INFLIGHT", "tell", "memory"; at the end of the input the
  * program ends. `engine` is borrowed for ever.
  */
 void load_begin(const struct load_engine *engine, uv_loop_t *loop);

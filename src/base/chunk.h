@@ -13,6 +13,8 @@
 #include "base/allocator.h"
 #include "base/types.h"
 
+#define CHUNK_USUAL_BYTES UINT32_C(65536) /* of data; where nothing asks for more */
+
 struct chunk {
     const struct allocator *allocator; /* borrowed; outlives the chunk */
     uint32_t reference_count;

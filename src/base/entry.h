@@ -138,6 +138,6 @@ void entry_arena_deinit(struct entry_arena *arena);
 NODISCARD int entry_arena_encode(struct entry_arena *arena, const struct entry_fields *fields,
                                  struct entry *out);
 
-#define ENTRY_ARENA_CHUNK_BYTES (UINT32_C(64) * 1024)
+#define ENTRY_ARENA_CHUNK_BYTES CHUNK_USUAL_BYTES
 
 #endif

@@ -4,7 +4,6 @@
 
 #include "base/assert.h"
 #include "engine/internal.h"
-#include "runtime/memory.h"
 
 static int check_proposal(const struct qr_engine *engine, const struct qr_proposal *proposal)
 {
@@ -111,12 +110,11 @@ void engine_snapshot_done(void *context, uint64_t token, int status, raft_index 
 static int queue_proposal(struct qr_engine *engine, const struct qr_proposal *proposal,
                           qr_propose_done *done, void *argument)
 {
-    size_t size_bytes = sizeof(struct request) + proposal->command_bytes + proposal->payload_bytes;
-    struct request *request = allocate(&engine->allocator, size_bytes);
+    struct request *request = engine_request_new(engine, REQUEST_PROPOSE,
+                                                 proposal->command_bytes + proposal->payload_bytes);
     if (request == NULL) {
         return QR_ERR_BUSY;
     }
-    *request = (struct request){.kind = REQUEST_PROPOSE, .size_bytes = size_bytes};
     request->propose.done = done;
     request->propose.argument = argument;
     request->propose.id = proposal->id;
@@ -181,7 +179,7 @@ int qr_propose(struct qr_engine *engine, const struct qr_proposal *proposal, qr_
 
 int engine_queue_small(struct qr_engine *engine, const struct request *filled)
 {
-    struct request *request = allocate(&engine->allocator, sizeof(*request));
+    struct request *request = engine_request_new(engine, filled->kind, 0);
     if (request == NULL) {
         return QR_ERR_BUSY;
     }

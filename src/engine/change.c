@@ -4,7 +4,6 @@
 
 #include "base/assert.h"
 #include "engine/internal.h"
-#include "runtime/memory.h"
 
 /* Copy what is there; false when it does not fit. */
 static bool put(char *to, size_t to_bytes, const char *from)
@@ -106,12 +105,10 @@ int qr_change_cluster(struct qr_engine *engine, const struct qr_change *change,
     if (!wire_change_of(&read, &given)) {
         return QR_ERR_TOO_LARGE;
     }
-    size_t size_bytes = sizeof(struct request) + sizeof(given);
-    struct request *request = allocate(&engine->allocator, size_bytes);
+    struct request *request = engine_request_new(engine, REQUEST_CHANGE, sizeof(given));
     if (request == NULL) {
         return QR_ERR_BUSY;
     }
-    *request = (struct request){.kind = REQUEST_CHANGE, .size_bytes = size_bytes};
     request->change.done = done;
     request->change.argument = argument;
     memcpy(request->data, &given, sizeof(given));

@@ -23,7 +23,7 @@ static void call_proposal(struct qr_engine *engine, const struct application_tas
     (void)engine;
     ((qr_propose_done *)task->done)(task->argument, task->status, task->index,
                                     task->has_result ? &task->result : NULL);
-    release(&engine->allocator, task->data, task->data_bytes);
+    engine_small_free(engine, task->data, task->data_bytes);
 }
 
 static void call_read(struct qr_engine *engine, const struct application_task *task)
@@ -65,7 +65,7 @@ void engine_end_proposal(struct qr_engine *engine, const struct waiter_call *wai
         return;
     }
     if (task.has_result && result->size_bytes > 0 && !is_of_batch(engine, result)) {
-        task.data = allocate(&engine->allocator, result->size_bytes);
+        task.data = engine_small_new(engine, result->size_bytes);
         task.data_bytes = result->size_bytes;
         task.result.data = task.data;
         if (task.data == NULL && status == QR_ERR_REJECTED) {

@@ -60,7 +60,7 @@ static int open_transport(struct qr_engine *engine, const struct qr_engine_optio
                           struct streams *streams, char *detail)
 {
     struct transport_options given = {
-        .allocator = &engine->allocator,
+        .allocator = &engine->pool.allocator,
         .log = &engine->log,
         .keyring = engine->keyring,
         .events = engine_transport_events(engine),
@@ -154,7 +154,7 @@ static int open_node(struct qr_engine *engine, const struct qr_engine_options *o
     const struct qr_limits *limits = &options->limits;
     struct swim_options gossip = engine_swim_options(options);
     struct node_options given = {
-        .allocator = &engine->allocator,
+        .allocator = &engine->pool.allocator,
         .disk = disk_posix_disk(engine->disk),
         .snapshot_disk =
             engine->snapshot_store == NULL ? NULL : engine_snapshots_disk(engine->snapshot_store),
@@ -242,6 +242,7 @@ static struct qr_engine *make(const struct qr_engine_options *options)
     }
     engine->magic = ENGINE_MAGIC;
     engine->allocator = allocator;
+    engine_memory_init(engine);
     const char *wrong = state_machine_read(options->state_machine, &engine->state_machine);
     ASSERT(wrong == NULL);
     engine->limits = options->limits;

@@ -28,7 +28,7 @@ int engine_gossip_open(struct qr_engine *engine, const struct qr_engine_options 
 {
     _Static_assert(QR_ERROR_DETAIL_BYTES >= GOSSIP_DETAIL_BYTES, "its detail fits");
     struct gossip_options given = {
-        .allocator = &engine->allocator,
+        .allocator = &engine->pool.allocator,
         .log = &engine->log,
         .keyring = engine->keyring,
         .events = {engine, on_readable, on_packet},

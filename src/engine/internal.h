@@ -3,9 +3,9 @@
  * Owns     the engine: one node, its disk, its transport, and its place on a loop.
  * Threads  everything belongs to the loop's thread, but what stands under the mutex, and what is
  *          the application thread's (application.h): the state machine and all callbacks, unless
- *          the engine is inline. Locks, in the order in which they are taken: engine.mutex, then
- *          application.mutex. Code of the program is called under neither, but its allocator, and
- *          the loop's thread waits for nobody.
+ *          the engine is inline. Locks, in the order in which they are taken: engine.mutex,
+ *          application.mutex, small_mutex. Code of the program is called under none, but its
+ *          allocator, and the loop's thread waits for nobody.
  *
  * The node must not be called from within its own calls. So whatever a program asks for
  * from within a callback is queued, like what comes from another thread, and taken in at
@@ -20,6 +20,7 @@
 #include <uv.h>
 
 #include "base/log.h"
+#include "base/pool.h"
 #include "engine/application.h"
 #include "engine/log_store.h"
 #include "engine/poison.h"
@@ -42,6 +43,9 @@
 #define ENGINE_SUSPECT_NS (5 * NS_PER_S)            /* without a connection; then dead */
 #define ENGINE_STOP_TELLING_NS (100 * NS_PER_MS)    /* so long who stops tells the members, */
 #define ENGINE_LEAVE_TELLING_NS (600 * NS_PER_MS)   /* and so long who leaves: a few rounds of it */
+#define ENGINE_TRIM_NS NS_PER_S                  /* how often memory that lies idle is given back */
+#define ENGINE_LOOP_KEPT_BYTES ((size_t)4 << 20) /* at most, of frames and chunks */
+#define ENGINE_SMALL_KEPT_BYTES ((size_t)16 << 20) /* at most, of requests and results */
 #define ENGINE_FRESH_NS NS_PER_S /* how often the age of what is applied is asked */
 
 enum request_kind {
@@ -180,8 +184,12 @@ struct qr_backup {
 #define ENGINE_MAGIC UINT64_C(0x51756f7261746521) /* "Quorate!" */
 
 struct qr_engine {
-    uint64_t magic; /* ENGINE_MAGIC while it lives */
-    struct allocator allocator;
+    uint64_t magic;             /* ENGINE_MAGIC while it lives */
+    struct allocator allocator; /* of any thread; what comes from it in small pieces has pools: */
+    struct pool pool;           /* of the loop's thread */
+    struct pool small;          /* of all threads, under small_mutex */
+    pthread_mutex_t small_mutex;
+    time_ns trim_ns; /* when what lies idle in them is given back */
     struct qr_state_machine state_machine;
     struct qr_limits limits;
     void (*on_stopped)(void *argument, int status, const char *reason);
@@ -287,7 +295,21 @@ void engine_close_turns(struct qr_engine *engine);
 /* One handle less; the last lets the engine be finished. */
 void engine_handle_closed(struct qr_engine *engine);
 
+/* memory.c: what every call needs, without asking the program's allocator. */
+void engine_memory_init(struct qr_engine *engine);
+void engine_memory_deinit(struct qr_engine *engine);
+/* Memory for what one thread makes and another ends; NULL: it ran out. Any thread, any lock. */
+void *engine_small_new(struct qr_engine *engine, size_t size_bytes);
+void engine_small_free(struct qr_engine *engine, void *memory, size_t size_bytes);
+
+/* Each turn: give back what lies idle. */
+void engine_memory_turn(struct qr_engine *engine, time_ns now_ns);
+
 /* queue.c: requests that wait for the next turn. */
+
+/* A request with its data's room, of a kind, and nothing else set; NULL: memory ran out. */
+struct request *engine_request_new(struct qr_engine *engine, enum request_kind kind,
+                                   size_t data_bytes);
 
 /* Queue one, which is given. Returns 0, QR_ERR_BUSY or QR_ERR_STOPPED: then it is not taken. */
 NODISCARD int engine_queue(struct qr_engine *engine, struct request *request);

@@ -11,7 +11,6 @@
 
 #include "base/assert.h"
 #include "engine/internal.h"
-#include "runtime/memory.h"
 
 _Static_assert(QR_KEYS_MAX == KEYRING_KEYS_MAX && QR_KEY_ID_BYTES == KEYRING_ID_TEXT_BYTES &&
                    QR_KEY_BYTES_MAX == KEYRING_TEXT_BYTES_MAX,
@@ -313,12 +312,10 @@ int qr_keys(struct qr_engine *engine, enum qr_keys_action action, const char *ke
     if (given_bytes > QR_KEY_BYTES_MAX) {
         return QR_ERR_TOO_LARGE;
     }
-    size_t size_bytes = sizeof(struct request) + given_bytes;
-    struct request *request = allocate(&engine->allocator, size_bytes);
+    struct request *request = engine_request_new(engine, REQUEST_KEYS, given_bytes);
     if (request == NULL) {
         return QR_ERR_BUSY;
     }
-    *request = (struct request){.kind = REQUEST_KEYS, .size_bytes = size_bytes};
     request->keys.action = action;
     request->keys.done = done;
     request->keys.argument = argument;

@@ -2,7 +2,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/assert.h"
 #include "engine/internal.h"
-#include "runtime/memory.h"
 
 static void push(struct qr_engine *engine, struct request *request)
 {
@@ -107,9 +106,20 @@ bool engine_queue_is_empty(struct qr_engine *engine)
     return is_empty;
 }
 
+struct request *engine_request_new(struct qr_engine *engine, enum request_kind kind,
+                                   size_t data_bytes)
+{
+    size_t size_bytes = sizeof(struct request) + data_bytes;
+    struct request *request = engine_small_new(engine, size_bytes);
+    if (request != NULL) {
+        *request = (struct request){.kind = kind, .size_bytes = size_bytes};
+    }
+    return request;
+}
+
 void engine_request_free(struct qr_engine *engine, struct request *request)
 {
-    release(&engine->allocator, request, request->size_bytes);
+    engine_small_free(engine, request, request->size_bytes);
 }
 
 static void take_propose(struct qr_engine *engine, const struct request *request)

@@ -164,6 +164,7 @@ void engine_free_memory(struct qr_engine *engine)
     poison_close(&engine->poison);
     (void)pthread_cond_destroy(&engine->answered);
     (void)pthread_mutex_destroy(&engine->mutex);
+    engine_memory_deinit(engine);
     const struct allocator allocator = engine->allocator;
     engine->magic = 0;
     release(&allocator, engine, sizeof(*engine));

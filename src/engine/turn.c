@@ -90,9 +90,11 @@ static void turn(struct qr_engine *engine, bool is_polled)
     take_stores(engine);
     engine_backups_turn(engine);
     engine_gossip_take(engine, is_polled);
+    const struct node_time now = engine_time();
     engine->in_node++;
-    node_turn(engine->node, engine_time());
+    node_turn(engine->node, now);
     engine->in_node--;
+    engine_memory_turn(engine, now.now_ns);
     transport_flush(engine->transport);
     engine_leave_turn(engine);
     arm(engine);

@@ -27,7 +27,7 @@
 #define TRANSPORT_PEERS_MAX QR_MEMBERS_MAX
 #define TRANSPORT_INCOMING_MAX 256 /* connections that others dialed */
 #define TRANSPORT_QUEUE_FRAMES_MAX 4096
-#define TRANSPORT_CHUNK_BYTES 65536 /* received into; larger only for a larger frame */
+#define TRANSPORT_CHUNK_BYTES CHUNK_USUAL_BYTES /* received into; larger only for a larger frame */
 #define TRANSPORT_CONNECT_TIMEOUT_NS (2 * NS_PER_S)
 #define TRANSPORT_HELLO_TIMEOUT_NS (2 * NS_PER_S)
 #define TRANSPORT_BACKOFF_NS_MIN (20 * NS_PER_MS)

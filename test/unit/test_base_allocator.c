@@ -1,8 +1,11 @@
-/* test_base_allocator.c: growing an array within its limit. */
+/* test_base_allocator.c: growing an array within its limit, and memory that is used again. */
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "support/unit.h"
 
+#include <string.h>
+
 #include "base/allocator.h"
+#include "base/pool.h"
 #include "quorate/error.h"
 #include "support/heap.h"
 
@@ -101,6 +104,112 @@ static void growth_without_memory_changes_nothing(void **state)
     heap_deinit(&heap);
 }
 
+static void what_came_back_is_given_out_again(void **state)
+{
+    (void)state;
+    struct heap heap;
+    struct pool pool;
+    heap_init(&heap);
+    pool_init(&pool, &heap.allocator, 4096);
+    for (size_t size_bytes = 0; size_bytes <= POOL_SMALL_BYTES_MAX; size_bytes++) {
+        uint8_t *first = allocate(&pool.allocator, size_bytes);
+        assert_non_null(first);
+        memset(first, 1, size_bytes);
+        release(&pool.allocator, first, size_bytes);
+        assert_ptr_equal(allocate(&pool.allocator, size_bytes), first);
+        memset(first, 2, size_bytes);
+        release(&pool.allocator, first, size_bytes);
+        assert_true(pool.kept_bytes <= pool.kept_bytes_max);
+    }
+    release(&pool.allocator, NULL, 10);
+    pool_deinit(&pool);
+    heap_deinit(&heap);
+}
+
+static void a_pool_keeps_no_more_than_it_may(void **state)
+{
+    (void)state;
+    struct heap heap;
+    struct pool pool;
+    void *blocks[8];
+    heap_init(&heap);
+    pool_init(&pool, &heap.allocator, 4 * POOL_STEP_BYTES);
+    for (size_t i = 0; i < 8; i++) {
+        blocks[i] = allocate(&pool.allocator, POOL_STEP_BYTES);
+    }
+    for (size_t i = 0; i < 8; i++) {
+        release(&pool.allocator, blocks[i], POOL_STEP_BYTES);
+    }
+    assert_int_equal(heap.block_count, 4);
+    assert_int_equal(pool.kept_bytes, 4 * POOL_STEP_BYTES);
+    pool_deinit(&pool);
+    heap_deinit(&heap);
+}
+
+static void a_pool_passes_on_what_is_large_but_for_chunks(void **state)
+{
+    (void)state;
+    struct heap heap;
+    struct pool pool;
+    heap_init(&heap);
+    pool_init(&pool, &heap.allocator, UINT64_C(1) << 20);
+    assert_false(pool_is_for(POOL_SMALL_BYTES_MAX + 1));
+    assert_true(pool_is_for(POOL_SMALL_BYTES_MAX));
+    void *large = allocate(&pool.allocator, POOL_SMALL_BYTES_MAX + 1);
+    release(&pool.allocator, large, POOL_SMALL_BYTES_MAX + 1);
+    assert_int_equal(heap.block_count, 0);
+    struct chunk *chunk = chunk_new(&pool.allocator, CHUNK_USUAL_BYTES);
+    chunk_drop(chunk);
+    assert_int_equal(heap.block_count, 1);
+    assert_ptr_equal(chunk_new(&pool.allocator, CHUNK_USUAL_BYTES), chunk);
+    chunk_drop(chunk);
+    pool_deinit(&pool);
+    heap_deinit(&heap);
+}
+
+static void what_lies_idle_between_two_trims_goes_back(void **state)
+{
+    (void)state;
+    struct heap heap;
+    struct pool pool;
+    void *blocks[10];
+    heap_init(&heap);
+    pool_init(&pool, &heap.allocator, UINT64_C(1) << 20);
+    for (size_t i = 0; i < 10; i++) {
+        blocks[i] = allocate(&pool.allocator, 100);
+    }
+    for (size_t i = 0; i < 10; i++) {
+        release(&pool.allocator, blocks[i], 100);
+    }
+    pool_trim(&pool); /* they were all out since the last one */
+    assert_int_equal(heap.block_count, 10);
+    blocks[0] = allocate(&pool.allocator, 100);
+    blocks[1] = allocate(&pool.allocator, 100);
+    release(&pool.allocator, blocks[0], 100);
+    release(&pool.allocator, blocks[1], 100);
+    pool_trim(&pool); /* two were enough */
+    assert_int_equal(heap.block_count, 2);
+    pool_trim(&pool);
+    assert_int_equal(heap.block_count, 0);
+    pool_deinit(&pool);
+    heap_deinit(&heap);
+}
+
+static void a_pool_says_when_memory_ran_out(void **state)
+{
+    (void)state;
+    struct heap heap;
+    struct pool pool;
+    heap_init(&heap);
+    pool_init(&pool, &heap.allocator, 4096);
+    heap.fail_at = 1;
+    assert_null(allocate(&pool.allocator, 10));
+    heap.fail_at = heap.allocate_count + 1;
+    assert_null(allocate(&pool.allocator, POOL_SMALL_BYTES_MAX + 1));
+    pool_deinit(&pool);
+    heap_deinit(&heap);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -108,6 +217,11 @@ int main(void)
         cmocka_unit_test(zeroed_memory_that_is_refused_is_null),
         cmocka_unit_test(growth_doubles_up_to_the_limit),
         cmocka_unit_test(growth_without_memory_changes_nothing),
+        cmocka_unit_test(what_came_back_is_given_out_again),
+        cmocka_unit_test(a_pool_keeps_no_more_than_it_may),
+        cmocka_unit_test(a_pool_passes_on_what_is_large_but_for_chunks),
+        cmocka_unit_test(what_lies_idle_between_two_trims_goes_back),
+        cmocka_unit_test(a_pool_says_when_memory_ran_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
