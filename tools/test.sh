@@ -28,11 +28,8 @@ if [ "$kind" = asan ]; then
     export SWEEP=${SWEEP:-few}
 fi
 
-# Two for each core: half of those of the program wait, for processes, timers or the disk.
-processes=$(nproc)
-if [ "$kind" = release ]; then
-    processes=$((2 * processes))
-fi
+# Two for each core: half of the tests wait, for processes, timers or the disk.
+processes=$((2 * $(nproc)))
 
 status=0
 build=(tools/build.sh "$kind")

@@ -13,7 +13,8 @@
 #endif
 #endif
 #if defined(__SANITIZE_ADDRESS__) || defined(HAS_ADDRESS_SANITIZER)
-#include <sanitizer/asan_interface.h>
+void __asan_poison_memory_region(const volatile void *memory, size_t size_bytes);
+void __asan_unpoison_memory_region(const volatile void *memory, size_t size_bytes);
 #define FORBID(memory, size_bytes) __asan_poison_memory_region(memory, size_bytes)
 #define PERMIT(memory, size_bytes) __asan_unpoison_memory_region(memory, size_bytes)
 #else

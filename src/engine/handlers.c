@@ -1,8 +1,4 @@
-/* handlers.c: who wants to hear of what happens: functions of the program's, by their tokens.
- *
- * With an application thread the tables stand under its mutex: any thread changes them at once,
- * however long a handler takes. Without, they are the loop's.
- */
+/* handlers.c: see handlers.h. */
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/assert.h"
 #include "engine/internal.h"
