@@ -2,6 +2,7 @@
 #
 # Owns every process it started and a temporary folder with their data and logs. Both are gone
 # when the test ends, however it ends; a test that failed keeps the folder and says where it is.
+# QUORATE_SERVE in the environment is more flags for each node.
 # Use it from the main thread: the kernel kills a node when the thread that started it ends.
 # SPDX-License-Identifier: Apache-2.0
 import contextlib
@@ -223,6 +224,7 @@ class Cluster:
             *("--client", f"127.0.0.1:{node.client_port}"),
             *("--http", f"127.0.0.1:{node.http_port}"),
             *founding,
+            *os.environ.get("QUORATE_SERVE", "").split(),
             *self.flags,
             *node.flags,
         ]
