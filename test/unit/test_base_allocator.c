@@ -110,7 +110,7 @@ static void what_came_back_is_given_out_again(void **state)
     struct heap heap;
     struct pool pool;
     heap_init(&heap);
-    pool_init(&pool, &heap.allocator, 4096);
+    pool_init(&pool, &heap.allocator, 65536); /* one of each class fits */
     for (size_t size_bytes = 0; size_bytes <= POOL_SMALL_BYTES_MAX; size_bytes++) {
         uint8_t *first = allocate(&pool.allocator, size_bytes);
         assert_non_null(first);
