@@ -15,6 +15,7 @@ _Static_assert(QR_LOG_APPENDS_MAX == WAL_APPENDS_MAX && QR_LOG_READS_MAX == WAL_
                "the node keeps to them");
 
 #define ENGINE_LOG_INDEX_MAX (UINT64_MAX / 2)
+#define ENGINE_LOG_TERM_MAX (UINT64_MAX / 2)     /* so that others can follow */
 #define ENGINE_LOG_ARRAY_MAX (UINT64_C(1) << 26) /* of the entries of a batch, and the like */
 #define ENGINE_LOG_ARRAY_KEPT 4096               /* a longer one is not kept for the next batch */
 

@@ -470,6 +470,7 @@ static void what_is_found_at_a_start_is_checked(void **state)
         {LOG_LIE_BASE, QR_ERR_CORRUPT, "base and its last index contradict"},
         {LOG_LIE_BASE_TERM, QR_ERR_CORRUPT, "base and its last index contradict"},
         {LOG_LIE_TERM, QR_ERR_CORRUPT, "above the term that the node has seen"},
+        {LOG_LIE_TERM_LAST, QR_ERR_CORRUPT, "its term was never reached by elections"},
         {LOG_LIE_VOTE, QR_ERR_CORRUPT, "behind its entries or its vote"},
         {LOG_LIE_SCAN_LESS, QR_ERR_CORRUPT, "is missing; restore it"},
         {LOG_LIE_SCAN_MORE, QR_ERR_CORRUPT, "is missing: another one stands in its place"},
