@@ -122,7 +122,7 @@ int engine_log_open(void *context, const struct wal_options *options, void **out
                     struct wal_recovered *recovered, char *detail);
 void engine_log_recovered_release(struct engine_log *log);
 
-/* A status that a program gave, in words that the engine has. */
+/* A status that a program gave at `open`, in words that the engine has. */
 int engine_log_status(int status);
 
 #endif
