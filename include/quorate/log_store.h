@@ -35,10 +35,11 @@
  * Owns     nothing. A table and its context serve one engine at a time, and the program keeps
  *          them until that is freed.
  * Threads  `open` and `scan` are called on the thread of qr_engine_open(), where they may block;
- *          all else on the engine's thread, or the caller's loop, one call at a time, and must not
- *          block, but `close`: Raft waits meanwhile. The host's functions may be called on any
- *          thread, several at once, also from within a function of the table and under locks of
- *          the program.
+ *          so are, where they must not, the first batch of a new cluster and what is asked of room
+ *          and bytes, and `close`, where opening fails. All else is called on the engine's thread,
+ *          or the caller's loop, one call at a time, and must not block, but `close`: Raft waits
+ *          meanwhile. The host's functions may be called on any thread, several at once, also from
+ *          within a function of the table and under locks of the program.
  */
 /* SPDX-License-Identifier: Apache-2.0 */
 #ifndef QUORATE_LOG_STORE_H

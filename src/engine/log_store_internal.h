@@ -15,6 +15,7 @@ _Static_assert(QR_LOG_APPENDS_MAX == WAL_APPENDS_MAX && QR_LOG_READS_MAX == WAL_
                "the node keeps to them");
 
 #define ENGINE_LOG_INDEX_MAX (UINT64_MAX / 2)
+#define ENGINE_LOG_TERM_MAX (UINT64_MAX / 2)     /* so that others can follow */
 #define ENGINE_LOG_ARRAY_MAX (UINT64_C(1) << 26) /* of the entries of a batch, and the like */
 #define ENGINE_LOG_ARRAY_KEPT 4096               /* a longer one is not kept for the next batch */
 
@@ -121,7 +122,7 @@ int engine_log_open(void *context, const struct wal_options *options, void **out
                     struct wal_recovered *recovered, char *detail);
 void engine_log_recovered_release(struct engine_log *log);
 
-/* A status that a program gave, in words that the engine has. */
+/* A status that a program gave at `open`, in words that the engine has. */
 int engine_log_status(int status);
 
 #endif

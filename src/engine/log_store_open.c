@@ -156,6 +156,9 @@ static const char *find_fault(const struct qr_log_found *found)
     if (base->term > state->term || (state->has_voted && state->term == 0)) {
         return "its term is behind its entries or its vote; " REMEDY;
     }
+    if (state->term > ENGINE_LOG_TERM_MAX) { /* no checksum is over it */
+        return "its term was never reached by elections; " REMEDY;
+    }
     return NULL;
 }
 

@@ -10,6 +10,13 @@ int engine_log_status(int status)
     return is_known ? status : QR_ERR_IO;
 }
 
+/* What a log can meet once it is open; all else says nothing of it, or something of others. */
+static int told_status(int status, int one_more)
+{
+    bool is_meant = status == QR_ERR_CORRUPT || status == QR_ERR_NO_MEMORY || status == one_more;
+    return is_meant ? status : QR_ERR_IO;
+}
+
 /* Under the mutex. The first failure stays. */
 static void note_failure(struct engine_log *log, int status, const char *detail)
 {
@@ -49,7 +56,7 @@ static void failed(void *context, int status, const char *detail)
     (void)pthread_mutex_lock(&log->mutex);
     bool is_listening = log->is_listening;
     if (is_listening) {
-        note_failure(log, engine_log_status(status), detail == NULL ? "" : detail);
+        note_failure(log, told_status(status, QR_ERR_DISK_FULL), detail == NULL ? "" : detail);
     }
     (void)pthread_mutex_unlock(&log->mutex);
     if (is_listening) {
@@ -128,8 +135,8 @@ static void read_done(void *context, uint64_t token, int status, const struct qr
     struct engine_log *log = context;
     struct log_read *read = begin_telling(log, token);
     if (read != NULL) {
-        read->status =
-            status == 0 ? copy_records(log, read, entries, count) : engine_log_status(status);
+        read->status = status == 0 ? copy_records(log, read, entries, count)
+                                   : told_status(status, QR_ERR_NOT_FOUND);
         (void)pthread_mutex_lock(&log->mutex);
         read->state = LOG_READ_TOLD;
         log->told_count++;

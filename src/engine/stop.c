@@ -69,11 +69,12 @@ static void close_all(struct qr_engine *engine)
 {
     transport_flush(engine->transport);
     answer_waiters(engine);
-    (void)pthread_mutex_lock(&engine->mutex);
+    struct node *node = engine->node;
+    /* Ahead of the lock: parts of the program's are asked, which may wait for who wants it. */
     engine_status_fill(engine, &engine->final_status);
     engine->final_status.is_stopped = true;
     engine_counters_fill(engine, &engine->final_counters);
-    struct node *node = engine->node;
+    (void)pthread_mutex_lock(&engine->mutex);
     engine->node = NULL;
     engine->is_closed = true;
     (void)pthread_mutex_unlock(&engine->mutex);

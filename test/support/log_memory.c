@@ -120,6 +120,8 @@ static int open_log(void *context, const struct qr_log_open *open, struct qr_log
     } else if (lies(log, LOG_LIE_TERM)) {
         found->hard_state.term = 0;
         found->hard_state.has_voted = false;
+    } else if (lies(log, LOG_LIE_TERM_LAST)) {
+        found->hard_state.term = UINT64_MAX;
     } else if (lies(log, LOG_LIE_VOTE)) {
         found->hard_state = (struct qr_hard_state){.has_voted = true};
     }
@@ -259,6 +261,8 @@ static void read_entries(void *context, uint64_t first, uint64_t bytes_max, uint
         answer(log, token, QR_ERR_NOT_FOUND, NULL, 0);
     } else if (lies(log, LOG_LIE_READ_EMPTY) || lies(log, LOG_LIE_READ_NOTHING)) {
         answer(log, token, 0, NULL, lies(log, LOG_LIE_READ_NOTHING) ? 1 : 0);
+    } else if (lies(log, LOG_FAIL_READ_OTHER)) {
+        answer(log, token, QR_ERR_STOPPED, NULL, 0);
     } else if (lies(log, LOG_FAIL_READ) || lies(log, LOG_FAIL_READ_WORDS)) {
         answer(log, token, lies(log, LOG_FAIL_READ) ? QR_ERR_IO : 4711, NULL, 0);
     } else if (lies(log, LOG_LIE_READ_FLIP) || lies(log, LOG_LIE_READ_SHORT) ||

@@ -25,7 +25,8 @@ enum log_memory_lie {
     LOG_LIE_READ_SHORT,   /* with a record that ends early */
     LOG_LIE_READ_NONE,    /* that it has it not */
     LOG_FAIL_READ,        /* that it could not be read */
-    LOG_FAIL_READ_WORDS,  /* with a number that is none */
+    LOG_FAIL_READ_WORDS,  /* with a number that is none, */
+    LOG_FAIL_READ_OTHER,  /* or that means something else */
     LOG_FAIL_SYNC,        /* host.failed, and then calls the batch durable all the same */
     LOG_FAIL_SILENT,      /* host.failed without a sentence, and with a number that is none */
     LOG_FAIL_OPEN,
@@ -35,6 +36,7 @@ enum log_memory_lie {
     LOG_LIE_BASE,       /* the base is behind the last index */
     LOG_LIE_BASE_TERM,  /* the base has no term */
     LOG_LIE_TERM,       /* the term is below that of the last entry */
+    LOG_LIE_TERM_LAST,  /* the term is one behind which there is no other */
     LOG_LIE_VOTE,       /* a vote in no term */
     LOG_LIE_SCAN_LESS,  /* at `scan`: the last entry is left out */
     LOG_LIE_SCAN_MORE,  /* it is given twice */

@@ -295,6 +295,26 @@ static void a_store_that_fails_while_it_is_read_from_owes_no_answer(void **state
     is_ended(rig, QR_ERR_CORRUPT);
 }
 
+/* A number that stands for something else than what a log can meet says nothing. */
+static void a_failure_in_words_of_others_is_one_of_the_disk(void **state)
+{
+    struct rig *rig = *state;
+    rig->store.host->failed(rig->store.host->context, QR_ERR_NOT_LEADER, "lost");
+    engine_log_take(rig->log);
+    is_ended(rig, QR_ERR_IO);
+}
+
+static void a_read_that_fails_in_words_of_others_is_one_of_the_disk(void **state)
+{
+    struct rig *rig = *state;
+    append(rig, 1, 1, 1, NULL);
+    engine_log_take(rig->log);
+    atomic_store(&rig->store.lie, LOG_FAIL_READ_OTHER);
+    assert_int_equal(read_from(rig, 1), 0);
+    engine_log_take(rig->log);
+    is_ended(rig, QR_ERR_IO);
+}
+
 /* What is told too late is told to nobody. */
 static void a_store_that_is_closed_is_not_listened_to(void **state)
 {
@@ -324,6 +344,8 @@ int main(void)
         RIG_TEST(a_store_hears_of_a_base_when_it_is_durable),
         RIG_TEST(behind_a_failure_nothing_becomes_durable),
         RIG_TEST(a_store_that_fails_while_it_is_read_from_owes_no_answer),
+        RIG_TEST(a_failure_in_words_of_others_is_one_of_the_disk),
+        RIG_TEST(a_read_that_fails_in_words_of_others_is_one_of_the_disk),
         RIG_TEST(a_store_that_is_closed_is_not_listened_to),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

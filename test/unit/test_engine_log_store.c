@@ -389,6 +389,27 @@ static void a_failed_sync_ends_the_node(void **state)
     check_sum(bench, sum);
 }
 
+/* It is asked once more while the engine ends, and may say it again: nobody waits for another. */
+static uint64_t fail_when_asked(void *context)
+{
+    struct log_memory *log = context;
+    log->host->failed(log->host->context, QR_ERR_IO, "the tape cannot be measured");
+    return 0;
+}
+
+static void a_store_may_fail_while_it_is_asked(void **state)
+{
+    struct bench *bench = *state;
+    bench->log.table.stored_bytes = fail_when_asked;
+    open_engine(bench);
+    wait_until_stopped(bench);
+    assert_int_equal(bench->stopped_status, QR_ERR_IO);
+    assert_non_null(strstr(bench->stopped_reason, "log store: the tape cannot be measured"));
+    close_engine(bench);
+    bench->log.table.stored_bytes = NULL;
+    check_sum(bench, 0);
+}
+
 /* At a start the state machine is given what is read back. */
 static void what_is_read_back_is_checked(void **state)
 {
@@ -449,6 +470,7 @@ static void what_is_found_at_a_start_is_checked(void **state)
         {LOG_LIE_BASE, QR_ERR_CORRUPT, "base and its last index contradict"},
         {LOG_LIE_BASE_TERM, QR_ERR_CORRUPT, "base and its last index contradict"},
         {LOG_LIE_TERM, QR_ERR_CORRUPT, "above the term that the node has seen"},
+        {LOG_LIE_TERM_LAST, QR_ERR_CORRUPT, "its term was never reached by elections"},
         {LOG_LIE_VOTE, QR_ERR_CORRUPT, "behind its entries or its vote"},
         {LOG_LIE_SCAN_LESS, QR_ERR_CORRUPT, "is missing; restore it"},
         {LOG_LIE_SCAN_MORE, QR_ERR_CORRUPT, "is missing: another one stands in its place"},
@@ -792,6 +814,7 @@ int main(void)
         STORE_TEST(without_room_a_node_takes_no_proposal),
         STORE_TEST(a_thread_of_the_store_wakes_the_callers_loop),
         STORE_TEST(a_failed_sync_ends_the_node),
+        STORE_TEST(a_store_may_fail_while_it_is_asked),
         STORE_TEST(what_is_read_back_is_checked),
         STORE_TEST(what_is_found_at_a_start_is_checked),
         STORE_TEST(a_node_keeps_its_kind_of_store),
