@@ -15,10 +15,11 @@
  *          `link`, a pointer of the program's, and `connection`, a number of the engine's, which
  *          is never used twice.
  * Threads  the table's functions are called on the engine's thread, or the caller's loop, one at a
- *          time, and must not block: Raft waits meanwhile. The host's functions may be called on
- *          any thread, several at once, also from within functions of the table and under locks of
- *          the program: they copy what they are given, wait for no one, and never call back; what
- *          they tell is taken in the loop's next round.
+ *          time, and must not block: Raft waits meanwhile. `listen` and `start`, and `stop` where
+ *          the engine could not be opened, are called on the thread of qr_engine_open(). The
+ *          host's functions may be called on any thread, several at once, also from within
+ *          functions of the table and under locks of the program: they copy what they are given,
+ *          wait for no one, and never call back; what they tell is taken in the loop's next round.
  */
 /* SPDX-License-Identifier: Apache-2.0 */
 #ifndef QUORATE_TRANSPORT_H

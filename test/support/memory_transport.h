@@ -31,7 +31,7 @@ struct memory_network {
     pthread_mutex_t mutex;
     struct memory_transport transports[MEMORY_TRANSPORTS_MAX];
     size_t write_bytes_max; /* that one write takes; 0: all */
-    size_t short_write_count;
+    uint64_t short_write_count;
     uint64_t carried_bytes;
     uint64_t packet_count;
 };

@@ -36,6 +36,7 @@ struct script {
     bool keeps_stopping; /* it does not say that it has stopped */
     bool comes_at_close; /* the next stream is told of while this one is closed */
     size_t lies_bytes;   /* that a write takes more than it was given */
+    bool is_short;       /* a write takes one byte */
     int listen_count;
     int start_count;
     int stop_count;
@@ -45,6 +46,7 @@ struct script {
     int close_count;
     int closed[512]; /* how often each link was */
     size_t written_bytes;
+    int write_count;
     int packet_count;
 
     struct qr_allocator allocator;
@@ -90,6 +92,8 @@ static size_t on_write(void *context, void *link, const struct qr_part *parts, s
         assert_true(parts[i].size_bytes > 0);
         total += parts[i].size_bytes;
     }
+    script->write_count++;
+    total = script->is_short ? 1 : total;
     script->written_bytes += total;
     return total + script->lies_bytes;
 }
@@ -495,6 +499,36 @@ static void one_that_takes_more_than_it_is_given_is_not_believed(void **state)
     assert_int_equal(script->close_count, 1);
 }
 
+/* Nothing is written before it says that it takes more; one that never says so is given up while
+ * the hello is not through, and keeps nobody from stopping.
+ */
+static void one_that_takes_no_more_is_left_alone(void **state)
+{
+    struct script *script = *state;
+    script->is_short = true;
+    open_script(script, "x:1");
+    WAIT_FOR_SCRIPT(script, script->dial_count > 0);
+    const struct qr_transport_host *host = script->host;
+    uint64_t connection = script->dialed;
+    assert_int_equal(host->connected(host->context, connection), 0);
+    WAIT_FOR_SCRIPT(script, script->write_count > 0);
+    for (int i = 0; i < 20; i++) {
+        turn(script);
+    }
+    assert_int_equal(script->write_count, 1);
+    assert_int_equal(host->writable(host->context, connection), 0);
+    WAIT_FOR_SCRIPT(script, script->write_count > 1);
+    WAIT_FOR_SCRIPT(script, script->close_count > 0);
+    assert_int_equal(script->write_count, 2);
+    assert_int_equal(host->writable(host->context, connection), QR_ERR_NOT_FOUND);
+    WAIT_FOR_SCRIPT(script, script->dialed != connection);
+    assert_int_equal(host->connected(host->context, script->dialed), 0);
+    WAIT_FOR_SCRIPT(script, script->write_count == 3);
+    stop(script);
+    assert_int_equal(script->close_count, script->dial_count);
+    assert_int_equal(script->write_count, 3);
+}
+
 static void what_cannot_be_dialed_is_dialed_again(void **state)
 {
     struct script *script = *state;
@@ -582,6 +616,7 @@ int main(void)
         TEST(bytes_that_do_not_fit_are_asked_for_again),
         TEST(no_more_may_come_at_a_time_than_there_is_room_for),
         TEST(one_that_takes_more_than_it_is_given_is_not_believed),
+        TEST(one_that_takes_no_more_is_left_alone),
         TEST(what_cannot_be_dialed_is_dialed_again),
         TEST(the_engine_ends_when_its_transport_has),
         TEST(who_comes_at_the_very_end_is_closed_as_well),
