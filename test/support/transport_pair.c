@@ -207,7 +207,7 @@ int transport_pair_setup_keys(void **state, uint8_t a, uint8_t b)
     pair->b.cluster = pair->a.cluster;
     pair->a.keyring = keyring_of(a);
     pair->b.keyring = keyring_of(b);
-    pair->a.hello_timeout_ns = a != 0 ? 5 * NS_PER_S : 0; /* sanitizers shake hands slowly */
+    pair->a.hello_timeout_ns = a != 0 ? TRANSPORT_PAIR_WAIT_NS : 0; /* sanitizers are slow */
     pair->b.hello_timeout_ns = pair->a.hello_timeout_ns;
     pair->a.is_in_order = true;
     pair->b.is_in_order = true;
