@@ -163,6 +163,10 @@ static int read_all(struct sessions *sessions, struct reader *reader)
     for (uint32_t i = 0; i < outcome_count && status == 0; i++) {
         status = read_outcome(sessions, reader, version, &created_ns);
     }
+    /* One table has one form: who wrote the later version had something that needs it. */
+    if (status == 0 && version == FORMAT_VERSION_WITH_REJECTED && !has_rejected(sessions)) {
+        status = QR_ERR_CORRUPT;
+    }
     if (status == 0) {
         status = results_read(&sessions->results, reader);
     }

@@ -677,10 +677,13 @@ static void only_a_table_with_something_rejected_is_of_the_second_version(void *
     begin(&other);
     fill_a_little(&table);
     uint8_t data[1024];
+    size_t plain_bytes = sessions_write_bytes(&table.sessions);
     sessions_write(&table.sessions, data);
     assert_int_equal(data[0], 1); /* release 0.1.0 reads it */
     reject(&table, TOKEN(3), "no");
     size_t size_bytes = sessions_write_bytes(&table.sessions);
+    data[0] = 2; /* and nobody writes so what needs no second version */
+    assert_int_equal(sessions_read(&other.sessions, data, plain_bytes), QR_ERR_CORRUPT);
     assert_true(size_bytes <= sizeof(data));
     sessions_write(&table.sessions, data);
     assert_int_equal(data[0], 2);
