@@ -3,6 +3,8 @@
 
 MAKEFLAGS += --no-print-directory
 CLANG_FORMAT = $(shell command -v clang-format-14 || echo clang-format)
+CLANG = $(shell command -v clang-14 || command -v clang)
+HEADER_FLAGS = -fsyntax-only -Wall -Wextra -Wpedantic -Werror -Wno-unused-function -Iinclude
 C_FILES = $(shell find src include sim test bench examples -name '*.[ch]' 2>/dev/null)
 PREFIX ?= /usr/local
 FUZZ_SECONDS ?= 600
@@ -11,9 +13,9 @@ QUORATE_MEMBERS ?= 50
 
 .DEFAULT_GOAL := all
 .PHONY: abi all asan bench bench-embed bench-failover bench-swim check check-docs check-format \
-	check-includes check-site check-style clean deb debug demo deps deps-build deps-ci deps-package \
-	deps-test dev docs format fuzz help install members model mutants rounds scenarios sim sweeps \
-	symbols test tsan
+	check-headers check-includes check-site check-style clean deb debug demo deps deps-build deps-ci \
+	deps-package deps-test dev docs format fuzz help install members model mutants rounds scenarios \
+	sim sweeps symbols test tsan
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | sort | expand -t 16
@@ -84,7 +86,7 @@ members: deps-test ## kill and restart QUORATE_MEMBERS (50) real members, and co
 		swim_many
 
 check: ## run all checks of the source; all of them, also when one fails
-	@$(MAKE) --keep-going check-format check-includes check-style check-docs symbols
+	@$(MAKE) --keep-going check-format check-headers check-includes check-style check-docs symbols
 
 abi: deps-build ## record what programs that are linked with libquorate rely on
 	@tools/build.sh release libraries
@@ -95,6 +97,12 @@ check-format: deps-ci ## check the format of the source
 
 check-includes: deps-build ## check who includes whom
 	@python3 tools/check_includes.py
+
+check-headers: deps-ci ## compile each public header alone, as C and as C++
+	@for header in include/quorate/*.h; do \
+		$(CLANG) -x c -std=c11 $(HEADER_FLAGS) $$header && \
+		$(CLANG) -x c++ -std=c++11 $(HEADER_FLAGS) $$header || exit 1; \
+	done && echo "headers: $(words $(wildcard include/quorate/*.h)), alone, as C and as C++"
 
 check-style: deps-build ## check bans, lengths, file heads and docstrings
 	@python3 tools/check_style.py

@@ -484,11 +484,17 @@ class Parser:
         return Header(self.path, file[:-2], summary, blocks, includes, self.items)
 
 
+def without_language(text):
+    """`text` with what only a C++ compiler reads as empty lines: its brace holds all the rest."""
+    return re.sub(r"^#ifdef __cplusplus\n[^\n]*\n#endif$", "\n\n", text, flags=re.M)
+
+
 def load(root=OWN, folder=FOLDER):
     """Every public header, one behind those that it includes."""
     texts = {}
     for path in sorted((root / folder).glob("*.h")):
-        texts[path.stem] = (path.relative_to(root).as_posix(), path.read_text(encoding="utf-8"))
+        texts[path.stem] = (path.relative_to(root).as_posix(),
+                           without_language(path.read_text(encoding="utf-8")))
     maps = {}
     done = {}
 

@@ -12,6 +12,10 @@
 #include "quorate/error.h"
 #include "quorate/types.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 #define QR_BACKUP_HEAD_BYTES 512 /* the first piece */
 #define QR_BACKUPS_MAX 2         /* taken from one engine at a time */
 
@@ -157,5 +161,9 @@ int qr_restore_finish(struct qr_restore *restore, struct qr_id *cluster, char *d
 
 /* End it. What is not finished is removed, as far as the disk lets it. NULL is allowed. */
 void qr_restore_free(struct qr_restore *restore);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -12,6 +12,10 @@
 #include "quorate/error.h"
 #include "quorate/types.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 #define QR_DOCTOR_DIRECTORIES_MAX 64
 #define QR_DOCTOR_BEST SIZE_MAX /* in the place of a directory: the best one */
 
@@ -135,5 +139,9 @@ void qr_doctor_judge(const struct qr_doctor *doctor, size_t chosen, struct qr_do
  * read) likewise; QR_ERR_IO, QR_ERR_DISK_FULL, QR_ERR_NO_MEMORY: ask again what it holds.
  */
 int qr_doctor_recover(struct qr_doctor *doctor, size_t chosen, struct qr_id *cluster, char *detail);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

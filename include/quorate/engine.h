@@ -40,6 +40,10 @@
 #include "quorate/transport.h"
 #include "quorate/types.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 #define QR_ERROR_DETAIL_BYTES 512
 
 #define QR_VERSION_TEXT "0.1.0"
@@ -286,5 +290,9 @@ typedef void qr_snapshot_done(void *argument, int status, uint64_t index);
  *   QR_ERR_STOPPED   the engine has stopped.
  */
 int qr_snapshot(struct qr_engine *engine, qr_snapshot_done *done, void *argument);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -9,6 +9,10 @@
 #ifndef QUORATE_ERROR_H
 #define QUORATE_ERROR_H
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* clang-format off */
 #define QR_ERROR_MAP(X)                                                                       \
     X(QR_ERR_INVALID,      -1, CALLER,  "an argument is out of bounds")                       \
@@ -69,5 +73,9 @@ const char *qr_error_text(int error);
 
 /* What a caller may do about `error`; QR_CLASS_NONE for 0. */
 enum qr_error_class qr_error_class_of(int error);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -11,6 +11,10 @@
 
 #include "quorate/engine.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 #define QR_KEYS_MAX 8
 #define QR_KEY_ID_BYTES 9 /* 8 hexadecimal digits and a NUL: the beginning of its SHA-256 */
 #define QR_KEY_BYTES_MAX 256
@@ -64,5 +68,9 @@ int qr_key_name(const char *key, size_t key_bytes, bool is_name_taken, char id[Q
  */
 int qr_keys(struct qr_engine *engine, enum qr_keys_action action, const char *key, size_t key_bytes,
             qr_keys_done *done, void *argument);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

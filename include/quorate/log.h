@@ -9,6 +9,10 @@
 
 #include "quorate/types.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 enum qr_log_level {
     QR_LOG_DEBUG,
     QR_LOG_INFO,
@@ -43,5 +47,9 @@ void qr_log(struct qr_logger *logger, enum qr_log_level level, const char *name,
 
 /* Events dropped since the logger was made. */
 uint64_t qr_logger_dropped_count(const struct qr_logger *logger);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -47,6 +47,10 @@
 
 #include "quorate/types.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 #define QR_LOG_DETAIL_BYTES 256      /* of a sentence, the NUL included */
 #define QR_LOG_APPENDS_MAX 64        /* not yet synced */
 #define QR_LOG_READS_MAX 128         /* not yet answered */
@@ -212,5 +216,9 @@ struct qr_log_store {
      */
     void (*close)(void *context);
 };
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -12,6 +12,10 @@
 #include "quorate/error.h"
 #include "quorate/types.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 struct qr_engine;
 
 /* Of an engine in no cluster yet, opened with options.is_waiting: join the cluster of these,
@@ -218,5 +222,9 @@ const char *qr_leave_reason_name(enum qr_leave_reason reason);
  * Returns 0, also when it leaves already, QR_ERR_INVALID (the reason is none) or QR_ERR_STOPPED.
  */
 int qr_leave(struct qr_engine *engine, enum qr_leave_reason reason);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -18,6 +18,10 @@
 #include "quorate/error.h"
 #include "quorate/state_machine.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 #define QR_PLAIN_STATE_BYTES_MAX (16u << 20)
 #define QR_PLAIN_REPLY_BYTES 128 /* the room of a reply where nothing else is said */
 #define QR_PLAIN_REPLY_BYTES_MAX 4096
@@ -119,5 +123,9 @@ int qr_plain_read(const struct qr_state_machine *machine, void *out);
 /* The same of any state: call `look` with it; it must neither keep the pointer nor block. */
 int qr_plain_look(const struct qr_state_machine *machine,
                   void (*look)(void *argument, const void *state), void *argument);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

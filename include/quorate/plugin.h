@@ -18,6 +18,10 @@
 #include "quorate/engine.h"
 #include "quorate/plain.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 #define QR_PLUGIN_SYMBOL "qr_plugin_handshake"
 #define QR_PLUGIN_ABI 1 /* of this header; another one is another handshake */
 #define QR_PLUGIN_ID "quorate.raft"
@@ -85,5 +89,9 @@ typedef const struct qr_plugin *qr_plugin_entry(uint32_t abi);
  * knows no such one, and must not be used. Cost: none; nothing is started.
  */
 const struct qr_plugin *qr_plugin_handshake(uint32_t abi);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -11,6 +11,10 @@
 #include "quorate/error.h"
 #include "quorate/types.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 struct qr_engine;
 
 #define QR_PROPOSAL_TIMEOUT_MS_MAX 600000
@@ -173,5 +177,9 @@ int qr_on_commit(struct qr_engine *engine, qr_commit_handler *handler, void *arg
  * no lock that it wants.
  */
 void qr_remove_commit_handler(struct qr_engine *engine, uint64_t token);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

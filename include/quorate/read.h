@@ -9,6 +9,10 @@
 #include "quorate/error.h"
 #include "quorate/types.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 struct qr_engine;
 
 /* What a read promises, and what it costs: docs/reads.md. */
@@ -72,5 +76,9 @@ int qr_read_wait(struct qr_engine *engine, const struct qr_read_options *options
  * engine's turn.
  */
 int qr_read_age(struct qr_engine *engine, uint64_t age_ms_max, uint64_t *age_ms);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

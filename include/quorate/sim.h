@@ -19,6 +19,10 @@
 #include "quorate/state_machine.h"
 #include "quorate/types.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 #define QR_SIM_NODES_MAX 7
 #define QR_SIM_CLIENTS_MAX 32
 #define QR_SIM_PAYLOAD_BYTES_MAX 4096
@@ -195,5 +199,9 @@ int qr_sim_shrink(const struct qr_sim_options *options, uint64_t runs_max,
                   bool (*is_wanted)(void *argument, const struct qr_sim_shrunk *best),
                   void *argument, struct qr_sim_shrunk *out);
 void qr_sim_shrunk_deinit(struct qr_sim_shrunk *shrunk);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

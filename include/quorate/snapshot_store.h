@@ -46,6 +46,10 @@
 
 #include "quorate/types.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 #define QR_SNAPSHOT_DETAIL_BYTES 256      /* of a sentence, the NUL included */
 #define QR_SNAPSHOT_READS_MAX 8           /* not yet ended */
 #define QR_SNAPSHOT_OPERATIONS_MAX 10     /* likewise, together: one writes, one removes */
@@ -153,5 +157,9 @@ struct qr_snapshot_store {
      */
     void (*close)(void *context);
 };
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -14,6 +14,10 @@
 
 #include "quorate/types.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 struct qr_state_machine {
     size_t size_bytes; /* sizeof(struct qr_state_machine), for versions to come */
     void *context;     /* handed to every function */
@@ -103,5 +107,9 @@ struct qr_state_machine {
 
 /* What size_bytes was before there were snapshots. */
 #define QR_STATE_MACHINE_BYTES_0_1 offsetof(struct qr_state_machine, snapshot_open)
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -9,6 +9,10 @@
 #include "quorate/read.h"
 #include "quorate/types.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 struct qr_engine;
 
 /* Whether this node leads, as far as it knows: another may lead a later term already. A write
@@ -291,5 +295,9 @@ struct qr_counters {
 
 /* Fill `out`, as qr_status() does. */
 int qr_counters(struct qr_engine *engine, struct qr_counters *out);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

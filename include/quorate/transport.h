@@ -27,6 +27,10 @@
 
 #include "quorate/types.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 #define QR_TRANSPORT_DETAIL_BYTES 512
 #define QR_TRANSPORT_PARTS_MAX 256             /* of one write */
 #define QR_TRANSPORT_PACKET_BYTES_MAX 1400     /* longer ones are never sent, and not taken */
@@ -176,5 +180,9 @@ struct qr_transport {
      */
     void (*stop)(void *context);
 };
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -7,6 +7,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 #define QR_NAME_BYTES_MAX 64     /* of a member's name, the NUL included */
 #define QR_ADDRESS_BYTES_MAX 128 /* of HOST:PORT, the NUL included */
 #define QR_META_BYTES_MAX 256    /* of what an application tells about its node, with the NUL */
@@ -61,5 +65,9 @@ struct qr_result {
      */
     int status;
 };
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -9,6 +9,10 @@
 #include "quorate/error.h"
 #include "quorate/types.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 struct qr_wal_summary {
     uint64_t node_id;
     uint64_t cluster_high;
@@ -45,5 +49,9 @@ typedef void qr_wal_line(void *argument, const char *line);
  */
 int qr_wal_inspect(const char *data_directory, bool is_json, qr_wal_line *line, void *argument,
                    struct qr_wal_summary *out, char *detail);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif
