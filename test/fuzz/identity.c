@@ -21,6 +21,8 @@
 #define AT_IS_LOG_USED 40
 #define AT_NAME 41
 #define VERSION_FORMER 4
+#define VERSION_STORES 8
+#define STORES_FORMER 8 /* a flag behind the name */
 #define FORMER_BYTES 51 /* of a former cluster, up to the length of the payload */
 #define FILE_BYTES_MAX 1024
 
@@ -43,7 +45,14 @@ static void check(const uint8_t *data, size_t size_bytes, const struct node_iden
     size_t name_bytes = strlen(identity->name);
     ASSERT(name_bytes < sizeof(identity->name));
     size_t end = AT_NAME + 1 + name_bytes;
-    if (load_u32(data + AT_VERSION) == VERSION_FORMER) {
+    bool has_former = load_u32(data + AT_VERSION) == VERSION_FORMER;
+    if (load_u32(data + AT_VERSION) == VERSION_STORES) {
+        ASSERT(size_bytes > end);
+        ASSERT(identity->stores != 0 && identity->stores == (data[end] & NODE_STORES_ALL));
+        has_former = (data[end] & STORES_FORMER) != 0;
+        end++;
+    }
+    if (has_former) {
         ASSERT(size_bytes >= end + FORMER_BYTES);
         ASSERT(load_u64(data + end) == identity->former.high);
         ASSERT(load_u64(data + end + 8) == identity->former.low);
