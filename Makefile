@@ -4,6 +4,7 @@
 MAKEFLAGS += --no-print-directory
 CLANG_FORMAT = $(shell command -v clang-format-14 || echo clang-format)
 CLANG = $(shell command -v clang-14 || command -v clang)
+# A header may have small functions that a program does not use.
 HEADER_FLAGS = -fsyntax-only -Wall -Wextra -Wpedantic -Werror -Wno-unused-function -Iinclude
 C_FILES = $(shell find src include sim test bench examples -name '*.[ch]' 2>/dev/null)
 PREFIX ?= /usr/local
