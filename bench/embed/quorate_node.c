@@ -1,6 +1,6 @@
 /* quorate_node.c: a node of Quorate on the program's own loop, to be measured.
  *
- * usage: quorate_node DIRECTORY ADDRESS [MEMBER]
+ * usage: quorate_node threads|direct|auto DIRECTORY ADDRESS [MEMBER]
  */
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <signal.h>
@@ -127,8 +127,13 @@ int main(int argc, char **argv)
         .restore_write = restore_write,
         .restore_end = restore_begin,
     };
-    if (argc < 3 || argc > 4) {
-        fprintf(stderr, "usage: quorate_node DIRECTORY ADDRESS [MEMBER]\n");
+    static const char *const drivers[] = {"threads", "direct", "auto"};
+    size_t driver = 0;
+    while (argc > 1 && driver < 3 && strcmp(argv[1], drivers[driver]) != 0) {
+        driver++;
+    }
+    if (argc < 4 || argc > 5 || driver == 3) {
+        fprintf(stderr, "usage: quorate_node threads|direct|auto DIRECTORY ADDRESS [MEMBER]\n");
         return 2;
     }
     (void)signal(SIGPIPE, SIG_IGN);
@@ -136,14 +141,15 @@ int main(int argc, char **argv)
     struct qr_engine_options options = {
         .size_bytes = sizeof(options),
         .state_machine = &machine,
-        .name = strrchr(argv[1], '/') + 1,
-        .data_directory = argv[1],
-        .peer_address = argv[2],
-        .is_bootstrap = argc == 3,
-        .join = argc == 4 ? argv[3] : NULL,
+        .name = strrchr(argv[2], '/') + 1,
+        .data_directory = argv[2],
+        .peer_address = argv[3],
+        .is_bootstrap = argc == 4,
+        .join = argc == 5 ? argv[4] : NULL,
         .limits = qr_limits_default(),
         .loop = loop,
         .on_stopped = on_stopped,
+        .disk_driver = (enum qr_disk_driver)driver,
     };
     char detail[QR_ERROR_DETAIL_BYTES];
     if (qr_engine_open(&options, &program.engine, detail) != 0) {
