@@ -2,12 +2,15 @@
  *
  * Owns     the list. Functions return 0 or one of these; results go through pointers and
  *          are untouched on failure.
- * Classes  CALLER: fix the call. PEER: drop the bytes. RETRY: nothing happened, try later.
- *          UNKNOWN: it may or may not have happened. FATAL: the object can only be freed.
+ * Classes  CALLER: nothing happened, fix the call. PEER: drop the bytes. RETRY: nothing
+ *          happened, try later. UNKNOWN: it may or may not have happened. FATAL: the object can
+ *          only be freed.
  */
 /* SPDX-License-Identifier: Apache-2.0 */
 #ifndef QUORATE_ERROR_H
 #define QUORATE_ERROR_H
+
+#include <stdbool.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -73,6 +76,19 @@ const char *qr_error_text(int error);
 
 /* What a caller may do about `error`; QR_CLASS_NONE for 0. */
 enum qr_error_class qr_error_class_of(int error);
+
+/* Whether what ended with `error` was certainly not done, and never will be; else it may have
+ * been, or may be yet. So of what comes to a `done`, or out of a call that waits: a proposal, a
+ * session that was opened, ended or settled, a change of the members. True for the classes CALLER
+ * and RETRY; false for 0, which was done, and for a number not in the list, as a later version may
+ * have.
+ *
+ * It is what can be said without knowing more, which may be more: a call that has a `done` and
+ * returns an error itself has done nothing, whatever the error; QR_ERR_FORGOTTEN, false here, was
+ * applied. Of a repeat under a session or token true speaks of this sending alone, but of
+ * QR_ERR_REJECTED, QR_ERR_SETTLED and QR_ERR_MISMATCH: docs/exactly-once.md.
+ */
+bool qr_error_is_certain(int error);
 
 #ifdef __cplusplus
 }

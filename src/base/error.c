@@ -46,3 +46,9 @@ enum qr_error_class qr_error_class_of(int error)
         return QR_CLASS_FATAL;
     }
 }
+
+bool qr_error_is_certain(int error)
+{
+    enum qr_error_class kind = qr_error_class_of(error);
+    return kind == QR_CLASS_CALLER || kind == QR_CLASS_RETRY;
+}
