@@ -467,8 +467,7 @@ void node_on_forward_response(struct node *node, const struct wire_forward_respo
         } else if (response->status == QR_ERR_NOT_LEADER) {
             hold_again(node, pending, QR_ERR_NOT_LEADER);
         } else {
-            enum qr_error_class kind = qr_error_class_of(response->status);
-            bool is_certain = (kind == QR_CLASS_RETRY || kind == QR_CLASS_CALLER) &&
+            bool is_certain = qr_error_is_certain(response->status) &&
                               response->status != QR_ERR_REJECTED; /* no leader decides that */
             node_finish(node, pending, is_certain ? response->status : QR_ERR_TIMEOUT, 0, NULL);
         }
