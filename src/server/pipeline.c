@@ -31,8 +31,6 @@ static const char *write_error(int status)
         return "TRYAGAIN this node's state differs from the others'; ask another node; not applied";
     case QR_ERR_INVALID:
         return "ERR the command cannot be replicated; not applied";
-    case QR_ERR_NO_MEMORY:
-        return "TRYAGAIN memory ran out; not applied";
     case QR_ERR_VERSION:
         return "TRYAGAIN a member is too old for this, or was not met yet; not applied";
     case QR_ERR_MISMATCH:
@@ -44,7 +42,8 @@ static const char *write_error(int status)
     case QR_ERR_EXPIRED:
         return "UNKNOWN nothing is known of it any more; not applied again";
     default:
-        return "TIMEOUT outcome unknown";
+        return qr_error_is_certain(status) ? "ERR the command was refused; not applied"
+                                           : "TIMEOUT outcome unknown";
     }
 }
 

@@ -63,7 +63,8 @@ static void reply_change_error(const struct reply *reply, int status, const char
 {
     char message[SERVER_ERROR_BYTES];
     struct text text = text_of(message, sizeof(message));
-    bool is_unknown = qr_error_class_of(status) == QR_CLASS_UNKNOWN;
+    /* A change that was begun when the node stopped is told as QR_ERR_TIMEOUT. */
+    bool is_unknown = !qr_error_is_certain(status) && status != QR_ERR_STOPPED;
 
     text_string(&text, is_unknown                   ? "TIMEOUT "
                        : status == QR_ERR_NO_LEADER ? "CLUSTERDOWN "

@@ -388,7 +388,9 @@ static void a_change_that_fails_says_why_and_whether_anything_happened(void **st
         {QR_ERR_QUORUM, "-ERR it is refused; no member was changed\r\n"},
         {QR_ERR_NO_LEADER, "-CLUSTERDOWN it is refused; no member was changed\r\n"},
         {QR_ERR_BUSY, "-TRYAGAIN it is refused; no member was changed\r\n"},
+        {QR_ERR_STOPPED, "-ERR it is refused; no member was changed\r\n"},
         {QR_ERR_TIMEOUT, "-TIMEOUT it is refused\r\n"},
+        {-9999, "-TIMEOUT it is refused\r\n"}, /* of a leader with a later version */
     };
     struct server_fixture fixture;
 

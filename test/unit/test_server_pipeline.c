@@ -244,6 +244,44 @@ static void errors_say_whether_anything_happened(void **state)
     }
 }
 
+static bool ends_with(const char *text, const char *end)
+{
+    size_t text_bytes = strlen(text);
+    size_t end_bytes = strlen(end);
+    return text_bytes >= end_bytes && strcmp(text + text_bytes - end_bytes, end) == 0;
+}
+
+/* What the library says of an error, and what a Redis client is told. */
+static void a_write_is_told_as_not_applied_if_the_library_says_so(void **state)
+{
+    static const int errors[] = {
+#define X(name, value, kind, text) name,
+        QR_ERROR_MAP(X)
+#undef X
+            - 9999, /* of a later version */
+    };
+    char answer[128];
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(errors); i++) {
+        struct scene scene;
+        scene_init(&scene);
+        say(&scene, "SET k v\r\n");
+        fake_engine_end(&scene.fixture.engine, 0, errors[i]);
+        fixture_receive_until(&scene.fixture, scene.client, "\r\n", answer, sizeof(answer));
+        bool is_certain = ends_with(answer, "; not applied\r\n") ||
+                          ends_with(answer, " is not applied\r\n") ||
+                          strncmp(answer, "-NOTAPPLIED ", 12) == 0;
+        bool is_unknown = strncmp(answer, "-TIMEOUT ", 9) == 0 ||
+                          strncmp(answer, "-FORGOTTEN ", 11) == 0 ||
+                          strncmp(answer, "-UNKNOWN ", 9) == 0;
+        print_message("%s: %s", qr_error_name(errors[i]), answer);
+        assert_int_equal(is_certain, qr_error_is_certain(errors[i]));
+        assert_int_equal(is_unknown, !is_certain);
+        scene_deinit(&scene);
+    }
+}
+
 static void a_refusal_of_the_engine_is_a_reply_in_its_place(void **state)
 {
     struct scene scene;
@@ -396,6 +434,7 @@ int main(void)
         cmocka_unit_test(a_scan_behind_a_write_waits_for_it),
         cmocka_unit_test(a_reply_speaks_the_protocol_of_its_command),
         cmocka_unit_test(errors_say_whether_anything_happened),
+        cmocka_unit_test(a_write_is_told_as_not_applied_if_the_library_says_so),
         cmocka_unit_test(a_refusal_of_the_engine_is_a_reply_in_its_place),
         cmocka_unit_test(past_the_pipeline_limit_the_socket_is_not_read),
         cmocka_unit_test(replies_that_wait_count_in_the_limit),
