@@ -167,10 +167,9 @@ static inline void node_serve(struct qr_engine *engine, node_answer *answer_line
         } else {
             status = node_propose(engine, line, answer);
         }
-        enum qr_error_class kind = qr_error_class_of(status);
         if (status == 0) {
             printf("%s\n", answer);
-        } else if (kind == QR_CLASS_RETRY || kind == QR_CLASS_CALLER) {
+        } else if (qr_error_is_certain(status)) {
             printf("refused: %s\n", status == QR_ERR_REJECTED ? answer : qr_error_text(status));
         } else {
             printf("unknown: %s\n", qr_error_text(status));

@@ -196,7 +196,7 @@ static void ended(void *context, const struct qr_sim_operation *operation,
         judge->is_read_stale = judge->is_read_stale || sum < judge->known[operation->client];
     } else if (outcome->status == 0) {
         judge->acknowledged += operation->payload[0];
-    } else if (!operation->is_read && qr_error_class_of(outcome->status) != QR_CLASS_RETRY) {
+    } else if (!operation->is_read && !qr_error_is_certain(outcome->status)) {
         judge->unknown += operation->payload[0];
     }
 }

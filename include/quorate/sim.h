@@ -49,7 +49,7 @@ struct qr_sim_operation {
 /* How an operation ended. Times are those of the simulation, and of nobody's clock. */
 struct qr_sim_outcome {
     int status;         /* 0: done, or QR_ERR_REJECTED: likewise, but the state machine rejected it.
-                           Of class RETRY: certainly not applied. Else: unknown. */
+                           qr_error_is_certain(): certainly not applied. Else: unknown. */
     uint64_t began_ns;  /* when the client asked */
     uint64_t ended_ns;  /* when it was answered, or gave up */
     uint64_t index;     /* done: of the entry, or at or behind which it was read */
