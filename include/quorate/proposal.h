@@ -135,6 +135,17 @@ int qr_propose_wait(struct qr_engine *engine, const struct qr_proposal *proposal
 int qr_open_session(struct qr_engine *engine, uint64_t timeout_ms, qr_propose_done *done,
                     void *argument);
 
+/* qr_open_session(), and wait until it ended.
+ *
+ * session   on success: set to the session (qr_id.high), good on every node; else untouched.
+ *
+ * Returns what `done` would have got, or what qr_open_session() would have returned; or
+ * QR_ERR_INVALID, with nothing done, without `session`, from a callback of this engine, its state
+ * machine included, or if it lives on a caller's loop. The time limit is
+ * limits.proposal_timeout_ms. Threads and cost: as qr_propose_wait().
+ */
+int qr_open_session_wait(struct qr_engine *engine, uint64_t timeout_ms, uint64_t *session);
+
 /* The session (qr_id.high) that the entry at `index` has opened. */
 static inline uint64_t qr_session_of(uint64_t index)
 {
@@ -147,6 +158,12 @@ static inline uint64_t qr_session_of(uint64_t index)
 int qr_end_session(struct qr_engine *engine, uint64_t session, qr_propose_done *done,
                    void *argument);
 
+/* qr_end_session(), and wait until it ended. Returns what `done` would have got, or what
+ * qr_end_session() would have returned; QR_ERR_INVALID, limit, threads and cost as
+ * qr_open_session_wait().
+ */
+int qr_end_session_wait(struct qr_engine *engine, uint64_t session);
+
 /* Learn what became of a proposal under a session or token, and decide it: what was not applied
  * by then never will be, wherever it is still on its way.
  *
@@ -157,6 +174,17 @@ int qr_end_session(struct qr_engine *engine, uint64_t session, qr_propose_done *
  * Returns and calls as qr_propose(); QR_ERR_INVALID for an id of neither.
  */
 int qr_settle(struct qr_engine *engine, struct qr_id id, qr_propose_done *done, void *argument);
+
+/* qr_settle(), and wait until it ended.
+ *
+ * reply   as for qr_propose_wait(): with 0 and QR_ERR_REJECTED it holds the first answer, as far as
+ *         there is room. NULL: it is not wanted.
+ *
+ * Returns what `done` would have got, or what qr_settle() would have returned; QR_ERR_INVALID also
+ * without room where capacity_bytes says that there is some. Limit, threads and cost as
+ * qr_open_session_wait().
+ */
+int qr_settle_wait(struct qr_engine *engine, struct qr_id id, struct qr_reply *reply);
 
 /* Called for every entry of a program's own, after it was applied, in order, on every node: but
  * those that came inside a leader's snapshot. The entry is borrowed until return.

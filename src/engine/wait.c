@@ -77,24 +77,71 @@ static void on_proposed(void *argument, int status, uint64_t index, const struct
     end(wait, status);
 }
 
-int qr_propose_wait(struct qr_engine *engine, const struct qr_proposal *proposal,
-                    struct qr_reply *reply)
+/* Whether a result can be copied there; nothing came yet. */
+static bool reply_begin(struct qr_reply *reply)
 {
-    struct wait wait = {.reply = reply};
-    bool is_valid = reply == NULL || reply->data != NULL || reply->capacity_bytes == 0;
-    int status = QR_ERR_INVALID;
-    if (reply != NULL) {
-        reply->index = 0;
-        reply->size_bytes = 0;
+    if (reply == NULL) {
+        return true;
     }
-    if (is_valid && may_wait(engine)) {
-        wait_init(&wait);
-        status = wait_end(&wait, qr_propose(engine, proposal, on_proposed, &wait));
-    }
+    reply->index = 0;
+    reply->size_bytes = 0;
+    return reply->data != NULL || reply->capacity_bytes == 0;
+}
+
+static int reply_end(struct qr_reply *reply, int status)
+{
     if (reply != NULL) {
         reply->status = status;
     }
     return status;
+}
+
+int qr_propose_wait(struct qr_engine *engine, const struct qr_proposal *proposal,
+                    struct qr_reply *reply)
+{
+    struct wait wait = {.reply = reply};
+    if (!reply_begin(reply) || !may_wait(engine)) {
+        return reply_end(reply, QR_ERR_INVALID);
+    }
+    wait_init(&wait);
+    int status = qr_propose(engine, proposal, on_proposed, &wait);
+    return reply_end(reply, wait_end(&wait, status));
+}
+
+int qr_open_session_wait(struct qr_engine *engine, uint64_t timeout_ms, uint64_t *session)
+{
+    struct qr_reply reply = {.data = NULL};
+    struct wait wait = {.reply = &reply};
+    if (session == NULL || !may_wait(engine)) {
+        return QR_ERR_INVALID;
+    }
+    wait_init(&wait);
+    int status = wait_end(&wait, qr_open_session(engine, timeout_ms, on_proposed, &wait));
+    if (status == 0) {
+        *session = qr_session_of(reply.index);
+    }
+    return status;
+}
+
+int qr_end_session_wait(struct qr_engine *engine, uint64_t session)
+{
+    struct wait wait = {.reply = NULL};
+    if (!may_wait(engine)) {
+        return QR_ERR_INVALID;
+    }
+    wait_init(&wait);
+    return wait_end(&wait, qr_end_session(engine, session, on_proposed, &wait));
+}
+
+int qr_settle_wait(struct qr_engine *engine, struct qr_id id, struct qr_reply *reply)
+{
+    struct wait wait = {.reply = reply};
+    if (!reply_begin(reply) || !may_wait(engine)) {
+        return reply_end(reply, QR_ERR_INVALID);
+    }
+    wait_init(&wait);
+    int status = qr_settle(engine, id, on_proposed, &wait);
+    return reply_end(reply, wait_end(&wait, status));
 }
 
 static void on_read(void *argument, int status, uint64_t index)

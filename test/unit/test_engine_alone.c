@@ -165,8 +165,12 @@ static void nothing_waits_on_the_callers_loop(void **state)
         .size_bytes = sizeof(proposal), .payload = "x", .payload_bytes = 1};
     const struct qr_change change = {.size_bytes = sizeof(change), .promote = "n1"};
     assert_int_equal(qr_propose_wait(bench->engine, &proposal, NULL), QR_ERR_INVALID);
+    uint64_t session = 0;
     assert_int_equal(qr_read_wait(bench->engine, NULL, NULL), QR_ERR_INVALID);
     assert_int_equal(qr_change_wait(bench->engine, &change, NULL), QR_ERR_INVALID);
+    assert_int_equal(qr_open_session_wait(bench->engine, 1000, &session), QR_ERR_INVALID);
+    assert_int_equal(qr_end_session_wait(bench->engine, QR_SESSION_BIT | 1), QR_ERR_INVALID);
+    assert_int_equal(qr_settle_wait(bench->engine, qr_token_id("t", 1), NULL), QR_ERR_INVALID);
 }
 
 static void read_as(struct bench *bench, enum qr_read_kind kind, uint64_t age_ms_max, int status)

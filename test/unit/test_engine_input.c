@@ -144,6 +144,9 @@ static void call_each(struct qr_engine *engine, int expected)
         qr_open_session(engine, 1000, on_proposed, NULL),
         qr_end_session(engine, QR_SESSION_BIT | 1, on_proposed, NULL),
         qr_settle(engine, token_id, on_proposed, NULL),
+        qr_open_session_wait(engine, 1000, &number),
+        qr_end_session_wait(engine, QR_SESSION_BIT | 1),
+        qr_settle_wait(engine, token_id, &reply),
         qr_read(engine, NULL, on_done, NULL),
         qr_read_barrier(engine, on_done, NULL),
         qr_read_wait(engine, NULL, &number),
@@ -208,6 +211,7 @@ static void what_a_call_cannot_do_without_is_missed_at_once(void **state)
     struct bench *bench = *state;
     struct qr_engine *engine = bench->engine;
     struct qr_backup *backup = NULL;
+    struct qr_reply no_room = {.capacity_bytes = 8};
     struct qr_member member;
     uint64_t token = 0;
     size_t count = 1;
@@ -220,6 +224,10 @@ static void what_a_call_cannot_do_without_is_missed_at_once(void **state)
         qr_end_session(engine, QR_SESSION_BIT | 1, NULL, NULL),
         qr_settle(engine, token_id, NULL, NULL),
         qr_settle(engine, (struct qr_id){1, 1}, on_proposed, NULL),
+        qr_open_session_wait(engine, 1000, NULL),
+        qr_open_session_wait(engine, 0, &token),
+        qr_settle_wait(engine, (struct qr_id){1, 1}, NULL),
+        qr_settle_wait(engine, token_id, &no_room),
         qr_read(engine, NULL, NULL, NULL),
         qr_read_barrier(engine, NULL, NULL),
         qr_read_age(engine, 1, NULL),
