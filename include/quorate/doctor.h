@@ -120,6 +120,31 @@ void qr_doctor_free(struct qr_doctor *doctor);
 /* What directory `at` holds; the doctor's. */
 const struct qr_doctor_directory *qr_doctor_directory(const struct qr_doctor *doctor, size_t at);
 
+/* What the note `applying` of a directory tells its next start (docs/recovery.md). */
+enum qr_doctor_note {
+    QR_DOCTOR_NOTE_NONE,    /* nothing */
+    QR_DOCTOR_NOTE_ENDED,   /* the process ended while entries were applied: they are tried again */
+    QR_DOCTOR_NOTE_REFUSED, /* too often at one entry: the start ends with QR_ERR_POISON */
+    QR_DOCTOR_NOTE_DAMAGED, /* not to be read, and forgotten */
+};
+
+struct qr_doctor_applying {
+    size_t size_bytes; /* sizeof(struct qr_doctor_applying) */
+    enum qr_doctor_note note;
+    uint32_t ends;        /* of the process in a row, each within the entries of the end before */
+    uint64_t first_index; /* of the entries of the last end: one of them, or a kill, ended it */
+    uint64_t last_index;
+    uint64_t term;                          /* of the first of them; 0: not known any more */
+    char command[QR_COMMAND_BYTES_MAX + 1]; /* likewise; what is not printable is '?' */
+};
+
+/* Which entries of directory `at` were being applied when its process ended, and how often. All
+ * zero but `note` where there is nothing to tell, or no telling.
+ *
+ * Returns 0, or QR_ERR_INVALID: NULL, no such directory, or a size of no version.
+ */
+int qr_doctor_applying(const struct qr_doctor *doctor, size_t at, struct qr_doctor_applying *out);
+
 /* Compare them. `chosen`: of which to tell what its recovery would lose; QR_DOCTOR_BEST: the best
  * one.
  */

@@ -15,6 +15,7 @@ struct qr_doctor {
     size_t count;
     struct disk_posix *disks[QR_DOCTOR_DIRECTORIES_MAX]; /* NULL: could not be opened */
     struct doctor_log logs[QR_DOCTOR_DIRECTORIES_MAX];
+    struct qr_doctor_applying applying[QR_DOCTOR_DIRECTORIES_MAX];
     struct qr_doctor_directory directories[];
 };
 
@@ -43,6 +44,30 @@ static int open_disk(const char *path, bool is_read_only, struct disk_posix **ou
     return disk_posix_open(&options, out, detail);
 }
 
+static void read_note(struct qr_doctor *doctor, size_t at)
+{
+    static const enum qr_doctor_note notes[] = {
+        [POISON_NOTHING] = QR_DOCTOR_NOTE_NONE,
+        [POISON_DAMAGED] = QR_DOCTOR_NOTE_DAMAGED,
+        [POISON_ENDED] = QR_DOCTOR_NOTE_ENDED,
+        [POISON_REFUSED] = QR_DOCTOR_NOTE_REFUSED,
+    };
+    struct qr_doctor_applying *applying = &doctor->applying[at];
+    struct poison_mark mark;
+    enum poison_found found = poison_look(doctor->directories[at].path, &mark);
+    *applying = (struct qr_doctor_applying){.note = notes[found]};
+    if (found != POISON_ENDED && found != POISON_REFUSED) {
+        return;
+    }
+    applying->ends = mark.ends;
+    applying->first_index = mark.ended_first;
+    applying->last_index = mark.ended_last;
+    if (mark.first == mark.ended_first) { /* else one behind it was begun since */
+        applying->term = mark.term;
+        poison_command(&mark, applying->command);
+    }
+}
+
 static void read_directory(struct qr_doctor *doctor, size_t at)
 {
     struct doctor_input input = {
@@ -51,6 +76,7 @@ static void read_directory(struct qr_doctor *doctor, size_t at)
         .codec = &doctor->codec.codec,
     };
     doctor_read(&input, &doctor->directories[at], &doctor->logs[at]);
+    read_note(doctor, at);
 }
 
 /* Returns 0 also when it cannot be read: that is told with it. */
@@ -117,6 +143,17 @@ const struct qr_doctor_directory *qr_doctor_directory(const struct qr_doctor *do
 {
     ASSERT(at < doctor->count);
     return &doctor->directories[at];
+}
+
+int qr_doctor_applying(const struct qr_doctor *doctor, size_t at, struct qr_doctor_applying *out)
+{
+    const struct sized known = {sizeof(*out), offsetof(struct qr_doctor_applying, command) +
+                                                  QR_COMMAND_BYTES_MAX + 1};
+    if (doctor == NULL || at >= doctor->count || sized_check(known, out) != 0) {
+        return QR_ERR_INVALID;
+    }
+    sized_write(known, &doctor->applying[at], out);
+    return 0;
 }
 
 void qr_doctor_judge(const struct qr_doctor *doctor, size_t chosen, struct qr_doctor_verdict *out)

@@ -74,16 +74,48 @@ static void count_end(struct poison_mark *mark)
     mark->is_applying = false;
 }
 
+static enum poison_found look(const struct note *note, struct poison_mark *mark)
+{
+    uint8_t bytes[MARK_BYTES + 1];
+    size_t size_bytes = note_read(note, bytes, sizeof(bytes));
+    if (size_bytes == 0) {
+        return POISON_NOTHING;
+    }
+    if (!decode(bytes, size_bytes, mark)) {
+        return POISON_DAMAGED;
+    }
+    count_end(mark);
+    if (mark->ends == 0) {
+        return POISON_NOTHING;
+    }
+    bool is_one = mark->ended_first == mark->ended_last;
+    return mark->ends == POISON_ENDS_MAX && is_one ? POISON_REFUSED : POISON_ENDED;
+}
+
+enum poison_found poison_look(const char *directory, struct poison_mark *mark)
+{
+    struct note note;
+    return note_init(&note, directory, POISON_FILE) ? look(&note, mark) : POISON_NOTHING;
+}
+
+void poison_command(const struct poison_mark *mark, char out[QR_COMMAND_BYTES_MAX + 1])
+{
+    ASSERT(mark->command_bytes <= QR_COMMAND_BYTES_MAX);
+    for (size_t i = 0; i < mark->command_bytes; i++) {
+        char c = mark->command[i];
+        out[i] = c;
+        if (c < ' ' || c > '~') {
+            out[i] = '?';
+        }
+    }
+    out[mark->command_bytes] = '\0';
+}
+
 static int refuse(const struct poison *poison, char *detail)
 {
     const struct poison_mark *mark = &poison->mark;
-    char command[QR_COMMAND_BYTES_MAX + 1] = "";
-    for (size_t i = 0; i < mark->command_bytes; i++) {
-        command[i] = mark->command[i];
-        if (command[i] < ' ' || command[i] > '~') {
-            command[i] = '?';
-        }
-    }
+    char command[QR_COMMAND_BYTES_MAX + 1];
+    poison_command(mark, command);
     (void)snprintf(detail, QR_ERROR_DETAIL_BYTES,
                    "the entry at index %" PRIu64 " (term %" PRIu64 ", command \"%s\") has ended "
                    "the process %d times while it was applied; mend what applies it, then set "
@@ -92,27 +124,36 @@ static int refuse(const struct poison *poison, char *detail)
     return QR_ERR_POISON;
 }
 
+/* Once may be anything that ends a process; twice at one place hardly is. */
+static void log_found(const struct log_sink *log, const struct poison *poison, const char *next)
+{
+    const struct poison_mark *mark = &poison->mark;
+    LOG(log, mark->ends == 1 ? LOG_INFO : LOG_WARN, "apply_note_found", log_u64("ends", mark->ends),
+        log_u64("first", mark->ended_first), log_u64("last", mark->ended_last),
+        log_string("next", next), log_string("file", poison->note.path));
+}
+
 int poison_open(struct poison *poison, const char *directory, bool ignores,
                 const struct log_sink *log, char *detail)
 {
-    uint8_t bytes[MARK_BYTES + 1];
     *poison = (struct poison){.watched_until = 0};
     if (!note_init(&poison->note, directory, POISON_FILE)) {
         return 0;
     }
-    size_t size_bytes = note_read(&poison->note, bytes, sizeof(bytes));
-    if (ignores && size_bytes > 0) {
-        note_remove(&poison->note);
-        return 0;
+    enum poison_found found = look(&poison->note, &poison->mark);
+    if (found == POISON_REFUSED && !ignores) {
+        return refuse(poison, detail);
     }
-    if (size_bytes > 0 && !decode(bytes, size_bytes, &poison->mark)) {
+    if (found == POISON_DAMAGED) {
         LOG(log, LOG_WARN, "apply_note_damaged", log_string("file", poison->note.path));
-        note_remove(&poison->note);
-        return 0;
+    } else if (found != POISON_NOTHING) {
+        log_found(log, poison, ignores ? "ignored" : "one by one");
     }
-    count_end(&poison->mark);
-    bool is_one = poison->mark.ended_first == poison->mark.ended_last;
-    return poison->mark.ends == POISON_ENDS_MAX && is_one ? refuse(poison, detail) : 0;
+    if (ignores || found == POISON_DAMAGED) {
+        note_remove(&poison->note);
+        poison->mark = (struct poison_mark){.ends = 0};
+    }
+    return 0;
 }
 
 raft_index poison_alone_until(const struct poison *poison)

@@ -45,12 +45,31 @@ struct poison {
     raft_index watched_until; /* 0: nothing is noted any more */
 };
 
+/* What a start finds in a directory. */
+enum poison_found {
+    POISON_NOTHING, /* no file, or none that says of an end */
+    POISON_DAMAGED, /* what it said is not known; a start forgets it */
+    POISON_ENDED,   /* what ended is tried again, one by one */
+    POISON_REFUSED, /* likewise, POISON_ENDS_MAX times at one entry: no start tries it */
+};
+
+/* Look at what is in `directory`, and change nothing.
+ *
+ * mark   set unless the file is damaged or missing: as it stands there, but that an end which it
+ *        tells of has been counted.
+ */
+enum poison_found poison_look(const char *directory, struct poison_mark *mark);
+
+/* The command of the mark's entry, for people: what is not printable is '?'. */
+void poison_command(const struct poison_mark *mark, char out[QR_COMMAND_BYTES_MAX + 1]);
+
 /* Read what an earlier life has left in `directory`, which this process has locked.
  *
  * ignores   forget it.
  * detail    of QR_ERROR_DETAIL_BYTES; says of what is refused what it is, and what to do.
  *
- * Returns 0 or QR_ERR_POISON. A file that is damaged is logged and forgotten.
+ * Returns 0 or QR_ERR_POISON. An end that is no reason to refuse, or is ignored, is logged; a file
+ * that is damaged is logged and forgotten.
  */
 NODISCARD int poison_open(struct poison *poison, const char *directory, bool ignores,
                           const struct log_sink *log, char *detail);

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "engine/poison.h"
+#include "quorate/doctor.h"
 #include "quorate/engine.h"
 #include "quorate/plain.h"
 #include "support/tally.h"
@@ -199,6 +200,55 @@ static void refuse_after_ends(const struct bench *bench, bool is_inline)
     assert_int_equal(live_once(bench, life), EXIT_REFUSED); /* and stays so */
 }
 
+/* What the doctor says of the directory, which it leaves as it is. */
+static struct qr_doctor_applying ask_doctor(const struct bench *bench)
+{
+    struct qr_doctor_applying told;
+    struct qr_doctor *doctor = NULL;
+    struct stat before = {.st_size = -1};
+    struct stat after = {.st_size = -1};
+    const char *path = bench->data;
+    memset(&told, 0xff, sizeof(told));
+    told.size_bytes = sizeof(told);
+    (void)stat(bench->note, &before);
+    assert_int_equal(qr_doctor_open(&path, 1, &doctor, NULL), 0);
+    assert_int_equal(qr_doctor_applying(doctor, 0, &told), 0);
+    qr_doctor_free(doctor);
+    (void)stat(bench->note, &after);
+    assert_int_equal(before.st_size, after.st_size);
+    assert_int_equal(before.st_mtim.tv_nsec, after.st_mtim.tv_nsec);
+    return told;
+}
+
+static void the_doctor_tells_which_entry_ended_the_process(void **state)
+{
+    const struct bench *bench = *state;
+    struct life life = {.proposals = 20, .is_last_boom = true};
+    assert_int_equal(live_once(bench, life), -SIGABRT);
+    assert_int_equal(ask_doctor(bench).note, QR_DOCTOR_NOTE_NONE); /* nothing was noted yet */
+    life = (struct life){.proposals = 0};
+    assert_int_equal(live_once(bench, life), -SIGABRT);
+    struct qr_doctor_applying told = ask_doctor(bench);
+    assert_int_equal(told.note, QR_DOCTOR_NOTE_ENDED);
+    assert_int_equal(told.ends, 1);
+    assert_true(told.first_index > 0 && told.first_index <= told.last_index);
+    for (int i = 0; i < 10 && told.note == QR_DOCTOR_NOTE_ENDED; i++) {
+        assert_int_equal(live_once(bench, life), -SIGABRT);
+        told = ask_doctor(bench);
+    }
+    assert_int_equal(told.note, QR_DOCTOR_NOTE_REFUSED);
+    assert_int_equal(live_once(bench, life), EXIT_REFUSED);
+    told = ask_doctor(bench);
+    assert_int_equal(told.note, QR_DOCTOR_NOTE_REFUSED); /* as a start has it */
+    assert_int_equal(told.ends, POISON_ENDS_MAX);
+    assert_int_equal(told.first_index, told.last_index);
+    assert_true(told.term > 0);
+    assert_string_equal(told.command, "boom");
+    const struct life mended = {.is_mended = true, .ignores_poison = true};
+    assert_int_equal(live_once(bench, mended), EXIT_WELL);
+    assert_int_equal(ask_doctor(bench).note, QR_DOCTOR_NOTE_NONE);
+}
+
 static void an_entry_that_ends_the_process_is_named_and_refused(void **state)
 {
     const struct bench *bench = *state;
@@ -263,15 +313,34 @@ static void a_damaged_note_is_no_reason_to_refuse(void **state)
     const struct life life = {.proposals = 1, .is_mended = true};
     assert_int_equal(live_once(bench, life), EXIT_WELL);
     write_note(bench, "qrapple1 but nothing that follows makes any sense");
+    const struct qr_doctor_applying told = ask_doctor(bench);
+    assert_int_equal(told.note, QR_DOCTOR_NOTE_DAMAGED);
+    assert_int_equal(told.ends + told.first_index + told.last_index + told.term, 0);
+    assert_string_equal(told.command, "");
     assert_int_equal(live_once(bench, life), EXIT_WELL);
+    assert_int_equal(ask_doctor(bench).note, QR_DOCTOR_NOTE_NONE);
+    write_note(bench, "");
+    assert_int_equal(ask_doctor(bench).note, QR_DOCTOR_NOTE_NONE);
 }
 
-static unsigned logged; /* warnings */
+static unsigned logged; /* of a damaged note */
+static unsigned found;  /* that tells of an end */
+static enum log_level found_level;
+static char found_next[32];
 
 static void count_log(void *context, const struct log_event *event)
 {
     (void)context;
     logged += event->level == LOG_WARN && strcmp(event->name, "apply_note_damaged") == 0;
+    if (strcmp(event->name, "apply_note_found") == 0) {
+        found++;
+        found_level = event->level;
+        for (size_t i = 0; i < event->field_count; i++) {
+            if (strcmp(event->fields[i].key, "next") == 0) {
+                (void)snprintf(found_next, sizeof(found_next), "%s", event->fields[i].string);
+            }
+        }
+    }
 }
 
 /* The rules one by one, without a process: each bit of a note, and which ends are counted. */
@@ -356,6 +425,96 @@ static void an_entry_that_was_passed_is_forgotten(void **state)
     }
 }
 
+/* A start's log, in one line; `ends` of the process came before it. */
+static void open_and_hear(const struct bench *bench, bool ignores, unsigned ends)
+{
+    const struct log_sink log = {.write = count_log};
+    struct poison poison;
+    char detail[QR_ERROR_DETAIL_BYTES];
+    found = 0;
+    assert_int_equal(poison_open(&poison, bench->data, ignores, &log, detail), 0);
+    poison_close(&poison);
+    assert_int_equal(found, ends > 0);
+    assert_int_equal(poison_alone_until(&poison), ends > 0 && !ignores ? 60 : 0);
+    if (ends > 0) {
+        assert_int_equal(found_level, ends == 1 ? LOG_INFO : LOG_WARN);
+        assert_string_equal(found_next, ignores ? "ignored" : "one by one");
+    }
+}
+
+static void a_start_logs_the_note_it_finds(void **state)
+{
+    const struct bench *bench = *state;
+    assert_int_equal(mkdir(bench->data, 0700), 0);
+    open_and_hear(bench, false, 0);
+    assert_int_equal(end_within(bench, 60, 60), 0);
+    open_and_hear(bench, false, 1);
+    assert_int_equal(end_within(bench, 60, 60), 0);
+    open_and_hear(bench, false, 2);
+    assert_int_equal(end_within(bench, 60, 60), QR_ERR_POISON);
+    open_and_hear(bench, true, 3);
+    open_and_hear(bench, true, 0);
+    open_and_hear(bench, false, 0);
+}
+
+static void the_doctor_tells_of_batches_and_of_what_was_begun_behind_the_end(void **state)
+{
+    const struct bench *bench = *state;
+    struct poison poison;
+    char detail[QR_ERROR_DETAIL_BYTES];
+    const struct qr_entry entry = {.index = 40, .term = 3, .command = "x\n", .command_bytes = 2};
+    assert_int_equal(mkdir(bench->data, 0700), 0);
+    for (unsigned i = 1; i <= POISON_ENDS_MAX; i++) {
+        assert_int_equal(end_within(bench, 30, 50), 0);
+        const struct qr_doctor_applying told = ask_doctor(bench);
+        assert_int_equal(told.note, QR_DOCTOR_NOTE_ENDED);
+        assert_int_equal(told.ends, i);
+        assert_int_equal(told.first_index, 30);
+        assert_int_equal(told.last_index, 50);
+    }
+    /* One of them alone has been passed when the process ends. */
+    assert_int_equal(poison_open(&poison, bench->data, false, NULL, detail), 0);
+    poison_watch(&poison, 100);
+    poison_begin(&poison, &entry, 1);
+    poison_end(&poison, 40);
+    poison_close(&poison);
+    struct qr_doctor_applying told = ask_doctor(bench);
+    assert_int_equal(told.note, QR_DOCTOR_NOTE_ENDED);
+    assert_int_equal(told.first_index, 30);
+    assert_int_equal(told.term, 0);
+    assert_string_equal(told.command, "");
+    /* And one that ends it has a command that people can read. */
+    assert_int_equal(poison_open(&poison, bench->data, false, NULL, detail), 0);
+    poison_watch(&poison, 100);
+    poison_begin(&poison, &entry, 1);
+    poison_close(&poison);
+    told = ask_doctor(bench);
+    assert_int_equal(told.note, QR_DOCTOR_NOTE_REFUSED);
+    assert_int_equal(told.first_index, 40);
+    assert_int_equal(told.term, 3);
+    assert_string_equal(told.command, "x?");
+}
+
+static void the_doctor_is_asked_for_what_is_there_alone(void **state)
+{
+    const struct bench *bench = *state;
+    struct qr_doctor *doctor = NULL;
+    struct qr_doctor_applying told = {.size_bytes = sizeof(told)};
+    const char *path = bench->data;
+    assert_int_equal(mkdir(bench->data, 0700), 0);
+    assert_int_equal(qr_doctor_open(&path, 1, &doctor, NULL), 0);
+    assert_int_equal(qr_doctor_applying(NULL, 0, &told), QR_ERR_INVALID);
+    assert_int_equal(qr_doctor_applying(doctor, 1, &told), QR_ERR_INVALID);
+    assert_int_equal(qr_doctor_applying(doctor, SIZE_MAX, &told), QR_ERR_INVALID);
+    assert_int_equal(qr_doctor_applying(doctor, 0, NULL), QR_ERR_INVALID);
+    const size_t sizes[] = {0, sizeof(size_t), SIZE_MAX};
+    for (size_t i = 0; i < COUNT_OF(sizes); i++) {
+        told.size_bytes = sizes[i];
+        assert_int_equal(qr_doctor_applying(doctor, 0, &told), QR_ERR_INVALID);
+    }
+    qr_doctor_free(doctor);
+}
+
 int main(void)
 {
 #define POISON_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -368,6 +527,10 @@ int main(void)
         POISON_TEST(every_flipped_bit_of_a_note_is_noticed),
         POISON_TEST(only_ends_within_the_same_entry_are_counted),
         POISON_TEST(an_entry_that_was_passed_is_forgotten),
+        POISON_TEST(a_start_logs_the_note_it_finds),
+        POISON_TEST(the_doctor_tells_which_entry_ended_the_process),
+        POISON_TEST(the_doctor_tells_of_batches_and_of_what_was_begun_behind_the_end),
+        POISON_TEST(the_doctor_is_asked_for_what_is_there_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
