@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 
+#include "base/assert.h"
 #include "base/text.h"
 
 #define LINE_BYTES (64 * 1024)
@@ -48,8 +49,59 @@ static void print_held(const struct qr_doctor_directory *directory)
     }
 }
 
-static void print_directory(const struct qr_doctor_directory *directory)
+static struct qr_doctor_applying applying_of(const struct qr_doctor *doctor, size_t at)
 {
+    struct qr_doctor_applying applying = {.size_bytes = sizeof(applying)};
+    int status = qr_doctor_applying(doctor, at, &applying);
+    ASSERT(status == 0);
+    return applying;
+}
+
+static void print_ends(const struct qr_doctor_applying *applying)
+{
+    bool is_one = applying->first_index == applying->last_index;
+    printf("  its process ended %u time%s in a row while ", (unsigned)applying->ends,
+           applying->ends == 1 ? "" : "s");
+    if (is_one) {
+        printf("entry %llu", (number)applying->first_index);
+    } else {
+        printf("entries %llu to %llu", (number)applying->first_index, (number)applying->last_index);
+    }
+    if (is_one && applying->term > 0) {
+        printf(" (term %llu, command \"%s\")", (number)applying->term, applying->command);
+    }
+    printf(" %s applied", is_one ? "was" : "were");
+}
+
+static void print_applying(const struct qr_doctor *doctor, size_t at)
+{
+    const struct qr_doctor_applying applying = applying_of(doctor, at);
+    const char *path = qr_doctor_directory(doctor, at)->path;
+    switch (applying.note) {
+    case QR_DOCTOR_NOTE_NONE:
+        return;
+    case QR_DOCTOR_NOTE_DAMAGED:
+        printf("  %s/applying, which notes what is being applied, is damaged; the next start "
+               "forgets it\n",
+               path);
+        return;
+    case QR_DOCTOR_NOTE_ENDED:
+        print_ends(&applying);
+        puts(";\n  it was killed then, or an entry ended it: the next start tries them one by one");
+        return;
+    case QR_DOCTOR_NOTE_REFUSED:
+        print_ends(&applying);
+        printf(
+            ":\n  its start is refused; mend the state machine, then start it with ignores_poison "
+            "or remove %s/applying\n",
+            path);
+        return;
+    }
+}
+
+static void print_directory(const struct qr_doctor *doctor, size_t at)
+{
+    const struct qr_doctor_directory *directory = qr_doctor_directory(doctor, at);
     printf("%s\n", directory->path);
     if (directory->has_identity) {
         printf("  node %s (%016llx), cluster %016llx%016llx\n", directory->name,
@@ -71,6 +123,7 @@ static void print_directory(const struct qr_doctor_directory *directory)
     } else {
         print_held(directory);
     }
+    print_applying(doctor, at);
     puts("");
 }
 
@@ -101,6 +154,18 @@ static void print_losses(const struct qr_doctor_verdict *verdict)
     }
 }
 
+/* Behind a verdict by which nodes are to be started. */
+static void print_refused(const struct qr_doctor *doctor, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (applying_of(doctor, i).note == QR_DOCTOR_NOTE_REFUSED) {
+            puts("But an entry ends the process again and again: see above what is to be done "
+                 "before a start.");
+            return;
+        }
+    }
+}
+
 static void print_recovery(const struct qr_doctor *doctor, const struct qr_doctor_verdict *verdict)
 {
     const char *chosen = qr_doctor_directory(doctor, verdict->chosen)->path;
@@ -123,7 +188,7 @@ void doctor_print_text(const struct qr_doctor *doctor, size_t count,
                        const struct qr_doctor_verdict *verdict)
 {
     for (size_t i = 0; i < count; i++) {
-        print_directory(qr_doctor_directory(doctor, i));
+        print_directory(doctor, i);
     }
     if (verdict->way == QR_DOCTOR_START || verdict->way == QR_DOCTOR_RECOVER) {
         printf("%zu of %zu voters are here.\n", verdict->voters_here, verdict->voter_count);
@@ -143,9 +208,11 @@ void doctor_print_text(const struct qr_doctor *doctor, size_t count,
         return;
     case QR_DOCTOR_START:
         puts("A majority is here. No surgery is needed: start these nodes, and nothing is lost.");
+        print_refused(doctor, count);
         return;
     case QR_DOCTOR_RECOVER:
         print_recovery(doctor, verdict);
+        print_refused(doctor, count);
         return;
     }
 }
@@ -200,8 +267,33 @@ static void put_members(struct text *text, const char *key,
     text_json_object_end(text);
 }
 
-static void print_directory_json(const struct qr_doctor_directory *directory, bool is_first)
+/* "ended", "refused" or "damaged" with what is known of it; null: nothing is to be told. */
+static void put_applying(struct text *text, const struct qr_doctor_applying *applying)
 {
+    static const char *const states[] = {
+        [QR_DOCTOR_NOTE_ENDED] = "ended",
+        [QR_DOCTOR_NOTE_REFUSED] = "refused",
+        [QR_DOCTOR_NOTE_DAMAGED] = "damaged",
+    };
+    text_json_key(text, "applying");
+    if (applying->note == QR_DOCTOR_NOTE_NONE) {
+        text_json_null(text);
+        return;
+    }
+    text_json_object_begin(text);
+    put_string(text, "state", states[applying->note]);
+    put_u64(text, "ends", applying->ends);
+    put_u64(text, "first_index", applying->first_index);
+    put_u64(text, "last_index", applying->last_index);
+    put_u64(text, "term", applying->term);
+    put_string(text, "command", applying->command);
+    text_json_object_end(text);
+}
+
+static void print_directory_json(const struct qr_doctor *doctor, size_t at)
+{
+    const struct qr_doctor_directory *directory = qr_doctor_directory(doctor, at);
+    const struct qr_doctor_applying applying = applying_of(doctor, at);
     char line[LINE_BYTES];
     struct text text = text_of(line, sizeof(line));
     text_json_object_begin(&text);
@@ -233,8 +325,9 @@ static void print_directory_json(const struct qr_doctor_directory *directory, bo
     put_u64(&text, "snapshot_index", directory->snapshot_index);
     put_members(&text, "committed", &directory->committed);
     put_members(&text, "latest", &directory->latest);
+    put_applying(&text, &applying);
     text_json_object_end(&text);
-    printf("%s%s", is_first ? "" : ",", line);
+    printf("%s%s", at == 0 ? "" : ",", line);
 }
 
 static const char *way_name(enum qr_doctor_way way)
@@ -259,7 +352,7 @@ void doctor_print_json(const struct qr_doctor *doctor, size_t count,
     struct text text = text_of(line, sizeof(line));
     printf("{\"directories\":[");
     for (size_t i = 0; i < count; i++) {
-        print_directory_json(qr_doctor_directory(doctor, i), i == 0);
+        print_directory_json(doctor, i);
     }
     text_json_object_begin(&text);
     put_string(&text, "way", way_name(verdict->way));

@@ -3,11 +3,14 @@
 # SPDX-License-Identifier: Apache-2.0
 import json
 import shutil
+import struct
 
 import cluster as rig
+import raw
 import tap
 
 KEYS = 50
+APPLYING_MARK = int.from_bytes(b"qrapple1", "little")
 
 
 def contents(folder):
@@ -22,6 +25,13 @@ def doctor(*arguments):
 
 def address(cluster, i):
     return f"127.0.0.1:{cluster.nodes[i].client_port}"
+
+
+def applying(index, ends):
+    """A note that the process ended while it applied this entry, and `ends` times before."""
+    note = struct.pack("<QIIQQQQQI32s", APPLYING_MARK, 1, ends, index, index, 1, index, index,
+                       2, b"kv")
+    return note + struct.pack("<I", raw.crc32c(note))
 
 
 def case_running(cluster):
@@ -45,6 +55,7 @@ def case_majority(cluster):
     done, told = doctor(*paths[:2])
     tap.check_equal(done.returncode, 0, f"the exit code ({done.stderr.strip()})")
     tap.check_equal(told["verdict"]["way"], "start", "the way")
+    tap.check_equal([one["applying"] for one in told["directories"]], [None, None], "the notes")
     done = rig.run("doctor", "--recover", paths[0], "--yes", *paths[:2])
     tap.check_equal(done.returncode, 1, "the exit code of the recovery")
     tap.check("nothing was changed" in done.stderr, f"it said {done.stderr!r}")
@@ -80,6 +91,39 @@ def case_damaged(cluster):
         tap.check_equal(done.returncode, 1, "the exit code of the recovery")
 
 
+def case_applying(cluster):
+    """What was applied when the process ended is told, and what is to be done before a start."""
+    data = cluster.nodes[0].data
+    note = data / "applying"
+    last = doctor(data)[1]["directories"][0]["last_index"]
+    for ends, state, words in (
+            (0, "ended", f"ended 1 time in a row while entry {last} (term 1, command \"kv\") was"),
+            (1, "ended", "ended 2 times in a row"),
+            (2, "refused", f"its start is refused; mend the state machine, then start it with "
+                           f"ignores_poison or remove {note}")):
+        note.write_bytes(applying(last, ends))
+        done = rig.run("doctor", *(node.data for node in cluster.nodes))
+        tap.check_equal(done.returncode, 0, f"the exit code ({done.stderr.strip()})")
+        tap.check(words in done.stdout, f"it said {done.stdout!r}")
+        tap.check_equal("see above what is to be done before a start" in done.stdout,
+                        state == "refused", "whether the verdict warns of it")
+        told = doctor(data)[1]["directories"][0]["applying"]
+        tap.check_equal(told, {"state": state, "ends": ends + 1, "first_index": last,
+                               "last_index": last, "term": 1, "command": "kv"}, "the note")
+    before = contents(data)
+    done = rig.run(*cluster.arguments(0))
+    tap.check_equal(done.returncode, 1, "the exit code of serve")
+    tap.check(f"index {last}" in done.stderr and str(note) in done.stderr
+              and len(done.stderr.splitlines()) == 1, f"it said {done.stderr!r}")
+    tap.check_equal(contents(data) == before, True, "whether all is as before")
+    note.write_bytes(note.read_bytes()[:-1] + b"\0")
+    done = rig.run("doctor", data)
+    tap.check(f"{note}, which notes what is being applied, is damaged" in done.stdout,
+              f"it said {done.stdout!r}")
+    tap.check_equal(doctor(data)[1]["directories"][0]["applying"]["state"], "damaged", "the note")
+    note.write_bytes(applying(last, 0))  # the next start logs it: see case_recover
+
+
 def case_recover(cluster):
     """One of three is recovered once; all that was acknowledged is there, and it takes writes."""
     paths = [node.data for node in cluster.nodes]
@@ -100,11 +144,13 @@ def case_recover(cluster):
     cluster.start_node(0)
     rig.wait_for(lambda: (cluster.status(0) or {}).get("leader") == cluster.nodes[0].name,
                  "the recovered node leads")
+    tap.check("apply_note_found ends=1 " in cluster.nodes[0].log_text(), "it logs the note")
     for i in range(KEYS):
         done = rig.run("get", "--client", address(cluster, 0), f"key{i}")
         tap.check_equal(done.stdout.strip(), f"value{i}", f"key{i}")
     done = rig.run("set", "--client", address(cluster, 0), "after", "1")
     tap.check_equal(done.returncode, 0, f"the exit code of set ({done.stderr.strip()})")
+    tap.check_equal((paths[0] / "applying").exists(), False, "whether the note is still there behind it")
 
 
 def case_left_out(cluster):
@@ -124,8 +170,8 @@ def case_left_out(cluster):
 
 
 def main():
-    rig.run_with_cluster([case_running, case_majority, case_usage, case_damaged, case_recover,
-                          case_left_out])
+    rig.run_with_cluster([case_running, case_majority, case_usage, case_damaged, case_applying,
+                          case_recover, case_left_out])
 
 
 main()
