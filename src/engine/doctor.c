@@ -75,6 +75,7 @@ static void read_directory(struct qr_doctor *doctor, size_t at)
         .disk = disk_posix_disk(doctor->disks[at]),
         .codec = &doctor->codec.codec,
     };
+    doctor_log_free(&runtime_allocator, &doctor->logs[at]); /* of the reading before */
     doctor_read(&input, &doctor->directories[at], &doctor->logs[at]);
     read_note(doctor, at);
 }
@@ -209,7 +210,6 @@ static int reopen(struct qr_doctor *doctor, size_t chosen, char *detail)
     doctor->disks[chosen] = NULL;
     int status = open_disk(directory->path, false, &doctor->disks[chosen], detail);
     if (status == 0) {
-        doctor_log_free(&runtime_allocator, &doctor->logs[chosen]);
         read_directory(doctor, chosen);
         if (!is_same(before, directory)) {
             status = refuse(QR_ERR_BUSY, detail, "%.200s changed since it was read; look again",
