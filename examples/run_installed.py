@@ -105,12 +105,15 @@ def newer_version(installed):
 
 
 def manual(installed):
-    """`man qr_propose` leads to the page of its header, as `man -l` shows it."""
+    """`man qr_propose` leads to the page of its header, as `man -l` shows it; commands have theirs."""
     folder = next(pathlib.Path(installed.root).rglob("man3")).parent
     for name in ("qr_engine_open", "qr_propose", "quorate", "quorate_engine"):
         page = folder / "man3" / (name + ".3")
         if not page.exists():
             return f"there is no {page.name}"
+    for name in ("quorate", "quorate-serve", "quorate-help"):
+        if not (folder / "man1" / (name + ".1")).exists():
+            return f"there is no {name}.1"
     if shutil.which("man") is None:
         return "SKIP man is not here"
     found = run(["man", "-M", str(folder), "-w", "3", "qr_propose"])

@@ -1,6 +1,6 @@
 # program_help.py: what the program tells of its commands: `quorate help`, and that of each command.
 #
-# Owns     how that text is read: of it the completion of shells is made.
+# Owns     how that text is read: of it the completion of shells and the manual pages are made.
 # SPDX-License-Identifier: Apache-2.0
 import dataclasses
 import os
@@ -82,3 +82,9 @@ def commands_of(program):
         else:
             commands.append(command_of(program, name, summary))
     return commands
+
+
+def exit_codes_of(program):
+    """code -> what it means for every command."""
+    words = " ".join(told(program).split("Exit codes: ")[1].split())
+    return {int(code): text for code, text in re.findall(r"(\d) ([^,.]+)", words)}

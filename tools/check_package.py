@@ -418,7 +418,8 @@ def installed(root):
     root.run("apt-get", "install", "-q", "-y", "--no-install-recommends", "-o", "Dpkg::Use-Pty=0", *debs)
     check(root.run("quorate", "--version").startswith("quorate "), "quorate --version")
     root.run("getent", "passwd", "quorate")
-    root.run("test", "-e", "/usr/share/man/man3/qr_propose.3.gz")
+    for page in ("man3/qr_propose.3", "man1/quorate.1", "man1/quorate-serve.1"):
+        root.run("test", "-e", f"/usr/share/man/{page}.gz")
 
 
 def purged(root):
