@@ -117,11 +117,13 @@ check-docs: deps-ci ## check the links, commands and tables in the documents, an
 	@python3 tools/pictures.py --check
 	@python3 tools/man_pages.py check
 
-docs: deps-docs ## make a site of the documents, with search: build/site
+docs: deps-build deps-docs ## make a site of the documents, with search: build/site
+	@tools/build.sh release quorate
 	@python3 tools/site/build.py build/site
 	@python3 tools/site/check.py build/site --links
 
-check-site: deps-browser ## read that site in a real browser: every page, search, keys, phone, dark
+check-site: deps-build deps-browser ## read that site in a real browser: every page, search, keys, phone, dark
+	@tools/build.sh release quorate
 	@python3 tools/site/build.py build/site
 	@python3 tools/site/check.py build/site
 

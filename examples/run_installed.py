@@ -104,13 +104,39 @@ def newer_version(installed):
     return None
 
 
+def store_checks(installed):
+    """They need what is installed alone, find stores right that are, and a fault in one."""
+    folder = next(pathlib.Path(installed.root).rglob("store-check"))
+    told = run(["pkg-config", "--variable=storecheckdir", "quorate"], check=True, env={
+        **os.environ, "PKG_CONFIG_PATH": str(installed.libraries / "pkgconfig")}).stdout.strip()
+    if not str(folder).endswith(told):
+        return f"pkg-config says {told}, they are in {folder}"
+    right = (folder / "memory_stores.c").read_text()
+    wrong = pathlib.Path(installed.root, "keeps_the_vote.c")
+    wrong.write_text(right.replace("log->hard_state = batch->hard_state;", "", 1))
+    sources = [str(folder / name) for name in ("log_store_check.c", "snapshot_store_check.c")]
+    for source, code, said in ((folder / "memory_stores.c", 0, "log store: it keeps to the rules"),
+                               (wrong, 1, "log store: open: ")):
+        found = installed.made("stores", source, [*sources, f"-I{folder}", "-pthread",
+                                                  *installed.flags("quorate")])
+        if found is not None:
+            return found
+        done = run([f"{installed.root}/stores"], env=installed.environment)
+        if done.returncode != code or said not in done.stdout:
+            return f"{source.name}: {done}"
+    return None
+
+
 def manual(installed):
-    """`man qr_propose` leads to the page of its header, as `man -l` shows it."""
+    """`man qr_propose` leads to the page of its header, as `man -l` shows it; commands have theirs."""
     folder = next(pathlib.Path(installed.root).rglob("man3")).parent
     for name in ("qr_engine_open", "qr_propose", "quorate", "quorate_engine"):
         page = folder / "man3" / (name + ".3")
         if not page.exists():
             return f"there is no {page.name}"
+    for name in ("quorate", "quorate-serve", "quorate-help"):
+        if not (folder / "man1" / (name + ".1")).exists():
+            return f"there is no {name}.1"
     if shutil.which("man") is None:
         return "SKIP man is not here"
     found = run(["man", "-M", str(folder), "-w", "3", "qr_propose"])
@@ -127,6 +153,7 @@ CASES = [
     ("counter_is_made_with_the_archive", archive),
     ("sim_counter_is_made_with_quorate_sim", simulator),
     ("cmake_finds_shared_library_and_archive", cmake),
+    ("checks_of_stores_are_made_with_what_is_installed", store_checks),
     ("man_finds_each_function", manual),
     ("cmake_is_told_which_versions_will_do", newer_version),
 ]

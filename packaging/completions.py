@@ -8,12 +8,9 @@
 import dataclasses
 import pathlib
 import re
-import subprocess
 import sys
 
-FLAG = re.compile(r"^ {2,6}(?:-(?P<short>\S), )?(?P<names>--\S+?(?:, --\S+?)*)"
-                  r"(?: +(?P<text>(?!--)\S.*))?$")
-CHOICES = re.compile(r"[a-z]+(?:\|[a-z]+)+$")
+import program_help
 
 
 @dataclasses.dataclass
@@ -22,9 +19,7 @@ class Flag:
     name: str  # with its dashes
     value: str  # "" when it takes none
     text: str
-
-    def choices(self):
-        return self.value.split("|") if CHOICES.match(self.value) else []
+    choices: list
 
 
 @dataclasses.dataclass
@@ -36,44 +31,32 @@ class Command:
     takes_files: bool
 
 
-def help_of(program, *names):
-    return subprocess.run([program, "help", *names], check=True, capture_output=True,
-                          text=True).stdout
-
-
-def flags_of(text):
+def flags_of(options):
+    """Each name of an option is one to complete, told in a few words."""
     flags = []
-    for line in text.split("\n"):
-        match = FLAG.match(line)
-        if match:
-            for name in match["names"].split(", "):
-                name, _, value = name.partition("=")
-                short = (match["short"] or "") if match["names"].startswith(name) else ""
-                flags.append(Flag(short, name, value, match["text"] or ""))
-        elif flags and re.match(r" {20,}\S", line):
-            flags[-1].text = (flags[-1].text + " " + line.strip()).strip()
-    for flag in flags:
-        flag.text = flag.text.split(";")[0].split(". ")[0].replace("`", "")
+    for option in options:
+        text = option.text.split(";")[0].split(". ")[0].replace("`", "")
+        for name in option.names:
+            short = option.short if name == option.names[0] else ""
+            flags.append(Flag(short, name, option.value, text, option.choices()))
     return flags
 
 
-def command_of(program, name, summary):
-    text = help_of(program, name)
+def command_of(told, names):
     words, takes_files = [], False
-    for usage in re.findall(r"^(?:Usage| *or): +quorate \S+ (.*)$", text, re.M):
+    for usage in told.usages:
         arguments = [part for part in usage.split() if not part.startswith("[")]
         if arguments and re.match(r"[a-z]+(\|[a-z]+)*$", arguments[0]):
             words += [word for word in arguments[0].split("|") if word not in words]
         takes_files |= any(re.match(r"(FILE|DIR)", part) for part in arguments)
-    return Command(name, summary, flags_of(text), words, takes_files)
+    return Command(told.name, told.summary, flags_of(told.options),
+                   names if told.name == "help" else words, takes_files)
 
 
 def commands_of(program):
-    rows = re.findall(r"^  ([a-z]+) +(\S.*)$", help_of(program), re.M)
-    commands = [command_of(program, name, summary) for name, summary in rows if name != "help"]
-    names = [command.name for command in commands]
-    summary = dict(rows)["help"]
-    return [*commands, Command("help", summary, [], names, False)]
+    commands = program_help.commands_of(program)
+    names = [command.name for command in commands if command.name != "help"]
+    return [command_of(command, names) for command in commands]
 
 
 def quoted(text):
@@ -100,8 +83,8 @@ def bash(commands):
             patterns = [f"'{command.name} {flag.name}'"]
             if flag.short:
                 patterns.append(f"'{command.name} -{flag.short}'")
-            if flag.choices():
-                action = f"words={quoted(' '.join(flag.choices()))}"
+            if flag.choices:
+                action = f"words={quoted(' '.join(flag.choices))}"
             else:
                 action = "files=yes" if re.match("FILE|DIR", flag.value) else "return"
             lines.append(f"    {' | '.join(patterns)}) {action} ;;")
@@ -133,8 +116,8 @@ def zsh_text(text):
 def zsh_argument(flag):
     if not flag.value:
         return ""
-    if flag.choices():
-        return f":{flag.value.split('|')[0]}:({' '.join(flag.choices())})"
+    if flag.choices:
+        return f":{flag.value.split('|')[0]}:({' '.join(flag.choices)})"
     action = "_files -/" if flag.value.startswith("DIR") else "_files"
     action = action if re.match("FILE|DIR", flag.value) else " "
     return f":{zsh_text(flag.value)}:{action}"
@@ -180,8 +163,8 @@ def fish(commands):
             line = f"{start} -l {flag.name[2:]}"
             if flag.short:
                 line += f" -s {quoted(flag.short)}"
-            if flag.choices():
-                line += f" -x -a {quoted(' '.join(flag.choices()))}"
+            if flag.choices:
+                line += f" -x -a {quoted(' '.join(flag.choices))}"
             elif flag.value:
                 line += " -r -F" if re.match("FILE|DIR", flag.value) else " -x"
             lines.append(line + (f" -d {quoted(flag.text)}" if flag.text else ""))

@@ -6,9 +6,10 @@
 #
 # Makes a root with nothing but a C compiler and what the packages depend on (build/clean-root, kept
 # and used again), and lays a file system of memory over it. There, without a network but a loopback
-# of its own: installs the packages; compiles the counter of the guide in an empty folder and runs
-# three of it, each killed in turn while others count; starts the packaged node as its unit says and
-# asks it as a Redis client; purges the packages, and looks for what they left.
+# of its own: installs the packages; compiles the counter of the guide and the checks of stores in an
+# empty folder, as their pages say; runs three counters, each killed in turn while others count;
+# starts the packaged node as its unit says and asks it as a Redis client; purges the packages, and
+# looks for what they left.
 #
 # It must be root, for the file systems and the network: else nothing is tried, and that is said. The
 # last line is `N passed, N failed`.
@@ -40,6 +41,7 @@ import resp  # noqa: E402  (the client of the cluster tests)
 DEBS = OWN / "build/deb"
 BASE = OWN / "build/clean-root"
 GUIDE = OWN / "docs/embedding.md"
+PARTS = OWN / "docs/replaceable-parts.md"
 OURS = ("quorate", "libquorate0", "libquorate-dev")
 # What somebody has who wants to compile something, and makes users without all of systemd.
 TOOLS = ("gcc", "libc6-dev", "pkg-config", "systemd-standalone-sysusers")
@@ -304,6 +306,16 @@ def compiled(root):
     check(process.returncode == 0 and told == "", f"the compiler says:\n{told}")
 
 
+def tried(root):
+    """The checks of stores, compiled by the lines of their page, find the stores in memory right"""
+    lines = re.search(r"^    (checks=.*)\n    (cc .*)\n    (\./\S+)$", PARTS.read_text("utf-8"), re.M)
+    check(lines, f"{PARTS.name} does not show how the checks of stores are compiled")
+    process = root.start(f"{USER}:{USER}", FOLDER, ["sh", "-c", "\n".join(lines.groups())],
+                         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    told, _ = process.communicate(timeout=LIMIT_S)
+    check(process.returncode == 0 and told.count("keeps to the rules") == 2, f"they say:\n{told}")
+
+
 def voters(root, node):
     """How many there are by the log of a node that runs: a copy of its folder is looked into."""
     copy = root.path / "tmp/copy"
@@ -418,7 +430,8 @@ def installed(root):
     root.run("apt-get", "install", "-q", "-y", "--no-install-recommends", "-o", "Dpkg::Use-Pty=0", *debs)
     check(root.run("quorate", "--version").startswith("quorate "), "quorate --version")
     root.run("getent", "passwd", "quorate")
-    root.run("test", "-e", "/usr/share/man/man3/qr_propose.3.gz")
+    for page in ("man3/qr_propose.3", "man1/quorate.1", "man1/quorate-serve.1"):
+        root.run("test", "-e", f"/usr/share/man/{page}.gz")
 
 
 def purged(root):
@@ -450,7 +463,7 @@ class Lint:
         check(self.process.returncode == 0, told)
 
 
-CASES = (installed, compiled, counted, asked, purged)
+CASES = (installed, compiled, tried, counted, asked, purged)
 
 
 def inside():

@@ -12,8 +12,9 @@
  * and a start with the other kind is refused. Tools for directories without an engine (backup.h's
  * restore, doctor.h, wal.h) know only the engine's own log.
  *
- * What a store must keep to, tried by check_log_store() in test/support/log_store_check.h, which
- * any program may compile and call with a store of its own:
+ * What a store must keep to, tried by check_log_store() in log_store_check.h, which any program may
+ * compile and call with a store of its own; `pkg-config --variable=storecheckdir quorate` says
+ * where it is:
  *
  *   1  Batches take effect in the order of `append`. After a crash the store is found as it was
  *      behind one of them: the last one that it called synced, or a later one. Of the batch behind

@@ -13,9 +13,9 @@
  * of the program's, and a start with the other kind is refused. Tools for directories without an
  * engine (backup.h's restore, doctor.h, wal.h) know only the engine's own snapshots.
  *
- * What a store must keep to, tried by snapshot_store_check() in
- * test/support/snapshot_store_check.h, which any program may compile and call with a store of its
- * own:
+ * What a store must keep to, tried by snapshot_store_check() in snapshot_store_check.h, which any
+ * program may compile and call with a store of its own; `pkg-config --variable=storecheckdir
+ * quorate` says where it is:
  *
  *   1  A snapshot is written aside, under its index, piece by piece, and counts for nothing before
  *      `publish`: neither `list` nor `read` knows it. After a crash, or `close`, what was not

@@ -1,6 +1,6 @@
 /* sim_report.h: what came of runs, for people and for programs.
  *
- * Owns     the wording; docs/quorate.1 names the keys of the JSON.
+ * Owns     the wording; docs/commands/sim.mdoc names the keys of the JSON.
  * Threads  one.
  */
 /* SPDX-License-Identifier: Apache-2.0 */

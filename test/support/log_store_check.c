@@ -1,6 +1,10 @@
 /* log_store_check.c: whether a log store keeps to the rules of quorate/log_store.h. */
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "support/log_store_check.h"
+#ifndef _POSIX_C_SOURCE
+#define _POSIX_C_SOURCE 200809L
+#endif
+
+#include "log_store_check.h"
 
 #include <pthread.h>
 #include <signal.h>

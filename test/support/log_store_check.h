@@ -1,6 +1,7 @@
 /* log_store_check.h: whether a log store keeps to the rules of quorate/log_store.h.
  *
- * For any program: this file and log_store_check.c need the public headers and pthreads alone.
+ * For any program: this file and log_store_check.c need the public headers and pthreads alone, and
+ * are installed with those (docs/replaceable-parts.md).
  *
  * Owns     nothing; the store is used up by it, so give it an empty one.
  * Tries    that what was called synced is found again, as it was, after a `close`, a crash and a
@@ -14,6 +15,10 @@
 #define SUPPORT_LOG_STORE_CHECK_H
 
 #include "quorate/log_store.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
 
 #define LOG_STORE_CHECK_WAIT_S 60
 
@@ -35,5 +40,9 @@ struct log_store_check {
 
 /* NULL: it keeps to them, as far as that was tried; or what it does wrong. Static. */
 const char *check_log_store(const struct log_store_check *check);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

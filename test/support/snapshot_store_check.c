@@ -1,7 +1,11 @@
 /* snapshot_store_check.c: whether a snapshot store keeps what quorate/snapshot_store.h asks of it.
  */
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "support/snapshot_store_check.h"
+#ifndef _POSIX_C_SOURCE
+#define _POSIX_C_SOURCE 200809L
+#endif
+
+#include "snapshot_store_check.h"
 
 #include <pthread.h>
 #include <stdarg.h>

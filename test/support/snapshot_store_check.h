@@ -1,7 +1,8 @@
 /* snapshot_store_check.h: whether a snapshot store keeps what quorate/snapshot_store.h asks of it.
  *
  * For stores of anybody: this header and its .c need nothing but the public headers, the C library
- * and POSIX threads. Compile them, make an empty store, and call snapshot_store_check().
+ * and POSIX threads, and are installed with those (docs/replaceable-parts.md). Compile them, make
+ * an empty store, and call snapshot_store_check().
  *
  * It tries that what is published is found byte for byte, before and after the store is opened
  * anew; that nothing else is, be it unfinished, abandoned or removed; that one which is published
@@ -16,6 +17,10 @@
 
 #include "quorate/snapshot_store.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 #define SNAPSHOT_STORE_CHECK_WORDS 512
 
 /* Try all of it.
@@ -29,5 +34,9 @@
  */
 bool snapshot_store_check(const struct qr_snapshot_store *store, void (*crash)(void *argument),
                           void *argument, char *words);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

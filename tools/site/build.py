@@ -4,7 +4,7 @@
 # usage: build.py OUTPUT [SOURCE]
 #
 # The pages stay plain files. They are staged in SOURCE, with those that are made of something
-# else (the headers, the manual page, the examples), and links that lead out of docs/ are turned to
+# else (the headers, the manual of the program in build/release, the examples), and links that lead out of docs/ are turned to
 # what the site has of them. docs/index.md is the order: each page of docs/ stands in it, once.
 # Then Sphinx makes the site; what it warns of is an error.
 # SPDX-License-Identifier: Apache-2.0
@@ -19,6 +19,10 @@ import api
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
+sys.path.insert(0, str(ROOT / "packaging"))
+import manual  # noqa: E402
+
+PROGRAM = ROOT / "build/release/quorate"
 LINK = re.compile(r"\[([^][]*)\]\(([^)\s]+)\)")
 FENCE = re.compile(r"^ *```")
 ENTRY = re.compile(r"^- \[[^]]+\]\(([^)#\s]+)\)")
@@ -141,14 +145,30 @@ def stage_examples(stage):
                     f"---\norphan: true\n---\n\n# examples/{path.name}\n\n```c\n{code}```\n")
 
 
-def stage_commands(stage):
-    """The manual page; mandoc writes Markdown."""
-    made = subprocess.run(["mandoc", "-T", "markdown", ROOT / "docs/quorate.1"], check=True,
-                          capture_output=True, text=True).stdout
+def markdown(text):
+    """A manual page; mandoc writes Markdown, but behind a Ql it takes lists for code."""
+    text = re.sub(r"^\.Ql ", ".Li ", text, flags=re.M)
+    made = subprocess.run(["mandoc", "-T", "markdown"], input=text, check=True, capture_output=True,
+                          text=True).stdout
     body = re.sub(r"\A.*?\n(?=# NAME)", "", made, flags=re.S)
     body = re.sub(r"\nDebian.*\Z|\nQuorate -.*\Z", "\n", body, flags=re.S)
-    body = re.sub(r"^(#+) (.*)$", lambda m: f"#{m[1]} {m[2].capitalize()}", body, flags=re.M)
-    stage.write("commands.md", f"# The program: quorate(1)\n\n{body}")
+    return re.sub(r"^(#+) (.*)$", lambda m: f"#{m[1]} {m[2].capitalize()}", body, flags=re.M)
+
+
+def stage_commands(stage):
+    """Section 1 of the manual, each page with links to the others."""
+    pages = manual.pages(PROGRAM)
+    for name, text in pages.items():
+        is_first = name == "quorate.1"
+        down = "commands/" if is_first else ""
+        body = re.sub(r"\bquorate-([a-z]+)\(1\)", rf"[quorate-\1(1)]({down}\1.md)", markdown(text))
+        if is_first:
+            names = [f"commands/{other[8:-2]}" for other in pages if other != name]
+            lines = ["```{toctree}", ":hidden:", "", *names, "```", ""]
+            stage.write("commands.md", "\n".join([f"# The program: quorate(1)\n\n{body}", *lines]))
+        else:
+            body = re.sub(r"\bquorate\(1\)", "[quorate(1)](../commands.md)", body)
+            stage.write(f"commands/{name[8:-2]}.md", f"# {name[:-2]}(1)\n\n{body}")
 
 
 def replace(text, old, new, name):
