@@ -1,6 +1,6 @@
 /* quorate_node.c: a node of Quorate on the program's own loop, to be measured.
  *
- * usage: quorate_node threads|direct|auto DIRECTORY ADDRESS [MEMBER]
+ * usage: quorate_node auto|direct|threads DIRECTORY ADDRESS [MEMBER]
  */
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <signal.h>
@@ -127,13 +127,13 @@ int main(int argc, char **argv)
         .restore_write = restore_write,
         .restore_end = restore_begin,
     };
-    static const char *const drivers[] = {"threads", "direct", "auto"};
+    static const char *const drivers[] = {"auto", "direct", "threads"};
     size_t driver = 0;
     while (argc > 1 && driver < 3 && strcmp(argv[1], drivers[driver]) != 0) {
         driver++;
     }
     if (argc < 4 || argc > 5 || driver == 3) {
-        fprintf(stderr, "usage: quorate_node threads|direct|auto DIRECTORY ADDRESS [MEMBER]\n");
+        fprintf(stderr, "usage: quorate_node auto|direct|threads DIRECTORY ADDRESS [MEMBER]\n");
         return 2;
     }
     (void)signal(SIGPIPE, SIG_IGN);

@@ -141,16 +141,16 @@ enum qr_on_divergence {
     QR_DIVERGENCE_STOP,    /* it stops, with QR_ERR_DIVERGED */
 };
 
-/* Who writes the log: QR_DISK_THREADS is a thread with pwritev() and fdatasync(); QR_DISK_DIRECT
- * lets the kernel carry out small writes by itself (AIO, O_DIRECT, synced), which spares a lone
- * proposal waking a thread on each node, where a trial at the start shows that the file system can;
- * QR_DISK_AUTO is the same, without a warning in the log where it cannot. What is durable when is
- * the same (docs/durability.md, Two ways to the disk). The second way is new, and no default yet.
+/* Who writes the log. What is durable when is the same (docs/durability.md, Two ways to the disk).
  */
 enum qr_disk_driver {
-    QR_DISK_THREADS,
-    QR_DISK_DIRECT,
+    /* Where a trial at the start shows that the file system can, the kernel by itself (AIO,
+     * O_DIRECT, synced), which spares a proposal waking a thread on each node; large writes, and
+     * all where it cannot, as QR_DISK_THREADS. Default.
+     */
     QR_DISK_AUTO,
+    QR_DISK_DIRECT,  /* the same, with a warning in the log where it cannot */
+    QR_DISK_THREADS, /* a thread, with pwritev() and fdatasync() */
 };
 
 struct qr_engine_options {

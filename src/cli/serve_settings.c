@@ -70,8 +70,8 @@ static const struct setting_row rows[] = {
     {"on-divergence", "isolate|rebuild|stop",
      "when this node's state differs from the others'; default isolate",
      SETTING_DIVERGENCE, 0, 0},
-    {"disk", "threads|direct|auto",
-     "direct: the kernel writes the log by itself; auto: where it can; default threads",
+    {"disk", "auto|direct|threads",
+     "auto: the kernel writes the log by itself where it can; threads: never; default auto",
      SETTING_DISK, 0, 0},
     {"log-format", "text|json", "default text", SETTING_LOG_FORMAT, 0, 0},
     {"log-level", "debug|info|warn|error", "default info", SETTING_LOG_LEVEL, 0, 0},
@@ -282,7 +282,7 @@ static int word_set(struct serve_options *options, const struct setting_row *row
     static const char *const formats[] = {"text", "json"};
     static const char *const read_modes[] = {"linearizable", "lease", "stale"};
     static const char *const outcomes[] = {"isolate", "rebuild", "stop"};
-    static const char *const disks[] = {"threads", "direct", "auto"};
+    static const char *const disks[] = {"auto", "direct", "threads"};
     int word;
     if (row->kind == SETTING_LOG_LEVEL) {
         word = word_find(levels, COUNT_OF(levels), value);
@@ -296,7 +296,7 @@ static int word_set(struct serve_options *options, const struct setting_row *row
         options->on_divergence = word < 0 ? options->on_divergence : (enum qr_on_divergence)word;
     } else if (row->kind == SETTING_DISK) {
         word = word_find(disks, COUNT_OF(disks), value);
-        options->disk = word < 0 ? options->disk : (enum qr_disk_driver)(QR_DISK_THREADS + word);
+        options->disk = word < 0 ? options->disk : (enum qr_disk_driver)(QR_DISK_AUTO + word);
     } else {
         ASSERT(row->kind == SETTING_LOG_FORMAT);
         word = word_find(formats, COUNT_OF(formats), value);

@@ -235,7 +235,7 @@ int engine_options_check(const struct qr_engine_options *options, char *detail)
     if (status == 0) {
         status = check_divergence(options, detail);
     }
-    if (status == 0 && (unsigned)options->disk_driver > QR_DISK_AUTO) {
+    if (status == 0 && (unsigned)options->disk_driver > QR_DISK_THREADS) {
         status = refuse(detail, "disk_driver: %d is none", (int)options->disk_driver);
     }
     if (status == 0 && options->swim_profile != QR_SWIM_DEFAULT &&

@@ -19,10 +19,11 @@
  * before it reports the write, and nobody reads what is not reported. Dirty pages are none: the
  * thread syncs, and what it does not sync the kernel writes out before it writes past it.
  *
- * The loop does not wait for the disk: with RWF_NOWAIT what would have to is refused (-EAGAIN),
- * and goes to the thread. One write is in flight; when it does not come back because the device
- * stands still, what follows waits here and not in a system call. Where submission takes as long
- * as the write all the same, since a file system knows no better, the thread has them all.
+ * The loop does not wait for the disk: with RWF_NOWAIT what would have to is refused (-EAGAIN), or
+ * written in part, and goes to the thread, all of it. One write is in flight; when it does not come
+ * back because the device stands still, what follows waits here and not in a system call. Where
+ * submission takes as long as the write all the same, since a file system knows no better, the
+ * thread has them all.
  *
  * A failure is final, as everywhere: it latches, and the thread fails all that waits, untried.
  */
@@ -178,7 +179,8 @@ static void on_end(struct disk_posix *disk, int64_t result)
     direct->flying = (struct disk_queue){.first = NULL};
     disk_files_drop(disk, direct->file);
     direct->file = NULL;
-    if (result == -EAGAIN) {
+    bool is_part = result >= 0 && result < (int64_t)direct->flying_bytes;
+    if (result == -EAGAIN || is_part) {
         atomic_store(&direct->is_page_in_the_way, true);
         give_to_thread(disk, &ops);
         if (direct->waiting.first != NULL) { /* it came meanwhile, and comes behind */

@@ -20,7 +20,7 @@
 #include "wal/disk.h"
 
 #define DISK_DETAIL_BYTES 512
-#define DISK_DIRECT_BYTES_MAX ((size_t)8 * 1024) /* of one write past the page cache */
+#define DISK_DIRECT_BYTES_MAX ((size_t)128 * 1024) /* of one write past the page cache */
 
 enum disk_call {
     DISK_CALL_OPEN,
@@ -45,9 +45,9 @@ struct disk_fault {
 
 /* How writes of the log are carried out; all else is done by the threads. */
 enum disk_driver {
+    DISK_DRIVER_AUTO,    /* by the kernel itself where it can (disk_direct.c), else as THREADS */
+    DISK_DRIVER_DIRECT,  /* the same, with a warning where it cannot */
     DISK_DRIVER_THREADS, /* by the writer's thread: pwritev, fdatasync */
-    DISK_DRIVER_DIRECT,  /* small ones by the kernel itself (disk_direct.c); a warning where not */
-    DISK_DRIVER_AUTO,    /* the same, without a warning */
 };
 
 struct disk_posix_options {

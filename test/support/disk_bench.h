@@ -13,7 +13,7 @@
 #include "runtime/disk_posix.h"
 
 #define DISK_BENCH_OPS_MAX 64
-#define DISK_BENCH_FILE_BYTES 65536 /* of log-1, which is there from the start */
+#define DISK_BENCH_FILE_BYTES 262144 /* of log-1, which is there from the start */
 
 /* A directory with a disk over it, and a hook that counts, fails and holds calls. */
 struct disk_bench {

@@ -13,7 +13,7 @@
 
 #define SECTOR DISK_SECTOR_BYTES
 
-static char sectors[32 * SECTOR]; /* "a…", "b…", one letter a sector */
+static char sectors[DISK_DIRECT_BYTES_MAX + 16 * SECTOR]; /* "a…", "b…", one letter a sector */
 
 static uint64_t direct_calls(const struct disk_bench *bench)
 {
@@ -207,9 +207,10 @@ static void the_first_failure_is_final(void **state)
         int failure;
         size_t write_bytes_max;
     } cases[] = {
-        {DISK_CALL_WRITE, EIO, 0}, {DISK_CALL_WRITE, ENOSPC, 0},
-        {DISK_CALL_SYNC, EIO, 0},  {DISK_CALL_WRITE, 0, SECTOR}, /* written short */
-        {DISK_CALL_WRITE, 0, 3}, /* what the kernel refuses to write so */
+        {DISK_CALL_WRITE, EIO, 0},
+        {DISK_CALL_WRITE, ENOSPC, 0},
+        {DISK_CALL_SYNC, EIO, 0},
+        {DISK_CALL_WRITE, 0, 3}, /* what the kernel refuses */
     };
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         bench->op_count = 0;
@@ -233,6 +234,23 @@ static void the_first_failure_is_final(void **state)
         assert_int_equal(bench->calls[DISK_CALL_WRITE], 1);
         disk_bench_restart(bench);
     }
+}
+
+static void what_the_kernel_writes_in_part_the_thread_writes_whole(void **state)
+{
+    struct disk_bench *bench = *state;
+    make_ready(bench);
+    bench->write_bytes_max = SECTOR;
+    write_sectors(bench, 8, 3); /* of a page that the thread had nothing to do with */
+    uv_run(&bench->loop, UV_RUN_NOWAIT);
+    write_sectors(bench, 11, 1);
+    disk_bench_wait(bench);
+    assert_true(bench->calls[DISK_CALL_DIRECT] > 0);
+    assert_int_equal(direct_calls(bench), 0);
+    bench->write_bytes_max = 0;
+    write_two_and_find_them_direct(bench, 12);
+    all_is_well(bench);
+    check_sectors(bench, 8, 6);
 }
 
 static void what_the_kernel_does_not_take_is_the_threads(void **state)
@@ -339,6 +357,7 @@ int main(void)
         DIRECT_TEST(both_ways_and_reads_see_one_file),
         DIRECT_TEST(a_prepared_file_is_not_what_was_open),
         DIRECT_TEST(the_first_failure_is_final),
+        DIRECT_TEST(what_the_kernel_writes_in_part_the_thread_writes_whole),
         DIRECT_TEST(what_the_kernel_does_not_take_is_the_threads),
         DIRECT_TEST(what_came_behind_a_refused_write_follows_it_to_the_thread),
         DIRECT_TEST(without_the_trial_all_is_the_threads),
