@@ -26,7 +26,7 @@ asan)
     ;;
 # GCC warns of what is not there when it sees the code that a sanitizer added: warnings are errors
 # in the other builds.
-tsan) options=(--buildtype=debug -Doptimization=1 -Dwerror=false -Db_sanitize=thread) ;;
+tsan) options=(--buildtype=debug -Doptimization=1 -Dwerror=false -Db_sanitize=thread -Dc_args=-g1) ;;
 clang)
     options=(--buildtype=release)
     CC=$(command -v clang-14 || command -v clang)
