@@ -60,7 +60,7 @@ static void a_value_in_bounds_is_taken(void **state)
     assert_int_equal(options.log_format, QR_LOG_JSON);
     assert_int_equal(serve_options_set(&options, "log-level", "error", detail), 0);
     assert_int_equal(options.log_level, QR_LOG_ERROR);
-    assert_int_equal(options.disk, QR_DISK_THREADS);
+    assert_int_equal(options.disk, QR_DISK_AUTO);
     assert_int_equal(serve_options_set(&options, "disk", "direct", detail), 0);
     assert_int_equal(options.disk, QR_DISK_DIRECT);
     assert_int_equal(serve_options_set(&options, "disk", "auto", detail), 0);
@@ -96,7 +96,7 @@ static void a_value_out_of_bounds_is_refused_with_name_value_and_bounds(void **s
         {"join", "a:1,", "join: \"a:1,\" must be 1..64 of HOST:PORT with commas"},
         {"bootstrap", "yes", "bootstrap: \"yes\" must be true or false"},
         {"log-level", "loud", "log-level: \"loud\" must be debug|info|warn|error"},
-        {"disk", "uring", "disk: \"uring\" must be threads|direct|auto"},
+        {"disk", "uring", "disk: \"uring\" must be auto|direct|threads"},
     };
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         struct serve_options options;
