@@ -26,6 +26,8 @@ struct tally {
     uint64_t restore_count; /* that came to their end */
     uint8_t restored[TALLY_SNAPSHOT_BYTES];
     size_t restored_bytes;
+    size_t padding_bytes; /* ahead of each snapshot's own; said before the engine is opened */
+    size_t skipped_bytes; /* of them, in the snapshot that is restored */
 };
 
 void tally_init(struct tally *tally);

@@ -5,26 +5,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/assert.h"
 #include "quorate/engine.h"
 #include "runtime/clock.h"
+#include "support/engines.h"
 #include "support/tally.h"
 
-#define NODES 3
 #define WAIT_NS (30 * NS_PER_S)
 
-struct member {
-    char directory[64];
-    char address[32];
-    struct tally tally;
-    struct qr_engine *engine;
-    struct qr_status status;
-};
-
 struct bench {
-    struct member members[NODES];
+    struct engines engines;
     pthread_mutex_t mutex;
     pthread_cond_t changed;
     int answer_count;
@@ -33,80 +24,17 @@ struct bench {
     int last_status;
 };
 
-static void pause_a_little(void)
+/* Sanitizers and a busy machine are slow; elections are not what is tested here. */
+static void choose(void *context, size_t at, struct qr_engine_options *options)
 {
-    struct timespec wait = {.tv_nsec = 5000000};
-    (void)nanosleep(&wait, NULL);
-}
-
-static void open_member(struct bench *bench, size_t at)
-{
-    struct member *member = &bench->members[at];
-    char name[8];
-    char detail[QR_ERROR_DETAIL_BYTES];
-    (void)snprintf(name, sizeof(name), "n%zu", at + 1);
-    struct qr_engine_options options = {
-        .size_bytes = sizeof(options),
-        .state_machine = &member->tally.machine,
-        .name = name,
-        .data_directory = member->directory,
-        .peer_address = member->address,
-        .meta = name,
-        .is_bootstrap = at == 0,
-        .join = at == 0 ? NULL : bench->members[0].address,
-        .limits = qr_limits_default(),
-    };
-    /* Sanitizers and a busy machine are slow; elections are not what is tested here. */
-    options.limits.election_timeout_min_ms = 500;
-    options.limits.election_timeout_max_ms = 1000;
-    options.limits.segment_bytes = UINT64_C(1) << 20;
-    options.limits.max_log_entries = 100;
-    options.limits.max_message_bytes = UINT64_C(1) << 16;
-    int status = qr_engine_open(&options, &member->engine, detail);
-    if (status != 0) {
-        print_message("%s\n", detail);
-    }
-    assert_int_equal(status, 0);
-}
-
-/* The member that leads and says so, or NULL. */
-static struct member *find_leader(struct bench *bench)
-{
-    for (size_t i = 0; i < NODES; i++) {
-        if (bench->members[i].engine != NULL && qr_is_leader(bench->members[i].engine)) {
-            return &bench->members[i];
-        }
-    }
-    return NULL;
-}
-
-static size_t count_voters(const struct qr_status *status)
-{
-    size_t count = 0;
-    for (size_t i = 0; i < status->member_count; i++) {
-        count += status->members[i].is_voter ? 1 : 0;
-    }
-    return count;
-}
-
-/* Wait until every open engine knows a leader and all members as voters. */
-static void wait_for_voters(struct bench *bench)
-{
-    time_ns limit_ns = runtime_now_ns() + WAIT_NS;
-    bool is_whole = false;
-    while (!is_whole) {
-        assert_true(runtime_now_ns() < limit_ns);
-        pause_a_little();
-        is_whole = true;
-        for (size_t i = 0; i < NODES; i++) {
-            struct member *member = &bench->members[i];
-            if (member->engine != NULL) {
-                qr_status(member->engine, &member->status);
-                is_whole =
-                    is_whole && member->status.has_leader && count_voters(&member->status) == NODES;
-            }
-        }
-    }
+    (void)context;
+    (void)at;
+    options->meta = options->name;
+    options->limits.election_timeout_min_ms = 500;
+    options->limits.election_timeout_max_ms = 1000;
+    options->limits.segment_bytes = UINT64_C(1) << 20;
+    options->limits.max_log_entries = 100;
+    options->limits.max_message_bytes = UINT64_C(1) << 16;
 }
 
 /* Only the first one is opened. */
@@ -115,13 +43,8 @@ static int setup_alone(void **state)
     struct bench *bench = calloc(1, sizeof(*bench));
     pthread_mutex_init(&bench->mutex, NULL);
     pthread_cond_init(&bench->changed, NULL);
-    for (size_t i = 0; i < NODES; i++) {
-        bench->members[i].status.size_bytes = sizeof(bench->members[i].status);
-        temporary_directory(bench->members[i].directory);
-        free_address(bench->members[i].address);
-        tally_init(&bench->members[i].tally);
-    }
-    open_member(bench, 0);
+    engines_init(&bench->engines, choose, NULL);
+    engines_open(&bench->engines, 0);
     *state = bench;
     return 0;
 }
@@ -129,21 +52,18 @@ static int setup_alone(void **state)
 static int setup(void **state)
 {
     (void)setup_alone(state);
-    for (size_t i = 1; i < NODES; i++) {
-        open_member(*state, i);
+    struct bench *bench = *state;
+    for (size_t i = 1; i < ENGINES; i++) {
+        engines_open(&bench->engines, i);
     }
-    wait_for_voters(*state);
+    engines_wait_for_voters(&bench->engines, ENGINES);
     return 0;
 }
 
 static int teardown(void **state)
 {
     struct bench *bench = *state;
-    for (size_t i = 0; i < NODES; i++) {
-        qr_engine_free(bench->members[i].engine);
-        tally_deinit(&bench->members[i].tally);
-        temporary_directory_remove(bench->members[i].directory);
-    }
+    engines_deinit(&bench->engines);
     pthread_cond_destroy(&bench->changed);
     pthread_mutex_destroy(&bench->mutex);
     free(bench);
@@ -187,7 +107,7 @@ static void wait_for_answers(struct bench *bench, int count)
     pthread_mutex_unlock(&bench->mutex);
 }
 
-static void propose_one(struct bench *bench, struct member *member)
+static void propose_one(struct bench *bench, struct engines_member *member)
 {
     uint8_t payload = 1;
     struct qr_proposal proposal = {
@@ -195,19 +115,19 @@ static void propose_one(struct bench *bench, struct member *member)
     assert_int_equal(qr_propose(member->engine, &proposal, on_answer, bench), 0);
 }
 
-static struct member *find_follower(struct bench *bench)
+static struct engines_member *find_follower(struct bench *bench)
 {
-    const struct member *leader = find_leader(bench);
-    for (size_t i = 0; i < NODES; i++) {
-        if (bench->members[i].engine != NULL && &bench->members[i] != leader) {
-            return &bench->members[i];
+    const struct engines_member *leader = engines_leader(&bench->engines);
+    for (size_t i = 0; i < ENGINES; i++) {
+        if (bench->engines.members[i].engine != NULL && &bench->engines.members[i] != leader) {
+            return &bench->engines.members[i];
         }
     }
     return NULL;
 }
 
 /* A read barrier through `member`: then its own state has all that was answered. */
-static void read_through(struct bench *bench, struct member *member)
+static void read_through(struct bench *bench, struct engines_member *member)
 {
     bool is_read = false;
     while (!is_read) {
@@ -225,14 +145,14 @@ static void a_write_through_a_follower_is_everywhere(void **state)
     }
     wait_for_answers(bench, 200);
     assert_int_equal(bench->answers_ok, 200);
-    for (size_t i = 0; i < NODES; i++) {
-        read_through(bench, &bench->members[i]);
-        assert_int_equal(tally_sum(&bench->members[i].tally), 200);
-        struct qr_status *status = &bench->members[i].status;
-        qr_status(bench->members[i].engine, status);
+    for (size_t i = 0; i < ENGINES; i++) {
+        read_through(bench, &bench->engines.members[i]);
+        assert_int_equal(tally_sum(&bench->engines.members[i].tally), 200);
+        struct qr_status *status = &bench->engines.members[i].status;
+        qr_status(bench->engines.members[i].engine, status);
         assert_int_equal(status->digest, 200);
-        assert_int_equal(status->member_count, NODES);
-        for (size_t k = 0; k < NODES; k++) {
+        assert_int_equal(status->member_count, ENGINES);
+        for (size_t k = 0; k < ENGINES; k++) {
             assert_int_equal(status->members[k].health, QR_ALIVE);
         }
         assert_string_equal(status->leader_meta, status->leader_name);
@@ -240,7 +160,7 @@ static void a_write_through_a_follower_is_everywhere(void **state)
 }
 
 /* Propose until one goes through; how often it surely or maybe was applied. */
-static void propose_until_ok(struct bench *bench, struct member *member)
+static void propose_until_ok(struct bench *bench, struct engines_member *member)
 {
     time_ns limit_ns = runtime_now_ns() + WAIT_NS;
     int before = bench->answers_ok;
@@ -258,27 +178,27 @@ static void what_the_state_machine_rejects_hurts_no_replica(void **state)
     const uint8_t payload[] = {TALLY_REJECTED, 7};
     struct qr_proposal proposal = {
         .size_bytes = sizeof(proposal), .payload = payload, .payload_bytes = sizeof(payload)};
-    for (size_t i = 0; i < NODES; i++) {
+    for (size_t i = 0; i < ENGINES; i++) {
         bench->last_status = 0;
         while (bench->last_status != QR_ERR_REJECTED) {
-            int status = qr_propose(bench->members[i].engine, &proposal, on_answer, bench);
+            int status = qr_propose(bench->engines.members[i].engine, &proposal, on_answer, bench);
             assert_int_equal(status, 0);
             wait_for_answers(bench, 1);
             assert_int_not_equal(bench->last_status, 0);
         }
-        propose_until_ok(bench, &bench->members[i]);
+        propose_until_ok(bench, &bench->engines.members[i]);
     }
     uint64_t sum = 0;
-    for (size_t i = 0; i < NODES; i++) {
-        read_through(bench, &bench->members[i]);
-        sum = i == 0 ? tally_sum(&bench->members[i].tally) : sum;
-        assert_int_equal(tally_sum(&bench->members[i].tally), sum);
+    for (size_t i = 0; i < ENGINES; i++) {
+        read_through(bench, &bench->engines.members[i]);
+        sum = i == 0 ? tally_sum(&bench->engines.members[i].tally) : sum;
+        assert_int_equal(tally_sum(&bench->engines.members[i].tally), sum);
     }
-    assert_true(sum >= NODES);
+    assert_true(sum >= ENGINES);
 }
 
 /* Wait until `member` takes the one at this address, and no other, for missing. */
-static void wait_until_only_missing(struct member *member, const char *address)
+static void wait_until_only_missing(struct engines_member *member, const char *address)
 {
     time_ns limit_ns = runtime_now_ns() + WAIT_NS;
     bool is_so = false;
@@ -287,7 +207,7 @@ static void wait_until_only_missing(struct member *member, const char *address)
         pause_a_little();
         qr_status(member->engine, &member->status);
         is_so = true;
-        for (size_t i = 0; i < NODES; i++) {
+        for (size_t i = 0; i < ENGINES; i++) {
             const struct qr_member *told = &member->status.members[i];
             bool is_missing = told->health != QR_ALIVE;
             is_so = is_so && is_missing == (strcmp(told->address, address) == 0);
@@ -298,26 +218,23 @@ static void wait_until_only_missing(struct member *member, const char *address)
 static void the_rest_goes_on_when_the_leader_ends_and_it_catches_up(void **state)
 {
     struct bench *bench = *state;
-    propose_until_ok(bench, &bench->members[0]);
-    struct member *leader = find_leader(bench);
+    propose_until_ok(bench, &bench->engines.members[0]);
+    struct engines_member *leader = engines_leader(&bench->engines);
     assert_non_null(leader);
-    size_t gone = (size_t)(leader - bench->members);
-    qr_engine_free(leader->engine);
-    leader->engine = NULL;
+    size_t gone = (size_t)(leader - bench->engines.members);
+    engines_close(&bench->engines, gone);
     size_t left = gone == 0 ? 1 : 0;
-    propose_until_ok(bench, &bench->members[left]);
+    propose_until_ok(bench, &bench->engines.members[left]);
     for (int i = 0; i < 50; i++) {
-        propose_until_ok(bench, &bench->members[left]);
+        propose_until_ok(bench, &bench->engines.members[left]);
     }
-    wait_until_only_missing(&bench->members[left], bench->members[gone].address);
+    wait_until_only_missing(&bench->engines.members[left], bench->engines.members[gone].address);
 
-    tally_deinit(&leader->tally);
-    tally_init(&leader->tally);
-    open_member(bench, gone);
-    wait_for_voters(bench);
+    engines_open(&bench->engines, gone);
+    engines_wait_for_voters(&bench->engines, ENGINES);
     read_through(bench, leader);
-    read_through(bench, &bench->members[left]);
-    uint64_t sum = tally_sum(&bench->members[left].tally);
+    read_through(bench, &bench->engines.members[left]);
+    uint64_t sum = tally_sum(&bench->engines.members[left].tally);
     assert_int_equal(tally_sum(&leader->tally), sum);
     assert_true(sum >= (uint64_t)bench->answers_ok - 2 &&
                 sum <= (uint64_t)(bench->answers_ok + bench->answers_unknown));
@@ -325,7 +242,7 @@ static void the_rest_goes_on_when_the_leader_ends_and_it_catches_up(void **state
 
 struct caller {
     struct bench *bench;
-    struct member *member;
+    struct engines_member *member;
     pthread_t thread;
 };
 
@@ -356,7 +273,7 @@ static void every_call_may_come_from_any_thread(void **state)
     struct caller callers[6];
     for (size_t i = 0; i < COUNT_OF(callers); i++) {
         callers[i].bench = bench;
-        callers[i].member = &bench->members[i % NODES];
+        callers[i].member = &bench->engines.members[i % ENGINES];
         assert_int_equal(pthread_create(&callers[i].thread, NULL, call_much, &callers[i]), 0);
     }
     for (size_t i = 0; i < COUNT_OF(callers); i++) {
@@ -364,8 +281,8 @@ static void every_call_may_come_from_any_thread(void **state)
     }
     wait_for_answers(bench, 300);
     assert_int_equal(bench->answers_ok, 300);
-    read_through(bench, &bench->members[1]);
-    assert_int_equal(tally_sum(&bench->members[1].tally), 300);
+    read_through(bench, &bench->engines.members[1]);
+    assert_int_equal(tally_sum(&bench->engines.members[1].tally), 300);
 }
 
 static void on_entry(void *argument, const struct qr_entry *entry)
@@ -377,7 +294,7 @@ static void on_entry(void *argument, const struct qr_entry *entry)
 static void calls_after_the_end_are_answered(void **state)
 {
     struct bench *bench = *state;
-    struct member *member = &bench->members[2];
+    struct engines_member *member = &bench->engines.members[2];
     qr_engine_stop(member->engine);
     do {
         pause_a_little();
@@ -398,7 +315,8 @@ static void on_snapshot(void *argument, int status, uint64_t index)
     on_read(argument, status, index);
 }
 
-static void wait_for_index(struct member *member, uint64_t first_index, uint64_t applied_index)
+static void wait_for_index(struct engines_member *member, uint64_t first_index,
+                           uint64_t applied_index)
 {
     for (time_ns limit_ns = runtime_now_ns() + WAIT_NS;; pause_a_little()) {
         assert_true(runtime_now_ns() < limit_ns);
@@ -414,8 +332,8 @@ static void wait_for_index(struct member *member, uint64_t first_index, uint64_t
 static void a_newcomer_takes_over_a_snapshot(void **state)
 {
     struct bench *bench = *state;
-    struct member *first = &bench->members[0];
-    struct member *newcomer = &bench->members[1];
+    struct engines_member *first = &bench->engines.members[0];
+    struct engines_member *newcomer = &bench->engines.members[1];
     struct qr_counters counters = {.size_bytes = sizeof(counters)};
     while (!qr_is_leader(first->engine)) {
         pause_a_little();
@@ -431,7 +349,7 @@ static void a_newcomer_takes_over_a_snapshot(void **state)
     wait_for_index(first, 400, 500);
     assert_true(first->status.snapshot_index >= 500);
 
-    open_member(bench, 1);
+    engines_open(&bench->engines, 1);
     wait_for_index(newcomer, 400, first->status.applied_index);
     qr_counters(newcomer->engine, &counters);
     assert_int_equal(counters.snapshots_installed, 1);
@@ -442,10 +360,7 @@ static void a_newcomer_takes_over_a_snapshot(void **state)
     } while (counters.snapshots_sent == 0);
     assert_true(counters.snapshots_taken >= 1 && counters.snapshot_sent_bytes > 0);
 
-    qr_engine_free(newcomer->engine);
-    tally_deinit(&newcomer->tally);
-    tally_init(&newcomer->tally);
-    open_member(bench, 1);
+    engines_restart(&bench->engines, 1);
     wait_for_index(newcomer, 400, first->status.applied_index);
     assert_int_equal(newcomer->tally.restore_count, 1);
     assert_int_equal(tally_sum(&newcomer->tally), 500);
@@ -459,7 +374,7 @@ static void engines_of_another_cluster_live_in_the_same_process(void **state)
     static struct qr_status status = {.size_bytes = sizeof(status)};
     const struct qr_proposal proposal = {
         .size_bytes = sizeof(proposal), .payload = "\x07", .payload_bytes = 1};
-    struct member other = {.engine = NULL};
+    struct engines_member other = {.engine = NULL};
     char detail[QR_ERROR_DETAIL_BYTES];
     temporary_directory(other.directory);
     free_address(other.address);
@@ -475,16 +390,16 @@ static void engines_of_another_cluster_live_in_the_same_process(void **state)
     };
     assert_int_equal(qr_engine_open(&options, &other.engine, detail), 0);
     assert_int_equal(qr_propose_wait(other.engine, &proposal, NULL), 0);
-    assert_int_equal(qr_propose_wait(bench->members[1].engine, &proposal, NULL), 0);
-    assert_int_equal(qr_read_wait(bench->members[1].engine, NULL, NULL), 0);
+    assert_int_equal(qr_propose_wait(bench->engines.members[1].engine, &proposal, NULL), 0);
+    assert_int_equal(qr_read_wait(bench->engines.members[1].engine, NULL, NULL), 0);
     assert_int_equal(tally_sum(&other.tally), 7);
-    assert_int_equal(tally_sum(&bench->members[1].tally), 7);
+    assert_int_equal(tally_sum(&bench->engines.members[1].tally), 7);
     assert_int_equal(qr_status(other.engine, &status), 0);
     assert_int_equal(status.member_count, 1);
     uint64_t cluster = status.cluster_high;
     qr_engine_free(other.engine);
-    assert_int_equal(qr_status(bench->members[1].engine, &status), 0);
-    assert_int_equal(status.member_count, NODES);
+    assert_int_equal(qr_status(bench->engines.members[1].engine, &status), 0);
+    assert_int_equal(status.member_count, ENGINES);
     assert_true(status.cluster_high != cluster);
     tally_deinit(&other.tally);
     temporary_directory_remove(other.directory);

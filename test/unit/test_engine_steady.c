@@ -10,15 +10,14 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 #include <uv.h>
 
 #include "base/assert.h"
 #include "quorate/engine.h"
 #include "runtime/clock.h"
+#include "support/engines.h"
 #include "support/tally.h"
 
-#define NODES 3
 #define WAIT_NS (60 * NS_PER_S)
 #define INFLIGHT 32
 #define WARM 1000
@@ -73,18 +72,10 @@ enum way {
     WAY_LOOP,
 };
 
-struct member {
-    char directory[64];
-    char address[32];
-    struct tally tally;
-    struct qr_engine *engine;
-    struct qr_status status;
-};
-
 struct bench {
     enum way way;
     uv_loop_t loop;
-    struct member members[NODES];
+    struct engines engines;
     struct qr_engine *asked; /* where the proposals go */
     uint64_t session;        /* 0: none */
     pthread_mutex_t mutex;
@@ -111,60 +102,15 @@ static void give(void *context, void *memory, size_t size_bytes)
     }
 }
 
-static void go_on(struct bench *bench)
-{
-    if (bench->way == WAY_LOOP) {
-        uv_run(&bench->loop, UV_RUN_ONCE);
-    } else {
-        struct timespec wait = {.tv_nsec = 2000000};
-        (void)nanosleep(&wait, NULL);
-    }
-}
-
-static void open_member(struct bench *bench, size_t at)
+static void choose(void *context, size_t at, struct qr_engine_options *options)
 {
     static const struct qr_allocator allocator = {NULL, take, give};
-    struct member *member = &bench->members[at];
-    char name[8];
-    char detail[QR_ERROR_DETAIL_BYTES];
-    (void)snprintf(name, sizeof(name), "n%zu", at + 1);
-    struct qr_engine_options options = {
-        .size_bytes = sizeof(options),
-        .state_machine = &member->tally.machine,
-        .name = name,
-        .data_directory = member->directory,
-        .peer_address = member->address,
-        .is_bootstrap = at == 0,
-        .join = at == 0 ? NULL : bench->members[0].address,
-        .limits = qr_limits_default(),
-        .allocator = &allocator,
-        .loop = bench->way == WAY_LOOP ? &bench->loop : NULL,
-        .is_inline = bench->way == WAY_INLINE,
-    };
-    options.limits.election_timeout_min_ms = 1000; /* elections are not what is counted */
-    options.limits.election_timeout_max_ms = 1500;
-    int status = qr_engine_open(&options, &member->engine, detail);
-    if (status != 0) {
-        print_message("%s\n", detail);
-    }
-    assert_int_equal(status, 0);
-}
-
-/* Whether the first `count` know a leader and one another as voters. */
-static bool is_whole(struct bench *bench, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        struct member *member = &bench->members[i];
-        size_t voters = 0;
-        (void)qr_status(member->engine, &member->status);
-        for (size_t k = 0; k < member->status.member_count; k++) {
-            voters += member->status.members[k].is_voter ? 1 : 0;
-        }
-        if (!member->status.has_leader || voters < count) {
-            return false;
-        }
-    }
-    return true;
+    const struct bench *bench = context;
+    (void)at;
+    options->allocator = &allocator;
+    options->is_inline = bench->way == WAY_INLINE;
+    options->limits.election_timeout_min_ms = 1000; /* elections are not what is counted */
+    options->limits.election_timeout_max_ms = 1500;
 }
 
 static void begin(struct bench *bench, enum way way)
@@ -173,31 +119,23 @@ static void begin(struct bench *bench, enum way way)
     assert_int_equal(uv_loop_init(&bench->loop), 0);
     pthread_mutex_init(&bench->mutex, NULL);
     pthread_cond_init(&bench->changed, NULL);
-    for (size_t i = 0; i < NODES; i++) {
-        bench->members[i].status.size_bytes = sizeof(bench->members[i].status);
-        temporary_directory(bench->members[i].directory);
-        free_address(bench->members[i].address);
-        tally_init(&bench->members[i].tally);
-        open_member(bench, i);
-        for (time_ns end_ns = runtime_now_ns() + WAIT_NS; !is_whole(bench, i + 1); go_on(bench)) {
-            assert_true(runtime_now_ns() < end_ns);
-        }
+    engines_init(&bench->engines, choose, bench);
+    bench->engines.loop = way == WAY_LOOP ? &bench->loop : NULL;
+    for (size_t i = 0; i < ENGINES; i++) {
+        engines_open(&bench->engines, i);
+        engines_wait_for_voters(&bench->engines, i + 1);
     }
 }
 
 static void end(struct bench *bench)
 {
-    for (size_t i = 0; i < NODES; i++) {
-        qr_engine_stop(bench->members[i].engine);
+    for (size_t i = 0; i < ENGINES; i++) {
+        qr_engine_stop(bench->engines.members[i].engine);
     }
     if (bench->way == WAY_LOOP) {
         assert_int_equal(uv_run(&bench->loop, UV_RUN_DEFAULT), 0);
     }
-    for (size_t i = 0; i < NODES; i++) {
-        qr_engine_free(bench->members[i].engine);
-        tally_deinit(&bench->members[i].tally);
-        temporary_directory_remove(bench->members[i].directory);
-    }
+    engines_deinit(&bench->engines);
     assert_int_equal(uv_loop_close(&bench->loop), 0);
     assert_int_equal(atomic_load(&live_bytes), 0);
     pthread_cond_destroy(&bench->changed);
@@ -269,7 +207,7 @@ static void open_session(struct bench *bench)
 {
     bool is_open = false;
     assert_int_equal(qr_open_session(bench->asked, SESSION_MS, on_session, bench), 0);
-    for (time_ns limit_ns = runtime_now_ns() + WAIT_NS; !is_open; go_on(bench)) {
+    for (time_ns limit_ns = runtime_now_ns() + WAIT_NS; !is_open; engines_pause(&bench->engines)) {
         assert_true(runtime_now_ns() < limit_ns);
         pthread_mutex_lock(&bench->mutex);
         is_open = bench->session != 0;
@@ -301,8 +239,8 @@ static void count_all(enum way way)
     struct bench *bench = calloc(1, sizeof(*bench));
     begin(bench, way);
     struct qr_engine *follower = NULL;
-    for (size_t i = 0; i < NODES; i++) {
-        struct qr_engine *engine = bench->members[i].engine;
+    for (size_t i = 0; i < ENGINES; i++) {
+        struct qr_engine *engine = bench->engines.members[i].engine;
         if (qr_is_leader(engine)) {
             bench->asked = engine;
         } else {

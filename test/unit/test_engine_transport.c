@@ -7,27 +7,20 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "quorate/engine.h"
 #include "runtime/clock.h"
+#include "support/engines.h"
 #include "support/memory_transport.h"
 #include "support/tally.h"
 
-#define NODES 3
 #define WAIT_NS (30 * NS_PER_S)
 #define SECRET "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=\n"
 
-struct member {
-    char directory[64];
-    struct tally tally;
-    struct qr_engine *engine;
-};
-
 struct bench {
     struct memory_network network;
-    struct member members[NODES];
+    struct engines engines;
     char secret[96];
     bool has_secret;
     size_t socket_count; /* of this process, before there were engines */
@@ -35,42 +28,16 @@ struct bench {
     uint64_t unsure;     /* of what may have happened, as its leader was replaced meanwhile */
 };
 
-static const char *const addresses[NODES] = {"a:1", "b:1", "c:1"};
-
-static void pause_a_little(void)
+static void choose(void *context, size_t at, struct qr_engine_options *options)
 {
-    struct timespec wait = {.tv_nsec = 2000000};
-    (void)nanosleep(&wait, NULL);
-}
-
-static void open_member(struct bench *bench, size_t at)
-{
-    struct member *member = &bench->members[at];
-    char name[8];
-    char detail[QR_ERROR_DETAIL_BYTES];
-    (void)snprintf(name, sizeof(name), "n%zu", at + 1);
-    struct qr_engine_options options = {
-        .size_bytes = sizeof(options),
-        .state_machine = &member->tally.machine,
-        .name = name,
-        .data_directory = member->directory,
-        .peer_address = addresses[at],
-        .is_bootstrap = at == 0,
-        .join = at == 0 ? NULL : addresses[0],
-        .secret_file = bench->has_secret ? bench->secret : NULL,
-        .is_insecure = !bench->has_secret,
-        .limits = qr_limits_default(),
-        .transport = &bench->network.transports[at].table,
-    };
-    options.limits.election_timeout_min_ms = 250;
-    options.limits.election_timeout_max_ms = 500;
-    options.limits.segment_bytes = UINT64_C(1) << 20;
-    options.limits.max_message_bytes = UINT64_C(1) << 16;
-    int status = qr_engine_open(&options, &member->engine, detail);
-    if (status != 0) {
-        print_message("%s\n", detail);
-    }
-    assert_int_equal(status, 0);
+    struct bench *bench = context;
+    options->secret_file = bench->has_secret ? bench->secret : NULL;
+    options->is_insecure = !bench->has_secret;
+    options->transport = &bench->network.transports[at].table;
+    options->limits.election_timeout_min_ms = 250;
+    options->limits.election_timeout_max_ms = 500;
+    options->limits.segment_bytes = UINT64_C(1) << 20;
+    options->limits.max_message_bytes = UINT64_C(1) << 16;
 }
 
 static struct bench *bench_new(bool has_secret)
@@ -78,11 +45,12 @@ static struct bench *bench_new(bool has_secret)
     struct bench *bench = calloc(1, sizeof(*bench));
     bench->has_secret = has_secret;
     memory_network_init(&bench->network);
-    for (size_t i = 0; i < NODES; i++) {
-        temporary_directory(bench->members[i].directory);
-        tally_init(&bench->members[i].tally);
+    engines_init(&bench->engines, choose, bench);
+    for (size_t i = 0; i < ENGINES; i++) { /* as the network knows them */
+        (void)snprintf(bench->engines.members[i].address, 4, "%c:1", (char)('a' + i));
     }
-    (void)snprintf(bench->secret, sizeof(bench->secret), "%s.secret", bench->members[0].directory);
+    (void)snprintf(bench->secret, sizeof(bench->secret), "%s.secret",
+                   bench->engines.members[0].directory);
     FILE *file = fopen(bench->secret, "w");
     assert_non_null(file);
     assert_true(fputs(SECRET, file) >= 0);
@@ -94,49 +62,27 @@ static struct bench *bench_new(bool has_secret)
 static int teardown(void **state)
 {
     struct bench *bench = *state;
-    for (size_t i = 0; i < NODES; i++) {
-        qr_engine_free(bench->members[i].engine);
-        tally_deinit(&bench->members[i].tally);
-        temporary_directory_remove(bench->members[i].directory);
-    }
+    engines_deinit(&bench->engines);
     (void)unlink(bench->secret);
     memory_network_deinit(&bench->network);
     free(bench);
     return 0;
 }
 
-static size_t voter_count(struct qr_engine *engine)
-{
-    static struct qr_status status;
-    status.size_bytes = sizeof(status);
-    qr_status(engine, &status);
-    size_t count = 0;
-    for (size_t i = 0; status.has_leader && i < status.member_count; i++) {
-        count += status.members[i].is_voter ? 1 : 0;
-    }
-    return count;
-}
-
 /* All three open, and voters. */
 static void begin(struct bench *bench)
 {
-    for (size_t i = 0; i < NODES; i++) {
-        open_member(bench, i);
+    for (size_t i = 0; i < ENGINES; i++) {
+        engines_open(&bench->engines, i);
     }
-    time_ns limit_ns = runtime_now_ns() + WAIT_NS;
-    for (size_t i = 0; i < NODES; i++) {
-        while (voter_count(bench->members[i].engine) < NODES) {
-            assert_true(runtime_now_ns() < limit_ns);
-            pause_a_little();
-        }
-    }
+    engines_wait_for_voters(&bench->engines, ENGINES);
 }
 
 static int propose(struct bench *bench, size_t at, const uint8_t *payload, size_t payload_bytes)
 {
     const struct qr_proposal proposal = {
         .size_bytes = sizeof(proposal), .payload = payload, .payload_bytes = payload_bytes};
-    int status = qr_propose_wait(bench->members[at].engine, &proposal, NULL);
+    int status = qr_propose_wait(bench->engines.members[at].engine, &proposal, NULL);
     uint64_t sum = 0;
     for (size_t i = 0; i < payload_bytes; i++) {
         sum += payload[i];
@@ -151,8 +97,8 @@ static size_t leader(struct bench *bench, size_t but)
 {
     time_ns limit_ns = runtime_now_ns() + WAIT_NS;
     while (true) {
-        for (size_t i = 0; i < NODES; i++) {
-            if (i != but && qr_is_leader(bench->members[i].engine)) {
+        for (size_t i = 0; i < ENGINES; i++) {
+            if (i != but && qr_is_leader(bench->engines.members[i].engine)) {
                 return i;
             }
         }
@@ -182,10 +128,10 @@ static void wait_for_all(struct bench *bench)
     while (!is_same) {
         assert_true(runtime_now_ns() < limit_ns);
         pause_a_little();
-        sum = tally_sum(&bench->members[0].tally);
+        sum = tally_sum(&bench->engines.members[0].tally);
         is_same = sum >= bench->sum;
-        for (size_t i = 1; i < NODES; i++) {
-            is_same = is_same && tally_sum(&bench->members[i].tally) == sum;
+        for (size_t i = 1; i < ENGINES; i++) {
+            is_same = is_same && tally_sum(&bench->engines.members[i].tally) == sum;
         }
     }
     assert_in_range(sum, bench->sum, bench->sum + bench->unsure);
@@ -241,25 +187,16 @@ static int setup_secret(void **state)
     return 0;
 }
 
-static void restart(struct bench *bench, size_t at)
-{
-    qr_engine_free(bench->members[at].engine);
-    bench->members[at].engine = NULL;
-    tally_deinit(&bench->members[at].tally);
-    tally_init(&bench->members[at].tally);
-    open_member(bench, at);
-}
-
 /* Nor does a member that stops and starts again. */
 static void a_cluster_needs_no_socket(void **state)
 {
     struct bench *bench = *state;
     for (uint8_t i = 1; i <= 20; i++) {
-        write_one(bench, NODES, &i, 1);
+        write_one(bench, ENGINES, &i, 1);
     }
     wait_for_all(bench);
-    restart(bench, (leader(bench, NODES) + 1) % NODES);
-    write_one(bench, NODES, &(uint8_t){7}, 1);
+    engines_restart(&bench->engines, (leader(bench, ENGINES) + 1) % ENGINES);
+    write_one(bench, ENGINES, &(uint8_t){7}, 1);
     wait_for_all(bench);
     assert_int_equal(socket_count(), bench->socket_count);
     assert_true(count_of(bench, &bench->network.packet_count) >
@@ -271,16 +208,16 @@ static void a_leader_that_is_cut_off_is_replaced_and_catches_up(void **state)
 {
     static const uint8_t five = 5;
     struct bench *bench = *state;
-    write_one(bench, NODES, &five, 1);
+    write_one(bench, ENGINES, &five, 1);
     wait_for_all(bench);
-    size_t lost = leader(bench, NODES);
-    uint64_t before = tally_sum(&bench->members[lost].tally);
+    size_t lost = leader(bench, ENGINES);
+    uint64_t before = tally_sum(&bench->engines.members[lost].tally);
     memory_network_cut(&bench->network, lost, true);
     write_one(bench, lost, &five, 1);
-    assert_int_equal(tally_sum(&bench->members[lost].tally), before);
+    assert_int_equal(tally_sum(&bench->engines.members[lost].tally), before);
     memory_network_cut(&bench->network, lost, false);
     wait_for_all(bench);
-    write_one(bench, NODES, &five, 1);
+    write_one(bench, ENGINES, &five, 1);
     wait_for_all(bench);
 }
 
@@ -289,7 +226,7 @@ static void a_transport_may_take_a_few_bytes_at_a_time(void **state)
 {
     struct bench *bench = *state;
     for (uint8_t i = 1; i <= 3; i++) {
-        write_one(bench, NODES, &i, 1);
+        write_one(bench, ENGINES, &i, 1);
     }
     wait_for_all(bench);
     assert_true(count_of(bench, &bench->network.short_write_count) > 1000);
@@ -306,7 +243,7 @@ static void large_entries_pass_however_much_may_wait(void **state)
     (void)pthread_mutex_unlock(&bench->network.mutex);
     uint64_t before = count_of(bench, &bench->network.carried_bytes);
     for (int i = 0; i < 30; i++) {
-        write_one(bench, NODES, payload, sizeof(payload));
+        write_one(bench, ENGINES, payload, sizeof(payload));
     }
     wait_for_all(bench);
     uint64_t carried = count_of(bench, &bench->network.carried_bytes) - before;
@@ -317,17 +254,17 @@ static void large_entries_pass_however_much_may_wait(void **state)
 static void who_has_no_secret_gets_nothing(void **state)
 {
     struct bench *bench = *state;
-    open_member(bench, 0);
+    engines_open(&bench->engines, 0);
     bench->has_secret = false;
-    open_member(bench, 1);
+    engines_open(&bench->engines, 1);
     struct qr_counters counters = {.size_bytes = sizeof(counters)};
     time_ns limit_ns = runtime_now_ns() + WAIT_NS;
     do {
         assert_true(runtime_now_ns() < limit_ns);
         pause_a_little();
-        qr_counters(bench->members[0].engine, &counters);
-    } while (counters.peers_refused == 0 || voter_count(bench->members[0].engine) == 0);
-    assert_int_equal(voter_count(bench->members[0].engine), 1);
+        qr_counters(bench->engines.members[0].engine, &counters);
+    } while (counters.peers_refused == 0 || engines_count_voters(&bench->engines.members[0]) == 0);
+    assert_int_equal(engines_count_voters(&bench->engines.members[0]), 1);
 }
 
 int main(void)

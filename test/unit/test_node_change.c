@@ -1,30 +1,11 @@
-/* test_node_change.c: changes of the members and of the leader, asked of any node, and what
- * makes a leader hand over by itself.
- */
+/* test_node_change.c: changes of the members and of the leader, asked of any node. */
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <string.h>
 
 #include "quorate/error.h"
+#include "settled_rig.h"
 #include "support/node_rig.h"
 #include "support/unit.h"
-
-#define PATIENCE_MS 4000
-
-/* `count` voters, settled. */
-static void begin(struct rig *rig, int count)
-{
-    rig_init(rig, count, 17);
-    for (int i = 0; i < count; i++) {
-        rig_start(rig, i);
-    }
-    assert_true(rig_settle(rig, (size_t)count, 20000));
-}
-
-static void end(struct rig *rig)
-{
-    rig_check(rig);
-    rig_deinit(rig);
-}
 
 /* Node `i` is asked, and told; returns the status. */
 static int change(struct rig *rig, int i, struct wire_change asked)
@@ -46,26 +27,9 @@ static uint8_t roles_of(const struct rig *rig, int at, int member)
     return position < 0 ? 0xff : configuration->members[position].roles;
 }
 
-static int other_than(const struct rig *rig, int a, int b)
-{
-    for (int i = 0; i < rig->count; i++) {
-        if (i != a && i != b) {
-            return i;
-        }
-    }
-    fail_msg("there is no other node");
-    return -1;
-}
-
 static struct wire_change removal_of(int node)
 {
     struct wire_change change = {.removed = {'n', (char)('0' + node)}};
-    return change;
-}
-
-static struct wire_change transfer_to(int node)
-{
-    struct wire_change change = {.transferee = {'n', (char)('0' + node)}};
     return change;
 }
 
@@ -435,150 +399,6 @@ static void more_changes_at_once_than_there_is_room_for_are_refused(void **state
     end(&rig);
 }
 
-static void a_leader_whose_disk_stands_still_hands_over(void **state)
-{
-    (void)state;
-    struct rig rig;
-    begin(&rig, 3);
-    int leader = rig_leader(&rig);
-    for (int i = 0; i < 3; i++) {
-        rig_stop(&rig, i);
-        rig.nodes[i].stall_timeout_ns = 500 * NS_PER_MS;
-        rig_start(&rig, i);
-    }
-    assert_true(rig_settle(&rig, 3, 20000));
-    leader = rig_leader(&rig);
-    rig.nodes[leader].stalled_until_ns = rig.time.now_ns + 3 * NS_PER_S;
-    rig_propose(&rig, leader);
-    rig_run(&rig, 450);
-    assert_int_equal(rig_leader(&rig), leader); /* slow is not dead */
-    rig_run(&rig, 400);
-    int heir = rig_leader(&rig);
-    assert_int_not_equal(heir, leader);
-    struct node_status status;
-    node_status(rig.nodes[leader].node, &status);
-    assert_true(status.raft.is_stalled);
-    rig_propose(&rig, heir);
-    rig_run(&rig, 200);
-    assert_int_equal(rig.done_count, 1); /* the first one waits for the disk of who took it */
-    rig_run(&rig, 3000);
-    node_status(rig.nodes[leader].node, &status);
-    assert_false(status.raft.is_stalled);
-    assert_true(rig_settle(&rig, 3, PATIENCE_MS));
-    end(&rig);
-}
-
-static void a_leader_whose_state_machine_stands_still_hands_over(void **state)
-{
-    (void)state;
-    struct rig rig;
-    rig_init(&rig, 3, 5);
-    for (int i = 0; i < 3; i++) {
-        rig.nodes[i].stall_timeout_ns = 500 * NS_PER_MS;
-        rig_start(&rig, i);
-    }
-    assert_true(rig_settle(&rig, 3, 20000));
-    int leader = rig_leader(&rig);
-    rig.nodes[leader].is_apply_held = true;
-    rig_propose(&rig, other_than(&rig, leader, -1));
-    rig_run(&rig, 1000);
-    assert_int_not_equal(rig_leader(&rig), leader);
-    rig_release_apply(&rig, leader);
-    assert_true(rig_settle(&rig, 3, PATIENCE_MS));
-    assert_int_equal(rig.done_count, 1);
-    end(&rig);
-}
-
-static void a_node_that_replays_its_log_is_not_stalled(void **state)
-{
-    (void)state;
-    struct rig rig;
-    rig_init(&rig, 1, 5);
-    rig.nodes[0].stall_timeout_ns = 500 * NS_PER_MS;
-    rig_start(&rig, 0);
-    assert_true(rig_settle(&rig, 1, 20000));
-    rig_propose(&rig, 0);
-    rig_run(&rig, 100);
-    rig_stop(&rig, 0);
-    rig_start(&rig, 0);
-    struct node_status status;
-    rig_step(&rig);
-    node_status(rig.nodes[0].node, &status);
-    assert_false(status.raft.is_stalled);
-    end(&rig);
-}
-
-/* The rig asserts that no read misses what was acknowledged before it was asked. Clocks are the
- * same for all here, so that a lease is as good as its bound says.
- */
-static void reads_by_lease_are_never_stale(void **state)
-{
-    (void)state;
-    struct rig rig;
-    rig_init(&rig, 3, 23);
-    for (int i = 0; i < 3; i++) {
-        rig.nodes[i].lease_ns = raft_lease_ns_max(150 * NS_PER_MS);
-        rig_start(&rig, i);
-    }
-    assert_true(rig_settle(&rig, 3, 20000));
-    for (int round = 0; round < 30; round++) {
-        int cut = rig_leader(&rig);
-        for (int i = 0; i < 3; i++) {
-            bool is_cut = i != cut && round % 3 != 0;
-            rig.is_cut[cut][i] = is_cut;
-            rig.is_cut[i][cut] = is_cut;
-        }
-        if (round % 3 == 0) {
-            rig_change(&rig, cut, transfer_to(other_than(&rig, cut, -1)));
-        } else if (round % 5 == 1) {
-            rig_crash(&rig, other_than(&rig, cut, -1));
-        }
-        for (int ms = 0; ms < 900; ms++) {
-            rig_propose(&rig, ms % 3);
-            rig_read(&rig, (ms + 1) % 3);
-            rig_step(&rig);
-        }
-        memset(rig.is_cut, 0, sizeof(rig.is_cut));
-        for (int i = 0; i < 3; i++) {
-            if (rig.nodes[i].node == NULL) {
-                rig_start(&rig, i);
-            }
-        }
-        assert_true(rig_settle(&rig, 3, PATIENCE_MS));
-    }
-    assert_true(rig.read_done_count > rig.read_count / 3);
-    end(&rig);
-}
-
-static void a_read_by_lease_needs_no_answer(void **state)
-{
-    (void)state;
-    struct rig rig;
-    rig_init(&rig, 3, 5);
-    for (int i = 0; i < 3; i++) {
-        rig.nodes[i].lease_ns = raft_lease_ns_max(150 * NS_PER_MS);
-        rig_start(&rig, i);
-    }
-    assert_true(rig_settle(&rig, 3, 20000));
-    rig_run(&rig, 200);
-    int leader = rig_leader(&rig);
-    for (int i = 0; i < 3; i++) {
-        rig.is_cut[i][leader] = i != leader; /* nobody's answers come */
-    }
-    uint64_t before = rig.read_done_count;
-    rig_run(&rig, 20);
-    rig_read(&rig, leader);
-    rig_run(&rig, 2);
-    assert_int_equal(rig.read_done_count, before + 1);
-    rig_run(&rig, 130);
-    rig_read(&rig, leader);
-    rig_run(&rig, 2);
-    assert_int_equal(rig.read_done_count, before + 1); /* it is too old now */
-    memset(rig.is_cut, 0, sizeof(rig.is_cut));
-    assert_true(rig_settle(&rig, 3, PATIENCE_MS));
-    end(&rig);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -599,11 +419,6 @@ int main(void)
         cmocka_unit_test(the_same_asked_twice_is_done_when_it_is_committed),
         cmocka_unit_test(who_stops_while_the_leader_was_asked_does_not_know),
         cmocka_unit_test(more_changes_at_once_than_there_is_room_for_are_refused),
-        cmocka_unit_test(a_leader_whose_disk_stands_still_hands_over),
-        cmocka_unit_test(a_leader_whose_state_machine_stands_still_hands_over),
-        cmocka_unit_test(a_node_that_replays_its_log_is_not_stalled),
-        cmocka_unit_test(reads_by_lease_are_never_stale),
-        cmocka_unit_test(a_read_by_lease_needs_no_answer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

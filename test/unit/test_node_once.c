@@ -1,85 +1,11 @@
 /* test_node_once.c: what is sent again is applied once, and answered as at first. */
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <string.h>
-
-#include "base/bytes.h"
 #include "node/pending.h"
 #include "node/sessions.h"
+#include "once_solo.h"
 #include "quorate/error.h"
 #include "support/node_solo.h"
 #include "support/unit.h"
-
-#define TOKEN(n) ((struct proposal_id){QR_SESSION_BIT | QR_TOKEN_BIT, (n)})
-#define CONTROL ((struct proposal_id){QR_SESSION_BIT, 77})
-#define SESSION (QR_SESSION_BIT | 2) /* the one that the entry at index 2 opens */
-#define USE(n, number)                                                                             \
-    {                                                                                              \
-        .type = ENTRY_GUARDED, .id = TOKEN(n), .payload = { number }                               \
-    }
-#define IN_SESSION(s, number)                                                                      \
-    {                                                                                              \
-        .type = ENTRY_GUARDED, .id = {SESSION, (s)}, .payload = { number }                         \
-    }
-#define OPEN(timeout)                                                                              \
-    {                                                                                              \
-        .type = ENTRY_GUARDED, .id = CONTROL, .command = NODE_SESSION_OPEN, .payload = { timeout } \
-    }
-#define NEW WIRE_VERSION_WITH_GUARDED
-
-static void begin(struct solo *solo)
-{
-    solo_init(solo);
-    solo->options.join = "a2";
-    solo_start(solo);
-    solo_follow(solo);
-    solo_forget(solo);
-}
-
-/* As leader, of members that are all of this version. */
-static raft_term lead(struct solo *solo)
-{
-    begin(solo);
-    solo_meet(solo, 2, NEW);
-    solo_meet(solo, 3, NEW);
-    return solo_lead(solo);
-}
-
-/* Leader 2 of term 1 has these entries behind index `prev`, all committed. */
-static void hear(struct solo *solo, raft_index prev, const struct solo_entry *these, size_t count)
-{
-    solo_append(solo, (struct solo_append){.these = these,
-                                           .from = 2,
-                                           .term = 1,
-                                           .prev = {1, prev},
-                                           .commit = prev + count,
-                                           .entry_term = 1,
-                                           .count = count});
-    solo_work(solo);
-}
-
-static int propose(struct solo *solo, struct proposal_id id, uint64_t number, uint64_t token)
-{
-    struct node_proposal proposal = {.id = id,
-                                     .command = "add",
-                                     .command_bytes = 3,
-                                     .payload = &number,
-                                     .payload_bytes = sizeof(number)};
-    return node_propose(solo->node, &proposal, token, solo->time);
-}
-
-/* Member 2 has all, and says so. */
-static void commit(struct solo *solo)
-{
-    solo_work(solo);
-    solo_oblige(solo);
-    solo_work(solo);
-}
-
-static void assert_told(const struct solo *solo, uint64_t token, int status)
-{
-    assert_int_equal(solo->proposals[token].count, 1);
-    assert_int_equal(solo->proposals[token].status, status);
-}
 
 static void assert_same_answer(const struct solo *solo, uint64_t token, uint64_t other)
 {
@@ -296,22 +222,6 @@ static void a_node_that_comes_late_still_applies_what_was_in_time(void **state)
     solo_deinit(&solo);
 }
 
-static int control(struct solo *solo, const char *command, uint64_t first, uint64_t second,
-                   uint64_t token)
-{
-    uint64_t payload[2] = {first, second};
-    struct node_proposal proposal = {.id = {QR_SESSION_BIT, 0},
-                                     .command = command,
-                                     .command_bytes = strlen(command),
-                                     .payload = payload,
-                                     .payload_bytes = sizeof(payload)};
-    int status = node_propose(solo->node, &proposal, token, solo->time);
-    if (status == 0) {
-        commit(solo);
-    }
-    return status;
-}
-
 static void a_session_is_opened_used_and_ended(void **state)
 {
     (void)state;
@@ -407,157 +317,6 @@ static void a_guarded_entry_without_session_is_applied_each_time(void **state)
     solo_deinit(&solo);
 }
 
-static void a_leader_refuses_guarded_entries_until_every_member_is_new(void **state)
-{
-    (void)state;
-    struct solo solo;
-    begin(&solo);
-    (void)solo_lead(&solo);
-    uint64_t token = 0;
-    assert_int_equal(propose(&solo, TOKEN(1), 5, token++), QR_ERR_VERSION);
-    solo_meet(&solo, 2, NEW);
-    assert_int_equal(propose(&solo, TOKEN(1), 5, token++), QR_ERR_VERSION);
-    solo_meet(&solo, 3, NEW - 1);
-    assert_int_equal(propose(&solo, TOKEN(1), 5, token++), QR_ERR_VERSION);
-    assert_int_equal(control(&solo, NODE_SESSION_OPEN, NS_PER_S, 0, token++), QR_ERR_VERSION);
-    assert_int_equal(solo_propose(&solo, 700), 0); /* all else goes on */
-    solo_meet(&solo, 3, NEW);
-    assert_int_equal(propose(&solo, TOKEN(1), 5, 100), 0);
-    solo_meet(&solo, 3, NEW - 1);
-    assert_int_equal(propose(&solo, TOKEN(2), 5, 101), QR_ERR_VERSION);
-    commit(&solo);
-    assert_told(&solo, 100, 0);
-    assert_int_equal(propose(&solo, TOKEN(2), 5, 102), 0); /* too late for an old one now */
-    solo_deinit(&solo);
-}
-
-/* As one whose disk was lost before it had entered, and that nobody removes. */
-static void a_newcomer_that_never_comes_is_not_waited_for(void **state)
-{
-    (void)state;
-    struct solo solo;
-    struct wire_message join = {.type = WIRE_JOIN,
-                                .join = {.from = 4, .wants_vote = true, .name = "n4"}};
-    memcpy(join.join.address, "a4", 2);
-    (void)lead(&solo);
-    solo_receive(&solo, 4, &join);
-    solo_work(&solo);
-    assert_int_equal(node_configuration(solo.node)->count, 4);
-    assert_int_equal(propose(&solo, TOKEN(1), 5, 1), 0);
-    solo_meet(&solo, 4, NEW - 1); /* it comes, and is too old */
-    assert_int_equal(propose(&solo, TOKEN(2), 5, 2), QR_ERR_VERSION);
-    solo_deinit(&solo);
-}
-
-static void hear_version(struct solo *solo, node_id from)
-{
-    struct wire_hello_response response = {.version = NEW, .cluster = SOLO_CLUSTER, .from = from};
-    const char *reason;
-    assert_int_equal(node_hello_response_check(solo->node, &response, true, from, &reason), 0);
-}
-
-/* Then all are strangers, and none takes the place of another. */
-static void whom_a_node_met_before_it_was_taken_in_it_knows(void **state)
-{
-    (void)state;
-    struct solo solo;
-    solo_init(&solo);
-    solo.options.join = "a2";
-    solo_start(&solo);
-    solo_work(&solo);
-    hear_version(&solo, 2);
-    hear_version(&solo, 3);
-    for (node_id stranger = 100; stranger < 120; stranger++) {
-        hear_version(&solo, stranger);
-    }
-    solo_follow(&solo);
-    assert_int_equal(propose(&solo, TOKEN(1), 5, 1), 0);
-    solo_turn(&solo);
-    assert_int_equal(solo_count(&solo, WIRE_FORWARD), 1);
-    solo_deinit(&solo);
-}
-
-static void members_are_known_however_many_strangers_come(void **state)
-{
-    (void)state;
-    struct solo solo;
-    (void)lead(&solo);
-    for (node_id stranger = 1000; stranger < 1300; stranger++) {
-        hear_version(&solo, stranger);
-    }
-    assert_int_equal(propose(&solo, TOKEN(1), 5, 1), 0);
-    solo_deinit(&solo);
-}
-
-static void once_used_they_go_on_with_members_that_were_not_met(void **state)
-{
-    (void)state;
-    struct solo solo;
-    const struct solo_entry these[] = {USE(1, 5)};
-    begin(&solo);
-    hear(&solo, 1, these, 1);
-    solo_stop(&solo);
-    solo_start(&solo);
-    (void)solo_lead(&solo);
-    assert_int_equal(propose(&solo, TOKEN(2), 6, 1), 0);
-    commit(&solo);
-    assert_told(&solo, 1, 0);
-    solo_deinit(&solo);
-}
-
-static void what_an_old_leader_does_not_understand_is_not_sent_to_it(void **state)
-{
-    (void)state;
-    struct solo solo;
-    begin(&solo);
-    assert_int_equal(propose(&solo, TOKEN(1), 5, 1), 0);
-    solo_turn(&solo);
-    assert_int_equal(solo_count(&solo, WIRE_FORWARD), 0); /* its version is not known yet */
-    assert_int_equal(solo.proposals[1].count, 0);
-    solo_meet(&solo, 2, NEW - 1);
-    solo_wait(&solo, 60);
-    assert_told(&solo, 1, QR_ERR_VERSION);
-    assert_int_equal(solo_propose(&solo, 700), 0);
-    solo_turn(&solo);
-    assert_int_equal(solo_count(&solo, WIRE_FORWARD), 1);
-    solo_deinit(&solo);
-}
-
-static uint32_t identity_version(struct solo *solo)
-{
-    uint8_t bytes[4];
-    size_t read_bytes = 0;
-    const struct disk *disk = &solo->disk.disk;
-    assert_int_equal(disk->read(disk->context, "identity", 8,
-                                (struct disk_part){bytes, sizeof(bytes)}, &read_bytes),
-                     0);
-    assert_int_equal(read_bytes, sizeof(bytes));
-    return load_u32(bytes);
-}
-
-/* Version 0.1.0 reads identities of version 1 alone, and says so. */
-static void a_directory_says_that_it_holds_what_an_old_version_cannot_read(void **state)
-{
-    (void)state;
-    struct solo solo;
-    const struct solo_entry plain[] = {{.type = ENTRY_NORMAL, .id = {5, 5}, .payload = {5}}};
-    const struct solo_entry guarded[] = {USE(1, 5)};
-    begin(&solo);
-    hear(&solo, 1, plain, 1);
-    assert_int_equal(identity_version(&solo), 1);
-    hear(&solo, 2, guarded, 1);
-    assert_int_equal(identity_version(&solo), 2);
-    solo_crash(&solo);
-    solo_start(&solo);
-    assert_int_equal(identity_version(&solo), 2);
-    solo_deinit(&solo);
-    (void)lead(&solo);
-    assert_int_equal(identity_version(&solo), 1);
-    assert_int_equal(propose(&solo, TOKEN(1), 5, 1), 0);
-    assert_int_equal(identity_version(&solo), 2);
-    solo_deinit(&solo);
-}
-
 /* A batch that is all repeats has its bound, too. */
 static void any_number_of_repeats_is_told_in_batches(void **state)
 {
@@ -618,13 +377,6 @@ int main(void)
         cmocka_unit_test(control_entries_that_say_nothing_do_nothing),
         cmocka_unit_test(a_normal_entry_is_no_repeat_whatever_its_id),
         cmocka_unit_test(a_guarded_entry_without_session_is_applied_each_time),
-        cmocka_unit_test(a_leader_refuses_guarded_entries_until_every_member_is_new),
-        cmocka_unit_test(a_newcomer_that_never_comes_is_not_waited_for),
-        cmocka_unit_test(whom_a_node_met_before_it_was_taken_in_it_knows),
-        cmocka_unit_test(members_are_known_however_many_strangers_come),
-        cmocka_unit_test(once_used_they_go_on_with_members_that_were_not_met),
-        cmocka_unit_test(what_an_old_leader_does_not_understand_is_not_sent_to_it),
-        cmocka_unit_test(a_directory_says_that_it_holds_what_an_old_version_cannot_read),
         cmocka_unit_test(any_number_of_repeats_is_told_in_batches),
         cmocka_unit_test(each_allocation_may_fail),
     };

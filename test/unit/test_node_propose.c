@@ -1,79 +1,9 @@
 /* test_node_propose.c: proposals on their way, and what their proposers are told. */
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <string.h>
-
+#include "propose_solo.h"
 #include "quorate/error.h"
 #include "support/node_solo.h"
 #include "support/unit.h"
-
-#define WAITS 0
-#define HOLD_MS 450 /* the two election timeouts together */
-
-/* A follower of 2 in term 1; its log ends with the configuration, 1/1. */
-static void begin(struct solo *solo)
-{
-    solo_init(solo);
-    solo->options.join = "a2";
-    solo_start(solo);
-    solo_follow(solo);
-    solo_forget(solo);
-}
-
-/* The same node, started anew: it knows no leader. */
-static void begin_without_leader(struct solo *solo)
-{
-    begin(solo);
-    solo_stop(solo);
-    solo_forget(solo);
-    solo_start(solo);
-}
-
-/* A message of the leader without entries. */
-static void hear(struct solo *solo, node_id leader, raft_term term)
-{
-    solo_append(solo, (struct solo_append){
-                          .from = leader, .term = term, .prev = {1, 1}, .commit = 1, .round = 1});
-    solo_turn(solo);
-}
-
-/* Leader 3 of term 2 has an entry of its own at 2, and it is committed and applied here. */
-static void next_leader(struct solo *solo)
-{
-    solo_append(solo, (struct solo_append){.from = 3,
-                                           .term = 2,
-                                           .prev = {1, 1},
-                                           .commit = 2,
-                                           .entry_term = 2,
-                                           .first_number = 900,
-                                           .count = 1});
-    solo_work(solo);
-}
-
-static void answer(struct solo *solo, node_id from, struct wire_forward_response response)
-{
-    response.from = from;
-    struct wire_message message = {.type = WIRE_FORWARD_RESPONSE, .forward_response = response};
-    solo_receive(solo, from, &message);
-    solo_turn(solo);
-}
-
-static const struct wire_forward *forwarded(const struct solo *solo)
-{
-    const struct solo_sent *sent = solo_last(solo, WIRE_FORWARD);
-    assert_non_null(sent);
-    return &sent->message.forward;
-}
-
-static void told(const struct solo *solo, uint64_t number, int status)
-{
-    assert_int_equal(solo->proposals[number].count, 1);
-    assert_int_equal(solo->proposals[number].status, status);
-}
-
-static void waits(const struct solo *solo, uint64_t number)
-{
-    assert_int_equal(solo->proposals[number].count, WAITS);
-}
 
 static void a_proposal_waits_until_a_leader_is_known(void **state)
 {
@@ -315,136 +245,6 @@ static void an_answer_to_nobodys_question_is_ignored(void **state)
     solo_deinit(&solo);
 }
 
-static void who_no_longer_leads_is_not_asked_in_vain(void **state)
-{
-    (void)state;
-    struct solo solo;
-    begin(&solo);
-    assert_int_equal(solo_propose(&solo, 1), 0);
-    solo_turn(&solo);
-    uint64_t request = forwarded(&solo)->request;
-    next_leader(&solo);
-    solo_forget(&solo);
-    answer(&solo, 2,
-           (struct wire_forward_response){
-               .request = request, .count = 1, .status = QR_ERR_NOT_LEADER, .entry_term = 1});
-    waits(&solo, 1);
-    solo_deinit(&solo);
-}
-
-static void once_another_leader_rules_it_is_sent_to_that_one(void **state)
-{
-    (void)state;
-    struct solo solo;
-    begin(&solo);
-    assert_int_equal(solo_propose(&solo, 1), 0);
-    solo_turn(&solo);
-    solo_forget(&solo);
-    hear(&solo, 3, 2); /* it may yet have the entry: no leader's word for the contrary */
-    assert_int_equal(solo_count(&solo, WIRE_FORWARD), 0);
-    next_leader(&solo);
-    assert_int_equal(solo_count(&solo, WIRE_FORWARD), 1);
-    assert_int_equal(solo_last(&solo, WIRE_FORWARD)->to, 3);
-    assert_int_equal(forwarded(&solo)->term, 2);
-    waits(&solo, 1);
-    solo_deinit(&solo);
-}
-
-/* Frames are told apart by a number that grows, whatever proposals are in them. */
-static void what_is_sent_again_is_not_taken_for_a_repetition(void **state)
-{
-    (void)state;
-    struct solo solo;
-    begin(&solo);
-    assert_int_equal(solo_propose(&solo, 1), 0);
-    solo_turn(&solo);
-    struct wire_forward first = *forwarded(&solo);
-    next_leader(&solo);
-    assert_int_equal(solo_count(&solo, WIRE_FORWARD), 2);
-    assert_int_equal(forwarded(&solo)->request, first.request);
-    assert_true(forwarded(&solo)->number > first.number);
-    solo_deinit(&solo);
-}
-
-/* The first leader's refusal comes after the second one was sent it. Heeded, the third one
- * would be sent it too, beside the second's entry, which it may have.
- */
-static void a_late_refusal_by_an_earlier_leader_sends_nothing_again(void **state)
-{
-    (void)state;
-    struct solo solo;
-    begin(&solo);
-    assert_int_equal(solo_propose(&solo, 1), 0);
-    solo_turn(&solo);
-    uint64_t request = forwarded(&solo)->request;
-    next_leader(&solo);
-    assert_int_equal(solo_count(&solo, WIRE_FORWARD), 2);
-    answer(&solo, 2,
-           (struct wire_forward_response){
-               .request = request, .count = 1, .status = QR_ERR_NOT_LEADER, .entry_term = 1});
-    hear(&solo, 2, 3);
-    assert_int_equal(solo_count(&solo, WIRE_FORWARD), 2);
-    solo_deinit(&solo);
-}
-
-static void a_late_refusal_by_an_earlier_leader_is_not_passed_on(void **state)
-{
-    (void)state;
-    struct solo solo;
-    begin(&solo);
-    assert_int_equal(solo_propose(&solo, 1), 0);
-    solo_turn(&solo);
-    uint64_t request = forwarded(&solo)->request;
-    next_leader(&solo);
-    answer(&solo, 2,
-           (struct wire_forward_response){
-               .request = request, .count = 1, .status = QR_ERR_BUSY, .entry_term = 1});
-    waits(&solo, 1);
-    solo_deinit(&solo);
-}
-
-/* The entry of the earlier leader survives: found applied, it is not sent again. */
-static void an_entry_that_survives_its_leader_is_done(void **state)
-{
-    (void)state;
-    struct solo solo;
-    begin(&solo);
-    assert_int_equal(solo_propose(&solo, 1), 0);
-    solo_turn(&solo);
-    solo_append_forwarded(
-        &solo, solo_last(&solo, WIRE_FORWARD),
-        (struct solo_append){.from = 3, .term = 2, .prev = {1, 1}, .entry_term = 1});
-    solo_work(&solo);
-    told(&solo, 1, 0);
-    assert_int_equal(solo_count(&solo, WIRE_FORWARD), 1);
-    solo_deinit(&solo);
-}
-
-static void a_leaders_own_proposal_is_superseded_by_another_leaders_entry(void **state)
-{
-    (void)state;
-    struct solo solo;
-    begin(&solo);
-    raft_term term = solo_lead(&solo);
-    raft_index last = solo_status(&solo).raft.last_index;
-    assert_int_equal(solo_propose(&solo, 1), 0);
-    solo_work(&solo);
-    assert_int_equal(solo_status(&solo).raft.last_index, last + 1);
-    waits(&solo, 1);
-    solo_append(&solo, (struct solo_append){.from = 3,
-                                            .term = term + 1,
-                                            .prev = {term, last},
-                                            .commit = last + 1,
-                                            .entry_term = term + 1,
-                                            .first_number = 900,
-                                            .count = 1});
-    solo_work(&solo);
-    told(&solo, 1, QR_ERR_SUPERSEDED);
-    assert_int_equal(solo.applied_count, 1);
-    assert_int_equal(solo.applied[0], 900);
-    solo_deinit(&solo);
-}
-
 static void a_leader_tells_only_when_committed_and_applied(void **state)
 {
     (void)state;
@@ -587,13 +387,6 @@ int main(void)
         cmocka_unit_test(the_leaders_refusal_is_passed_on),
         cmocka_unit_test(a_leader_that_claims_a_rejection_leaves_the_outcome_unknown),
         cmocka_unit_test(an_answer_to_nobodys_question_is_ignored),
-        cmocka_unit_test(who_no_longer_leads_is_not_asked_in_vain),
-        cmocka_unit_test(once_another_leader_rules_it_is_sent_to_that_one),
-        cmocka_unit_test(what_is_sent_again_is_not_taken_for_a_repetition),
-        cmocka_unit_test(a_late_refusal_by_an_earlier_leader_sends_nothing_again),
-        cmocka_unit_test(a_late_refusal_by_an_earlier_leader_is_not_passed_on),
-        cmocka_unit_test(an_entry_that_survives_its_leader_is_done),
-        cmocka_unit_test(a_leaders_own_proposal_is_superseded_by_another_leaders_entry),
         cmocka_unit_test(a_leader_tells_only_when_committed_and_applied),
         cmocka_unit_test(who_waits_may_be_taken_over_by_who_applies),
         cmocka_unit_test(past_its_limit_the_node_is_busy),
