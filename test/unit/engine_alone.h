@@ -80,6 +80,20 @@ static inline void open_engine(struct bench *bench)
     assert_int_equal(status, 0);
 }
 
+/* Until then a proposal waits, but on a loaded machine not long enough. */
+static inline void wait_until_it_leads(struct bench *bench)
+{
+    while (!qr_is_leader(bench->engine)) {
+        uv_run(&bench->loop, UV_RUN_ONCE);
+    }
+}
+
+static inline void open_leader(struct bench *bench)
+{
+    open_engine(bench);
+    wait_until_it_leads(bench);
+}
+
 static inline void close_engine(struct bench *bench)
 {
     qr_engine_stop(bench->engine);

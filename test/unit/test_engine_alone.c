@@ -15,7 +15,7 @@
 static void a_proposal_is_applied_and_answered_with_its_result(void **state)
 {
     struct bench *bench = *state;
-    open_engine(bench);
+    open_leader(bench);
     assert_int_equal(propose(bench, "\x05", on_answer), 0);
     assert_int_equal(bench->answer_count, 0); /* never from within the call */
     assert_int_equal(propose(bench, "\x07\x01", on_answer), 0);
@@ -28,7 +28,7 @@ static void a_proposal_is_applied_and_answered_with_its_result(void **state)
 static void nothing_waits_on_the_callers_loop(void **state)
 {
     struct bench *bench = *state;
-    open_engine(bench);
+    open_leader(bench);
     const struct qr_proposal proposal = {
         .size_bytes = sizeof(proposal), .payload = "x", .payload_bytes = 1};
     const struct qr_change change = {.size_bytes = sizeof(change), .promote = "n1"};
@@ -90,7 +90,7 @@ static void a_limit_that_is_too_long_is_refused(void **state)
 static void a_read_barrier_comes_after_what_was_answered(void **state)
 {
     struct bench *bench = *state;
-    open_engine(bench);
+    open_leader(bench);
     assert_int_equal(propose(bench, "\x05", on_answer), 0);
     wait_for_answers(bench, 1);
     assert_int_equal(qr_read_barrier(bench->engine, on_read, bench), 0);
@@ -123,7 +123,7 @@ static void each_kind_of_read_is_answered(void **state)
 static void a_member_joins_no_other_cluster(void **state)
 {
     struct bench *bench = *state;
-    open_engine(bench);
+    open_leader(bench);
     read_as(bench, QR_READ_CONFIGURED, 0, 0);
     assert_int_equal(qr_join(bench->engine, "127.0.0.1:1", false), QR_ERR_FOREIGN);
     assert_int_equal(qr_join(bench->engine, "", false), QR_ERR_INVALID);
@@ -135,7 +135,7 @@ static void a_member_joins_no_other_cluster(void **state)
 static void the_status_is_one_picture(void **state)
 {
     struct bench *bench = *state;
-    open_engine(bench);
+    open_leader(bench);
     assert_int_equal(propose(bench, "\x05", on_answer), 0);
     wait_for_answers(bench, 1);
     qr_status(bench->engine, &bench->status);
@@ -167,7 +167,7 @@ static void the_status_is_one_picture(void **state)
 static void a_restart_keeps_what_was_answered(void **state)
 {
     struct bench *bench = *state;
-    open_engine(bench);
+    open_leader(bench);
     for (int i = 0; i < 100; i++) {
         assert_int_equal(propose(bench, "\x01", on_answer), 0);
     }
@@ -180,7 +180,7 @@ static void a_restart_keeps_what_was_answered(void **state)
 
     tally_deinit(&bench->tally);
     tally_init(&bench->tally);
-    open_engine(bench);
+    open_leader(bench);
     assert_int_equal(qr_read_barrier(bench->engine, on_read, bench), 0);
     while (bench->read_count == 0) {
         uv_run(&bench->loop, UV_RUN_ONCE);
@@ -195,7 +195,7 @@ static void a_restart_keeps_what_was_answered(void **state)
 static void a_proposal_out_of_bounds_is_refused_at_once(void **state)
 {
     struct bench *bench = *state;
-    open_engine(bench);
+    open_leader(bench);
     struct qr_proposal proposal = {
         .size_bytes = sizeof(proposal), .command = "c", .command_bytes = QR_COMMAND_BYTES_MAX + 1};
     assert_int_equal(qr_propose(bench->engine, &proposal, on_answer, bench), QR_ERR_INVALID);
@@ -216,7 +216,7 @@ static void on_commit(void *argument, const struct qr_entry *entry)
 static void stopping_answers_who_waits_and_then_everybody(void **state)
 {
     struct bench *bench = *state;
-    open_engine(bench);
+    open_leader(bench);
     assert_int_equal(propose(bench, "\x01", on_answer), 0);
     assert_int_equal(qr_read_barrier(bench->engine, on_read, bench), 0);
     qr_engine_stop(bench->engine);
@@ -242,7 +242,7 @@ static void stopping_answers_who_waits_and_then_everybody(void **state)
 static void a_state_machine_that_fails_stops_its_engine(void **state)
 {
     struct bench *bench = *state;
-    open_engine(bench);
+    open_leader(bench);
     assert_int_equal(propose(bench, "\x01", on_answer), 0);
     wait_for_answers(bench, 1);
     tally_fail(&bench->tally, QR_ERR_NO_MEMORY);
@@ -329,7 +329,7 @@ static void options_out_of_bounds_are_named(void **state)
 static void what_cannot_be_had_leaves_nothing_behind(void **state)
 {
     struct bench *bench = *state;
-    open_engine(bench);
+    open_leader(bench);
     struct qr_engine_options options = options_of(bench);
     struct qr_engine *second = NULL;
     assert_int_equal(qr_engine_open(&options, &second, bench->detail), QR_ERR_LOCKED);
@@ -357,7 +357,7 @@ static void a_log_can_be_looked_into_when_no_node_uses_it(void **state)
     struct bench *bench = *state;
     struct qr_wal_summary summary;
     int lines = 0;
-    open_engine(bench);
+    open_leader(bench);
     assert_int_equal(propose(bench, "\x05", on_answer), 0);
     wait_for_answers(bench, 1);
     assert_int_equal(qr_wal_inspect(bench->directory, false, NULL, NULL, &summary, bench->detail),
@@ -393,7 +393,7 @@ static void a_long_payload_is_a_whole_object_of_json(void **state)
     char payload[10000];
     memset(payload, '\x01', sizeof(payload) - 1);
     payload[sizeof(payload) - 1] = '\0';
-    open_engine(bench);
+    open_leader(bench);
     assert_int_equal(propose(bench, payload, on_answer), 0);
     wait_for_answers(bench, 1);
     close_engine(bench);

@@ -20,7 +20,7 @@ static void propose_and_cancel(void *argument, int status, uint64_t index,
 static void a_callback_may_cancel_what_waits_in_the_queue(void **state)
 {
     struct bench *bench = *state;
-    open_engine(bench);
+    open_leader(bench);
     read_as(bench, QR_READ_CONFIGURED, 0, 0); /* it leads */
     assert_int_equal(propose(bench, "\x05", propose_and_cancel), 0);
     assert_int_equal(propose_with_ticket(bench, on_answer, &bench->token), 0);
@@ -42,7 +42,7 @@ static void on_chain(void *argument, int status, uint64_t index, const struct qr
 static void a_callback_may_propose_again(void **state)
 {
     struct bench *bench = *state;
-    open_engine(bench);
+    open_leader(bench);
     bench->chain_left = 20;
     assert_int_equal(propose(bench, "\x01", on_chain), 0);
     wait_for_answers(bench, 21);
@@ -62,7 +62,7 @@ static void on_commit_once(void *argument, const struct qr_entry *entry)
 static void a_commit_handler_may_remove_and_add_while_it_runs(void **state)
 {
     struct bench *bench = *state;
-    open_engine(bench);
+    open_leader(bench);
     assert_int_equal(qr_on_commit(bench->engine, on_commit_once, bench, &bench->token), 0);
     for (int i = 0; i < 10; i++) {
         assert_int_equal(propose(bench, "\x01", on_answer), 0);
@@ -90,6 +90,7 @@ static void a_handler_of_the_options_hears_of_every_entry_also_behind_a_restart(
     options.on_commit = count_commit;
     options.on_commit_argument = bench;
     assert_int_equal(qr_engine_open(&options, &bench->engine, bench->detail), 0);
+    wait_until_it_leads(bench);
     for (int i = 0; i < 3; i++) {
         assert_int_equal(propose(bench, "\x01", on_answer), 0);
     }
@@ -101,6 +102,7 @@ static void a_handler_of_the_options_hears_of_every_entry_also_behind_a_restart(
     tally_init(&bench->tally);
     bench->stopped_count = 0;
     assert_int_equal(qr_engine_open(&options, &bench->engine, bench->detail), 0);
+    wait_until_it_leads(bench);
     assert_int_equal(propose(bench, "\x01", on_answer), 0);
     wait_for_answers(bench, 4);
     assert_int_equal(bench->handled_count, 3 + 4); /* those before the restart, once more */
@@ -109,7 +111,7 @@ static void a_handler_of_the_options_hears_of_every_entry_also_behind_a_restart(
 static void handlers_are_bounded(void **state)
 {
     struct bench *bench = *state;
-    open_engine(bench);
+    open_leader(bench);
     uint64_t token = 0;
     for (int i = 0; i < QR_COMMIT_HANDLERS_MAX; i++) {
         assert_int_equal(qr_on_commit(bench->engine, on_commit_once, bench, &token), 0);
