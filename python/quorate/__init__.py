@@ -23,9 +23,12 @@
 
 `Client` talks to nodes that run `quorate serve`, over the Redis protocol.
 """
+from .binding import constant
 from .client import Client, ReplyError
 from .engine import Engine, Entry, Leader, Member, Reply, StateMachine, Status
 from .errors import QuorateError, Rejected
 
 __all__ = ["Client", "Engine", "Entry", "Leader", "Member", "QuorateError", "Rejected", "Reply",
            "ReplyError", "StateMachine", "Status"]
+
+__version__ = constant("QR_VERSION_TEXT")  # of the headers that it was made of

@@ -257,6 +257,15 @@ def snapshots(_):
             tap.check(engine.status().last_index >= 400, "the log")
 
 
+def versions(_):
+    """The package, its metadata and the program are of one version"""
+    folder = pathlib.Path(quorate.__file__).resolve().parents[1]
+    metadata = (folder / "pyproject.toml").read_text(encoding="utf-8")
+    tap.check(f'\nversion = "{quorate.__version__}"\n' in metadata, metadata)
+    told = rig.run("--version").stdout
+    tap.check(quorate.__version__ in told.split(), f"{quorate.__version__} and {told!r}")
+
+
 def client(_):
     """The client finds a node that answers, and repeats what has a token"""
     with rig.Cluster() as cluster:
@@ -279,7 +288,8 @@ def main():
         node(*sys.argv[2:])
         return 0
     tap.end_on_signals()
-    return tap.run([errors, failing, undigested, handlers, closing, snapshots, three_processes, client])
+    return tap.run([versions, errors, failing, undigested, handlers, closing, snapshots, three_processes,
+                    client])
 
 
 if __name__ == "__main__":
