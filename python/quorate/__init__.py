@@ -24,11 +24,16 @@
 `Client` talks to nodes that run `quorate serve`, over the Redis protocol.
 """
 from .binding import constant
+from .calls import Call, Proposal, Subscription
 from .client import Client, ReplyError
-from .engine import Engine, Entry, Leader, Member, Reply, StateMachine, Status
+from .engine import Engine
 from .errors import QuorateError, Rejected
+from .machine import Entry, StateMachine
+from .told import (Change, Leader, LeaveReason, Member, MembershipEvent, Reply, RoleChange,
+                   Status)
 
-__all__ = ["Client", "Engine", "Entry", "Leader", "Member", "QuorateError", "Rejected", "Reply",
-           "ReplyError", "StateMachine", "Status"]
+__all__ = ["Call", "Change", "Client", "Engine", "Entry", "Leader", "LeaveReason",
+           "Member", "MembershipEvent", "Proposal", "QuorateError", "Rejected", "Reply",
+           "ReplyError", "RoleChange", "StateMachine", "Status", "Subscription"]
 
 __version__ = constant("QR_VERSION_TEXT")  # of the headers that it was made of

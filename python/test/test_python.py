@@ -13,38 +13,7 @@ import tempfile
 import threading
 
 import quorate
-
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "test/cluster"))
-import cluster as rig  # noqa: E402
-import tap  # noqa: E402
-
-
-class Counter(quorate.StateMachine):
-    """Adds numbers. "bad" is rejected; "broken" and "exit" stop the node."""
-
-    def __init__(self):
-        self.sum = 0
-        self.count = 0
-
-    def apply(self, entry):
-        if entry.payload == b"bad":
-            raise quorate.Rejected(b"no number")
-        if entry.payload == b"broken":
-            raise KeyError("broken")
-        if entry.payload == b"exit":
-            raise SystemExit(0)
-        self.sum += int(entry.payload)
-        self.count += 1
-        return b"%d" % self.sum
-
-    def snapshot(self):
-        return b"%d %d" % (self.sum, self.count)
-
-    def restore(self, data):
-        self.sum, self.count = map(int, data.split())
-
-    def digest(self):
-        return self.sum
+from support import Counter, address, alone, printed, raised, rig, tap
 
 
 def answer(engine, machine, heard, line):
@@ -130,19 +99,6 @@ def three_processes(_):
                 one.kill()
 
 
-def alone(folder, machine, **options):
-    address = f"127.0.0.1:{rig.free_base_port(1)}"
-    return quorate.Engine(machine, "n1", f"{folder}/data", address, is_bootstrap=True, **options)
-
-
-def raised(kind, call):
-    try:
-        call()
-    except kind as error:
-        return error
-    raise tap.Failed(f"no {kind.__name__}")
-
-
 def errors(_):
     """Errors are exceptions with a name, a code and words"""
     with rig.temporary_folder() as folder:
@@ -165,12 +121,14 @@ def errors(_):
 
 def failing(_):
     """An exception in apply stops the node, and is told"""
-    with rig.temporary_folder() as folder, alone(folder, Counter()) as engine:
+    with printed() as text, rig.temporary_folder() as folder, \
+            alone(folder, Counter()) as engine:
         tap.check_equal(engine.propose("3").data, b"3")
         error = raised(quorate.QuorateError, lambda: engine.propose("broken"))
         tap.check_equal(error.name, "QR_ERR_STOPPED")
         tap.check(isinstance(engine.failure, KeyError), f"{engine.failure!r}")
-    with rig.temporary_folder() as folder, alone(folder, Counter()) as engine:
+        tap.check("KeyError: 'broken'" in text.getvalue(), text.getvalue())
+    with printed(), rig.temporary_folder() as folder, alone(folder, Counter()) as engine:
         error = raised(quorate.QuorateError, lambda: engine.propose("exit"))
         tap.check_equal(error.name, "QR_ERR_STOPPED")
         tap.check(isinstance(engine.failure, SystemExit), f"{engine.failure!r}")
@@ -187,7 +145,7 @@ class Undigested(Counter):
 
 def undigested(_):
     """An exception in digest stops the node at the next entry at the latest"""
-    with rig.temporary_folder() as folder, alone(folder, Undigested()) as engine:
+    with printed(), rig.temporary_folder() as folder, alone(folder, Undigested()) as engine:
         def add_until_failed():
             try:
                 engine.propose("1")
@@ -201,7 +159,7 @@ def undigested(_):
 
 def handlers(_):
     """Handlers hear of each entry until they are removed, and may call the engine"""
-    with rig.temporary_folder() as folder:
+    with printed(), rig.temporary_folder() as folder:
         first, second, refused = [], [], []
         with alone(folder, Counter(), on_commit=lambda entry: first.append(entry.payload)) as engine:
             def hear(entry):
@@ -226,9 +184,8 @@ def handlers(_):
 def closing(_):
     """Closing ends what waits, and waits for it"""
     with rig.temporary_folder() as folder:
-        join = f"127.0.0.1:{rig.free_base_port(1)}"  # nobody is there
-        engine = quorate.Engine(Counter(), "n2", f"{folder}/data",
-                                f"127.0.0.1:{rig.free_base_port(1)}", join=join)
+        engine = quorate.Engine(Counter(), "n2", f"{folder}/data", address(),
+                                join=address())  # nobody is there
         ends = []
         waiting = threading.Thread(target=lambda: ends.append(
             raised(quorate.QuorateError, lambda: engine.propose("1", timeout=60)).name))
@@ -266,30 +223,12 @@ def versions(_):
     tap.check(quorate.__version__ in told.split(), f"{quorate.__version__} and {told!r}")
 
 
-def client(_):
-    """The client finds a node that answers, and repeats what has a token"""
-    with rig.Cluster() as cluster:
-        addresses = "127.0.0.1:1," + cluster.addresses(0, 1, 2)
-        with quorate.Client(addresses, timeout=20) as redis:
-            redis.set("key", "value")
-            tap.check_equal(redis.get("key"), b"value")
-            tap.check_equal(raised(quorate.ReplyError, lambda: redis.call("INCR", "key")).code, "ERR")
-            tap.check_equal(redis.call("INCR", "sum", token="once"), 1)
-            leader = cluster.wait_leader()
-            cluster.kill(leader)
-            tap.check_equal(redis.call("INCR", "sum", token="once"), 1, "the same token")
-            tap.check_equal(redis.call("INCR", "sum", token="twice"), 2, "another")
-            tap.check_equal(redis.call("MGET", "key", "none"), [b"value", None])
-            tap.check_equal(redis.delete("key", "none"), 1)
-
-
 def main():
     if sys.argv[1] == "node":
         node(*sys.argv[2:])
         return 0
     tap.end_on_signals()
-    return tap.run([versions, errors, failing, undigested, handlers, closing, snapshots, three_processes,
-                    client])
+    return tap.run([versions, errors, failing, undigested, handlers, closing, snapshots, three_processes])
 
 
 if __name__ == "__main__":
