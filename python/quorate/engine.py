@@ -9,7 +9,8 @@ from .calls import Call, Proposal, Subscription, begin, reply_of
 from .errors import QuorateError, Rejected, check
 from .life import Life
 from .machine import entry_of
-from .told import Change, Reply, leader_of, status_of
+from .told import (Change, LeaveReason, Reply, leader_of, membership_event_of, role_change_of,
+                   status_of)
 
 
 def number_of(kind, value):
@@ -225,6 +226,55 @@ class Engine:
             raise QuorateError(status, text(reply.reason), status != library.QR_ERR_TIMEOUT)
         return Change(text(reply.reason), reply.tolerated_before, reply.tolerated_after)
 
+    def promote(self, name):
+        """Give a learner that has caught up a vote. As change(), of this member alone."""
+        return self.change(promote=one(name))
+
+    def demote(self, name):
+        """Make a voter a learner. As change(), of this member alone."""
+        return self.change(demote=one(name))
+
+    def remove(self, name):
+        """Take a member out. It stops voting, not running. As change(), of this member alone."""
+        return self.change(remove=one(name))
+
+    def transfer(self, name):
+        """Have a voter lead. As change(), of this member alone."""
+        return self.change(transfer=one(name))
+
+    def join(self, members, *, is_learner=False):
+        """Of an engine opened with is_waiting: join a cluster, and do not wait for that.
+
+        members      "HOST:PORT,…" of members, or a list of them
+        is_learner   without ever asking for a vote
+
+        It goes on trying until it is let in: Status.join_reason. Raises QuorateError, nothing done,
+        with QR_ERR_FOREIGN where it belongs to a cluster already.
+        """
+        with self._life.called() as engine:
+            check(library.qr_join(engine, c_text(members), is_learner))
+
+    def leave(self, reason=LeaveReason.SHUTDOWN, *, wait=True):
+        """Leave in good order: hand leadership over, tell the members why, stop.
+
+        reason   a LeaveReason
+        wait     until it has stopped; close() before that would cut it short
+
+        A member stays one, and comes back with its data: to take it out, remove() it first.
+        Callbacks may call it with wait=False.
+        """
+        if wait:
+            self._life.check_may_wait()
+        with self._life.called() as engine:
+            check(library.qr_leave(engine, LeaveReason(reason).value))
+        if wait:
+            self._life.stopped.wait()
+
+    def wait_stopped(self, timeout=None):
+        """Wait until this engine has stopped, for `timeout` seconds at most; returns whether."""
+        self._life.check_may_wait()
+        return self._life.stopped.wait(timeout)
+
     def snapshot(self):
         """Take a snapshot of the state machine now, and wait until it is durable here. Returns the
         index at which it stands. Without this one is taken whenever the log has grown enough.
@@ -245,6 +295,29 @@ class Engine:
         """
         return Subscription(self._life, library.qr_on_commit, "qr_commit_handler",
                             lambda entry: handler(entry_of(entry)))
+
+    def on_role_change(self, handler):
+        """Call `handler(RoleChange)` behind each change of role, term or leader, with what is so
+        now: what was so only for a moment may be left out. What is so already tells status(), and
+        on_stopped that it has stopped. All else as on_commit().
+        """
+        return Subscription(self._life, library.qr_on_role_change, "qr_role_handler",
+                            lambda event: handler(role_change_of(event)))
+
+    def on_membership(self, handler):
+        """Call `handler(MembershipEvent)` for each event of a member that this node hears of from
+        now on; others may hear of them in another order. All else as on_commit().
+        """
+        return Subscription(self._life, library.qr_on_membership, "qr_membership_handler",
+                            lambda event: handler(membership_event_of(event)))
+
+
+def one(name):
+    """A name that must be there: an empty one would change nothing, and succeed."""
+    if not isinstance(name, str) or not name:
+        raise QuorateError(library.QR_ERR_INVALID, "the name of a member is needed")
+    return name
+
 
 def token_id(token):
     """The id of a token; None: the engine makes one."""

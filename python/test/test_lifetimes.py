@@ -248,7 +248,7 @@ def released(_):
         engine = alone(folder, machine, on_commit=handlers[0])
         engine.on_commit(handlers[1])()
         during = len(callbacks.kept)
-        with engine.on_commit(handlers[2]), engine.on_commit(handlers[3]):
+        with engine.on_role_change(handlers[2]), engine.on_membership(handlers[3]):
             for _ in range(10):
                 engine.submit("1").result()
             engine.settle("some token")
