@@ -3,14 +3,16 @@
 """Engine: a node of a cluster."""
 import weakref
 
+from .backup import write_backup
 from .binding import c_text, constant, encoded, ffi, library, sized, text
 from .callbacks import FUNCTIONS
 from .calls import Call, Proposal, Subscription, begin, reply_of
 from .errors import QuorateError, Rejected, check
 from .life import Life
 from .machine import entry_of
+from .session import Session
 from .told import (Change, LeaveReason, Reply, leader_of, membership_event_of, role_change_of,
-                   status_of)
+                   seconds_of, status_of)
 
 
 def number_of(kind, value):
@@ -143,6 +145,16 @@ class Engine:
         proposal.ticket = call.ticket
         return begin(self._life, call, reply_of, "qr_propose", proposal)
 
+    def session(self, timeout=3600.0):
+        """Open a Session, which `with` ends. It is over when unused for `timeout` seconds.
+
+        Raises QuorateError; after QR_ERR_TIMEOUT there may be one that nobody uses.
+        """
+        self._life.check_may_wait()
+        opened = begin(self._life, Call(self._life), reply_of, "qr_open_session",
+                       milliseconds(timeout, None)).result()
+        return Session(self, constant("QR_SESSION_BIT") | opened.index)
+
     def settle(self, token):
         """Learn what became of what was proposed under a token, and decide it.
 
@@ -173,11 +185,35 @@ class Engine:
             check(library.qr_read_wait(engine, options, index))
         return index[0]
 
+    def read_age(self, age_max=None):
+        """The age of what is applied here, in seconds: all that was acknowledged anywhere so long
+        ago is. None: it is not known.
+
+        Raises QuorateError with QR_ERR_STALE where it is above `age_max`, or not known then.
+        """
+        age_ms = ffi.new("uint64_t *")
+        with self._life.called() as engine:
+            check(library.qr_read_age(engine, milliseconds(age_max, constant("QR_AGE_ANY")),
+                                      age_ms))
+        return seconds_of(age_ms[0])
+
     @property
     def is_leader(self):
         """Whether this node leads, as far as it knows: another may lead already."""
         with self._life.called() as engine:
             return bool(library.qr_is_leader(engine))
+
+    @property
+    def is_healthy(self):
+        """Whether it runs, knows a leader, its disk advances, and the others see it."""
+        with self._life.called() as engine:
+            return bool(library.qr_is_healthy(engine))
+
+    @property
+    def log_time_ns(self):
+        """Log time now, as the leader would stamp an entry; elsewhere an estimate."""
+        with self._life.called() as engine:
+            return library.qr_log_time(engine)
 
     def leader(self):
         """The Leader, as far as this node knows; None: nobody is known to lead."""
@@ -199,6 +235,14 @@ class Engine:
     def members(self):
         """All Members that this node knows."""
         return self.status().members
+
+    def counters(self):
+        """What this node has counted since it was opened, {name: number}: QR_COUNTER_MAP."""
+        out = sized("qr_counters")
+        with self._life.called() as engine:
+            check(library.qr_counters(engine, out))
+        return {name: getattr(out, name) for name, _ in ffi.typeof(out[0]).fields
+                if name != "size_bytes"}
 
     def change(self, *, promote=(), demote=(), remove=(), transfer="", prioritize="", priority=0,
                is_dry_run=False, is_forced=False):
@@ -285,6 +329,17 @@ class Engine:
 
         self._life.check_may_wait()
         return begin(self._life, Call(self._life), taken, "qr_snapshot").result()
+
+    def backup(self, path, *, is_forced=False):
+        """Write a backup of the cluster to a file: all that was acknowledged anywhere before.
+
+        is_forced   write over a file that is there; else that is FileExistsError
+
+        It is written aside, and has its name when all of it is durable: docs/backup.md. Returns its
+        size in bytes. quorate.restore() makes a new cluster of it. Raises QuorateError or OSError.
+        """
+        self._life.check_may_wait()
+        return write_backup(self._life, path, is_forced)
 
     def on_commit(self, handler):
         """Call `handler(entry)` for each entry that is applied here from now on, in order.

@@ -165,8 +165,8 @@ def removal(_):
             more.append(engine.on_commit(lambda late: heard.append(("late", late.payload))))
             heard.append(engine.status().name)
             for wait in (lambda: engine.propose("1"), calls[0].result, calls[0].exception,
-                         engine.snapshot, engine.leave, engine.wait_stopped,
-                         engine.close, lambda: engine.settle("x"),
+                         engine.snapshot, engine.session, engine.leave, engine.wait_stopped,
+                         engine.close, lambda: engine.settle("x"), lambda: engine.backup("x"),
                          engine.read_barrier, lambda: engine.change(remove="n9")):
                 errors.append(raised(quorate.QuorateError, wait).name)
 
@@ -176,7 +176,7 @@ def removal(_):
         rig.wait_for(lambda: calls and calls[0].done(), "what the handler submitted is done")
         rig.wait_for(lambda: ("late", b"100") in heard, "the new handler heard of it")
         tap.check_equal(heard, [("first", b"1"), "n1", ("late", b"100")], "what was heard")
-        tap.check_equal(errors, ["QR_ERR_INVALID"] * 10, "what waits, in a handler")
+        tap.check_equal(errors, ["QR_ERR_INVALID"] * 12, "what waits, in a handler")
         tap.check_equal(calls[0].result().data, b"101", "the sum")
         more[0]()
 
