@@ -26,7 +26,7 @@
 from .backup import BackupFacts, check_backup, restore
 from .binding import constant
 from .calls import Call, Proposal, Subscription
-from .client import Client, ReplyError
+from .client import Client, OutcomeUnknown, ProtocolError, ReplyError
 from .engine import Engine
 from .errors import QuorateError, Rejected
 from .machine import Entry, StateMachine
@@ -35,8 +35,8 @@ from .told import (Change, Leader, LeaveReason, Member, MembershipEvent, Reply, 
                    Status)
 
 __all__ = ["BackupFacts", "Call", "Change", "Client", "Engine", "Entry", "Leader", "LeaveReason",
-           "Member", "MembershipEvent", "Proposal", "QuorateError", "Rejected", "Reply",
-           "ReplyError", "RoleChange", "Session", "StateMachine", "Status", "Subscription",
-           "check_backup", "restore"]
+           "Member", "MembershipEvent", "OutcomeUnknown", "Proposal", "ProtocolError",
+           "QuorateError", "Rejected", "Reply", "ReplyError", "RoleChange", "Session",
+           "StateMachine", "Status", "Subscription", "check_backup", "restore"]
 
 __version__ = constant("QR_VERSION_TEXT")  # of the headers that it was made of
