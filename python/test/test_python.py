@@ -5,8 +5,11 @@
 #        test_python.py node NAME ADDRESS [MEMBER,...]     one of the processes, in this folder
 #
 # SPDX-License-Identifier: Apache-2.0
+import contextlib
+import io
 import os
 import pathlib
+import re
 import subprocess
 import sys
 import tempfile
@@ -161,7 +164,7 @@ def handlers(_):
     """Handlers hear of each entry until they are removed, and may call the engine"""
     with printed(), rig.temporary_folder() as folder:
         first, second, refused = [], [], []
-        with alone(folder, Counter(), on_commit=lambda entry: first.append(entry.payload)) as engine:
+        with alone(folder, on_commit=lambda entry: first.append(entry.payload)) as engine:
             def hear(entry):
                 second.append(entry.payload)
                 refused.extend(raised(quorate.QuorateError, call).name
@@ -223,12 +226,32 @@ def versions(_):
     tap.check(quorate.__version__ in told.split(), f"{quorate.__version__} and {told!r}")
 
 
+def examples(_):
+    """The examples of the document do what it says"""
+    document = pathlib.Path(__file__).resolve().parents[2] / "docs/python.md"
+    blocks = re.findall("\n```python\n(.*?)\n```", document.read_text(encoding="utf-8"), re.S)
+    names, told = {"quorate": quorate}, io.StringIO()
+    with rig.temporary_folder() as folder, contextlib.redirect_stdout(told), rig.Cluster(1) as one:
+        opening = blocks[0].replace("127.0.0.1:7700", address()).replace("n1-data", f"{folder}/n1")
+        exec(opening, names)
+        with alone(folder) as names["engine"]:
+            exec(blocks[1], names)
+            exec(blocks[2], names)
+            tap.check(names["engine"].wait_stopped(0), "it has not left")
+        nodes = one.addresses(0)
+        exec(re.sub(r'Client\("[^"]*"', f'Client("{nodes}"', blocks[3]), names)
+    tap.check_equal(told.getvalue().split("\n")[:4], ["b'40'", "b'42'", "42", "b'40'"])
+    tap.check_equal(told.getvalue().split("\n")[-3:], ["b'value'", "1", ""], "of the client")
+    tap.check_equal(len(blocks), 4, "examples")
+
+
 def main():
     if sys.argv[1] == "node":
         node(*sys.argv[2:])
         return 0
     tap.end_on_signals()
-    return tap.run([versions, errors, failing, undigested, handlers, closing, snapshots, three_processes])
+    return tap.run([versions, errors, failing, undigested, handlers, closing, snapshots,
+                    three_processes, examples])
 
 
 if __name__ == "__main__":
