@@ -220,6 +220,34 @@ def closing_many(_):
             tap.check_equal(opened, ["QR_ERR_STOPPED"] * 3, "a call behind it")
 
 
+def churning(_):
+    """Threads add and remove handlers while entries come: none is called behind its removal"""
+    with rig.temporary_folder() as folder, alone(folder) as engine:
+        late, is_over, called = [], threading.Event(), []
+
+        def churn():
+            while not is_over.is_set():
+                state = {"removed": False}
+
+                def handler(_, state=state):
+                    called.append(1)
+                    if state["removed"]:
+                        late.append(1)
+
+                with engine.on_commit(handler):
+                    engine.submit("1").result()
+                state["removed"] = True
+
+        threads = [threading.Thread(target=churn) for _ in range(6)]
+        for thread in threads:
+            thread.start()
+        rig.wait_for(lambda: len(called) > 500, "handlers were called")
+        is_over.set()
+        for thread in threads:
+            thread.join(LIMIT_S)
+        tap.check_equal((late, engine.failure), ([], None), "called behind their removal")
+
+
 def futures_end(_):
     """Each future ends, also of what waits when its engine is closed, and outlives the engine"""
     with rig.temporary_folder() as folder:
@@ -278,7 +306,7 @@ def main():
         CHILDREN[sys.argv[2]](sys.argv[3])
     tap.end_on_signals()
     return tap.run([leaving_threads, leaving_handler, forks, collected, interrupted, closing_many,
-                    futures_end, released, forgotten])
+                    churning, futures_end, released, forgotten])
 
 
 if __name__ == "__main__":
