@@ -23,9 +23,20 @@
 
 `Client` talks to nodes that run `quorate serve`, over the Redis protocol.
 """
-from .client import Client, ReplyError
-from .engine import Engine, Entry, Leader, Member, Reply, StateMachine, Status
+from .backup import BackupFacts, check_backup, restore
+from .binding import constant
+from .calls import Call, Proposal, Subscription
+from .client import Client, OutcomeUnknown, ProtocolError, ReplyError
+from .engine import Engine
 from .errors import QuorateError, Rejected
+from .machine import Entry, StateMachine
+from .session import Session
+from .told import (Change, Leader, LeaveReason, Member, MembershipEvent, Reply, RoleChange,
+                   Status)
 
-__all__ = ["Client", "Engine", "Entry", "Leader", "Member", "QuorateError", "Rejected", "Reply",
-           "ReplyError", "StateMachine", "Status"]
+__all__ = ["BackupFacts", "Call", "Change", "Client", "Engine", "Entry", "Leader", "LeaveReason",
+           "Member", "MembershipEvent", "OutcomeUnknown", "Proposal", "ProtocolError",
+           "QuorateError", "Rejected", "Reply", "ReplyError", "RoleChange", "Session",
+           "StateMachine", "Status", "Subscription", "check_backup", "restore"]
+
+__version__ = constant("QR_VERSION_TEXT")  # of the headers that it was made of

@@ -27,3 +27,18 @@ def sized(kind):
     made = ffi.new(f"struct {kind} *")
     made.size_bytes = ffi.sizeof(made[0])
     return made
+
+
+def encoded(value):
+    """Bytes, of bytes or text."""
+    return value.encode() if isinstance(value, str) else bytes(value)
+
+
+def c_text(value):
+    """A new char [] of a text, or of several with commas between them."""
+    if not isinstance(value, (str, bytes, os.PathLike)):
+        value = ",".join(value)
+    value = os.fsencode(value)
+    if b"\0" in value:
+        raise ValueError("a text with a NUL")
+    return ffi.new("char []", value)

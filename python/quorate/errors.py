@@ -17,13 +17,13 @@ class QuorateError(Exception):
     is_retry     it may be asked for again, later
     """
 
-    def __init__(self, code, detail=""):
+    def __init__(self, code, detail="", is_certain=None):
         self.code = code
         self.name = text(library.qr_error_name(code))
         self.text = text(library.qr_error_text(code))
         self.detail = detail
         kind = library.qr_error_class_of(code)
-        self.is_certain = kind in CERTAIN
+        self.is_certain = kind in CERTAIN if is_certain is None else is_certain
         self.is_retry = kind == library.QR_CLASS_RETRY
         super().__init__(f"{self.name}: {detail or self.text}")
 

@@ -2,12 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """StateMachine, which programs derive from, and Table, which an engine is given."""
 import io
-import threading
-import traceback
 import typing
 
-from .errors import Rejected
 from .binding import ffi, library, sized
+from .callbacks import Place, tell_exception
+from .errors import Rejected
 
 
 class Entry(typing.NamedTuple):
@@ -69,13 +68,13 @@ class Table:
     """The struct qr_state_machine of a StateMachine; it must outlive the engine.
 
     failure   the exception that stopped the node, or None
-    thread    on which a callback of its engine is running now, or None
+    place     where its engine calls Python
     """
 
     def __init__(self, machine):
         self.machine = machine
         self.failure = None
-        self.thread = None
+        self.place = Place()
         self.results = []  # of the last batch, kept until the next
         self.snapshots = {}
         self.incoming = None
@@ -101,15 +100,13 @@ class Table:
         failed = library.QR_ERR_INVALID if kind.result.cname == "int" else nothing
 
         def call(_, *arguments):
-            self.thread = threading.get_ident()
-            try:
-                return method(*arguments) or nothing
-            except BaseException as error:  # SystemExit, too: C would go on as if all were well
-                self.failure = self.failure or error
-                traceback.print_exc()
-                return failed
-            finally:
-                self.thread = None
+            with self.place:
+                try:
+                    return method(*arguments) or nothing
+                except BaseException as error:  # SystemExit, too: C would go on as if all were well
+                    self.failure = self.failure or error
+                    tell_exception()
+                    return failed
 
         return ffi.callback(kind, call, error=failed)
 

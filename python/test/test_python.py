@@ -5,46 +5,18 @@
 #        test_python.py node NAME ADDRESS [MEMBER,...]     one of the processes, in this folder
 #
 # SPDX-License-Identifier: Apache-2.0
+import contextlib
+import io
 import os
 import pathlib
+import re
 import subprocess
 import sys
 import tempfile
 import threading
 
 import quorate
-
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "test/cluster"))
-import cluster as rig  # noqa: E402
-import tap  # noqa: E402
-
-
-class Counter(quorate.StateMachine):
-    """Adds numbers. "bad" is rejected; "broken" and "exit" stop the node."""
-
-    def __init__(self):
-        self.sum = 0
-        self.count = 0
-
-    def apply(self, entry):
-        if entry.payload == b"bad":
-            raise quorate.Rejected(b"no number")
-        if entry.payload == b"broken":
-            raise KeyError("broken")
-        if entry.payload == b"exit":
-            raise SystemExit(0)
-        self.sum += int(entry.payload)
-        self.count += 1
-        return b"%d" % self.sum
-
-    def snapshot(self):
-        return b"%d %d" % (self.sum, self.count)
-
-    def restore(self, data):
-        self.sum, self.count = map(int, data.split())
-
-    def digest(self):
-        return self.sum
+from support import Counter, address, alone, printed, raised, rig, tap
 
 
 def answer(engine, machine, heard, line):
@@ -130,19 +102,6 @@ def three_processes(_):
                 one.kill()
 
 
-def alone(folder, machine, **options):
-    address = f"127.0.0.1:{rig.free_base_port(1)}"
-    return quorate.Engine(machine, "n1", f"{folder}/data", address, is_bootstrap=True, **options)
-
-
-def raised(kind, call):
-    try:
-        call()
-    except kind as error:
-        return error
-    raise tap.Failed(f"no {kind.__name__}")
-
-
 def errors(_):
     """Errors are exceptions with a name, a code and words"""
     with rig.temporary_folder() as folder:
@@ -165,12 +124,14 @@ def errors(_):
 
 def failing(_):
     """An exception in apply stops the node, and is told"""
-    with rig.temporary_folder() as folder, alone(folder, Counter()) as engine:
+    with printed() as text, rig.temporary_folder() as folder, \
+            alone(folder, Counter()) as engine:
         tap.check_equal(engine.propose("3").data, b"3")
         error = raised(quorate.QuorateError, lambda: engine.propose("broken"))
         tap.check_equal(error.name, "QR_ERR_STOPPED")
         tap.check(isinstance(engine.failure, KeyError), f"{engine.failure!r}")
-    with rig.temporary_folder() as folder, alone(folder, Counter()) as engine:
+        tap.check("KeyError: 'broken'" in text.getvalue(), text.getvalue())
+    with printed(), rig.temporary_folder() as folder, alone(folder, Counter()) as engine:
         error = raised(quorate.QuorateError, lambda: engine.propose("exit"))
         tap.check_equal(error.name, "QR_ERR_STOPPED")
         tap.check(isinstance(engine.failure, SystemExit), f"{engine.failure!r}")
@@ -187,7 +148,7 @@ class Undigested(Counter):
 
 def undigested(_):
     """An exception in digest stops the node at the next entry at the latest"""
-    with rig.temporary_folder() as folder, alone(folder, Undigested()) as engine:
+    with printed(), rig.temporary_folder() as folder, alone(folder, Undigested()) as engine:
         def add_until_failed():
             try:
                 engine.propose("1")
@@ -201,9 +162,9 @@ def undigested(_):
 
 def handlers(_):
     """Handlers hear of each entry until they are removed, and may call the engine"""
-    with rig.temporary_folder() as folder:
+    with printed(), rig.temporary_folder() as folder:
         first, second, refused = [], [], []
-        with alone(folder, Counter(), on_commit=lambda entry: first.append(entry.payload)) as engine:
+        with alone(folder, on_commit=lambda entry: first.append(entry.payload)) as engine:
             def hear(entry):
                 second.append(entry.payload)
                 refused.extend(raised(quorate.QuorateError, call).name
@@ -226,9 +187,8 @@ def handlers(_):
 def closing(_):
     """Closing ends what waits, and waits for it"""
     with rig.temporary_folder() as folder:
-        join = f"127.0.0.1:{rig.free_base_port(1)}"  # nobody is there
-        engine = quorate.Engine(Counter(), "n2", f"{folder}/data",
-                                f"127.0.0.1:{rig.free_base_port(1)}", join=join)
+        engine = quorate.Engine(Counter(), "n2", f"{folder}/data", address(),
+                                join=address())  # nobody is there
         ends = []
         waiting = threading.Thread(target=lambda: ends.append(
             raised(quorate.QuorateError, lambda: engine.propose("1", timeout=60)).name))
@@ -257,21 +217,32 @@ def snapshots(_):
             tap.check(engine.status().last_index >= 400, "the log")
 
 
-def client(_):
-    """The client finds a node that answers, and repeats what has a token"""
-    with rig.Cluster() as cluster:
-        addresses = "127.0.0.1:1," + cluster.addresses(0, 1, 2)
-        with quorate.Client(addresses, timeout=20) as redis:
-            redis.set("key", "value")
-            tap.check_equal(redis.get("key"), b"value")
-            tap.check_equal(raised(quorate.ReplyError, lambda: redis.call("INCR", "key")).code, "ERR")
-            tap.check_equal(redis.call("INCR", "sum", token="once"), 1)
-            leader = cluster.wait_leader()
-            cluster.kill(leader)
-            tap.check_equal(redis.call("INCR", "sum", token="once"), 1, "the same token")
-            tap.check_equal(redis.call("INCR", "sum", token="twice"), 2, "another")
-            tap.check_equal(redis.call("MGET", "key", "none"), [b"value", None])
-            tap.check_equal(redis.delete("key", "none"), 1)
+def versions(_):
+    """The package, its metadata and the program are of one version"""
+    folder = pathlib.Path(quorate.__file__).resolve().parents[1]
+    metadata = (folder / "pyproject.toml").read_text(encoding="utf-8")
+    tap.check(f'\nversion = "{quorate.__version__}"\n' in metadata, metadata)
+    told = rig.run("--version").stdout
+    tap.check(quorate.__version__ in told.split(), f"{quorate.__version__} and {told!r}")
+
+
+def examples(_):
+    """The examples of the document do what it says"""
+    document = pathlib.Path(__file__).resolve().parents[2] / "docs/python.md"
+    blocks = re.findall("\n```python\n(.*?)\n```", document.read_text(encoding="utf-8"), re.S)
+    names, told = {"quorate": quorate}, io.StringIO()
+    with rig.temporary_folder() as folder, contextlib.redirect_stdout(told), rig.Cluster(1) as one:
+        opening = blocks[0].replace("127.0.0.1:7700", address()).replace("n1-data", f"{folder}/n1")
+        exec(opening, names)
+        with alone(folder) as names["engine"]:
+            exec(blocks[1], names)
+            exec(blocks[2], names)
+            tap.check(names["engine"].wait_stopped(0), "it has not left")
+        nodes = one.addresses(0)
+        exec(re.sub(r'Client\("[^"]*"', f'Client("{nodes}"', blocks[3]), names)
+    tap.check_equal(told.getvalue().split("\n")[:4], ["b'40'", "b'42'", "42", "b'40'"])
+    tap.check_equal(told.getvalue().split("\n")[-3:], ["b'value'", "1", ""], "of the client")
+    tap.check_equal(len(blocks), 4, "examples")
 
 
 def main():
@@ -279,7 +250,8 @@ def main():
         node(*sys.argv[2:])
         return 0
     tap.end_on_signals()
-    return tap.run([errors, failing, undigested, handlers, closing, snapshots, three_processes, client])
+    return tap.run([versions, errors, failing, undigested, handlers, closing, snapshots,
+                    three_processes, examples])
 
 
 if __name__ == "__main__":
