@@ -172,9 +172,9 @@ struct disk_file *disk_files_hold_direct(struct disk_posix *disk, const char *na
 
 bool disk_files_open_direct(struct disk_posix *disk, const char *name, struct disk_file *file)
 {
-    ASSERT(file->hold_count > 0);
     struct disk_files *files = &disk->files;
     (void)pthread_mutex_lock(&files->mutex);
+    ASSERT(file->hold_count > 0); /* others hold it, too, and let it go meanwhile */
     uint64_t forgotten = files->forgotten;
     bool is_wanted = file->direct < 0 && file->name[0] != '\0';
     (void)pthread_mutex_unlock(&files->mutex);
