@@ -79,14 +79,16 @@ enum qr_error_class qr_error_class_of(int error);
 
 /* Whether what ended with `error` was certainly not done, and never will be; else it may have
  * been, or may be yet. So of what comes to a `done`, or out of a call that waits: a proposal, a
- * session that was opened, ended or settled, a change of the members. True for the classes CALLER
- * and RETRY; false for 0, which was done, and for a number not in the list, as a later version may
- * have.
+ * session that was opened or ended, a change of the members or the leader. True for the classes
+ * CALLER and RETRY; false for 0, which was done, and for a number not in the list, as a later
+ * version may have.
  *
  * It is what can be said without knowing more, which may be more: a call that has a `done` and
  * returns an error itself has done nothing, whatever the error; QR_ERR_FORGOTTEN, false here, was
  * applied. Of a repeat under a session or token true speaks of this sending alone, but of
- * QR_ERR_REJECTED, QR_ERR_SETTLED and QR_ERR_MISMATCH: docs/exactly-once.md.
+ * QR_ERR_REJECTED, QR_ERR_SETTLED and QR_ERR_MISMATCH: docs/exactly-once.md. So it is with
+ * qr_settle(): but for QR_ERR_REJECTED and QR_ERR_SETTLED true says that nothing was decided, and
+ * nothing of the proposal that was asked about.
  */
 bool qr_error_is_certain(int error);
 

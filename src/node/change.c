@@ -287,8 +287,9 @@ static void advance_begun(struct node *node, struct node_change_wait *wait)
         return;
     }
     if (now->role == RAFT_LEADER && !now->is_transferring) {
-        say(wait, "it did not take over within an election timeout");
-        finish(node, wait, QR_ERR_BEHIND);
+        /* It may have been told to, and be late: nothing calls that back. */
+        say(wait, "it did not take over within an election timeout, and may yet: look who leads");
+        finish(node, wait, QR_ERR_TIMEOUT);
     } else if (now->role != RAFT_LEADER && now->has_leader) {
         say(wait, now->leader == wait->transferee ? "it leads" : "another member leads now");
         finish(node, wait, now->leader == wait->transferee ? 0 : QR_ERR_BEHIND);

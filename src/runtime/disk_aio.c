@@ -77,11 +77,14 @@ bool disk_aio_reap(struct disk_aio *aio, bool is_waiting, int64_t *result)
     struct io_event event;
     uint64_t count;
     long found = 0;
+    /* First of all: the kernel tells of a write only behind its end, so that one which was waited
+     * for has left a word, and what ends just now must not be cleared with that, unseen.
+     */
+    ssize_t cleared = read(aio->event, &count, sizeof(count));
+    (void)cleared;
     do {
         found = syscall(SYS_io_getevents, aio->context, is_waiting ? 1 : 0, 1, &event, NULL);
     } while (found < 0 && errno == EINTR);
-    ssize_t cleared = read(aio->event, &count, sizeof(count));
-    (void)cleared; /* nothing to clear: the event came between */
     ASSERT(found >= 0);
     if (found == 1) {
         *result = event.res;
