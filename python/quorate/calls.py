@@ -24,16 +24,17 @@ class Call(concurrent.futures.Future):
     def result(self, timeout=None):
         """What came of it, or its exception. TimeoutError after `timeout` seconds, and it goes on.
 
-        In a callback of the same engine, which would wait for itself: QR_ERR_INVALID.
+        While it is under way QR_ERR_INVALID in a callback of the same engine, which would wait for
+        itself, and QR_ERR_STOPPED in a fork; neither is certain.
         """
         if not self.done():
-            self._life.check_may_wait()
+            self._life.check_may_wait(is_certain=False)  # it is under way
         return super().result(timeout)
 
     def exception(self, timeout=None):
         """As result(), but its exception; None: there is none."""
         if not self.done():
-            self._life.check_may_wait()
+            self._life.check_may_wait(is_certain=False)  # it is under way
         return super().exception(timeout)
 
     def end(self, make, *what):

@@ -20,7 +20,7 @@ class ReplyError(Exception):
     """A node answered with an error.
 
     code         its first word, as in "WRONGTYPE": docs/redis.md
-    is_certain   what was asked for was not done, by this sending
+    is_certain   what was asked for was not done, by any sending of this call
     """
 
     def __init__(self, message):
@@ -209,6 +209,7 @@ class Client:
                 if answer.code == "TIMEOUT" and is_repeatable:
                     doubt = answer
                 elif answer.code not in ELSEWHERE:
+                    answer.is_certain = answer.is_certain and doubt is None
                     raise
             except OutcomeUnknown as unknown:
                 error = doubt = unknown

@@ -3,8 +3,6 @@
 """Exceptions: what went wrong, and whether anything has happened."""
 from .binding import library, text
 
-CERTAIN = (library.QR_CLASS_CALLER, library.QR_CLASS_RETRY)
-
 
 class QuorateError(Exception):
     """A QR_ERR_*.
@@ -22,9 +20,10 @@ class QuorateError(Exception):
         self.name = text(library.qr_error_name(code))
         self.text = text(library.qr_error_text(code))
         self.detail = detail
-        kind = library.qr_error_class_of(code)
-        self.is_certain = kind in CERTAIN if is_certain is None else is_certain
-        self.is_retry = kind == library.QR_CLASS_RETRY
+        if is_certain is None:
+            is_certain = library.qr_error_is_certain(code)
+        self.is_certain = bool(is_certain)
+        self.is_retry = library.qr_error_class_of(code) == library.QR_CLASS_RETRY
         super().__init__(f"{self.name}: {detail or self.text}")
 
 

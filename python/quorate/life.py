@@ -93,16 +93,21 @@ class Life:
                     self._calls -= 1
                     self._changed.notify_all()
 
-    def _check_process(self):
+    def _check_process(self, is_certain=True):
         if self._process != os.getpid():
             raise QuorateError(library.QR_ERR_STOPPED,
-                               "it lives in the process that this one was forked from", True)
+                               "it lives in the process that this one was forked from", is_certain)
 
-    def check_may_wait(self):
-        """Raise QR_ERR_INVALID in a callback of this engine, which would wait for itself."""
+    def check_may_wait(self, is_certain=True):
+        """Raise QR_ERR_INVALID in a callback of this engine, which would wait for itself, and
+        QR_ERR_STOPPED where it cannot end: in a fork.
+
+        is_certain   whether nothing was begun yet
+        """
+        self._check_process(is_certain)
         if self.place.is_here():
             raise QuorateError(library.QR_ERR_INVALID, "waiting in a callback of the same engine",
-                               True)
+                               is_certain)
 
     def close(self):
         """Stop, wait for all calls and callbacks, and free. Who comes while another does waits."""
@@ -115,7 +120,8 @@ class Life:
                 library.qr_engine_stop(self._out[0])
             self._changed.wait_for(lambda: self._calls == 0)
         with self._freeing:
-            engine, self._out[0] = self._out[0], ffi.NULL
+            with self._changed:  # who comes to stop it, too, has done that, or finds none
+                engine, self._out[0] = self._out[0], ffi.NULL
             library.qr_engine_free(engine)
             while self._arguments:
                 forget(self._arguments.pop())

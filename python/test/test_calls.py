@@ -361,13 +361,15 @@ def options(_):
 def inline(_):
     """Without a thread for callbacks all is the same, and what waits is refused in them"""
     with rig.temporary_folder() as folder, alone(folder, is_inline=True) as engine:
-        heard, calls = [], []
+        heard, calls, doubts = [], [], []
 
         def hear(entry):
             heard.append(raised(quorate.QuorateError, lambda: engine.propose("1")).name)
             heard.append(raised(quorate.QuorateError, engine.close).name)
             if not calls:
                 calls.append(engine.submit("1"))
+                for wait in (calls[0].result, calls[0].exception):  # it is under way
+                    doubts.append(raised(quorate.QuorateError, wait).is_certain)
             if entry.payload == b"1":
                 end()
 
@@ -376,6 +378,7 @@ def inline(_):
         tap.check_equal(calls[0].result().data, b"6", "the sum")
         engine.propose("1")
         tap.check_equal(heard, ["QR_ERR_INVALID"] * 4, "what was heard")
+        tap.check_equal(doubts, [False] * 2, "whether what was under way is told as not done")
 
 
 def main():

@@ -232,6 +232,10 @@ def doubtful(_):
         with quorate.Client(address, timeout=5.0) as redis:
             error = raised(quorate.ReplyError, lambda: redis.call("INCR", "x", token="t"))
             tap.check_equal((error.code, error.is_certain), ("CLUSTERDOWN", True))
+    with liar(b"-TIMEOUT no answer\r\n", b"-READONLY the disk is full; not applied\r\n") as address:
+        with quorate.Client(address, timeout=LIMIT_S) as redis:
+            error = raised(quorate.ReplyError, lambda: redis.call("INCR", "x", token="t"))
+            tap.check_equal((error.code, error.is_certain), ("READONLY", False))
     with liar(b"-TIMEOUT no answer\r\n", b"-TIMEOUT no answer\r\n", b":5\r\n") as address:
         with quorate.Client(address, timeout=LIMIT_S) as redis:
             error = raised(quorate.ReplyError, lambda: redis.call("INCR", "x"))

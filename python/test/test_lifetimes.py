@@ -15,6 +15,7 @@ import unittest.mock
 import weakref
 
 import quorate
+from quorate.binding import library
 from support import Counter, alone, raised, rig, tap
 
 LIMIT_S = 60
@@ -64,14 +65,20 @@ def child_exit_in_a_handler(folder):
 def child_fork(folder):
     engine = alone(folder)
     engine.propose("1")
+    hold = threading.Event()
+    engine.on_commit(lambda _: hold.wait(LIMIT_S))
+    call = engine.submit("0")  # under way, for as long as the handler holds what is told
     pid = os.fork()
     if pid == 0:
-        error = raised(quorate.QuorateError, lambda: engine.propose("1"))
-        tap.check_equal((error.name, error.is_certain), ("QR_ERR_STOPPED", True), "the error")
+        for is_certain, ask in ((True, lambda: engine.propose("1")), (False, call.result),
+                                (False, call.exception), (True, engine.wait_stopped)):
+            error = raised(quorate.QuorateError, ask)
+            tap.check_equal((error.name, error.is_certain), ("QR_ERR_STOPPED", is_certain))
         engine.close()
         del engine
         gc.collect()
         sys.exit(5)
+    hold.set()
     tap.check_equal(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), 5, "the fork's exit code")
     tap.check_equal(engine.propose("1").data, b"2", "behind the fork")
     engine.close()
@@ -220,6 +227,39 @@ def closing_many(_):
             tap.check_equal(opened, ["QR_ERR_STOPPED"] * 3, "a call behind it")
 
 
+def closing_twice(_):
+    """Who closes an engine while another frees it does not touch what was freed"""
+    with rig.temporary_folder() as folder:
+        engine = alone(folder)
+        held, freed, early = engine._life, threading.Event(), []
+
+        class Library:
+            def __getattr__(self, name):
+                return getattr(library, name)
+
+            def qr_engine_stop(self, given):
+                if threading.current_thread() is second:
+                    held._freeing.release()
+                    early.append(freed.wait(1))
+                library.qr_engine_stop(given)
+
+            def qr_engine_free(self, given):
+                freed.set()
+                if True not in early:  # else that would crash
+                    library.qr_engine_free(given)
+
+        first, second = (threading.Thread(target=engine.close) for _ in range(2))
+        with unittest.mock.patch("quorate.life.library", Library()):
+            held._freeing.acquire()
+            first.start()
+            rig.wait_for(lambda: held._is_closing and held._changed.acquire(), "it is closing")
+            held._changed.release()
+            second.start()
+            for thread in (first, second):
+                thread.join(LIMIT_S)
+        tap.check_equal(early, [False], "whether it was freed meanwhile")
+
+
 def churning(_):
     """Threads add and remove handlers while entries come: none is called behind its removal"""
     with rig.temporary_folder() as folder, alone(folder) as engine:
@@ -306,7 +346,7 @@ def main():
         CHILDREN[sys.argv[2]](sys.argv[3])
     tap.end_on_signals()
     return tap.run([leaving_threads, leaving_handler, forks, collected, interrupted, closing_many,
-                    churning, futures_end, released, forgotten])
+                    closing_twice, churning, futures_end, released, forgotten])
 
 
 if __name__ == "__main__":

@@ -14,8 +14,10 @@ import subprocess
 import sys
 import tempfile
 import threading
+import unittest.mock
 
 import quorate
+from quorate.binding import ffi, library
 from support import Counter, address, alone, printed, raised, rig, tap
 
 
@@ -104,6 +106,16 @@ def three_processes(_):
 
 def errors(_):
     """Errors are exceptions with a name, a code and words"""
+    certain = ("QR_ERR_INVALID", "QR_ERR_BUSY", "QR_ERR_WITHDRAWN", "QR_ERR_REJECTED")
+    unknown = ("QR_ERR_TIMEOUT", "QR_ERR_CANCELLED", "QR_ERR_EXPIRED", "QR_ERR_STOPPED",
+               "QR_ERR_MALFORMED", "QR_ERR_IO")
+    made = [quorate.QuorateError(getattr(library, name)) for name in certain + unknown]
+    tap.check_equal([error.is_certain for error in made], [True] * 4 + [False] * 6, "certain")
+    with unittest.mock.patch("quorate.errors.library") as other:  # it alone decides
+        for error in made:
+            other.qr_error_is_certain.return_value = not error.is_certain
+            other.qr_error_name.return_value = other.qr_error_text.return_value = ffi.NULL
+            tap.check_equal(quorate.QuorateError(error.code).is_certain, not error.is_certain)
     with rig.temporary_folder() as folder:
         wrong = raised(quorate.QuorateError, lambda: alone(folder, Counter(), meta="x" * 300))
         tap.check_equal((wrong.name, wrong.code, wrong.is_certain), ("QR_ERR_INVALID", -1, True))
