@@ -158,7 +158,8 @@ class Client:
     """
 
     def __init__(self, addresses, timeout=5.0, *, reply_bytes_max=128 << 20):
-        self._addresses = [address_of(address) for address in addresses.split(",")]
+        self._given = [address_of(address) for address in addresses.split(",")]
+        self._addresses = list(self._given)  # and of those that were named, the last
         self._timeout = timeout
         self._reply_bytes_max = reply_bytes_max
         self._connection = None
@@ -246,7 +247,7 @@ class Client:
         if isinstance(error, ReplyError) and error.code == "MOVED" and len(words) == 3:
             with contextlib.suppress(ValueError):
                 named = address_of(words[2])
-                self._addresses = [named] + [one for one in self._addresses if one != named]
+                self._addresses = [named] + [one for one in self._given if one != named]
 
     def _attempt(self, message, deadline, is_repeatable, has_state):
         """Send once. Raises OutcomeUnknown only if it was sent."""

@@ -244,6 +244,15 @@ def doubtful(_):
             tap.check_equal(redis.call("INCR", "x", token="t"), 5, "repeated under its token")
 
 
+def named(_):
+    """However many nodes a client is moved to, it keeps those that it was given, and one"""
+    with liar(b"-MOVED 1 127.0.0.1:1\r\n", b"-MOVED 1 127.0.0.1:2\r\n", b"+PONG\r\n") as address:
+        with quorate.Client(address, timeout=LIMIT_S) as redis:
+            tap.check_equal(redis.call("PING"), b"PONG")
+            tap.check_equal(redis._addresses.count(("127.0.0.1", 1)), 0, "the first is forgotten")
+            tap.check(len(redis._addresses) <= 2, redis._addresses)
+
+
 def circling(_):
     """Nodes that move a client to and fro end its call in time"""
     with liar(*[b"-MOVED 1 127.0.0.1:1\r\n", b"-MOVED 1 nowhere\r\n"] * 1000) as address:
@@ -284,7 +293,8 @@ def main():
     tap.end_on_signals()
     with rig.Cluster() as cluster:
         return tap.run([finding, killed, reconnecting, moved, timing_out, bounded, trickling,
-                        doubtful, circling, interrupted, addresses], cluster, cluster.tell_logs)
+                        doubtful, named, circling, interrupted, addresses], cluster,
+                       cluster.tell_logs)
 
 
 if __name__ == "__main__":
