@@ -16,14 +16,13 @@
  * entry, and give again what is not.
  */
 /* SPDX-License-Identifier: Apache-2.0 */
-#define _POSIX_C_SOURCE 200809L
 #include <pthread.h>
 #include <stdatomic.h>
-#include <time.h>
 
-#include "node.h"
+#include "lines.h"
 
 #define JOBS_MAX 64
+#define NAME_LETTERS "abcdefghijklmnopqrstuvwxyz0123456789-"
 #define LOOK_NS 20000000 /* how often a leader looks what is due */
 
 struct job {       /* JOBS_MAX of them are the replicated state */
@@ -60,22 +59,17 @@ static bool is_due(const struct job *job, uint64_t now_ns)
 
 static int apply(void *state, const struct qr_entry *entry, struct qr_plain_reply *reply)
 {
-    char line[LINE_BYTES] = "", verb[LINE_BYTES] = "", name[LINE_BYTES] = "";
-    char rest[LINE_BYTES] = "";
-    uint64_t number = 0;
-    struct job *job;
-    memcpy(line, entry->payload, entry->payload_bytes < LINE_BYTES ? entry->payload_bytes : 0);
-    int words =
-        sscanf(line, "%255s %255[a-z0-9-] %18" SCNu64 " %255[^\n]", verb, name, &number, rest);
-    if (strcmp(verb, "hello") == 0) {
+    struct request request = {0};
+    int words = request_read(entry, &request);
+    const char *verb = request.verb, *name = request.name, *rest = request.rest;
+    if (words == 1 && strcmp(verb, "hello") == 0) {
         return node_reply(reply, "%" PRIu64, entry->index);
     }
-    if (strlen(name) >= sizeof(job->name) || strlen(rest) >= sizeof(job->command)) {
-        return node_reject(reply, "the job or its command is too long");
-    }
-    job = find(state, name);
-    if (job == NULL || words < 2) {
-        return node_reject(reply, "no job of one word, or too many");
+    struct job *job = find(state, name);
+    char *end;
+    uint64_t number = strtoull(request.third, &end, 10);
+    if (job == NULL || words < 2 || strspn(name, NAME_LETTERS) < strlen(name) || *end != '\0') {
+        return node_reject(reply, "a word is missing, too long or no number, or too many jobs");
     }
     if (strcmp(verb, "take") == 0) {
         if (number == job->run + 1 && is_due(job, entry->timestamp_ns)) {
@@ -91,29 +85,10 @@ static int apply(void *state, const struct qr_entry *entry, struct qr_plain_repl
         memcpy(job->command, rest, sizeof(job->command));
         job->period_ms = number;
         job->due_ns = entry->timestamp_ns + number * NS_PER_MS;
+    } else if (strcmp(verb, "show") != 0) {
+        return node_reject(reply, "what is that?");
     }
     return node_reply(reply, "%" PRIu64 " %" PRIu64 " %s", job->run, job->period_ms, job->command);
-}
-
-/* Whether it is known what came of a proposal; what refuses a repeat says nothing of the first. */
-static bool is_settled(int status)
-{
-    return status == 0 || status == QR_ERR_REJECTED || status == QR_ERR_FORGOTTEN ||
-           status == QR_ERR_STOPPED;
-}
-
-/* Propose until it is certain what came of it: a run that was given unheard would not be run. The
- * answer is "" where it is refused, or the engine stops.
- */
-static void insist(struct qr_engine *engine, struct qr_id id, const char *line,
-                   char answer[LINE_BYTES])
-{
-    int status = node_propose_as(engine, id, line, answer);
-    while (!is_settled(status)) {
-        (void)nanosleep(&(struct timespec){.tv_nsec = LOOK_NS}, NULL);
-        status = node_propose_as(engine, id, line, answer);
-    }
-    answer[status == 0 ? strlen(answer) : 0] = '\0';
 }
 
 /* Ask for the next run of a job, and run it if it was given. */
@@ -124,7 +99,7 @@ static void take(struct cron *cron, const struct job *job, const char *runner)
                    runner);
     /* Of this question alone: what is refused now may be given when it is asked again. */
     (void)snprintf(token, sizeof(token), "cron %" PRIu64 " %.127s", ++cron->asked, line);
-    insist(cron->engine, qr_token_id(token, strlen(token)), line, command);
+    node_insist(cron->engine, qr_token_id(token, strlen(token)), line, command);
     (void)snprintf(line, sizeof(line), "JOB=%.31s RUN=%" PRIu64 "\n(%.63s\n) </dev/null", job->name,
                    job->run + 1, command);
     if (command[0] != '\0' && system(line) != 0) {
@@ -137,7 +112,7 @@ static void *run_jobs(void *argument)
     struct cron *cron = argument;
     char runner[LINE_BYTES];
     /* Said twice it is well, too: the last one counts. */
-    insist(cron->engine, (struct qr_id){0}, "hello", runner);
+    node_insist(cron->engine, (struct qr_id){0}, "hello", runner);
     while (!cron->is_over) {
         struct job jobs[JOBS_MAX];
         bool is_leader = qr_is_leader(cron->engine) && qr_plain_read(&cron->machine, jobs) == 0;
@@ -146,7 +121,7 @@ static void *run_jobs(void *argument)
                 take(cron, &jobs[i], runner);
             }
         }
-        (void)nanosleep(&(struct timespec){.tv_nsec = LOOK_NS}, NULL);
+        (void)thrd_sleep(&(struct timespec){.tv_nsec = LOOK_NS}, NULL);
     }
     return NULL;
 }

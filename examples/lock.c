@@ -19,7 +19,7 @@
  * under the same name again gets a new token, and the one before is void.
  */
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "node.h"
+#include "lines.h"
 
 #define LOCKS_MAX 64
 
@@ -40,13 +40,11 @@ struct service {
 /* The lock of that name, or a free place for it; NULL: there are too many. */
 static struct lock *find(struct service *service, const char *name)
 {
-    for (size_t i = 0; i < LOCKS_MAX; i++) {
-        struct lock *lock = &service->locks[i];
-        if (lock->name[0] == '\0' || strcmp(lock->name, name) == 0) {
-            return lock;
-        }
+    struct lock *lock = service->locks, *end = lock + LOCKS_MAX;
+    while (lock < end && lock->name[0] != '\0' && strcmp(lock->name, name) != 0) {
+        lock++;
     }
-    return NULL;
+    return lock < end ? lock : NULL;
 }
 
 static void end_leases(struct service *service, uint64_t now_ns)
@@ -71,31 +69,6 @@ static uint64_t wake_at(const void *state)
     return next_ns;
 }
 
-/* A line of input; each word may be as long as the line. */
-struct request {
-    char verb[LINE_BYTES];
-    char name[LINE_BYTES];
-    char third[LINE_BYTES]; /* HOLDER or TOKEN */
-    char rest[LINE_BYTES];  /* MS or TEXT */
-};
-
-/* Returns whether it is one, and all of it fits into a lock. */
-static bool read_request(const struct qr_entry *entry, struct request *request)
-{
-    char line[LINE_BYTES] = "";
-    const struct lock *lock;
-    memset(request, 0, sizeof(*request)); /* what is copied from it is the same everywhere */
-    if (entry->payload_bytes >= sizeof(line)) {
-        return false;
-    }
-    memcpy(line, entry->payload, entry->payload_bytes);
-    return sscanf(line, "%255s %255s %255s %255[^\n]", request->verb, request->name, request->third,
-                  request->rest) >= 3 &&
-           strlen(request->name) < sizeof(lock->name) &&
-           strlen(request->third) < sizeof(lock->holder) &&
-           strlen(request->rest) < sizeof(lock->text);
-}
-
 static int apply(void *state, const struct qr_entry *entry, struct qr_plain_reply *reply)
 {
     struct service *service = state;
@@ -104,7 +77,7 @@ static int apply(void *state, const struct qr_entry *entry, struct qr_plain_repl
     if (entry->payload_bytes == 0) {
         return 0; /* a tick */
     }
-    if (!read_request(entry, &request)) {
+    if (request_read(entry, &request) < 3) {
         return node_reject(reply, "too few words, or one too long");
     }
     const char *verb = request.verb, *third = request.third, *rest = request.rest;
@@ -160,11 +133,10 @@ static int answer_line(struct qr_engine *engine, void *machine, const char *line
 int main(int argc, char **argv)
 {
     struct service service = {0};
-    struct qr_plain_options plain = {.size_bytes = sizeof(plain),
-                                     .state = &service,
-                                     .state_bytes = sizeof(service),
-                                     .apply = apply,
-                                     .wake_at = wake_at};
+    struct qr_plain_options plain = {
+        .size_bytes = sizeof(plain), .state = &service, .state_bytes = sizeof(service)};
+    plain.apply = apply;
+    plain.wake_at = wake_at;
     struct qr_state_machine machine = node_machine(&plain);
     struct qr_engine_options options = node_options(argc, argv, &machine);
     struct qr_engine *engine = node_open(&options);

@@ -1,4 +1,4 @@
-/* node.h: what the examples have in common: a node from a command line, and lines it answers.
+/* node.h: what the examples have in common: a node from a command line, and what it proposes.
  *
  * Owns     nothing: each function is as it would stand in a program of its own.
  * Threads  those of the caller; every function of Quorate may be called from any.
@@ -8,17 +8,18 @@
 #define EXAMPLES_NODE_H
 
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <threads.h>
 
 #include "quorate/engine.h"
 #include "quorate/plain.h"
 
 #define NS_PER_MS UINT64_C(1000000)
 #define DAY_MS UINT64_C(86400000)
-#define LINE_BYTES 256 /* of a line and of its answer, the NUL included */
+#define RETRY_NS 20000000 /* between two tries */
+#define LINE_BYTES 256    /* of a line and of its answer, the NUL included */
 
 /* qr_plain_new(), or the end of the program. */
 static inline struct qr_state_machine node_machine(const struct qr_plain_options *plain)
@@ -88,94 +89,25 @@ static inline int node_propose(struct qr_engine *engine, const char *line, char 
     return node_propose_as(engine, (struct qr_id){0}, line, answer);
 }
 
-/* The result of an entry, as text. Returns 0: a state machine that has an answer goes on. */
-__attribute__((format(printf, 2, 3))) static inline int node_reply(struct qr_plain_reply *reply,
-                                                                   const char *format, ...)
+/* Whether it is known what came of a proposal; what refuses a repeat says nothing of the first. */
+static inline bool node_is_settled(int status)
 {
-    va_list arguments;
-    va_start(arguments, format);
-    int length = vsnprintf(reply->data, reply->capacity_bytes, format, arguments);
-    va_end(arguments);
-    reply->size_bytes = length < 0 ? 0 : strlen(reply->data);
-    return 0;
+    return status == 0 || status == QR_ERR_REJECTED || status == QR_ERR_FORGOTTEN ||
+           status == QR_ERR_STOPPED;
 }
 
-/* Reject an entry, on every replica alike, before anything was changed. */
-static inline int node_reject(struct qr_plain_reply *reply, const char *why)
-{
-    (void)node_reply(reply, "%s", why);
-    return QR_ERR_REJECTED;
-}
-
-/* Say how this node is: "NAME is leader; LEADER leads; COUNT voters; applied INDEX". */
-static inline int node_status(struct qr_engine *engine, char answer[LINE_BYTES])
-{
-    struct qr_status *now = calloc(1, sizeof(*now));
-    size_t voters = 0;
-    if (now == NULL) {
-        return QR_ERR_NO_MEMORY;
-    }
-    now->size_bytes = sizeof(*now);
-    int status = qr_status(engine, now);
-    for (size_t i = 0; i < now->member_count; i++) {
-        voters += now->members[i].is_voter;
-    }
-    (void)snprintf(answer, LINE_BYTES, "%.63s is %s; %.63s leads; %zu voters; applied %" PRIu64,
-                   now->name, qr_role_name(now->role), now->leader_name, voters,
-                   now->applied_index);
-    free(now);
-    return status;
-}
-
-/* What is done with one line; NULL: it is proposed. It puts the answer into `answer`, or returns
- * why there is none.
+/* Propose under an id that makes repeats one entry, until it is certain what came of it. The answer
+ * is "" where it is refused, or the engine stops.
  */
-typedef int node_answer(struct qr_engine *engine, void *argument, const char *line,
-                        char answer[LINE_BYTES]);
-
-/* End a line that was read before its newline. Returns whether it is whole; of one that is too long
- * the rest is dropped, not read as another.
- */
-static inline bool node_end_line(char line[LINE_BYTES])
+static inline void node_insist(struct qr_engine *engine, struct qr_id id, const char *line,
+                               char answer[LINE_BYTES])
 {
-    size_t end = strcspn(line, "\n");
-    bool is_whole = line[end] == '\n' || end < LINE_BYTES - 1;
-    line[end] = '\0';
-    for (int next = is_whole ? '\n' : 0; next != '\n' && next != EOF;) {
-        next = getchar();
+    int status = node_propose_as(engine, id, line, answer);
+    while (!node_is_settled(status)) {
+        (void)thrd_sleep(&(struct timespec){.tv_nsec = RETRY_NS}, NULL);
+        status = node_propose_as(engine, id, line, answer);
     }
-    return is_whole;
-}
-
-/* Answer each line of standard input by one, until there are no more or the engine has stopped:
- * "status" by node_status(); by "refused: why" what certainly did nothing, by "unknown: why" what
- * may have been done, or not.
- */
-static inline void node_serve(struct qr_engine *engine, node_answer *answer_line, void *argument)
-{
-    char line[LINE_BYTES];
-    char answer[LINE_BYTES];
-    int status = 0;
-    while (status != QR_ERR_STOPPED && fgets(line, sizeof(line), stdin) != NULL) {
-        if (!node_end_line(line)) {
-            (void)snprintf(answer, LINE_BYTES, "the line is too long");
-            status = QR_ERR_REJECTED;
-        } else if (strcmp(line, "status") == 0) {
-            status = node_status(engine, answer);
-        } else if (answer_line != NULL) {
-            status = answer_line(engine, argument, line, answer);
-        } else {
-            status = node_propose(engine, line, answer);
-        }
-        if (status == 0) {
-            printf("%s\n", answer);
-        } else if (qr_error_is_certain(status)) {
-            printf("refused: %s\n", status == QR_ERR_REJECTED ? answer : qr_error_text(status));
-        } else {
-            printf("unknown: %s\n", qr_error_text(status));
-        }
-        fflush(stdout);
-    }
+    answer[status == 0 ? strlen(answer) : 0] = '\0';
 }
 
 #endif

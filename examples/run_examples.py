@@ -255,7 +255,8 @@ def cron(_):
             wanted = len(runs()) + ROUND
             rig.wait_for(lambda: len(runs()) >= wanted, f"there were {ROUND} more runs")
 
-        for line in (f"every {'j' * 32} 20 false", f"every job 20 {'c' * 64}", "every job 20 x".ljust(300, "x")):
+        for line in (f"every {'j' * 32} 20 false", f"every job 20 {'c' * 64}", "every job 20 x".ljust(300, "x"),
+                     "every job x false", "every job 20", "every $(job) 20 false", "stop job"):
             told = trio.nodes[1].ask(line)
             tap.check(told.startswith("refused"), f"{line!r} is answered {told!r}")
         trio.nodes[1].ask("every beat 20 echo $JOB $RUN >>runs")

@@ -10,7 +10,7 @@
 
 #include <sqlite3.h>
 
-#include "node.h"
+#include "lines.h"
 
 #define PATH_BYTES 512
 #define RESULT_BYTES 24

@@ -20,7 +20,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include "node.h"
+#include "lines.h"
 
 struct follower {
     const char *name;    /* of the node */

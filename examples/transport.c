@@ -10,7 +10,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "unix_transport.h"
 
-#include "node.h"
+#include "lines.h"
 
 static int apply(void *state, const struct qr_entry *entry, struct qr_plain_reply *reply)
 {

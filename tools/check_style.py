@@ -12,6 +12,8 @@ from source import ROOT, Report, c_files, code_only, comments_only, line_of, rea
 
 FOLDERS = ("src", "include", "sim", "test", "bench", "examples")
 FILE_LINES_MAX = 500
+EXAMPLE_LINES_MAX = 150
+EXAMPLES = ("counter.c", "cron.c", "lock.c", "sqlite.c", "tail.c")  # those that embed an engine
 FUNCTION_LINES_MAX = 70
 LINE_COLUMNS_MAX = 100
 
@@ -70,6 +72,8 @@ def check_lines(report, path, text):
         report.add(path, len(lines), "end the file with one line feed")
     if path.parts[0] == "src" and len(lines) - 1 > FILE_LINES_MAX:
         report.add(path, len(lines) - 1, f"{len(lines) - 1} lines; split it by role")
+    if path.parts[0] == "examples" and path.name in EXAMPLES and len(lines) > EXAMPLE_LINES_MAX:
+        report.add(path, len(lines) - 1, f"{len(lines) - 1} lines; an example has less than 150")
 
 
 def check_bans(report, path, code):
