@@ -170,10 +170,10 @@ static int run(int argc, char **argv, const struct change_kind *kind)
     return code;
 }
 
+#define UNKNOWN "Exit code 4 when the outcome is unknown: see `quorate members`."
 #define NOTE                                                                                       \
     "\vAll names together are one change: done as a whole or not at all. A change after which "    \
-    "too few of the voters that answer could agree is refused. Exit code 4 when the outcome is "   \
-    "unknown: see `quorate members`."
+    "too few of the voters that answer could agree is refused. " UNKNOWN
 
 int cli_promote(int argc, char **argv)
 {
@@ -209,15 +209,18 @@ int cli_priority(int argc, char **argv)
     static const struct change_kind kind = {
         .word = "PRIORITY",
         .arguments_doc = "NAME 0..255",
-        .doc = "Say how much rather than others a member leads: 1 is ordinary, 0 never leads." NOTE,
+        .doc = "Say how much rather than others a member leads: 1 is ordinary, 0 never leads."
+               "\v" UNKNOWN,
         .takes_number = true};
     return run(argc, argv, &kind);
 }
 
 int cli_transfer(int argc, char **argv)
 {
-    static const struct change_kind kind = {.word = "TRANSFER",
-                                            .arguments_doc = "NAME",
-                                            .doc = "Hand leadership over to a voter." NOTE};
+    static const struct change_kind kind = {
+        .word = "TRANSFER",
+        .arguments_doc = "NAME",
+        .doc = "Hand leadership over to a voter.\v"
+               "It is refused where that voter is not heard. " UNKNOWN};
     return run(argc, argv, &kind);
 }
