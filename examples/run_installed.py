@@ -72,19 +72,44 @@ def simulator(installed):
                       (installed.examples / "sim_counter.c").read_text())
 
 
-def cmake(installed):
-    if shutil.which("cmake") is None:
-        return "SKIP cmake is not here (make deps-ci)"
-    folder = f"{installed.root}/made"
+def cmake_made(installed, sources, name):
+    """Make a CMake project with what is installed. Returns what went wrong, or None."""
+    folder = f"{installed.root}/{name}"
     prefix = str(next(pathlib.Path(installed.root).rglob("quorateConfig.cmake")).parent)
-    for command in (["cmake", "-S", str(installed.examples), "-B", folder, "-DCMAKE_C_COMPILER=" +
+    for command in (["cmake", "-S", str(sources), "-B", folder, "-DCMAKE_C_COMPILER=" +
                      installed.compiler[-1], "-Dquorate_DIR=" + prefix],
                     ["cmake", "--build", folder]):
         done = run(command)
         if done.returncode != 0:
             return done.stdout + done.stderr
-    return installed.ran("made/counter", [], 2, True) or \
+    return None
+
+
+def cmake(installed):
+    if shutil.which("cmake") is None:
+        return "SKIP cmake is not here (make deps-ci)"
+    return cmake_made(installed, installed.examples, "made") or \
+        installed.ran("made/counter", [], 2, True) or \
         installed.ran("made/counter_static", [], 2, False)
+
+
+def cmake_store_checks(installed):
+    """CMake knows where the checks of stores are."""
+    if shutil.which("cmake") is None:
+        return "SKIP cmake is not here (make deps-ci)"
+    sources = pathlib.Path(installed.root, "try_stores")
+    sources.mkdir()
+    (sources / "CMakeLists.txt").write_text(
+        "cmake_minimum_required(VERSION 3.18)\nproject(try_stores C)\n"
+        "find_package(quorate 0.1 REQUIRED)\nset(CMAKE_C_STANDARD 11)\n"
+        "file(GLOB sources ${quorate_STORE_CHECK_DIR}/*.c)\n"
+        "add_executable(try_stores ${sources})\n"
+        "target_link_libraries(try_stores PRIVATE quorate::quorate)\n")
+    found = cmake_made(installed, sources, "tried")
+    if found is not None:
+        return found
+    done = run([f"{installed.root}/tried/try_stores"], env=installed.environment)
+    return None if done.returncode == 0 else f"code {done.returncode}, {done.stdout!r}"
 
 
 def newer_version(installed):
@@ -155,6 +180,7 @@ CASES = [
     ("cmake_finds_shared_library_and_archive", cmake),
     ("checks_of_stores_are_made_with_what_is_installed", store_checks),
     ("man_finds_each_function", manual),
+    ("cmake_finds_the_checks_of_stores", cmake_store_checks),
     ("cmake_is_told_which_versions_will_do", newer_version),
 ]
 
