@@ -51,7 +51,7 @@ struct qr_change_result {
     size_t size_bytes;         /* of this struct as the library has it */
     uint32_t tolerated_before; /* voters that answer and may still fail, before the change */
     uint32_t tolerated_after;  /* and behind it; both 0 where nothing was planned: a transfer */
-    const char *reason; /* a sentence, borrowed until return */
+    const char *reason;        /* a sentence, borrowed until return */
 };
 
 /* How a change ended.
