@@ -58,6 +58,9 @@ class Engine:
     on_commit        as of on_commit(), but from the very first entry on
     on_stopped       called with None when it has stopped as it was told to; with a QuorateError
                      when it could not go on: its disk failed, say
+    log              a file, or its descriptor, that gets a line for each event from log_level on
+                     ("debug", "info", "warn", "error"), as log_format says ("text", "json");
+                     nobody waits for who reads it: what it does not take is dropped
     limits           {name: number}, as "heartbeat_interval_ms": QR_LIMIT_MAP in quorate/engine.h
     options          further fields of struct qr_engine_options, by their names: is_bootstrap
                      (a directory without a cluster begins one), join ("HOST:PORT,…" of members),
@@ -71,7 +74,8 @@ class Engine:
     """
 
     def __init__(self, state_machine, name, data_directory, peer_address, *, on_commit=None,
-                 on_stopped=None, limits=None, **options):
+                 on_stopped=None, log=None, log_level="info", log_format="text", limits=None,
+                 **options):
         options.update(name=name, data_directory=data_directory, peer_address=peer_address)
         given, _kept = options_of(options, limits)
         self._life = life = Life(state_machine, name)
@@ -79,6 +83,10 @@ class Engine:
         if on_commit is not None:
             given.on_commit = FUNCTIONS["qr_commit_handler"]
             given.on_commit_argument = life.keep(lambda entry: on_commit(entry_of(entry)))
+        if log is not None:
+            given.logger = life.log_to(log if isinstance(log, int) else log.fileno(),
+                                       number_of(ffi.typeof("enum qr_log_format"), log_format),
+                                       number_of(ffi.typeof("enum qr_log_level"), log_level))
         life.open(given, on_stopped)
         self._end = weakref.finalize(self, life.forgotten)
         self._end.atexit = False  # life.py does that

@@ -37,6 +37,8 @@ class Life:
         self._calls = 0  # under way; the engine is freed when there are none
         self._is_closing = False
         self._arguments = set()  # of callbacks, until it is freed
+        self._logger = ffi.NULL
+        self._log_descriptor = -1  # this one's own, whatever becomes of the caller's
 
     def open(self, given, on_stopped):
         """qr_engine_open()"""
@@ -54,6 +56,22 @@ class Life:
         except BaseException:
             self.close()
             raise
+
+    def log_to(self, descriptor, form, level_min):
+        """A logger of C, which writes there until the engine is freed."""
+        self._log_descriptor = os.dup(descriptor)
+        self._logger = library.qr_logger_new(self._log_descriptor, form, level_min)
+        if self._logger == ffi.NULL:
+            self._end_log()
+            raise QuorateError(library.QR_ERR_NO_MEMORY, "no memory or thread for a logger", True)
+        return self._logger
+
+    def _end_log(self):
+        logger, self._logger = self._logger, ffi.NULL
+        library.qr_logger_free(logger)
+        descriptor, self._log_descriptor = self._log_descriptor, -1
+        if descriptor >= 0:
+            os.close(descriptor)
 
     def keep(self, function):
         """The argument with which C may call a function until forget(), or until this is freed."""
@@ -123,6 +141,7 @@ class Life:
             with self._changed:  # who comes to stop it, too, has done that, or finds none
                 engine, self._out[0] = self._out[0], ffi.NULL
             library.qr_engine_free(engine)
+            self._end_log()
             while self._arguments:
                 forget(self._arguments.pop())
             alive.discard(self)

@@ -5,7 +5,9 @@
 #        test_lifetimes.py child NAME FOLDER     a process that a case starts, and that ends well
 #
 # SPDX-License-Identifier: Apache-2.0
+import fcntl
 import gc
+import json
 import os
 import signal
 import subprocess
@@ -16,7 +18,7 @@ import weakref
 
 import quorate
 from quorate.binding import library
-from support import Counter, alone, raised, rig, tap
+from support import Counter, address, alone, raised, rig, tap
 
 LIMIT_S = 60
 
@@ -341,12 +343,50 @@ def forgotten(_):
                         [("the engine n1 was not closed", ResourceWarning)], "the warnings")
 
 
+def count_files():
+    """Descriptors that are open here, but sockets: each port that was claimed has one."""
+    folder = "/proc/self/fd"
+    links = [f"{folder}/{name}" for name in os.listdir(folder)]
+    return sum(os.path.lexists(link) and not os.readlink(link).startswith("socket:")
+               for link in links)
+
+
+def logs(_):
+    """What happens is logged to a file, to nobody's delay, and until the engine is freed"""
+    with rig.temporary_folder() as folder:
+        alone(folder).close()  # the first of a process leaves what libuv has for all loops
+        before = count_files()
+        with open(f"{folder}/log", "w", encoding="utf-8") as file:
+            engine = alone(folder, log=file, log_format="json", log_level="debug")
+        engine.propose("1")  # the file is the caller's: closed by now
+        engine.close()
+        with open(f"{folder}/log", encoding="utf-8") as file:
+            names = [json.loads(line)["event"] for line in file]
+        tap.check({"wal_opened", "became_leader"} <= set(names), f"the log has {set(names)}")
+
+        reader, writer = os.pipe()
+        os.write(writer, b"x" * fcntl.fcntl(writer, fcntl.F_GETPIPE_SZ))  # nobody reads
+        with alone(folder, log=writer, log_level="debug") as engine:
+            tap.check_equal(engine.propose("1").data, b"2", "the answer")
+        os.close(reader)
+        os.close(writer)
+
+        for wrong, kind in ((dict(log=-1), OSError), (dict(log="path"), AttributeError),
+                            (dict(log=2, log_level="loud"), ValueError),
+                            (dict(log=2, log_format="xml"), ValueError)):
+            raised(kind, lambda: alone(folder, **wrong))
+        error = raised(quorate.QuorateError,
+                       lambda: quorate.Engine(Counter(), "N 1", folder, address(), log=2))
+        tap.check_equal(error.name, "QR_ERR_INVALID", "of a bad name")
+        tap.check_equal(count_files(), before, "open descriptors")
+
+
 def main():
     if sys.argv[1] == "child":
         CHILDREN[sys.argv[2]](sys.argv[3])
     tap.end_on_signals()
     return tap.run([leaving_threads, leaving_handler, forks, collected, interrupted, closing_many,
-                    closing_twice, churning, futures_end, released, forgotten])
+                    closing_twice, churning, futures_end, released, forgotten, logs])
 
 
 if __name__ == "__main__":
