@@ -104,6 +104,10 @@ void fake_engine_add_member(struct qr_engine *engine, uint64_t id, const char *n
 /* Tell the server's handler, if there is one. */
 void fake_engine_tell(struct qr_engine *engine, const struct qr_membership_event *event);
 
+/* For fake_engine_calls.c: something more that waits, and that the timer is to look at it. */
+struct fake_request *fake_engine_add(struct qr_engine *engine, size_t payload_bytes);
+void fake_engine_wake(struct qr_engine *engine);
+
 /* How often an event was logged since the process began. */
 size_t fake_log_count(const char *name);
 

@@ -1,4 +1,4 @@
-/* node_rig.c: whole nodes over memory disks and a network of queues. */
+/* node_rig.c: whole nodes over memory disks: their lives, and the time that passes. */
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "support/node_rig.h"
 
@@ -10,88 +10,17 @@
 #include "quorate/error.h"
 #include "support/unit.h"
 
-#define FRAME_BYTES_MAX (1024 * 1024)
 #define STEP_NS NS_PER_MS
 
-static bool chance(struct rig *rig, unsigned percent)
+bool rig_chance(struct rig *rig, unsigned percent)
 {
     return prng_between(&rig->prng, 0, 99) < percent;
-}
-
-static void push_frame(struct rig *rig, int from, int to, bool is_seed, struct wire_frame *frame)
-{
-    struct rig_frame *copy = malloc(sizeof(*copy) + frame->frame_bytes);
-    assert_non_null(copy);
-    *copy = (struct rig_frame){.from = from, .to = to, .is_seed = is_seed};
-    copy->due_ns = rig->time.now_ns + prng_between(&rig->prng, 0, rig->delay_ns_max);
-    if (chance(rig, rig->late_percent)) {
-        copy->due_ns += prng_between(&rig->prng, 0, RIG_LATE_NS_MAX);
-    }
-    for (size_t i = 0; i < frame->part_count; i++) {
-        memcpy(copy->bytes + copy->size_bytes, frame->parts[i].data, frame->parts[i].size_bytes);
-        copy->size_bytes += frame->parts[i].size_bytes;
-    }
-    copy->next = rig->frames;
-    rig->frames = copy;
-}
-
-static int number_of(const struct rig *rig, node_id id)
-{
-    for (int i = 0; i < rig->count; i++) {
-        if (id == (node_id)i + 1) {
-            return i;
-        }
-    }
-    return -1;
-}
-
-static bool on_send(void *context, node_id to, struct wire_frame *frame)
-{
-    struct rig_node *self = context;
-    struct rig *rig = self->rig;
-    assert_false(self->is_failed);
-    int target = number_of(rig, to);
-    bool is_open =
-        target >= 0 && rig->nodes[target].node != NULL && !rig->is_cut[self->number][target];
-    if (is_open && !chance(rig, rig->loss_percent)) {
-        push_frame(rig, self->number, target, false, frame);
-        if (chance(rig, rig->repeat_percent)) {
-            push_frame(rig, self->number, target, false, frame);
-        }
-    }
-    wire_frame_free(frame);
-    return is_open;
 }
 
 static void on_members(void *context, const struct raft_configuration *configuration)
 {
     (void)context;
     assert_true(configuration->count <= RIG_NODES_MAX);
-}
-
-static void on_dial_seed(void *context, const char *address)
-{
-    struct rig_node *self = context;
-    self->is_dialing = address != NULL;
-    self->seed = address == NULL ? -1 : address[1] - '0';
-}
-
-static void on_send_seed(void *context, struct wire_frame *frame)
-{
-    struct rig_node *self = context;
-    assert_false(self->is_failed);
-    if (self->seed >= 0) {
-        push_frame(self->rig, self->number, self->seed, true, frame);
-    }
-    wire_frame_free(frame);
-}
-
-static void on_reply(void *context, uint64_t connection, struct wire_frame *frame)
-{
-    struct rig_node *self = context;
-    assert_false(self->is_failed);
-    push_frame(self->rig, self->number, (int)connection - 1, true, frame);
-    wire_frame_free(frame);
 }
 
 /* The result of each entry is the value that it had. */
@@ -136,43 +65,6 @@ void rig_release_apply(struct rig *rig, int i)
     if (self->is_batch_held) {
         self->is_batch_held = false;
         tell_applied(self, count);
-    }
-}
-
-static void on_proposal_done(void *context, uint64_t token, int status, raft_index index,
-                             const struct qr_result *result)
-{
-    struct rig_node *self = context;
-    struct rig *rig = self->rig;
-    assert_int_equal(rig->outcomes[token], RIG_WAITS);
-    rig->ended_status = status;
-    if (status == 0) {
-        assert_non_null(result);
-        assert_true(rig->value_at[index] == token + 1);
-        assert_int_equal(result->size_bytes, sizeof(uint64_t));
-        assert_true(load_u64(result->data) == token + 1);
-        rig->outcomes[token] = RIG_DONE;
-        rig->acked_index = max_u64(rig->acked_index, index);
-        rig->done_count++;
-    } else {
-        bool is_certain = qr_error_class_of(status) == QR_CLASS_RETRY;
-        rig->outcomes[token] = is_certain ? RIG_REFUSED : RIG_UNKNOWN;
-    }
-}
-
-static void on_read_done(void *context, uint64_t token, int status, raft_index index)
-{
-    struct rig_node *self = context;
-    struct rig *rig = self->rig;
-    rig->read_ended_count++;
-    if (status == 0) {
-        struct node_status now;
-        assert_false(self->is_restoring);
-        node_status(self->node, &now);
-        assert_true(index <= now.raft.applied_index);
-        assert_true(rig->read_floor[token] <= now.raft.applied_index);
-        assert_int_equal(now.differs.index, 0); /* nobody reads what is known to be wrong */
-        rig->read_done_count++;
     }
 }
 
@@ -265,14 +157,8 @@ int rig_open(struct rig *rig, int i)
         .allocator = &self->heap.allocator,
         .disk = &self->disk.disk,
         .io = {.context = self,
-               .send = on_send,
                .members = on_members,
-               .dial_seed = on_dial_seed,
-               .send_seed = on_send_seed,
-               .reply = on_reply,
                .apply = on_apply,
-               .proposal_done = on_proposal_done,
-               .read_done = on_read_done,
                .change_done = on_change_done,
                .changed = on_changed,
                .failed = on_failed,
@@ -305,6 +191,8 @@ int rig_open(struct rig *rig, int i)
         .lease_ns = self->lease_ns,
         .on_divergence = self->on_divergence,
     };
+    rig_network_join(&options.io);
+    rig_promises_join(&options.io);
     return node_open(&options, rig->time, &self->node, self->detail);
 }
 
@@ -342,7 +230,7 @@ void rig_stop(struct rig *rig, int i)
 static bool keep_some(void *context, size_t number)
 {
     (void)number;
-    return chance(context, 50);
+    return rig_chance(context, 50);
 }
 
 void rig_crash(struct rig *rig, int i)
@@ -363,49 +251,8 @@ void rig_deinit(struct rig *rig)
         rig_crash(rig, i);
         disk_memory_deinit(&rig->nodes[i].disk);
     }
-    while (rig->frames != NULL) {
-        struct rig_frame *next = rig->frames->next;
-        free(rig->frames);
-        rig->frames = next;
-    }
+    rig_network_deinit(rig);
     heap_deinit(&rig->heap);
-}
-
-static void deliver(struct rig *rig, const struct rig_frame *frame)
-{
-    static struct entry entries[WIRE_ENTRIES_MAX];
-    struct rig_node *target = &rig->nodes[frame->to];
-    struct wire_message message;
-    if (target->node == NULL || rig->is_cut[frame->from][frame->to]) {
-        return;
-    }
-    size_t length;
-    assert_int_equal(wire_frame_length(frame->bytes, frame->size_bytes, FRAME_BYTES_MAX, &length),
-                     0);
-    assert_int_equal(length, frame->size_bytes);
-    struct chunk *chunk = chunk_new(&rig->heap.allocator, (uint32_t)frame->size_bytes);
-    assert_non_null(chunk);
-    memcpy(chunk->data, frame->bytes, frame->size_bytes);
-    assert_int_equal(wire_decode(chunk, chunk->data, frame->size_bytes, entries, &message), 0);
-    if (frame->is_seed && message.type == WIRE_JOIN_RESPONSE) {
-        node_seed_receive(target->node, &message, rig->time);
-    } else {
-        node_receive(target->node, (node_id)frame->from + 1,
-                     frame->is_seed ? (uint64_t)frame->from + 1 : 0, &message, rig->time);
-    }
-    chunk_drop(chunk);
-}
-
-static struct rig_frame *reverse(struct rig_frame *frames)
-{
-    struct rig_frame *reversed = NULL;
-    while (frames != NULL) {
-        struct rig_frame *next = frames->next;
-        frames->next = reversed;
-        reversed = frames;
-        frames = next;
-    }
-    return reversed;
 }
 
 void rig_change(struct rig *rig, int i, struct wire_change change)
@@ -414,88 +261,23 @@ void rig_change(struct rig *rig, int i, struct wire_change change)
     assert_int_equal(node_change(self->node, &change, self->change_count, rig->time), 0);
 }
 
-/* The list has the newest first; only a delay lets one frame overtake another. */
-static void deliver_due(struct rig *rig)
-{
-    struct rig_frame *late = NULL;
-    struct rig_frame *frame = reverse(rig->frames);
-    rig->frames = NULL;
-    while (frame != NULL) {
-        struct rig_frame *next = frame->next;
-        bool is_paused = rig->nodes[frame->to].paused_until_ns > rig->time.now_ns;
-        if (frame->due_ns <= rig->time.now_ns && !is_paused) {
-            deliver(rig, frame);
-            free(frame);
-        } else {
-            frame->next = late;
-            late = frame;
-        }
-        frame = next;
-    }
-    struct rig_frame **end = &rig->frames; /* behind what was sent meanwhile */
-    while (*end != NULL) {
-        end = &(*end)->next;
-    }
-    *end = late;
-}
-
-static void dial(struct rig_node *self)
-{
-    struct rig *rig = self->rig;
-    struct rig_node *seed = &rig->nodes[self->seed];
-    self->is_dialing = false;
-    struct wire_hello hello;
-    struct wire_hello_response response;
-    const char *reason = "no connection";
-    node_hello(self->node, false, 0, &hello);
-    bool is_accepted = seed->node != NULL && !rig->is_cut[self->number][self->seed] &&
-                       node_hello_check(seed->node, &hello, &response) == 0 &&
-                       node_hello_response_check(self->node, &response, false, 0, &reason) == 0;
-    if (is_accepted) {
-        node_seed_ready(self->node, rig->time);
-    } else {
-        node_seed_closed(self->node, reason, rig->time);
-    }
-}
-
-/* Members say hello to one another as soon as they can. */
-static void meet(struct rig *rig, int i, int j)
-{
-    struct wire_hello hello;
-    struct wire_hello_response response;
-    const char *reason = "";
-    struct node *dialer = rig->nodes[i].node;
-    struct node *other = rig->nodes[j].node;
-    if (i == j || rig->has_met[i][j] || rig->is_cut[i][j] || dialer == NULL || other == NULL) {
-        return;
-    }
-    node_hello(dialer, true, (node_id)j + 1, &hello);
-    rig->has_met[i][j] =
-        node_hello_check(other, &hello, &response) == 0 &&
-        node_hello_response_check(dialer, &response, true, (node_id)j + 1, &reason) == 0;
-}
-
 void rig_step(struct rig *rig)
 {
-    for (int i = 0; i < rig->count; i++) {
-        for (int j = 0; j < rig->count; j++) {
-            meet(rig, i, j);
-        }
-    }
+    rig_network_meet(rig);
     rig->time.now_ns += STEP_NS;
     rig->time.wall_ns += STEP_NS;
-    deliver_due(rig);
+    rig_network_deliver(rig);
     for (int i = 0; i < rig->count; i++) {
         struct rig_node *self = &rig->nodes[i];
         if (self->node == NULL || self->paused_until_ns > rig->time.now_ns) {
             continue;
         }
         while (self->disk.pending_count > 0 && self->stalled_until_ns <= rig->time.now_ns &&
-               chance(rig, rig->disk_percent)) {
+               rig_chance(rig, rig->disk_percent)) {
             (void)disk_memory_step(&self->disk);
         }
         if (self->is_dialing) {
-            dial(self);
+            rig_network_dial(self);
         }
         for (int turns = 0;
              turns == 0 || (turns < 50 && node_deadline(self->node) <= rig->time.now_ns); turns++) {
@@ -508,49 +290,6 @@ void rig_run(struct rig *rig, unsigned milliseconds)
 {
     for (unsigned i = 0; i < milliseconds; i++) {
         rig_step(rig);
-    }
-}
-
-static void propose_number(struct rig *rig, int i, uint64_t number)
-{
-    static uint8_t payload[RIG_PAYLOAD_BYTES_MAX];
-    store_u64(payload, number);
-    ASSERT(rig->payload_bytes <= sizeof(payload));
-    struct node_proposal proposal = {.command = "add",
-                                     .command_bytes = 3,
-                                     .payload = payload,
-                                     .payload_bytes = rig->payload_bytes};
-    if (rig->is_once) {
-        proposal.id = (struct proposal_id){QR_SESSION_BIT | QR_TOKEN_BIT, number};
-    }
-    if (node_propose(rig->nodes[i].node, &proposal, number, rig->time) != 0) {
-        rig->outcomes[number] = RIG_REFUSED;
-    }
-}
-
-void rig_propose(struct rig *rig, int i)
-{
-    if (rig->nodes[i].node != NULL && rig->proposal_count < RIG_PROPOSALS_MAX) {
-        propose_number(rig, i, rig->proposal_count++);
-    }
-}
-
-void rig_repeat(struct rig *rig, int i, uint64_t number)
-{
-    assert_true(rig->is_once && number < rig->proposal_count);
-    assert_int_not_equal(rig->outcomes[number], RIG_WAITS);
-    rig->outcomes[number] = RIG_WAITS;
-    propose_number(rig, i, number);
-}
-
-void rig_read(struct rig *rig, int i)
-{
-    if (rig->nodes[i].node == NULL || rig->read_count == RIG_PROPOSALS_MAX) {
-        return;
-    }
-    rig->read_floor[rig->read_count] = rig->acked_index;
-    if (node_read(rig->nodes[i].node, rig->read_count, rig->time) == 0) {
-        rig->read_count++;
     }
 }
 
@@ -607,27 +346,4 @@ bool rig_settle(struct rig *rig, size_t voter_count, unsigned milliseconds_max)
         }
     }
     return false;
-}
-
-void rig_check(const struct rig *rig)
-{
-    static uint32_t seen[RIG_PROPOSALS_MAX];
-    memset(seen, 0, sizeof(seen));
-    for (size_t i = 0; i < RIG_INDEX_MAX; i++) {
-        if (rig->value_at[i] > 0) {
-            seen[rig->value_at[i] - 1]++;
-        }
-    }
-    for (size_t i = 0; i < rig->proposal_count; i++) {
-        assert_true(seen[i] <= 1);
-        if (rig->outcomes[i] == RIG_DONE) {
-            assert_int_equal(seen[i], 1);
-        }
-        if (rig->outcomes[i] == RIG_REFUSED) {
-            assert_int_equal(seen[i], 0);
-        }
-    }
-    for (int i = 0; i < rig->count; i++) {
-        assert_false(rig->nodes[i].is_failed && !rig->nodes[i].may_fail);
-    }
 }

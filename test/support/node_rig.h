@@ -143,6 +143,19 @@ void rig_machine_begin(struct rig_node *self); /* a life: with nothing, or what 
 void rig_machine_note(struct rig_node *self, uint64_t index, uint64_t value);
 struct qr_state_machine rig_machine(struct rig_node *self);
 
+/* node_rig_network.c: frames on their way, and hellos. The first fills in what sends. */
+void rig_network_join(struct node_io *io);
+void rig_network_deinit(struct rig *rig);
+void rig_network_meet(struct rig *rig); /* members say hello as soon as they can */
+void rig_network_deliver(struct rig *rig);
+void rig_network_dial(struct rig_node *self); /* its seed */
+
+/* node_rig_promises.c: who was told what. This fills in what ends proposals and reads. */
+void rig_promises_join(struct node_io *io);
+
+/* Whether something of this chance happens now. */
+bool rig_chance(struct rig *rig, unsigned percent);
+
 /* The next `count` entries that node `i` applies change its sum by more than they should. */
 void rig_flip(struct rig *rig, int i, uint64_t count, uint64_t by);
 

@@ -348,6 +348,13 @@ size_t solo_count(const struct solo *solo, unsigned type)
     return count;
 }
 
+uint64_t solo_question(const struct solo *solo)
+{
+    const struct solo_sent *sent = solo_last(solo, WIRE_READ);
+    assert_non_null(sent);
+    return sent->message.read.request;
+}
+
 void solo_forget(struct solo *solo)
 {
     solo_sent_free(solo->sent);

@@ -136,6 +136,9 @@ struct solo_append {
 };
 void solo_append(struct solo *solo, struct solo_append append);
 
+/* A heartbeat of a leader, for a log that ends at 1/1; and a turn. */
+void solo_hear(struct solo *solo, node_id leader, raft_term term);
+
 /* Member `from` forwards `count` proposals with numbers first_number and on. */
 struct solo_forward {
     node_id from;
@@ -159,6 +162,14 @@ void solo_append_forwarded(struct solo *solo, const struct solo_sent *forward,
  */
 void solo_follow(struct solo *solo);
 
+/* From solo_init(), with whatever options were set since: opened with --join, and solo_follow(). */
+void solo_join(struct solo *solo);
+
+/* All of it: a follower of 2 in term 1, whose log ends with the configuration, 1/1. What it sent
+ * until then is forgotten.
+ */
+void solo_begin(struct solo *solo);
+
 /* From solo_follow() or later: the others die, and elect the node. Its no-op is durable here
  * and acknowledged by 2. Returns the term.
  */
@@ -173,6 +184,7 @@ void solo_oblige(struct solo *solo);
 /* What was sent since solo_forget(): the last message of a type, or NULL; and how many. */
 const struct solo_sent *solo_last(const struct solo *solo, unsigned type);
 size_t solo_count(const struct solo *solo, unsigned type);
+uint64_t solo_question(const struct solo *solo); /* the request of the last read */
 void solo_forget(struct solo *solo);
 void solo_sent_free(struct solo_sent *sent); /* all of a list */
 

@@ -91,6 +91,13 @@ void solo_append(struct solo *solo, struct solo_append append)
     entry_arena_deinit(&arena);
 }
 
+void solo_hear(struct solo *solo, node_id leader, raft_term term)
+{
+    solo_append(solo, (struct solo_append){
+                          .from = leader, .term = term, .prev = {1, 1}, .commit = 1, .round = 1});
+    solo_turn(solo);
+}
+
 void solo_append_forwarded(struct solo *solo, const struct solo_sent *forward,
                            struct solo_append append)
 {
@@ -182,6 +189,20 @@ void solo_follow(struct solo *solo)
     solo_work(solo);
     append_configuration(solo);
     solo_work(solo);
+}
+
+void solo_join(struct solo *solo)
+{
+    solo->options.join = "a2";
+    solo_start(solo);
+    solo_follow(solo);
+}
+
+void solo_begin(struct solo *solo)
+{
+    solo_init(solo);
+    solo_join(solo);
+    solo_forget(solo);
 }
 
 raft_term solo_lead(struct solo *solo)

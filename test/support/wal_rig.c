@@ -113,6 +113,30 @@ void wal_rig_deinit(struct wal_rig *rig)
     heap_deinit(&rig->heap);
 }
 
+int wal_rig_set_up(void **state)
+{
+    struct wal_rig *rig = malloc(sizeof(*rig));
+    ASSERT(rig != NULL);
+    wal_rig_init(rig);
+    *state = rig;
+    return 0;
+}
+
+int wal_rig_set_up_open(void **state)
+{
+    (void)wal_rig_set_up(state);
+    int status = wal_rig_open(*state);
+    ASSERT(status == 0);
+    return 0;
+}
+
+int wal_rig_tear_down(void **state)
+{
+    wal_rig_deinit(*state);
+    free(*state);
+    return 0;
+}
+
 int wal_rig_open(struct wal_rig *rig)
 {
     ASSERT(rig->wal == NULL);

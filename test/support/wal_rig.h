@@ -55,6 +55,11 @@ struct wal_rig {
 void wal_rig_init(struct wal_rig *rig);
 void wal_rig_deinit(struct wal_rig *rig);
 
+/* The same for a case, on the heap; or one that is opened besides. */
+int wal_rig_set_up(void **state);
+int wal_rig_set_up_open(void **state);
+int wal_rig_tear_down(void **state);
+
 /* wal_open(), with rig->detail. */
 int wal_rig_open(struct wal_rig *rig);
 

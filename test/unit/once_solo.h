@@ -26,19 +26,10 @@
     }
 #define NEW WIRE_VERSION_WITH_GUARDED
 
-static inline void begin(struct solo *solo)
-{
-    solo_init(solo);
-    solo->options.join = "a2";
-    solo_start(solo);
-    solo_follow(solo);
-    solo_forget(solo);
-}
-
 /* As leader, of members that are all of this version. */
 static inline raft_term lead(struct solo *solo)
 {
-    begin(solo);
+    solo_begin(solo);
     solo_meet(solo, 2, NEW);
     solo_meet(solo, 3, NEW);
     return solo_lead(solo);

@@ -10,30 +10,13 @@
 #define HOLD_MS 450 /* the two election timeouts together */
 
 /* A follower of 2 in term 1; its log ends with the configuration, 1/1. */
-static inline void begin(struct solo *solo)
-{
-    solo_init(solo);
-    solo->options.join = "a2";
-    solo_start(solo);
-    solo_follow(solo);
-    solo_forget(solo);
-}
-
 /* The same node, started anew: it knows no leader. */
 static inline void begin_without_leader(struct solo *solo)
 {
-    begin(solo);
+    solo_begin(solo);
     solo_stop(solo);
     solo_forget(solo);
     solo_start(solo);
-}
-
-/* A message of the leader without entries. */
-static inline void hear(struct solo *solo, node_id leader, raft_term term)
-{
-    solo_append(solo, (struct solo_append){
-                          .from = leader, .term = term, .prev = {1, 1}, .commit = 1, .round = 1});
-    solo_turn(solo);
 }
 
 /* Leader 3 of term 2 has an entry of its own at 2, and it is committed and applied here. */

@@ -1,85 +1,6 @@
-/* test_cli_explain.c: which sentences follow from which facts. */
+/* test_cli_explain.c: which sentences follow from which facts: who leads, and what slows writes. */
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include "cli/cli.h"
-#include "cli/explain.h"
-#include "support/unit.h"
-
-struct scene {
-    struct explain_facts facts;
-    struct explain_report report;
-};
-
-static void word(char *out, const char *value)
-{
-    memcpy(out, value, strlen(value) + 1);
-}
-
-static void fill_member(struct node_status_member *member, size_t i)
-{
-    *member = (struct node_status_member){.priority = 1, .heard_ms = 20, .match_index = 100};
-    snprintf(member->name, sizeof(member->name), "n%zu", i + 1);
-    snprintf(member->id, sizeof(member->id), "%zu", i + 1);
-    snprintf(member->http, sizeof(member->http), "h:%zu", i + 1);
-    word(member->kind, "voter");
-    word(member->health, "alive");
-    word(member->progress, "replicate");
-    member->vote_ms = NODE_NEVER;
-    member->is_connected = true;
-}
-
-/* Three voters, of which n1 leads in term 7; all answer, and all is well. */
-static struct scene *scene_new(void)
-{
-    struct scene *scene = calloc(1, sizeof(*scene));
-    assert_non_null(scene);
-    scene->facts.node_count = 3;
-    for (size_t i = 0; i < 3; i++) {
-        struct explain_node *node = &scene->facts.nodes[i];
-        struct node_status *status = &node->status;
-        *status = (struct node_status){.term = 7,
-                                       .first_index = 1,
-                                       .last_index = 100,
-                                       .commit_index = 100,
-                                       .applied_index = 100,
-                                       .max_log_entries = 10000,
-                                       .election_timeout_max_ms = 300,
-                                       .leader_heard_ms = 20,
-                                       .quorum_lost_ms = NODE_NEVER,
-                                       .proposals_max = 1000,
-                                       .uncommitted_bytes_max = 1 << 20,
-                                       .member_count = 3};
-        word(status->cluster, "c1");
-        word(status->leader, "n1");
-        word(status->role, i == 0 ? "leader" : "follower");
-        for (size_t k = 0; k < 3; k++) {
-            fill_member(&status->members[k], k);
-        }
-        word(status->name, status->members[i].name);
-        word(status->id, status->members[i].id);
-        word(node->name, status->name);
-        word(node->id, status->id);
-        word(node->address, status->members[i].http);
-        node->is_reached = true;
-    }
-    return scene;
-}
-
-static struct node_status *of(struct scene *scene, size_t i)
-{
-    return &scene->facts.nodes[i].status;
-}
-
-/* What every node tells of a member. */
-static void tell(struct scene *scene, size_t member, void (*change)(struct node_status_member *))
-{
-    for (size_t i = 0; i < scene->facts.node_count; i++) {
-        change(&of(scene, i)->members[member]);
-    }
-}
+#include "explain_scene.h"
 
 static void unreach(struct scene *scene, size_t i)
 {
@@ -98,17 +19,6 @@ static void depose(struct scene *scene)
         of(scene, i)->leader_heard_ms = 4000;
         word(of(scene, i)->role, "follower");
     }
-}
-
-static void make_learner(struct node_status_member *member)
-{
-    word(member->kind, "learner");
-}
-
-static void make_promotable(struct node_status_member *member)
-{
-    word(member->kind, "learner");
-    member->wants_vote = true;
 }
 
 static void set_priority_zero(struct node_status_member *member)
@@ -248,17 +158,6 @@ static void queues(struct scene *scene)
     of(scene, 0)->commit_index = 1000;
 }
 
-static void snapshot_under_way(struct scene *scene)
-{
-    struct node_status_member *member = &of(scene, 0)->members[2];
-    word(member->progress, "snapshot");
-    member->snapshot_sent_bytes = 1536 * 1024;
-    member->snapshot_size_bytes = UINT64_C(64) << 20;
-    of(scene, 2)->is_receiving = true;
-    of(scene, 2)->received_bytes = 1000;
-    of(scene, 2)->receive_bytes = UINT64_C(64) << 20;
-}
-
 static void snapshot_failed(struct scene *scene)
 {
     struct node_status_member *member = &of(scene, 0)->members[2];
@@ -273,157 +172,6 @@ static void far_behind(struct scene *scene)
     of(scene, 0)->applied_index = 30000;
     of(scene, 0)->members[1].match_index = 30000;
 }
-
-static void learner_stays(struct scene *scene)
-{
-    tell(scene, 2, make_learner);
-}
-
-static void learner_behind(struct scene *scene)
-{
-    tell(scene, 2, make_promotable);
-    of(scene, 0)->last_index = 1100;
-    scene->facts.earlier = *of(scene, 0);
-    scene->facts.earlier.last_index = 1050;
-    scene->facts.earlier.members[2].match_index = 40;
-    scene->facts.earlier_ms = 400;
-}
-
-static void learner_losing_ground(struct scene *scene)
-{
-    learner_behind(scene);
-    scene->facts.earlier.members[2].match_index = 60;
-}
-
-static void learner_keeping_up(struct scene *scene)
-{
-    learner_losing_ground(scene);
-    for (size_t i = 0; i < 3; i++) {
-        of(scene, i)->members[2].match_index = 1070;
-    }
-    scene->facts.earlier.members[2].match_index = 1030;
-}
-
-static void learner_silent(struct scene *scene)
-{
-    tell(scene, 2, make_promotable);
-    of(scene, 0)->members[2].heard_ms = NODE_NEVER;
-}
-
-static void learner_waits(struct scene *scene)
-{
-    tell(scene, 2, make_promotable);
-    of(scene, 0)->is_change_pending = true;
-    of(scene, 0)->changes = 1;
-    of(scene, 0)->joins = 2;
-}
-
-static void learner_ready(struct scene *scene)
-{
-    tell(scene, 2, make_promotable);
-}
-
-static void learner_installs(struct scene *scene)
-{
-    tell(scene, 2, make_promotable);
-    snapshot_under_way(scene);
-}
-
-static void stranger(struct scene *scene)
-{
-    struct explain_node *node = &scene->facts.nodes[scene->facts.node_count++];
-    *node = scene->facts.nodes[2];
-    word(node->status.name, "n9");
-    word(node->status.id, "9");
-    word(node->status.cluster, "c2");
-    word(node->address, "h:9");
-    node->id[0] = node->name[0] = '\0';
-}
-
-static void stranger_disk_full(struct scene *scene)
-{
-    stranger(scene);
-    of(scene, 3)->is_disk_full = true;
-}
-
-static void held_for_dead(struct node_status_member *member)
-{
-    word(member->health, "dead");
-    member->is_heard = true;
-    member->health_ms = 4100;
-}
-
-static void voter_dead_by_gossip(struct scene *scene)
-{
-    tell(scene, 2, held_for_dead);
-}
-
-static void voter_left(struct scene *scene)
-{
-    tell(scene, 2, held_for_dead);
-    for (size_t i = 0; i < 3; i++) {
-        word(of(scene, i)->members[2].health, "left");
-    }
-}
-
-static void make_observer(struct node_status_member *member)
-{
-    word(member->kind, "observer");
-}
-
-static void observed(struct scene *scene)
-{
-    tell(scene, 2, make_observer);
-}
-
-static void removed(struct scene *scene)
-{
-    stranger(scene);
-    word(of(scene, 3)->cluster, "c1");
-}
-
-static void joining(struct scene *scene)
-{
-    stranger(scene);
-    of(scene, 3)->is_joining = true;
-    of(scene, 3)->member_count = 0;
-    word(of(scene, 3)->join_error, "h:7: another member has this name");
-}
-
-static void replaced(struct scene *scene)
-{
-    word(of(scene, 2)->id, "33");
-    word(of(scene, 2)->name, "m3");
-    word(of(scene, 2)->cluster, "c2");
-}
-
-static void only_joining(struct scene *scene)
-{
-    joining(scene);
-    scene->facts.nodes[0] = scene->facts.nodes[3];
-    scene->facts.node_count = 1;
-}
-
-/* A leader of version 0.1.0 tells nothing but what that version told. */
-static void old_version(struct scene *scene)
-{
-    for (size_t i = 0; i < 3; i++) {
-        of(scene, i)->election_timeout_max_ms = 0;
-        of(scene, i)->max_log_entries = 0;
-        of(scene, i)->members[1].heard_ms = NODE_NEVER;
-        of(scene, i)->members[2].heard_ms = NODE_NEVER;
-    }
-    tell(scene, 2, make_learner);
-}
-
-#define SAYS_MAX 6
-
-struct situation {
-    const char *name;
-    void (*make)(struct scene *scene);
-    const char *says[SAYS_MAX];     /* whole sentences */
-    const char *says_not[SAYS_MAX]; /* parts of none */
-};
 
 static const struct situation situations[] = {
     {"all is well",
@@ -532,10 +280,6 @@ static const struct situation situations[] = {
      follower_stalled,
      {"No more voter may fail: with one less that acknowledges, writes stop."},
      {"more voter may fail, and"}},
-    {"a full disk of a node that is none of the cluster is nothing to it",
-     stranger_disk_full,
-     {"1 more voter may fail, and writes go on."},
-     {"No more voter"}},
     {"disks are slow",
      slow_disks,
      {"Slow writes of the disk of n1: of the last ones half took up to 12.3 ms, and all but one in "
@@ -575,149 +319,12 @@ static const struct situation situations[] = {
       "n3 answers and has entries up to 100: what it still needs stays in the log, up to "
       "max-log-bytes."},
      {"n2 answers"}},
-    {"a learner that stays one",
-     learner_stays,
-     {"n1 and n2 vote, as n1 has it.",
-      "n3 is a learner and stays one: it was started with --learner, or demoted. `quorate promote "
-      "n3` makes it a voter."},
-     {"is to become"}},
-    {"a learner catches up",
-     learner_behind,
-     {"n3 is to become a voter by itself once it has caught up: it is 1000 entries behind (it has "
-      "100 of 1100).",
-      "In the last 400 ms it took 60 entries, while the log grew by 50."},
-     {"does not catch up"}},
-    {"a learner that never will",
-     learner_losing_ground,
-     {"In the last 400 ms it took 40 entries, while the log grew by 50: at that rate it does not "
-      "catch up."},
-     {""}},
-    {"a learner that is as far as one message takes",
-     learner_keeping_up,
-     {"In the last 400 ms it took 40 entries, while the log grew by 50."},
-     {"does not catch up"}},
-    {"a learner that nobody hears",
-     learner_silent,
-     {"n3 is to become a voter by itself once it has caught up, but has not answered n1 since that "
-      "leads."},
-     {""}},
-    {"a learner waits for another change",
-     learner_waits,
-     {"n3 is to become a voter by itself: that waits for the change under way.",
-      "A change of the members is in the log of n1, and not known there to be committed: it waits "
-      "for a majority to have it. No other one begins before.",
-      "2 nodes wait to be let in by n1, or to have another address written.",
-      "1 change is under way at n1, or wait there."},
-     {"No change of the members"}},
-    {"a learner that is ready",
-     learner_ready,
-     {"n3 has caught up, and becomes a voter once it has stayed so for three heartbeats."},
-     {""}},
-    {"a learner that needs a snapshot",
-     learner_installs,
-     {"n3 is to become a voter by itself once it has caught up: it needs a snapshot first, of "
-      "which "
-      "1.5 MiB of 64.0 MiB were sent."},
-     {""}},
-    {"a voter that the members hold for dead",
-     voter_dead_by_gossip,
-     {"n3: the members hold it for dead, since 4.1 s, by gossip, as n1 has it."},
-     {""}},
-    {"a voter that left",
-     voter_left,
-     {"n3: the members heard that it leaves, since 4.1 s, by gossip, as n1 has it."},
-     {"hold it for dead"}},
-    {"an observer",
-     observed,
-     {"n1 and n2 vote, as n1 has it.",
-      "n3 is an observer: it watches, and has neither a vote nor data."},
-     {"stays one"}},
-    {"a node of another cluster",
-     stranger,
-     {"n9, at h:9, belongs to another cluster: to c2, and not to c1."},
-     {"is of this cluster"}},
-    {"a node that was removed",
-     removed,
-     {"n9 (9) is of this cluster, but no member of it, as n1 has it: it was removed, or was not "
-      "yet "
-      "let in when that was written."},
-     {"another cluster"}},
-    {"a node that is not let in",
-     joining,
-     {"n9 is in no cluster yet. Its last attempt to join: h:7: another member has this name."},
-     {"another cluster"}},
-    {"another node runs at a member's address",
-     replaced,
-     {"At h:3, where n3 (3) should be, another node answers: m3 (33).",
-      "m3, at h:3, belongs to another cluster: to c2, and not to c1."},
-     {""}},
-    {"nobody is in a cluster",
-     only_joining,
-     {"No node that answered belongs to a cluster.",
-      "n9 is in no cluster yet. Its last attempt to join: h:7: another member has this name."},
-     {"vote,", "leads,"}},
-    {"version 0.1.0 does not tell why",
-     old_version,
-     {"n1 leads, in term 7.",
-      "n3 is a learner; only a leader, of a version that tells, could say why."},
-     {"has not answered", "may fail", "stays one", "just heard"}},
 };
-
-static bool says(const struct explain_report *report, const char *sentence)
-{
-    for (size_t i = 0; i < report->count; i++) {
-        if (strcmp(report->sentences[i].text, sentence) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static bool says_part(const struct explain_report *report, const char *part)
-{
-    for (size_t i = 0; i < report->count; i++) {
-        if (strstr(report->sentences[i].text, part) != NULL) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static void complain(const struct situation *situation, const struct explain_report *report,
-                     const char *what)
-{
-    print_error("%s: %s\n", situation->name, what);
-    for (size_t i = 0; i < report->count; i++) {
-        print_error("    %s\n", report->sentences[i].text);
-    }
-}
 
 static void every_situation_has_its_sentences(void **state)
 {
-    bool is_right = true;
-
     (void)state;
-    for (size_t i = 0; i < COUNT_OF(situations); i++) {
-        const struct situation *situation = &situations[i];
-        struct scene *scene = scene_new();
-        situation->make(scene);
-        explain(&scene->facts, &scene->report);
-        for (size_t k = 0; k < SAYS_MAX && situation->says[k] != NULL; k++) {
-            if (!says(&scene->report, situation->says[k])) {
-                complain(situation, &scene->report, situation->says[k]);
-                is_right = false;
-            }
-        }
-        for (size_t k = 0; k < SAYS_MAX && situation->says_not[k] != NULL; k++) {
-            const char *part = situation->says_not[k];
-            if (part[0] != '\0' && says_part(&scene->report, part)) {
-                complain(situation, &scene->report, part);
-                is_right = false;
-            }
-        }
-        free(scene);
-    }
-    assert_true(is_right);
+    check_situations(situations, COUNT_OF(situations));
 }
 
 static void sentences_are_bounded_in_number(void **state)

@@ -10,7 +10,6 @@
 #include "engine_alone.h"
 #include "quorate/engine.h"
 #include "quorate/wal.h"
-#include "support/tally.h"
 
 static void a_proposal_is_applied_and_answered_with_its_result(void **state)
 {
@@ -32,13 +31,13 @@ static void nothing_waits_on_the_callers_loop(void **state)
     const struct qr_proposal proposal = {
         .size_bytes = sizeof(proposal), .payload = "x", .payload_bytes = 1};
     const struct qr_change change = {.size_bytes = sizeof(change), .promote = "n1"};
-    assert_int_equal(qr_propose_wait(bench->engine, &proposal, NULL), QR_ERR_INVALID);
+    assert_int_equal(qr_propose_wait(bench->lone.engine, &proposal, NULL), QR_ERR_INVALID);
     uint64_t session = 0;
-    assert_int_equal(qr_read_wait(bench->engine, NULL, NULL), QR_ERR_INVALID);
-    assert_int_equal(qr_change_wait(bench->engine, &change, NULL), QR_ERR_INVALID);
-    assert_int_equal(qr_open_session_wait(bench->engine, 1000, &session), QR_ERR_INVALID);
-    assert_int_equal(qr_end_session_wait(bench->engine, QR_SESSION_BIT | 1), QR_ERR_INVALID);
-    assert_int_equal(qr_settle_wait(bench->engine, qr_token_id("t", 1), NULL), QR_ERR_INVALID);
+    assert_int_equal(qr_read_wait(bench->lone.engine, NULL, NULL), QR_ERR_INVALID);
+    assert_int_equal(qr_change_wait(bench->lone.engine, &change, NULL), QR_ERR_INVALID);
+    assert_int_equal(qr_open_session_wait(bench->lone.engine, 1000, &session), QR_ERR_INVALID);
+    assert_int_equal(qr_end_session_wait(bench->lone.engine, QR_SESSION_BIT | 1), QR_ERR_INVALID);
+    assert_int_equal(qr_settle_wait(bench->lone.engine, qr_token_id("t", 1), NULL), QR_ERR_INVALID);
 }
 
 static void a_cancelled_proposal_says_whether_it_may_be_applied(void **state)
@@ -46,43 +45,43 @@ static void a_cancelled_proposal_says_whether_it_may_be_applied(void **state)
     struct bench *bench = *state;
     uint64_t ticket = 0;
     uint64_t later = 0;
-    open_engine(bench);
+    lone_engine_open(&bench->lone);
     assert_int_equal(propose_with_ticket(bench, on_answer, &ticket), 0); /* nobody leads yet */
-    assert_int_equal(qr_cancel(bench->engine, ticket), 0);
+    assert_int_equal(qr_cancel(bench->lone.engine, ticket), 0);
     assert_int_equal(bench->answer_count, 0); /* not from within it */
     wait_for_answers(bench, 1);
     assert_int_equal(bench->answer_status, QR_ERR_WITHDRAWN);
-    assert_int_equal(qr_cancel(bench->engine, ticket), QR_ERR_NOT_FOUND);
+    assert_int_equal(qr_cancel(bench->lone.engine, ticket), QR_ERR_NOT_FOUND);
     assert_int_equal(propose(bench, "\x05", on_answer), 0);
     wait_for_answers(bench, 2);
     assert_int_equal(bench->answer_sum, 5); /* the first was not applied */
 
     assert_int_equal(propose_with_ticket(bench, on_answer, &later), 0); /* into the log at once */
     assert_true(later != ticket);
-    assert_int_equal(qr_cancel(bench->engine, later), 0);
+    assert_int_equal(qr_cancel(bench->lone.engine, later), 0);
     wait_for_answers(bench, 3);
     assert_int_equal(bench->answer_status, QR_ERR_CANCELLED);
     assert_int_equal(propose(bench, "\x05", on_answer), 0);
     wait_for_answers(bench, 4);
     assert_int_equal(bench->answer_sum, 15); /* it was: nobody could know */
-    assert_int_equal(qr_cancel(bench->engine, later), QR_ERR_NOT_FOUND);
-    assert_int_equal(qr_cancel(bench->engine, 0), QR_ERR_NOT_FOUND);
-    assert_int_equal(qr_cancel(bench->engine, 4711), QR_ERR_NOT_FOUND);
+    assert_int_equal(qr_cancel(bench->lone.engine, later), QR_ERR_NOT_FOUND);
+    assert_int_equal(qr_cancel(bench->lone.engine, 0), QR_ERR_NOT_FOUND);
+    assert_int_equal(qr_cancel(bench->lone.engine, 4711), QR_ERR_NOT_FOUND);
 }
 
 static void a_limit_that_is_too_long_is_refused(void **state)
 {
     struct bench *bench = *state;
-    open_engine(bench);
+    lone_engine_open(&bench->lone);
     struct qr_proposal proposal = {
         .size_bytes = sizeof(proposal),
         .payload = "x",
         .payload_bytes = 1,
         .timeout_ms = QR_PROPOSAL_TIMEOUT_MS_MAX + 1,
     };
-    assert_int_equal(qr_propose(bench->engine, &proposal, on_answer, bench), QR_ERR_INVALID);
+    assert_int_equal(qr_propose(bench->lone.engine, &proposal, on_answer, bench), QR_ERR_INVALID);
     proposal.timeout_ms = 1; /* nobody leads so soon */
-    assert_int_equal(qr_propose(bench->engine, &proposal, on_answer, bench), 0);
+    assert_int_equal(qr_propose(bench->lone.engine, &proposal, on_answer, bench), 0);
     wait_for_answers(bench, 1);
     assert_int_equal(bench->answer_status, QR_ERR_NO_LEADER);
 }
@@ -93,10 +92,10 @@ static void a_read_barrier_comes_after_what_was_answered(void **state)
     open_leader(bench);
     assert_int_equal(propose(bench, "\x05", on_answer), 0);
     wait_for_answers(bench, 1);
-    assert_int_equal(qr_read_barrier(bench->engine, on_read, bench), 0);
+    assert_int_equal(qr_read_barrier(bench->lone.engine, on_read, bench), 0);
     assert_int_equal(bench->read_count, 0);
     while (bench->read_count == 0) {
-        uv_run(&bench->loop, UV_RUN_ONCE);
+        lone_engine_run(&bench->lone);
     }
     assert_int_equal(bench->read_status, 0);
     assert_true(bench->read_index >= bench->answer_index);
@@ -106,18 +105,18 @@ static void each_kind_of_read_is_answered(void **state)
 {
     struct bench *bench = *state;
     uint64_t age_ms = 0;
-    open_engine(bench);
+    lone_engine_open(&bench->lone);
     read_as(bench, QR_READ_STALE, QR_AGE_ANY, QR_ERR_NO_LEADER); /* its log is being begun */
     read_as(bench, QR_READ_CONFIGURED, 0, 0);
     read_as(bench, QR_READ_LINEARIZABLE, 0, 0);
     read_as(bench, QR_READ_LEASE, 0, 0);
     read_as(bench, QR_READ_STALE, 60000, 0);
-    assert_int_equal(qr_read_age(bench->engine, 60000, &age_ms), 0);
+    assert_int_equal(qr_read_age(bench->lone.engine, 60000, &age_ms), 0);
     assert_true(age_ms < 60000);
-    qr_status(bench->engine, &bench->status);
+    qr_status(bench->lone.engine, &bench->status);
     assert_true(bench->status.age_ms < 60000);
     const struct qr_read_options wrong = {sizeof(wrong), (enum qr_read_kind)4, 0};
-    assert_int_equal(qr_read(bench->engine, &wrong, on_read, bench), QR_ERR_INVALID);
+    assert_int_equal(qr_read(bench->lone.engine, &wrong, on_read, bench), QR_ERR_INVALID);
 }
 
 static void a_member_joins_no_other_cluster(void **state)
@@ -125,11 +124,11 @@ static void a_member_joins_no_other_cluster(void **state)
     struct bench *bench = *state;
     open_leader(bench);
     read_as(bench, QR_READ_CONFIGURED, 0, 0);
-    assert_int_equal(qr_join(bench->engine, "127.0.0.1:1", false), QR_ERR_FOREIGN);
-    assert_int_equal(qr_join(bench->engine, "", false), QR_ERR_INVALID);
-    assert_int_equal(qr_join(bench->engine, "127.0.0.1:1,x", false), QR_ERR_ADDRESS);
-    qr_engine_stop(bench->engine);
-    assert_int_equal(qr_join(bench->engine, "127.0.0.1:1", false), QR_ERR_STOPPED);
+    assert_int_equal(qr_join(bench->lone.engine, "127.0.0.1:1", false), QR_ERR_FOREIGN);
+    assert_int_equal(qr_join(bench->lone.engine, "", false), QR_ERR_INVALID);
+    assert_int_equal(qr_join(bench->lone.engine, "127.0.0.1:1,x", false), QR_ERR_ADDRESS);
+    qr_engine_stop(bench->lone.engine);
+    assert_int_equal(qr_join(bench->lone.engine, "127.0.0.1:1", false), QR_ERR_STOPPED);
 }
 
 static void the_status_is_one_picture(void **state)
@@ -138,7 +137,7 @@ static void the_status_is_one_picture(void **state)
     open_leader(bench);
     assert_int_equal(propose(bench, "\x05", on_answer), 0);
     wait_for_answers(bench, 1);
-    qr_status(bench->engine, &bench->status);
+    qr_status(bench->lone.engine, &bench->status);
     const struct qr_status *status = &bench->status;
     assert_string_equal(status->name, "n1");
     assert_int_equal(status->role, QR_LEADER);
@@ -151,13 +150,13 @@ static void the_status_is_one_picture(void **state)
     assert_int_equal(status->member_count, 1);
     assert_true(status->members[0].is_voter);
     assert_int_equal(status->members[0].health, QR_ALIVE);
-    assert_string_equal(status->members[0].address, bench->address);
+    assert_string_equal(status->members[0].address, bench->lone.address);
     assert_int_equal(status->members[0].match_index, bench->answer_index);
-    assert_true(qr_is_leader(bench->engine));
+    assert_true(qr_is_leader(bench->lone.engine));
     assert_true(status->cluster_high != 0 || status->cluster_low != 0);
 
     struct qr_counters counters = {.size_bytes = sizeof(counters)};
-    qr_counters(bench->engine, &counters);
+    qr_counters(bench->lone.engine, &counters);
     assert_int_equal(counters.proposals, 1);
     assert_int_equal(counters.proposals_failed, 0);
     assert_int_equal(counters.entries_applied, 1);
@@ -174,21 +173,19 @@ static void a_restart_keeps_what_was_answered(void **state)
     wait_for_answers(bench, 100);
     assert_int_equal(bench->answer_status, 0);
     uint64_t index = bench->answer_index;
-    qr_status(bench->engine, &bench->status);
+    qr_status(bench->lone.engine, &bench->status);
     uint64_t id = bench->status.node_id;
-    close_engine(bench);
+    lone_engine_close(&bench->lone);
 
-    tally_deinit(&bench->tally);
-    tally_init(&bench->tally);
     open_leader(bench);
-    assert_int_equal(qr_read_barrier(bench->engine, on_read, bench), 0);
+    assert_int_equal(qr_read_barrier(bench->lone.engine, on_read, bench), 0);
     while (bench->read_count == 0) {
-        uv_run(&bench->loop, UV_RUN_ONCE);
+        lone_engine_run(&bench->lone);
     }
     assert_int_equal(bench->read_status, 0);
     assert_true(bench->read_index >= index);
-    assert_int_equal(tally_sum(&bench->tally), 100);
-    qr_status(bench->engine, &bench->status);
+    assert_int_equal(tally_sum(&bench->lone.tally), 100);
+    qr_status(bench->lone.engine, &bench->status);
     assert_true(bench->status.node_id == id);
 }
 
@@ -198,12 +195,12 @@ static void a_proposal_out_of_bounds_is_refused_at_once(void **state)
     open_leader(bench);
     struct qr_proposal proposal = {
         .size_bytes = sizeof(proposal), .command = "c", .command_bytes = QR_COMMAND_BYTES_MAX + 1};
-    assert_int_equal(qr_propose(bench->engine, &proposal, on_answer, bench), QR_ERR_INVALID);
+    assert_int_equal(qr_propose(bench->lone.engine, &proposal, on_answer, bench), QR_ERR_INVALID);
     proposal.command_bytes = 0;
-    assert_int_equal(qr_propose(bench->engine, &proposal, on_answer, bench), QR_ERR_INVALID);
+    assert_int_equal(qr_propose(bench->lone.engine, &proposal, on_answer, bench), QR_ERR_INVALID);
     proposal.payload = bench;
     proposal.payload_bytes = qr_limits_default().max_message_bytes + 1;
-    assert_int_equal(qr_propose(bench->engine, &proposal, on_answer, bench), QR_ERR_TOO_LARGE);
+    assert_int_equal(qr_propose(bench->lone.engine, &proposal, on_answer, bench), QR_ERR_TOO_LARGE);
     assert_int_equal(bench->answer_count, 0);
 }
 
@@ -218,25 +215,26 @@ static void stopping_answers_who_waits_and_then_everybody(void **state)
     struct bench *bench = *state;
     open_leader(bench);
     assert_int_equal(propose(bench, "\x01", on_answer), 0);
-    assert_int_equal(qr_read_barrier(bench->engine, on_read, bench), 0);
-    qr_engine_stop(bench->engine);
-    while (bench->stopped_count == 0) {
-        uv_run(&bench->loop, UV_RUN_ONCE);
+    assert_int_equal(qr_read_barrier(bench->lone.engine, on_read, bench), 0);
+    qr_engine_stop(bench->lone.engine);
+    while (bench->lone.stopped_count == 0) {
+        lone_engine_run(&bench->lone);
     }
-    assert_int_equal(bench->stopped_status, 0);
+    assert_int_equal(bench->lone.stopped_status, 0);
     assert_int_equal(bench->answer_count, 1);
     assert_int_equal(bench->read_count, 1);
     assert_int_equal(propose(bench, "\x01", on_answer), QR_ERR_STOPPED);
-    assert_int_equal(qr_read_barrier(bench->engine, on_read, bench), QR_ERR_STOPPED);
+    assert_int_equal(qr_read_barrier(bench->lone.engine, on_read, bench), QR_ERR_STOPPED);
     uint64_t age_ms = 7;
-    assert_int_equal(qr_read_age(bench->engine, QR_AGE_ANY, &age_ms), QR_ERR_STOPPED);
+    assert_int_equal(qr_read_age(bench->lone.engine, QR_AGE_ANY, &age_ms), QR_ERR_STOPPED);
     assert_int_equal(age_ms, 7);
-    assert_int_equal(qr_on_commit(bench->engine, on_commit, bench, &bench->token), QR_ERR_STOPPED);
-    qr_status(bench->engine, &bench->status);
+    assert_int_equal(qr_on_commit(bench->lone.engine, on_commit, bench, &bench->token),
+                     QR_ERR_STOPPED);
+    qr_status(bench->lone.engine, &bench->status);
     assert_true(bench->status.is_stopped);
-    assert_false(qr_is_leader(bench->engine));
-    qr_engine_free(bench->engine);
-    bench->engine = NULL;
+    assert_false(qr_is_leader(bench->lone.engine));
+    qr_engine_free(bench->lone.engine);
+    bench->lone.engine = NULL;
 }
 
 static void a_state_machine_that_fails_stops_its_engine(void **state)
@@ -245,22 +243,22 @@ static void a_state_machine_that_fails_stops_its_engine(void **state)
     open_leader(bench);
     assert_int_equal(propose(bench, "\x01", on_answer), 0);
     wait_for_answers(bench, 1);
-    tally_fail(&bench->tally, QR_ERR_NO_MEMORY);
+    tally_fail(&bench->lone.tally, QR_ERR_NO_MEMORY);
     assert_int_equal(propose(bench, "\x01", on_answer), 0);
-    while (bench->stopped_count == 0) {
-        uv_run(&bench->loop, UV_RUN_ONCE);
+    while (bench->lone.stopped_count == 0) {
+        lone_engine_run(&bench->lone);
     }
-    assert_int_equal(bench->stopped_status, QR_ERR_NO_MEMORY);
+    assert_int_equal(bench->lone.stopped_status, QR_ERR_NO_MEMORY);
     assert_int_equal(bench->answer_count, 2);
     assert_int_not_equal(bench->answer_status, 0);
-    qr_engine_free(bench->engine);
-    bench->engine = NULL;
+    qr_engine_free(bench->lone.engine);
+    bench->lone.engine = NULL;
 }
 
 static void options_out_of_bounds_are_named(void **state)
 {
     struct bench *bench = *state;
-    struct qr_engine_options good = options_of(bench);
+    struct qr_engine_options good = lone_engine_options(&bench->lone);
     struct qr_engine_options bad[23];
     const char *names[] = {"size_bytes",
                            "state_machine",
@@ -319,28 +317,28 @@ static void options_out_of_bounds_are_named(void **state)
     bad[21].http_address = "";
     bad[22].on_divergence = (enum qr_on_divergence)3;
     for (size_t i = 0; i < COUNT_OF(bad); i++) {
-        int status = qr_engine_open(&bad[i], &bench->engine, bench->detail);
+        int status = qr_engine_open(&bad[i], &bench->lone.engine, bench->lone.detail);
         assert_true(status == QR_ERR_INVALID || status == QR_ERR_ADDRESS);
-        assert_memory_equal(bench->detail, names[i], strlen(names[i]));
+        assert_memory_equal(bench->lone.detail, names[i], strlen(names[i]));
     }
-    bench->engine = NULL;
+    bench->lone.engine = NULL;
 }
 
 static void what_cannot_be_had_leaves_nothing_behind(void **state)
 {
     struct bench *bench = *state;
     open_leader(bench);
-    struct qr_engine_options options = options_of(bench);
+    struct qr_engine_options options = lone_engine_options(&bench->lone);
     struct qr_engine *second = NULL;
-    assert_int_equal(qr_engine_open(&options, &second, bench->detail), QR_ERR_LOCKED);
-    assert_non_null(strstr(bench->detail, bench->directory));
+    assert_int_equal(qr_engine_open(&options, &second, bench->lone.detail), QR_ERR_LOCKED);
+    assert_non_null(strstr(bench->lone.detail, bench->lone.directory));
     char other[64];
     temporary_directory(other);
     options.data_directory = other;
-    assert_int_equal(qr_engine_open(&options, &second, bench->detail), QR_ERR_ADDRESS);
-    assert_non_null(strstr(bench->detail, bench->address));
+    assert_int_equal(qr_engine_open(&options, &second, bench->lone.detail), QR_ERR_ADDRESS);
+    assert_non_null(strstr(bench->lone.detail, bench->lone.address));
     options.loop = NULL;
-    assert_int_equal(qr_engine_open(&options, &second, bench->detail), QR_ERR_ADDRESS);
+    assert_int_equal(qr_engine_open(&options, &second, bench->lone.detail), QR_ERR_ADDRESS);
     assert_null(second);
     temporary_directory_remove(other);
 }
@@ -360,12 +358,14 @@ static void a_log_can_be_looked_into_when_no_node_uses_it(void **state)
     open_leader(bench);
     assert_int_equal(propose(bench, "\x05", on_answer), 0);
     wait_for_answers(bench, 1);
-    assert_int_equal(qr_wal_inspect(bench->directory, false, NULL, NULL, &summary, bench->detail),
-                     QR_ERR_LOCKED);
-    qr_status(bench->engine, &bench->status);
-    close_engine(bench);
     assert_int_equal(
-        qr_wal_inspect(bench->directory, true, count_line, &lines, &summary, bench->detail), 0);
+        qr_wal_inspect(bench->lone.directory, false, NULL, NULL, &summary, bench->lone.detail),
+        QR_ERR_LOCKED);
+    qr_status(bench->lone.engine, &bench->status);
+    lone_engine_close(&bench->lone);
+    assert_int_equal(qr_wal_inspect(bench->lone.directory, true, count_line, &lines, &summary,
+                                    bench->lone.detail),
+                     0);
     assert_true(summary.node_id == bench->status.node_id);
     assert_true(summary.cluster_high == bench->status.cluster_high);
     assert_string_equal(summary.name, "n1");
@@ -375,7 +375,7 @@ static void a_log_can_be_looked_into_when_no_node_uses_it(void **state)
     assert_int_equal(lines, summary.segment_count + summary.batch_count + summary.entry_count +
                                 (summary.is_torn ? 1 : 0));
     assert_int_equal(
-        qr_wal_inspect("/nonexistent/directory", false, NULL, NULL, &summary, bench->detail),
+        qr_wal_inspect("/nonexistent/directory", false, NULL, NULL, &summary, bench->lone.detail),
         QR_ERR_NOT_FOUND);
 }
 
@@ -396,19 +396,21 @@ static void a_long_payload_is_a_whole_object_of_json(void **state)
     open_leader(bench);
     assert_int_equal(propose(bench, payload, on_answer), 0);
     wait_for_answers(bench, 1);
-    close_engine(bench);
-    assert_int_equal(
-        qr_wal_inspect(bench->directory, true, expect_object, NULL, &summary, bench->detail), 0);
+    lone_engine_close(&bench->lone);
+    assert_int_equal(qr_wal_inspect(bench->lone.directory, true, expect_object, NULL, &summary,
+                                    bench->lone.detail),
+                     0);
 }
 
 static void the_defaults_are_within_their_bounds(void **state)
 {
     struct bench *bench = *state;
     struct qr_limits limits = qr_limits_default();
-    assert_int_equal(qr_limits_check(&limits, bench->detail), 0);
+    assert_int_equal(qr_limits_check(&limits, bench->lone.detail), 0);
     limits.election_timeout_min_ms = 5;
-    assert_int_equal(qr_limits_check(&limits, bench->detail), QR_ERR_INVALID);
-    assert_string_equal(bench->detail, "election_timeout_min_ms: 5 is out of bounds, 10..60000");
+    assert_int_equal(qr_limits_check(&limits, bench->lone.detail), QR_ERR_INVALID);
+    assert_string_equal(bench->lone.detail,
+                        "election_timeout_min_ms: 5 is out of bounds, 10..60000");
 }
 
 #define ENGINE_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)

@@ -10,18 +10,14 @@
 #include <unistd.h>
 
 #include "quorate/backup.h"
-#include "support/tally.h"
+#include "support/lone_engine.h"
 
 #define BACKUP_BYTES_MAX 65536
 
 /* An engine with a thread of its own: each call is waited for. */
 struct bench {
-    char directory[64];
-    char other[64];
-    char address[32];
-    struct tally tally;
-    struct qr_engine *engine;
-    char detail[QR_ERROR_DETAIL_BYTES];
+    struct lone_engine lone;
+    char other[64]; /* a directory besides its own */
     sem_t told;
     int status;
     size_t piece_bytes;
@@ -34,10 +30,8 @@ struct bench {
 static int setup(void **state)
 {
     struct bench *bench = calloc(1, sizeof(*bench));
-    temporary_directory(bench->directory);
+    lone_engine_init(&bench->lone, false);
     temporary_directory(bench->other);
-    free_address(bench->address);
-    tally_init(&bench->tally);
     assert_int_equal(sem_init(&bench->told, 0, 0), 0);
     *state = bench;
     return 0;
@@ -46,36 +40,20 @@ static int setup(void **state)
 static int teardown(void **state)
 {
     struct bench *bench = *state;
-    qr_engine_free(bench->engine);
-    tally_deinit(&bench->tally);
-    temporary_directory_remove(bench->directory);
+    lone_engine_deinit(&bench->lone);
     temporary_directory_remove(bench->other);
     (void)sem_destroy(&bench->told);
     free(bench);
     return 0;
 }
 
-static void open_engine(struct bench *bench, const char *directory, bool is_bootstrap)
+/* The directory that a backup was restored to. */
+static void open_other(struct bench *bench)
 {
-    struct qr_engine_options options = {
-        .size_bytes = sizeof(options),
-        .state_machine = &bench->tally.machine,
-        .name = "n1",
-        .data_directory = directory,
-        .peer_address = bench->address,
-        .is_bootstrap = is_bootstrap,
-        .limits = qr_limits_default(),
-    };
-    int status = qr_engine_open(&options, &bench->engine, bench->detail);
-    if (status != 0) {
-        fail_msg("it does not open: %s", bench->detail);
-    }
-}
-
-static void close_engine(struct bench *bench)
-{
-    qr_engine_free(bench->engine);
-    bench->engine = NULL;
+    struct qr_engine_options options = lone_engine_options(&bench->lone);
+    options.data_directory = bench->other;
+    options.is_bootstrap = false;
+    lone_engine_open_with(&bench->lone, &options);
 }
 
 static void wait_told(struct bench *bench)
@@ -104,7 +82,7 @@ static void add(struct bench *bench, char value)
                                    .payload = &value,
                                    .payload_bytes = 1};
     do {
-        assert_int_equal(qr_propose(bench->engine, &proposal, on_answer, bench), 0);
+        assert_int_equal(qr_propose(bench->lone.engine, &proposal, on_answer, bench), 0);
         wait_told(bench);
     } while (bench->status == QR_ERR_NO_LEADER);
     assert_int_equal(bench->status, 0);
@@ -135,7 +113,7 @@ static int next(struct bench *bench)
 static void take_backup(struct bench *bench)
 {
     bench->backup_bytes = 0;
-    assert_int_equal(qr_backup_open(bench->engine, on_piece, bench, &bench->backup), 0);
+    assert_int_equal(qr_backup_open(bench->lone.engine, on_piece, bench, &bench->backup), 0);
     do {
         assert_int_equal(next(bench), 0);
     } while (bench->piece_bytes > 0);
@@ -157,13 +135,13 @@ static int restore(struct bench *bench, size_t size_bytes)
     struct qr_restore_options options = options_of(bench);
     struct qr_restore *to = NULL;
     struct qr_id cluster = {0};
-    int status = qr_restore_open(&options, &to, bench->detail);
+    int status = qr_restore_open(&options, &to, bench->lone.detail);
     for (size_t at = 0; at < size_bytes && status == 0; at += 1000) {
         size_t piece = size_bytes - at < 1000 ? size_bytes - at : 1000;
-        status = qr_restore_feed(to, bench->bytes + at, piece, bench->detail);
+        status = qr_restore_feed(to, bench->bytes + at, piece, bench->lone.detail);
     }
     if (status == 0) {
-        status = qr_restore_finish(to, &cluster, bench->detail);
+        status = qr_restore_finish(to, &cluster, bench->lone.detail);
         assert_int_equal(status == 0, cluster.high != 0 || cluster.low != 0);
     }
     qr_restore_free(to);
@@ -191,7 +169,7 @@ static void what_was_acknowledged_before_is_restored(void **state)
     struct bench *bench = *state;
     static struct qr_status status = {.size_bytes = sizeof(status)};
     struct qr_backup_facts facts;
-    open_engine(bench, bench->directory, true);
+    lone_engine_open(&bench->lone);
     for (char i = 1; i <= 10; i++) {
         add(bench, i);
         if (i == 5) {
@@ -199,8 +177,8 @@ static void what_was_acknowledged_before_is_restored(void **state)
         }
     }
     take_backup(bench);
-    qr_status(bench->engine, &status);
-    close_engine(bench);
+    qr_status(bench->lone.engine, &status);
+    lone_engine_close(&bench->lone);
     assert_int_equal(check(bench, NULL, bench->backup_bytes, &facts), 0);
     assert_true(facts.index >= status.applied_index);
     assert_int_equal(facts.cluster.high, status.cluster_high);
@@ -212,12 +190,10 @@ static void what_was_acknowledged_before_is_restored(void **state)
     assert_true(facts.members[0].is_voter);
 
     assert_int_equal(restore(bench, bench->backup_bytes), 0);
-    tally_deinit(&bench->tally);
-    tally_init(&bench->tally);
-    open_engine(bench, bench->other, false);
+    open_other(bench);
     add(bench, 1);
     assert_int_equal(bench->answer_sum, 56);
-    qr_status(bench->engine, &status);
+    qr_status(bench->lone.engine, &status);
     assert_true(status.cluster_high != facts.cluster.high);
     assert_int_equal(status.member_count, 1);
 }
@@ -226,13 +202,13 @@ static void a_snapshot_that_has_all_of_it_is_used_again(void **state)
 {
     struct bench *bench = *state;
     struct qr_counters counters = {.size_bytes = sizeof(counters)};
-    open_engine(bench, bench->directory, true);
+    lone_engine_open(&bench->lone);
     add(bench, 1);
     take_backup(bench);
     size_t size_bytes = bench->backup_bytes;
     take_backup(bench);
     assert_int_equal(bench->backup_bytes, size_bytes);
-    qr_counters(bench->engine, &counters);
+    qr_counters(bench->lone.engine, &counters);
     assert_int_equal(counters.snapshots_taken, 1);
 }
 
@@ -241,16 +217,16 @@ static void too_many_at_a_time_are_refused(void **state)
     struct bench *bench = *state;
     struct qr_backup *backups[QR_BACKUPS_MAX];
     struct qr_backup *other = NULL;
-    open_engine(bench, bench->directory, true);
+    lone_engine_open(&bench->lone);
     for (size_t i = 0; i < QR_BACKUPS_MAX; i++) {
-        assert_int_equal(qr_backup_open(bench->engine, on_piece, bench, &backups[i]), 0);
+        assert_int_equal(qr_backup_open(bench->lone.engine, on_piece, bench, &backups[i]), 0);
     }
-    assert_int_equal(qr_backup_open(bench->engine, on_piece, bench, &other), QR_ERR_BUSY);
+    assert_int_equal(qr_backup_open(bench->lone.engine, on_piece, bench, &other), QR_ERR_BUSY);
     assert_null(other);
     qr_backup_close(backups[0]); /* at whatever stage it is */
     int status = QR_ERR_BUSY;
     while (status == QR_ERR_BUSY) {
-        status = qr_backup_open(bench->engine, on_piece, bench, &other);
+        status = qr_backup_open(bench->lone.engine, on_piece, bench, &other);
     }
     assert_int_equal(status, 0);
     qr_backup_close(other);
@@ -261,8 +237,8 @@ static void too_many_at_a_time_are_refused(void **state)
 static void one_piece_is_asked_for_at_a_time(void **state)
 {
     struct bench *bench = *state;
-    open_engine(bench, bench->directory, true);
-    assert_int_equal(qr_backup_open(bench->engine, on_piece, bench, &bench->backup), 0);
+    lone_engine_open(&bench->lone);
+    assert_int_equal(qr_backup_open(bench->lone.engine, on_piece, bench, &bench->backup), 0);
     assert_int_equal(qr_backup_next(bench->backup), 0);
     int second = qr_backup_next(bench->backup); /* the first may be told already */
     assert_true(second == 0 || second == QR_ERR_BUSY);
@@ -277,18 +253,12 @@ static void one_piece_is_asked_for_at_a_time(void **state)
 static void without_a_leader_there_is_none(void **state)
 {
     struct bench *bench = *state;
-    struct qr_engine_options options = {
-        .size_bytes = sizeof(options),
-        .state_machine = &bench->tally.machine,
-        .name = "n1",
-        .data_directory = bench->directory,
-        .peer_address = bench->address,
-        .join = "127.0.0.1:1",
-        .limits = qr_limits_default(),
-    };
+    struct qr_engine_options options = lone_engine_options(&bench->lone);
+    options.is_bootstrap = false;
+    options.join = "127.0.0.1:1";
     options.limits.proposal_timeout_ms = 100;
-    assert_int_equal(qr_engine_open(&options, &bench->engine, bench->detail), 0);
-    assert_int_equal(qr_backup_open(bench->engine, on_piece, bench, &bench->backup), 0);
+    lone_engine_open_with(&bench->lone, &options);
+    assert_int_equal(qr_backup_open(bench->lone.engine, on_piece, bench, &bench->backup), 0);
     int status = next(bench);
     assert_true(status == QR_ERR_NO_LEADER || status == QR_ERR_TIMEOUT);
     assert_int_equal(next(bench), status);
@@ -299,17 +269,17 @@ static void a_stopped_engine_gives_none(void **state)
 {
     struct bench *bench = *state;
     struct qr_backup *other = NULL;
-    open_engine(bench, bench->directory, true);
+    lone_engine_open(&bench->lone);
     add(bench, 1);
-    assert_int_equal(qr_backup_open(bench->engine, on_piece, bench, &bench->backup), 0);
+    assert_int_equal(qr_backup_open(bench->lone.engine, on_piece, bench, &bench->backup), 0);
     assert_int_equal(next(bench), 0);
-    qr_engine_stop(bench->engine);
+    qr_engine_stop(bench->lone.engine);
     int status = 0;
     while (status == 0) {
         status = next(bench);
     }
     assert_int_equal(status, QR_ERR_STOPPED);
-    while (qr_backup_open(bench->engine, on_piece, bench, &other) == 0) {
+    while (qr_backup_open(bench->lone.engine, on_piece, bench, &other) == 0) {
         qr_backup_close(other);
     }
     assert_null(other);
@@ -326,9 +296,9 @@ static uint64_t stand_at_none(void *context)
 static void a_state_machine_that_is_durable_by_itself_has_none(void **state)
 {
     struct bench *bench = *state;
-    bench->tally.machine.applied_index = stand_at_none;
-    open_engine(bench, bench->directory, true);
-    assert_int_equal(qr_backup_open(bench->engine, on_piece, bench, &bench->backup),
+    bench->lone.tally.machine.applied_index = stand_at_none;
+    lone_engine_open(&bench->lone);
+    assert_int_equal(qr_backup_open(bench->lone.engine, on_piece, bench, &bench->backup),
                      QR_ERR_INVALID);
 }
 
@@ -336,31 +306,29 @@ static void a_state_machine_without_snapshots_has_none(void **state)
 {
     struct bench *bench = *state;
     struct qr_backup_reader *reader = NULL;
-    bench->tally.machine.snapshot_open = NULL;
-    bench->tally.machine.snapshot_read = NULL;
-    bench->tally.machine.snapshot_close = NULL;
-    bench->tally.machine.restore_begin = NULL;
-    bench->tally.machine.restore_write = NULL;
-    bench->tally.machine.restore_end = NULL;
-    open_engine(bench, bench->directory, true);
-    assert_int_equal(qr_backup_open(bench->engine, on_piece, bench, &bench->backup),
+    bench->lone.tally.machine.snapshot_open = NULL;
+    bench->lone.tally.machine.snapshot_read = NULL;
+    bench->lone.tally.machine.snapshot_close = NULL;
+    bench->lone.tally.machine.restore_begin = NULL;
+    bench->lone.tally.machine.restore_write = NULL;
+    bench->lone.tally.machine.restore_end = NULL;
+    lone_engine_open(&bench->lone);
+    assert_int_equal(qr_backup_open(bench->lone.engine, on_piece, bench, &bench->backup),
                      QR_ERR_INVALID);
-    assert_int_equal(qr_backup_reader_new(&bench->tally.machine, &reader), QR_ERR_INVALID);
+    assert_int_equal(qr_backup_reader_new(&bench->lone.tally.machine, &reader), QR_ERR_INVALID);
 }
 
 static void the_reader_has_a_state_machine_take_it_over(void **state)
 {
     struct bench *bench = *state;
     struct qr_backup_facts facts;
-    open_engine(bench, bench->directory, true);
+    lone_engine_open(&bench->lone);
     add(bench, 7);
     take_backup(bench);
-    close_engine(bench);
-    tally_deinit(&bench->tally);
-    tally_init(&bench->tally);
-    assert_int_equal(check(bench, &bench->tally.machine, bench->backup_bytes, &facts), 0);
-    assert_int_equal(tally_sum(&bench->tally), 7);
-    assert_int_equal(check(bench, &bench->tally.machine, bench->backup_bytes - 1, &facts),
+    lone_engine_close(&bench->lone);
+    assert_int_equal(check(bench, &bench->lone.tally.machine, bench->backup_bytes, &facts), 0);
+    assert_int_equal(tally_sum(&bench->lone.tally), 7);
+    assert_int_equal(check(bench, &bench->lone.tally.machine, bench->backup_bytes - 1, &facts),
                      QR_ERR_CORRUPT);
     assert_int_equal(check(bench, NULL, 100, &facts), QR_ERR_CORRUPT);
     bench->bytes[0] = 'x';
@@ -385,14 +353,14 @@ static void what_the_state_machine_refuses_is_refused(void **state)
 {
     struct bench *bench = *state;
     struct qr_backup_facts facts;
-    open_engine(bench, bench->directory, true);
+    lone_engine_open(&bench->lone);
     add(bench, 7);
     take_backup(bench);
-    close_engine(bench);
-    struct qr_state_machine machine = bench->tally.machine;
+    lone_engine_close(&bench->lone);
+    struct qr_state_machine machine = bench->lone.tally.machine;
     machine.restore_write = refuse_write;
     assert_int_equal(check(bench, &machine, bench->backup_bytes, &facts), QR_ERR_CORRUPT);
-    machine = bench->tally.machine;
+    machine = bench->lone.tally.machine;
     machine.restore_end = refuse_end;
     assert_int_equal(check(bench, &machine, bench->backup_bytes, &facts), QR_ERR_CORRUPT);
 }
@@ -417,9 +385,9 @@ static void wrong_options_are_named(void **state)
     rows[6].address = NULL;
     rows[7].address = "0.0.0.0:7700";
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
-        int status = qr_restore_open(&rows[i], &to, bench->detail);
+        int status = qr_restore_open(&rows[i], &to, bench->lone.detail);
         assert_true(status == QR_ERR_INVALID || status == QR_ERR_ADDRESS);
-        assert_memory_equal(bench->detail, said[i], strlen(said[i]));
+        assert_memory_equal(bench->lone.detail, said[i], strlen(said[i]));
         assert_null(to);
     }
 }
@@ -453,12 +421,12 @@ static void a_directory_that_holds_anything_is_refused(void **state)
     char path[128];
     put_file(bench->other, "letter");
     assert_int_equal(restore(bench, 0), QR_ERR_INVALID);
-    assert_non_null(strstr(bench->detail, "it holds letter"));
+    assert_non_null(strstr(bench->lone.detail, "it holds letter"));
     remove_name(bench->other, "letter");
     (void)snprintf(path, sizeof(path), "%s/folder", bench->other);
     assert_int_equal(mkdir(path, 0700), 0);
     assert_int_equal(restore(bench, 0), QR_ERR_INVALID);
-    assert_non_null(strstr(bench->detail, "it holds folder"));
+    assert_non_null(strstr(bench->lone.detail, "it holds folder"));
     assert_false(has_name(bench->other, "lock"));
     remove_name(bench->other, "folder");
     put_file(bench->other, "snapshot-0000000000000001"); /* without a note: not of a restore */
@@ -470,13 +438,13 @@ static void a_directory_that_holds_anything_is_refused(void **state)
     put_file(bench->other, "snapshot-0000000000000001.tmp.tmp");
     assert_int_equal(restore(bench, 0), QR_ERR_INVALID);
     remove_name(bench->other, "snapshot-0000000000000001.tmp.tmp");
-    put_file(bench->directory, "plain");
+    put_file(bench->lone.directory, "plain");
     struct qr_restore_options options = options_of(bench);
     struct qr_restore *to = NULL;
-    (void)snprintf(path, sizeof(path), "%s/plain", bench->directory);
+    (void)snprintf(path, sizeof(path), "%s/plain", bench->lone.directory);
     options.data_directory = path;
-    assert_int_equal(qr_restore_open(&options, &to, bench->detail), QR_ERR_IO);
-    assert_non_null(strstr(bench->detail, "cannot be read"));
+    assert_int_equal(qr_restore_open(&options, &to, bench->lone.detail), QR_ERR_IO);
+    assert_non_null(strstr(bench->lone.detail, "cannot be read"));
 }
 
 /* Killed while it gave up, when the note was gone, and what was written aside was not. */
@@ -485,16 +453,16 @@ static void what_was_only_written_aside_stands_in_no_way(void **state)
     struct bench *bench = *state;
     static const char *const names[] = {"snapshot-0000000000000001.tmp", "identity.tmp",
                                         "restoring.tmp"};
-    open_engine(bench, bench->directory, true);
+    lone_engine_open(&bench->lone);
     add(bench, 7);
     take_backup(bench);
-    close_engine(bench);
+    lone_engine_close(&bench->lone);
     for (size_t i = 0; i < COUNT_OF(names); i++) {
         put_file(bench->other, names[i]);
     }
     int status = restore(bench, bench->backup_bytes);
     if (status != 0) {
-        fail_msg("it is refused: %s", bench->detail);
+        fail_msg("it is refused: %s", bench->lone.detail);
     }
     for (size_t i = 0; i < COUNT_OF(names); i++) {
         assert_false(has_name(bench->other, names[i]));
@@ -507,8 +475,8 @@ static void one_that_a_node_runs_in_is_locked(void **state)
     struct qr_restore_options options = options_of(bench);
     struct qr_restore *first = NULL;
     struct qr_restore *second = NULL;
-    assert_int_equal(qr_restore_open(&options, &first, bench->detail), 0);
-    assert_int_equal(qr_restore_open(&options, &second, bench->detail), QR_ERR_LOCKED);
+    assert_int_equal(qr_restore_open(&options, &first, bench->lone.detail), 0);
+    assert_int_equal(qr_restore_open(&options, &second, bench->lone.detail), QR_ERR_LOCKED);
     qr_restore_free(first);
     qr_restore_free(NULL);
     assert_false(has_name(bench->other, "restoring"));
@@ -517,12 +485,12 @@ static void one_that_a_node_runs_in_is_locked(void **state)
 static void damage_leaves_nothing_behind(void **state)
 {
     struct bench *bench = *state;
-    open_engine(bench, bench->directory, true);
+    lone_engine_open(&bench->lone);
     add(bench, 7);
     take_backup(bench);
-    close_engine(bench);
+    lone_engine_close(&bench->lone);
     assert_int_equal(restore(bench, bench->backup_bytes - 1), QR_ERR_CORRUPT);
-    assert_non_null(strstr(bench->detail, "cut short"));
+    assert_non_null(strstr(bench->lone.detail, "cut short"));
     bench->bytes[bench->backup_bytes - 10] ^= 1;
     assert_int_equal(restore(bench, bench->backup_bytes), QR_ERR_CORRUPT);
     bench->bytes[bench->backup_bytes - 10] ^= 1;

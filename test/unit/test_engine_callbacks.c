@@ -4,7 +4,6 @@
 
 #include "engine_alone.h"
 #include "quorate/engine.h"
-#include "support/tally.h"
 
 static void propose_and_cancel(void *argument, int status, uint64_t index,
                                const struct qr_result *result)
@@ -13,8 +12,8 @@ static void propose_and_cancel(void *argument, int status, uint64_t index,
     uint64_t ticket = 0;
     on_answer(argument, status, index, result);
     assert_int_equal(propose_with_ticket(bench, on_answer, &ticket), 0);
-    assert_int_equal(qr_cancel(bench->engine, ticket), 0);
-    assert_int_equal(qr_cancel(bench->engine, bench->token), 0);
+    assert_int_equal(qr_cancel(bench->lone.engine, ticket), 0);
+    assert_int_equal(qr_cancel(bench->lone.engine, bench->token), 0);
 }
 
 static void a_callback_may_cancel_what_waits_in_the_queue(void **state)
@@ -26,7 +25,7 @@ static void a_callback_may_cancel_what_waits_in_the_queue(void **state)
     assert_int_equal(propose_with_ticket(bench, on_answer, &bench->token), 0);
     wait_for_answers(bench, 3);
     assert_int_equal(bench->answer_status, QR_ERR_WITHDRAWN);
-    assert_int_equal(tally_sum(&bench->tally), 10);
+    assert_int_equal(tally_sum(&bench->lone.tally), 10);
 }
 
 static void on_chain(void *argument, int status, uint64_t index, const struct qr_result *result)
@@ -55,22 +54,22 @@ static void on_commit_once(void *argument, const struct qr_entry *entry)
     assert_int_equal(entry->command_bytes, 3);
     assert_memory_equal(entry->command, "add", 3);
     bench->handled_count++;
-    qr_remove_commit_handler(bench->engine, bench->token);
-    assert_int_equal(qr_on_commit(bench->engine, on_commit_once, bench, &bench->token), 0);
+    qr_remove_commit_handler(bench->lone.engine, bench->token);
+    assert_int_equal(qr_on_commit(bench->lone.engine, on_commit_once, bench, &bench->token), 0);
 }
 
 static void a_commit_handler_may_remove_and_add_while_it_runs(void **state)
 {
     struct bench *bench = *state;
     open_leader(bench);
-    assert_int_equal(qr_on_commit(bench->engine, on_commit_once, bench, &bench->token), 0);
+    assert_int_equal(qr_on_commit(bench->lone.engine, on_commit_once, bench, &bench->token), 0);
     for (int i = 0; i < 10; i++) {
         assert_int_equal(propose(bench, "\x01", on_answer), 0);
     }
     wait_for_answers(bench, 10);
     assert_int_equal(bench->handled_count, 10); /* once an entry, by one handler or the next */
-    qr_remove_commit_handler(bench->engine, bench->token);
-    qr_remove_commit_handler(bench->engine, 4711);
+    qr_remove_commit_handler(bench->lone.engine, bench->token);
+    qr_remove_commit_handler(bench->lone.engine, 4711);
     assert_int_equal(propose(bench, "\x01", on_answer), 0);
     wait_for_answers(bench, 11);
     assert_int_equal(bench->handled_count, 10);
@@ -86,22 +85,19 @@ static void count_commit(void *argument, const struct qr_entry *entry)
 static void a_handler_of_the_options_hears_of_every_entry_also_behind_a_restart(void **state)
 {
     struct bench *bench = *state;
-    struct qr_engine_options options = options_of(bench);
+    struct qr_engine_options options = lone_engine_options(&bench->lone);
     options.on_commit = count_commit;
     options.on_commit_argument = bench;
-    assert_int_equal(qr_engine_open(&options, &bench->engine, bench->detail), 0);
+    lone_engine_open_with(&bench->lone, &options);
     wait_until_it_leads(bench);
     for (int i = 0; i < 3; i++) {
         assert_int_equal(propose(bench, "\x01", on_answer), 0);
     }
     wait_for_answers(bench, 3);
     assert_int_equal(bench->handled_count, 3);
-    close_engine(bench);
+    lone_engine_close(&bench->lone);
 
-    tally_deinit(&bench->tally);
-    tally_init(&bench->tally);
-    bench->stopped_count = 0;
-    assert_int_equal(qr_engine_open(&options, &bench->engine, bench->detail), 0);
+    lone_engine_open_with(&bench->lone, &options);
     wait_until_it_leads(bench);
     assert_int_equal(propose(bench, "\x01", on_answer), 0);
     wait_for_answers(bench, 4);
@@ -114,9 +110,9 @@ static void handlers_are_bounded(void **state)
     open_leader(bench);
     uint64_t token = 0;
     for (int i = 0; i < QR_COMMIT_HANDLERS_MAX; i++) {
-        assert_int_equal(qr_on_commit(bench->engine, on_commit_once, bench, &token), 0);
+        assert_int_equal(qr_on_commit(bench->lone.engine, on_commit_once, bench, &token), 0);
     }
-    assert_int_equal(qr_on_commit(bench->engine, on_commit_once, bench, &token), QR_ERR_BUSY);
+    assert_int_equal(qr_on_commit(bench->lone.engine, on_commit_once, bench, &token), QR_ERR_BUSY);
 }
 
 #define ENGINE_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)

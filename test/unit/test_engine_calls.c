@@ -11,13 +11,10 @@
 
 #include "engine/sized.h"
 #include "quorate/engine.h"
-#include "support/tally.h"
+#include "support/lone_engine.h"
 
 struct bench {
-    char directory[64];
-    char address[32];
-    struct tally tally;
-    struct qr_engine *engine;
+    struct lone_engine lone;
     pthread_mutex_t mutex;
     pthread_cond_t changed;
     int done_count;
@@ -28,22 +25,10 @@ struct bench {
 static int setup(void **state)
 {
     struct bench *bench = calloc(1, sizeof(*bench));
-    char detail[QR_ERROR_DETAIL_BYTES];
-    temporary_directory(bench->directory);
-    free_address(bench->address);
-    tally_init(&bench->tally);
+    lone_engine_init(&bench->lone, false);
     pthread_mutex_init(&bench->mutex, NULL);
     pthread_cond_init(&bench->changed, NULL);
-    const struct qr_engine_options options = {
-        .size_bytes = sizeof(options),
-        .state_machine = &bench->tally.machine,
-        .name = "n1",
-        .data_directory = bench->directory,
-        .peer_address = bench->address,
-        .is_bootstrap = true,
-        .limits = qr_limits_default(),
-    };
-    assert_int_equal(qr_engine_open(&options, &bench->engine, detail), 0);
+    lone_engine_open(&bench->lone);
     *state = bench;
     return 0;
 }
@@ -51,11 +36,9 @@ static int setup(void **state)
 static int teardown(void **state)
 {
     struct bench *bench = *state;
-    qr_engine_free(bench->engine);
+    lone_engine_deinit(&bench->lone);
     pthread_cond_destroy(&bench->changed);
     pthread_mutex_destroy(&bench->mutex);
-    tally_deinit(&bench->tally);
-    temporary_directory_remove(bench->directory);
     free(bench);
     return 0;
 }
@@ -77,16 +60,16 @@ static void who_waits_gets_the_result_and_its_size(void **state)
     const struct qr_proposal proposal = adding("\x05");
     uint64_t sum = 0;
     struct qr_reply reply = {.data = &sum, .capacity_bytes = sizeof(sum), .status = 1};
-    assert_int_equal(qr_propose_wait(bench->engine, &proposal, &reply), 0);
+    assert_int_equal(qr_propose_wait(bench->lone.engine, &proposal, &reply), 0);
     assert_int_equal(sum, 5);
     assert_int_equal(reply.size_bytes, sizeof(sum));
     assert_int_equal(reply.status, 0);
     assert_true(reply.index > 0);
-    assert_int_equal(qr_propose_wait(bench->engine, &proposal, NULL), 0);
+    assert_int_equal(qr_propose_wait(bench->lone.engine, &proposal, NULL), 0);
 
     uint8_t cut[3] = {0, 0, 0x77};
     struct qr_reply small = {.data = cut, .capacity_bytes = 2};
-    assert_int_equal(qr_propose_wait(bench->engine, &proposal, &small), 0);
+    assert_int_equal(qr_propose_wait(bench->lone.engine, &proposal, &small), 0);
     assert_int_equal(small.size_bytes, sizeof(sum));
     assert_int_equal(cut[0], 15);
     assert_int_equal(cut[2], 0x77);
@@ -99,22 +82,22 @@ static void who_waits_for_what_is_refused_is_told_at_once(void **state)
     struct qr_proposal proposal = adding("");
     proposal.command_bytes = QR_COMMAND_BYTES_MAX + 1;
     struct qr_reply reply = {.index = 7, .size_bytes = 7};
-    assert_int_equal(qr_propose_wait(bench->engine, &proposal, &reply), QR_ERR_INVALID);
+    assert_int_equal(qr_propose_wait(bench->lone.engine, &proposal, &reply), QR_ERR_INVALID);
     assert_int_equal(reply.status, QR_ERR_INVALID);
     assert_int_equal(reply.index, 0);
     assert_int_equal(reply.size_bytes, 0);
     proposal = adding("\x05");
     reply = (struct qr_reply){.capacity_bytes = 8};
-    assert_int_equal(qr_propose_wait(bench->engine, &proposal, &reply), QR_ERR_INVALID);
+    assert_int_equal(qr_propose_wait(bench->lone.engine, &proposal, &reply), QR_ERR_INVALID);
     const struct qr_read_options options = {.size_bytes = sizeof(options),
                                             .kind = (enum qr_read_kind)9};
-    assert_int_equal(qr_read_wait(bench->engine, &options, NULL), QR_ERR_INVALID);
+    assert_int_equal(qr_read_wait(bench->lone.engine, &options, NULL), QR_ERR_INVALID);
     char names[4096];
     memset(names, 'n', sizeof(names));
     names[sizeof(names) - 1] = '\0';
     const struct qr_change change = {.size_bytes = sizeof(change), .promote = names};
     struct qr_change_reply told = {.size_bytes = sizeof(told)};
-    assert_int_equal(qr_change_wait(bench->engine, &change, &told), QR_ERR_TOO_LARGE);
+    assert_int_equal(qr_change_wait(bench->lone.engine, &change, &told), QR_ERR_TOO_LARGE);
     assert_string_equal(told.reason, qr_error_text(QR_ERR_TOO_LARGE));
 }
 
@@ -124,12 +107,12 @@ static void a_read_that_was_waited_for_sees_what_was_answered(void **state)
     const struct qr_proposal proposal = adding("\x05");
     struct qr_reply reply = {.data = NULL};
     uint64_t index = 0;
-    assert_int_equal(qr_propose_wait(bench->engine, &proposal, &reply), 0);
-    assert_int_equal(qr_read_wait(bench->engine, NULL, &index), 0);
+    assert_int_equal(qr_propose_wait(bench->lone.engine, &proposal, &reply), 0);
+    assert_int_equal(qr_read_wait(bench->lone.engine, NULL, &index), 0);
     assert_true(index >= reply.index);
     const struct qr_read_options stale = {
         .size_bytes = sizeof(stale), .kind = QR_READ_STALE, .age_ms_max = QR_AGE_ANY};
-    assert_int_equal(qr_read_wait(bench->engine, &stale, NULL), 0);
+    assert_int_equal(qr_read_wait(bench->lone.engine, &stale, NULL), 0);
 }
 
 static void a_change_that_was_waited_for_says_what_came_of_it(void **state)
@@ -137,13 +120,13 @@ static void a_change_that_was_waited_for_says_what_came_of_it(void **state)
     struct bench *bench = *state;
     struct qr_change change = {.size_bytes = sizeof(change), .promote = "nobody"};
     struct qr_change_reply reply = {.size_bytes = sizeof(reply)};
-    assert_int_equal(qr_read_wait(bench->engine, NULL, NULL), 0); /* it leads */
-    assert_int_equal(qr_change_wait(bench->engine, &change, &reply), QR_ERR_NOT_FOUND);
+    assert_int_equal(qr_read_wait(bench->lone.engine, NULL, NULL), 0); /* it leads */
+    assert_int_equal(qr_change_wait(bench->lone.engine, &change, &reply), QR_ERR_NOT_FOUND);
     assert_non_null(strstr(reply.reason, "nobody"));
     change = (struct qr_change){.size_bytes = sizeof(change), .prioritize = "n1", .priority = 3};
-    assert_int_equal(qr_change_wait(bench->engine, &change, &reply), 0);
+    assert_int_equal(qr_change_wait(bench->lone.engine, &change, &reply), 0);
     assert_int_equal(reply.tolerated_after, 0);
-    assert_int_equal(qr_change_wait(bench->engine, &change, NULL), 0);
+    assert_int_equal(qr_change_wait(bench->lone.engine, &change, NULL), 0);
 }
 
 static void *wait_many_times(void *argument)
@@ -151,7 +134,7 @@ static void *wait_many_times(void *argument)
     struct bench *bench = argument;
     const struct qr_proposal proposal = adding("\x01");
     for (int i = 0; i < 50; i++) {
-        int status = qr_propose_wait(bench->engine, &proposal, NULL);
+        int status = qr_propose_wait(bench->lone.engine, &proposal, NULL);
         if (status != 0) {
             return NULL;
         }
@@ -171,8 +154,8 @@ static void many_threads_wait_at_once(void **state)
         assert_int_equal(pthread_join(threads[i], &ended), 0);
         assert_ptr_equal(ended, bench);
     }
-    assert_int_equal(qr_read_wait(bench->engine, NULL, NULL), 0);
-    assert_int_equal(tally_sum(&bench->tally), 8 * 50);
+    assert_int_equal(qr_read_wait(bench->lone.engine, NULL, NULL), 0);
+    assert_int_equal(tally_sum(&bench->lone.tally), 8 * 50);
 }
 
 static void call_from_within(struct bench *bench, int *statuses)
@@ -180,9 +163,9 @@ static void call_from_within(struct bench *bench, int *statuses)
     const struct qr_proposal proposal = adding("\x01");
     const struct qr_change change = {.size_bytes = sizeof(change), .promote = "n1"};
     struct qr_reply reply = {.index = 1};
-    statuses[0] = qr_propose_wait(bench->engine, &proposal, &reply);
-    statuses[1] = qr_read_wait(bench->engine, NULL, NULL);
-    statuses[2] = qr_change_wait(bench->engine, &change, NULL);
+    statuses[0] = qr_propose_wait(bench->lone.engine, &proposal, &reply);
+    statuses[1] = qr_read_wait(bench->lone.engine, NULL, NULL);
+    statuses[2] = qr_change_wait(bench->lone.engine, &change, NULL);
     statuses[3] = reply.status;
 }
 
@@ -220,8 +203,8 @@ static void waiting_from_a_callback_is_refused(void **state)
     struct bench *bench = *state;
     const struct qr_proposal proposal = adding("\x05");
     uint64_t token = 0;
-    assert_int_equal(qr_on_commit(bench->engine, on_commit, bench, &token), 0);
-    assert_int_equal(qr_propose(bench->engine, &proposal, on_done, bench), 0);
+    assert_int_equal(qr_on_commit(bench->lone.engine, on_commit, bench, &token), 0);
+    assert_int_equal(qr_propose(bench->lone.engine, &proposal, on_done, bench), 0);
     wait_for_done(bench, 1);
     for (size_t i = 0; i < COUNT_OF(bench->statuses); i++) {
         assert_int_equal(bench->statuses[i], QR_ERR_INVALID);
@@ -243,14 +226,14 @@ static void who_wants_to_hear_of_roles_is_told_what_is_so(void **state)
     struct bench *bench = *state;
     uint64_t token = 0;
     struct qr_member self;
-    assert_int_equal(qr_on_role_change(bench->engine, on_role, bench, &token), 0);
+    assert_int_equal(qr_on_role_change(bench->lone.engine, on_role, bench, &token), 0);
     pthread_mutex_lock(&bench->mutex);
-    while (bench->role.role != QR_LEADER && !qr_is_leader(bench->engine)) {
+    while (bench->role.role != QR_LEADER && !qr_is_leader(bench->lone.engine)) {
         pthread_cond_wait(&bench->changed, &bench->mutex);
     }
     pthread_mutex_unlock(&bench->mutex);
-    assert_int_equal(qr_self(bench->engine, &self), 0);
-    qr_remove_handler(bench->engine, token);
+    assert_int_equal(qr_self(bench->lone.engine, &self), 0);
+    qr_remove_handler(bench->lone.engine, token);
     if (bench->done_count > 0) { /* it was there in time */
         assert_int_equal(bench->role.size_bytes, sizeof(bench->role));
         assert_true(bench->role.has_leader && bench->role.leader_id == self.id);
@@ -265,17 +248,17 @@ static void any_kind_of_handler_is_removed_by_its_token(void **state)
     uint64_t tokens[QR_ROLE_HANDLERS_MAX];
     uint64_t token = 0;
     for (size_t i = 0; i < QR_ROLE_HANDLERS_MAX; i++) {
-        assert_int_equal(qr_on_role_change(bench->engine, on_role, bench, &tokens[i]), 0);
+        assert_int_equal(qr_on_role_change(bench->lone.engine, on_role, bench, &tokens[i]), 0);
     }
-    assert_int_equal(qr_on_role_change(bench->engine, on_role, bench, &token), QR_ERR_BUSY);
-    qr_remove_handler(bench->engine, tokens[7]);
-    assert_int_equal(qr_on_role_change(bench->engine, on_role, bench, &token), 0);
-    assert_int_equal(qr_on_commit(bench->engine, on_commit, bench, &token), 0);
-    qr_remove_handler(bench->engine, token);
-    qr_remove_handler(bench->engine, 4711);
+    assert_int_equal(qr_on_role_change(bench->lone.engine, on_role, bench, &token), QR_ERR_BUSY);
+    qr_remove_handler(bench->lone.engine, tokens[7]);
+    assert_int_equal(qr_on_role_change(bench->lone.engine, on_role, bench, &token), 0);
+    assert_int_equal(qr_on_commit(bench->lone.engine, on_commit, bench, &token), 0);
+    qr_remove_handler(bench->lone.engine, token);
+    qr_remove_handler(bench->lone.engine, 4711);
     bench->statuses[4] = 1;
-    assert_int_equal(qr_propose_wait(bench->engine, &proposal, NULL), 0);
-    assert_int_equal(qr_read_wait(bench->engine, NULL, NULL), 0);
+    assert_int_equal(qr_propose_wait(bench->lone.engine, &proposal, NULL), 0);
+    assert_int_equal(qr_read_wait(bench->lone.engine, NULL, NULL), 0);
     assert_int_equal(bench->statuses[4], 1); /* on_commit was not called */
 }
 
@@ -285,36 +268,37 @@ static void the_members_are_told_into_the_callers_room(void **state)
     struct qr_member members[2] = {{.id = 7}, {.id = 7}};
     struct qr_member self;
     size_t count = 0;
-    assert_int_equal(qr_read_wait(bench->engine, NULL, NULL), 0);
-    assert_int_equal(qr_members(bench->engine, members, &count), QR_ERR_TOO_LARGE);
+    assert_int_equal(qr_read_wait(bench->lone.engine, NULL, NULL), 0);
+    assert_int_equal(qr_members(bench->lone.engine, members, &count), QR_ERR_TOO_LARGE);
     assert_int_equal(count, 1);
     assert_int_equal(members[0].id, 7);
     count = 2;
-    assert_int_equal(qr_members(bench->engine, members, &count), 0);
+    assert_int_equal(qr_members(bench->lone.engine, members, &count), 0);
     assert_int_equal(count, 1);
     assert_string_equal(members[0].name, "n1");
     assert_int_equal(members[1].id, 7);
-    assert_int_equal(qr_self(bench->engine, &self), 0);
+    assert_int_equal(qr_self(bench->lone.engine, &self), 0);
     assert_true(self.id == members[0].id && self.is_voter);
-    qr_engine_stop(bench->engine);
-    while (qr_self(bench->engine, &self) == 0) {
+    qr_engine_stop(bench->lone.engine);
+    while (qr_self(bench->lone.engine, &self) == 0) {
         sched_yield(); /* the members are told first */
     }
-    assert_int_equal(qr_self(bench->engine, &self), QR_ERR_STOPPED);
-    assert_int_equal(qr_members(bench->engine, members, &count), QR_ERR_STOPPED);
+    assert_int_equal(qr_self(bench->lone.engine, &self), QR_ERR_STOPPED);
+    assert_int_equal(qr_members(bench->lone.engine, members, &count), QR_ERR_STOPPED);
 }
 
 static void changes_of_one_member_need_its_name_alone(void **state)
 {
     struct bench *bench = *state;
-    assert_int_equal(qr_read_wait(bench->engine, NULL, NULL), 0); /* it leads */
-    assert_int_equal(qr_promote(bench->engine, "n1"), 0);
-    assert_int_equal(qr_transfer(bench->engine, "n1"), 0);
-    assert_int_equal(qr_demote(bench->engine, "n1"), QR_ERR_INVALID); /* nobody would be left */
-    assert_int_equal(qr_remove(bench->engine, "n1"), QR_ERR_INVALID);
-    assert_int_equal(qr_remove(bench->engine, "nobody"), QR_ERR_NOT_FOUND);
-    assert_int_equal(qr_promote(bench->engine, ""), QR_ERR_INVALID);
-    assert_int_equal(qr_demote(bench->engine, NULL), QR_ERR_INVALID);
+    assert_int_equal(qr_read_wait(bench->lone.engine, NULL, NULL), 0); /* it leads */
+    assert_int_equal(qr_promote(bench->lone.engine, "n1"), 0);
+    assert_int_equal(qr_transfer(bench->lone.engine, "n1"), 0);
+    assert_int_equal(qr_demote(bench->lone.engine, "n1"),
+                     QR_ERR_INVALID); /* nobody would be left */
+    assert_int_equal(qr_remove(bench->lone.engine, "n1"), QR_ERR_INVALID);
+    assert_int_equal(qr_remove(bench->lone.engine, "nobody"), QR_ERR_NOT_FOUND);
+    assert_int_equal(qr_promote(bench->lone.engine, ""), QR_ERR_INVALID);
+    assert_int_equal(qr_demote(bench->lone.engine, NULL), QR_ERR_INVALID);
 }
 
 static void *wait_until_stopped(void *argument)
@@ -323,7 +307,7 @@ static void *wait_until_stopped(void *argument)
     const struct qr_proposal proposal = adding("\x01");
     int status = 0;
     while (status == 0) {
-        status = qr_propose_wait(bench->engine, &proposal, NULL);
+        status = qr_propose_wait(bench->lone.engine, &proposal, NULL);
         pthread_mutex_lock(&bench->mutex);
         bench->done_count++;
         pthread_cond_signal(&bench->changed);
@@ -340,13 +324,13 @@ static void who_waits_is_told_that_the_engine_stopped(void **state)
         assert_int_equal(pthread_create(&threads[i], NULL, wait_until_stopped, bench), 0);
     }
     wait_for_done(bench, 100);
-    qr_engine_stop(bench->engine);
+    qr_engine_stop(bench->lone.engine);
     for (size_t i = 0; i < COUNT_OF(threads); i++) {
         void *ended = NULL;
         assert_int_equal(pthread_join(threads[i], &ended), 0);
         assert_ptr_equal(ended, bench);
     }
-    assert_int_equal(qr_read_wait(bench->engine, NULL, NULL), QR_ERR_STOPPED);
+    assert_int_equal(qr_read_wait(bench->lone.engine, NULL, NULL), QR_ERR_STOPPED);
 }
 
 /* A struct as this version has it, and as others do. */
@@ -435,23 +419,23 @@ static void programs_of_other_versions_are_served(void **state)
     } status = {.later = 7};
     status.status.size_bytes = offsetof(struct qr_status, members);
     status.status.members[0].id = 77;
-    assert_int_equal(qr_status(bench->engine, &status.status), 0);
+    assert_int_equal(qr_status(bench->lone.engine, &status.status), 0);
     assert_string_equal(status.status.name, "n1");
     assert_int_equal(status.status.members[0].id, 77);
     status.status.size_bytes = sizeof(status);
-    assert_int_equal(qr_status(bench->engine, &status.status), 0);
+    assert_int_equal(qr_status(bench->lone.engine, &status.status), 0);
     assert_int_equal(status.status.member_count, 1);
     assert_true(status.status.members[0].id == status.status.node_id);
     assert_int_equal(status.later, 0);
 
     struct qr_counters counters = {.size_bytes = offsetof(struct qr_counters, proposals)};
     counters.proposals = 77;
-    assert_int_equal(qr_counters(bench->engine, &counters), 0);
+    assert_int_equal(qr_counters(bench->lone.engine, &counters), 0);
     assert_int_equal(counters.proposals, 77);
 
     struct qr_proposal proposal = adding("\x05");
     proposal.size_bytes = offsetof(struct qr_proposal, is_guarded);
-    assert_int_equal(qr_propose_wait(bench->engine, &proposal, NULL), 0);
+    assert_int_equal(qr_propose_wait(bench->lone.engine, &proposal, NULL), 0);
 }
 
 int main(void)

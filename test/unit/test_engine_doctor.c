@@ -11,50 +11,32 @@
 #include "quorate/doctor.h"
 #include "quorate/engine.h"
 #include "runtime/clock.h"
-#include "support/tally.h"
+#include "support/lone_engine.h"
 
 #define WAIT_NS (60 * NS_PER_S)
 #define NODES 2
 
 struct bench {
-    char directories[NODES][64];
-    char addresses[NODES][32];
-    struct tally tallies[NODES];
-    struct qr_engine *engines[NODES];
+    struct lone_engine nodes[NODES];
     char detail[QR_ERROR_DETAIL_BYTES];
 };
 
 static void open_engine(struct bench *bench, int i)
 {
-    const struct qr_engine_options options = {
-        .size_bytes = sizeof(options),
-        .state_machine = &bench->tallies[i].machine,
-        .name = i == 0 ? "n1" : "n2",
-        .data_directory = bench->directories[i],
-        .peer_address = bench->addresses[i],
-        .is_bootstrap = i == 0,
-        .join = i == 0 ? NULL : bench->addresses[0],
-        .limits = qr_limits_default(),
-    };
-    tally_init(&bench->tallies[i]);
-    assert_int_equal(qr_engine_open(&options, &bench->engines[i], bench->detail), 0);
-}
-
-static void close_engine(struct bench *bench, int i)
-{
-    if (bench->engines[i] != NULL) {
-        qr_engine_free(bench->engines[i]);
-        tally_deinit(&bench->tallies[i]);
+    struct qr_engine_options options = lone_engine_options(&bench->nodes[i]);
+    if (i > 0) {
+        options.name = "n2";
+        options.is_bootstrap = false;
+        options.join = bench->nodes[0].address;
     }
-    bench->engines[i] = NULL;
+    lone_engine_open_with(&bench->nodes[i], &options);
 }
 
 static int setup(void **state)
 {
     struct bench *bench = calloc(1, sizeof(*bench));
     for (int i = 0; i < NODES; i++) {
-        temporary_directory(bench->directories[i]);
-        free_address(bench->addresses[i]);
+        lone_engine_init(&bench->nodes[i], false);
     }
     *state = bench;
     return 0;
@@ -64,8 +46,7 @@ static int teardown(void **state)
 {
     struct bench *bench = *state;
     for (int i = 0; i < NODES; i++) {
-        close_engine(bench, i);
-        temporary_directory_remove(bench->directories[i]);
+        lone_engine_deinit(&bench->nodes[i]);
     }
     free(bench);
     return 0;
@@ -93,15 +74,15 @@ static void live(struct bench *bench)
     time_ns limit_ns = runtime_now_ns() + WAIT_NS;
     open_engine(bench, 0);
     open_engine(bench, 1);
-    while (voters_known_to(bench->engines[0]) < NODES) {
+    while (voters_known_to(bench->nodes[0].engine) < NODES) {
         assert_true(runtime_now_ns() < limit_ns);
         sched_yield();
     }
-    while (qr_propose_wait(bench->engines[0], &proposal, NULL) != 0) {
+    while (qr_propose_wait(bench->nodes[0].engine, &proposal, NULL) != 0) {
         assert_true(runtime_now_ns() < limit_ns);
     }
-    close_engine(bench, 1);
-    close_engine(bench, 0);
+    lone_engine_close(&bench->nodes[1]);
+    lone_engine_close(&bench->nodes[0]);
 }
 
 static void a_node_whose_majority_is_gone_is_recovered_once(void **state)
@@ -110,7 +91,7 @@ static void a_node_whose_majority_is_gone_is_recovered_once(void **state)
     struct qr_doctor *doctor = NULL;
     struct qr_doctor_verdict verdict;
     struct qr_id cluster = {0};
-    const char *path = bench->directories[0];
+    const char *path = bench->nodes[0].directory;
     live(bench);
     assert_int_equal(qr_doctor_open(&path, 1, &doctor, bench->detail), 0);
     const struct qr_doctor_directory *told = qr_doctor_directory(doctor, 0);
@@ -132,10 +113,10 @@ static void a_node_whose_majority_is_gone_is_recovered_once(void **state)
 
     open_engine(bench, 0);
     time_ns limit_ns = runtime_now_ns() + WAIT_NS;
-    while (qr_read_wait(bench->engines[0], NULL, NULL) != 0) {
+    while (qr_read_wait(bench->nodes[0].engine, NULL, NULL) != 0) {
         assert_true(runtime_now_ns() < limit_ns);
     }
-    assert_int_equal(tally_sum(&bench->tallies[0]), 5);
+    assert_int_equal(tally_sum(&bench->nodes[0].tally), 5);
 }
 
 static void with_a_majority_nothing_is_recovered(void **state)
@@ -143,7 +124,7 @@ static void with_a_majority_nothing_is_recovered(void **state)
     struct bench *bench = *state;
     struct qr_doctor *doctor = NULL;
     struct qr_id cluster = {0};
-    const char *paths[NODES] = {bench->directories[0], bench->directories[1]};
+    const char *paths[NODES] = {bench->nodes[0].directory, bench->nodes[1].directory};
     live(bench);
     assert_int_equal(qr_doctor_open(paths, NODES, &doctor, bench->detail), 0);
     assert_int_equal(qr_doctor_recover(doctor, 0, &cluster, bench->detail), QR_ERR_INVALID);

@@ -14,47 +14,22 @@
 #include "quorate/engine.h"
 #include "quorate/keys.h"
 #include "quorate/wal.h"
-#include "support/tally.h"
-
-struct bench {
-    char directory[64];
-    char address[32];
-    struct tally tally;
-    struct qr_engine *engine;
-};
-
-static struct qr_engine_options options_of(struct bench *bench)
-{
-    return (struct qr_engine_options){
-        .size_bytes = sizeof(struct qr_engine_options),
-        .state_machine = &bench->tally.machine,
-        .name = "n1",
-        .data_directory = bench->directory,
-        .peer_address = bench->address,
-        .is_bootstrap = true,
-        .limits = qr_limits_default(),
-    };
-}
+#include "support/lone_engine.h"
 
 static int setup(void **state)
 {
-    struct bench *bench = calloc(1, sizeof(*bench));
-    temporary_directory(bench->directory);
-    free_address(bench->address);
-    tally_init(&bench->tally);
-    const struct qr_engine_options options = options_of(bench);
-    assert_int_equal(qr_engine_open(&options, &bench->engine, NULL), 0);
-    *state = bench;
+    struct lone_engine *lone = calloc(1, sizeof(*lone));
+    lone_engine_init(lone, false);
+    lone_engine_open(lone);
+    *state = lone;
     return 0;
 }
 
 static int teardown(void **state)
 {
-    struct bench *bench = *state;
-    qr_engine_free(bench->engine);
-    tally_deinit(&bench->tally);
-    temporary_directory_remove(bench->directory);
-    free(bench);
+    struct lone_engine *lone = *state;
+    lone_engine_deinit(lone);
+    free(lone);
     return 0;
 }
 
@@ -196,20 +171,20 @@ static void without_an_engine_nothing_happens(void **state)
 
 static void after_its_end_every_call_says_so(void **state)
 {
-    struct bench *bench = *state;
+    struct lone_engine *lone = *state;
     static struct qr_status status = {.size_bytes = sizeof(status)};
-    qr_engine_stop(bench->engine);
+    qr_engine_stop(lone->engine);
     while (!status.is_stopped) {
-        assert_int_equal(qr_status(bench->engine, &status), 0);
+        assert_int_equal(qr_status(lone->engine, &status), 0);
         sched_yield();
     }
-    call_each(bench->engine, QR_ERR_STOPPED);
+    call_each(lone->engine, QR_ERR_STOPPED);
 }
 
 static void what_a_call_cannot_do_without_is_missed_at_once(void **state)
 {
-    struct bench *bench = *state;
-    struct qr_engine *engine = bench->engine;
+    struct lone_engine *lone = *state;
+    struct qr_engine *engine = lone->engine;
     struct qr_backup *backup = NULL;
     struct qr_reply no_room = {.capacity_bytes = 8};
     struct qr_member member;
@@ -276,7 +251,7 @@ static void what_a_call_cannot_do_without_is_missed_at_once(void **state)
 /* A size that no version has, in each struct that says one. */
 static void a_struct_of_no_known_size_is_refused(void **state)
 {
-    struct bench *bench = *state;
+    struct lone_engine *lone = *state;
     static const size_t sizes[] = {0, sizeof(size_t), SIZE_MAX};
     for (size_t i = 0; i < COUNT_OF(sizes); i++) {
         static struct qr_status status;
@@ -286,7 +261,7 @@ static void a_struct_of_no_known_size_is_refused(void **state)
         struct qr_counters counters = {.size_bytes = sizes[i]};
         struct qr_leader leader = {.size_bytes = sizes[i]};
         struct qr_change_reply reply = {.size_bytes = sizes[i]};
-        struct qr_engine_options options = options_of(bench);
+        struct qr_engine_options options = lone_engine_options(lone);
         struct qr_restore_options restore = {.size_bytes = sizes[i]};
         struct qr_engine *engine = NULL;
         struct qr_restore *restored = NULL;
@@ -295,14 +270,14 @@ static void a_struct_of_no_known_size_is_refused(void **state)
         proposal.size_bytes = sizes[i];
         change.size_bytes = sizes[i];
         options.size_bytes = sizes[i];
-        assert_int_equal(qr_propose(bench->engine, &proposal, on_proposed, NULL), QR_ERR_INVALID);
-        assert_int_equal(qr_change_cluster(bench->engine, &change, on_changed, NULL),
+        assert_int_equal(qr_propose(lone->engine, &proposal, on_proposed, NULL), QR_ERR_INVALID);
+        assert_int_equal(qr_change_cluster(lone->engine, &change, on_changed, NULL),
                          QR_ERR_INVALID);
-        assert_int_equal(qr_change_wait(bench->engine, &promote, &reply), QR_ERR_INVALID);
-        assert_int_equal(qr_read(bench->engine, &read, on_done, NULL), QR_ERR_INVALID);
-        assert_int_equal(qr_status(bench->engine, &status), QR_ERR_INVALID);
-        assert_int_equal(qr_counters(bench->engine, &counters), QR_ERR_INVALID);
-        assert_int_equal(qr_leader(bench->engine, &leader), QR_ERR_INVALID);
+        assert_int_equal(qr_change_wait(lone->engine, &promote, &reply), QR_ERR_INVALID);
+        assert_int_equal(qr_read(lone->engine, &read, on_done, NULL), QR_ERR_INVALID);
+        assert_int_equal(qr_status(lone->engine, &status), QR_ERR_INVALID);
+        assert_int_equal(qr_counters(lone->engine, &counters), QR_ERR_INVALID);
+        assert_int_equal(qr_leader(lone->engine, &leader), QR_ERR_INVALID);
         assert_int_equal(qr_engine_open(&options, &engine, detail), QR_ERR_INVALID);
         assert_non_null(strstr(detail, "size_bytes"));
         assert_int_equal(qr_restore_open(&restore, &restored, detail), QR_ERR_INVALID);
@@ -311,8 +286,8 @@ static void a_struct_of_no_known_size_is_refused(void **state)
 
 static void an_engine_needs_options_and_room_for_it(void **state)
 {
-    struct bench *bench = *state;
-    struct qr_engine_options options = options_of(bench);
+    struct lone_engine *lone = *state;
+    struct qr_engine_options options = lone_engine_options(lone);
     struct qr_engine *engine = NULL;
     char detail[QR_ERROR_DETAIL_BYTES];
     assert_int_equal(qr_engine_open(NULL, &engine, detail), QR_ERR_INVALID);
@@ -327,29 +302,29 @@ static void an_engine_needs_options_and_room_for_it(void **state)
 
 static void a_directory_has_one_engine_in_a_process_as_well(void **state)
 {
-    struct bench *bench = *state;
-    struct qr_engine_options options = options_of(bench);
+    struct lone_engine *lone = *state;
+    struct qr_engine_options options = lone_engine_options(lone);
     struct qr_engine *second = NULL;
     char address[32];
     char detail[QR_ERROR_DETAIL_BYTES];
     free_address(address);
     options.peer_address = address;
     assert_int_equal(qr_engine_open(&options, &second, detail), QR_ERR_LOCKED);
-    assert_non_null(strstr(detail, bench->directory));
+    assert_non_null(strstr(detail, lone->directory));
     assert_null(second);
-    assert_int_equal(qr_propose_wait(bench->engine, &good, NULL), 0); /* the first goes on */
+    assert_int_equal(qr_propose_wait(lone->engine, &good, NULL), 0); /* the first goes on */
 }
 
 static void a_payload_that_is_too_large_is_refused(void **state)
 {
-    struct bench *bench = *state;
+    struct lone_engine *lone = *state;
     struct qr_proposal proposal = good;
     struct qr_reply reply = {.index = 1};
     proposal.payload_bytes = (size_t)qr_limits_default().max_message_bytes + 1;
-    assert_int_equal(qr_propose(bench->engine, &proposal, on_proposed, NULL), QR_ERR_TOO_LARGE);
-    assert_int_equal(qr_propose_wait(bench->engine, &proposal, &reply), QR_ERR_TOO_LARGE);
+    assert_int_equal(qr_propose(lone->engine, &proposal, on_proposed, NULL), QR_ERR_TOO_LARGE);
+    assert_int_equal(qr_propose_wait(lone->engine, &proposal, &reply), QR_ERR_TOO_LARGE);
     proposal.payload_bytes = SIZE_MAX;
-    assert_int_equal(qr_propose(bench->engine, &proposal, on_proposed, NULL), QR_ERR_TOO_LARGE);
+    assert_int_equal(qr_propose(lone->engine, &proposal, on_proposed, NULL), QR_ERR_TOO_LARGE);
 }
 
 int main(void)

@@ -11,7 +11,7 @@
 #include <uv.h>
 
 #include "quorate/keys.h"
-#include "support/tally.h"
+#include "support/lone_engine.h"
 
 #define FIRST "the first key of ours"
 #define SECOND "the second key of ours"
@@ -19,46 +19,22 @@
 #define SECOND_ID "01354520"
 
 struct bench {
-    uv_loop_t loop;
-    char directory[64];
+    struct lone_engine lone;
     char secret[96];
     char log[96];
-    char address[32];
-    struct tally tally;
     struct qr_logger *logger;
-    struct qr_engine *engine;
-    char detail[QR_ERROR_DETAIL_BYTES];
-    int stopped_count;
     int answer_count;
     int status;
     char reason[QR_ERROR_DETAIL_BYTES];
     struct qr_keys keys;
 };
 
-static void on_stopped(void *argument, int status, const char *reason)
-{
-    struct bench *bench = argument;
-    (void)status;
-    (void)reason;
-    bench->stopped_count++;
-}
-
 static struct qr_engine_options options_of(struct bench *bench)
 {
-    return (struct qr_engine_options){
-        .size_bytes = sizeof(struct qr_engine_options),
-        .state_machine = &bench->tally.machine,
-        .name = "n1",
-        .data_directory = bench->directory,
-        .peer_address = bench->address,
-        .is_bootstrap = true,
-        .secret_file = bench->secret,
-        .limits = qr_limits_default(),
-        .logger = bench->logger,
-        .loop = &bench->loop,
-        .on_stopped = on_stopped,
-        .argument = bench,
-    };
+    struct qr_engine_options options = lone_engine_options(&bench->lone);
+    options.secret_file = bench->secret;
+    options.logger = bench->logger;
+    return options;
 }
 
 static void secret_put(struct bench *bench, const char *text, mode_t mode)
@@ -73,12 +49,9 @@ static void secret_put(struct bench *bench, const char *text, mode_t mode)
 static int setup(void **state)
 {
     struct bench *bench = calloc(1, sizeof(*bench));
-    assert_int_equal(uv_loop_init(&bench->loop), 0);
-    temporary_directory(bench->directory);
-    (void)snprintf(bench->secret, sizeof(bench->secret), "%s.secret", bench->directory);
-    (void)snprintf(bench->log, sizeof(bench->log), "%s.log", bench->directory);
-    free_address(bench->address);
-    tally_init(&bench->tally);
+    lone_engine_init(&bench->lone, true);
+    (void)snprintf(bench->secret, sizeof(bench->secret), "%s.secret", bench->lone.directory);
+    (void)snprintf(bench->log, sizeof(bench->log), "%s.log", bench->lone.directory);
     int log = open(bench->log, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
     assert_true(log >= 0);
     bench->logger = qr_logger_new(log, QR_LOG_TEXT, QR_LOG_DEBUG);
@@ -91,20 +64,7 @@ static int setup(void **state)
 static void open_engine(struct bench *bench)
 {
     struct qr_engine_options options = options_of(bench);
-    bench->stopped_count = 0;
-    if (qr_engine_open(&options, &bench->engine, bench->detail) != 0) {
-        fail_msg("%s", bench->detail);
-    }
-}
-
-static void close_engine(struct bench *bench)
-{
-    qr_engine_stop(bench->engine);
-    while (bench->stopped_count == 0) {
-        uv_run(&bench->loop, UV_RUN_ONCE);
-    }
-    qr_engine_free(bench->engine);
-    bench->engine = NULL;
+    lone_engine_open_with(&bench->lone, &options);
 }
 
 /* Whatever was done, no key stands in the log. */
@@ -123,15 +83,9 @@ static void check_log(struct bench *bench)
 static int teardown(void **state)
 {
     struct bench *bench = *state;
-    if (bench->engine != NULL) {
-        close_engine(bench);
-    }
-    assert_int_equal(uv_run(&bench->loop, UV_RUN_NOWAIT), 0);
-    assert_int_equal(uv_loop_close(&bench->loop), 0);
-    tally_deinit(&bench->tally);
+    lone_engine_deinit(&bench->lone);
     qr_logger_free(bench->logger);
     check_log(bench);
-    temporary_directory_remove(bench->directory);
     (void)unlink(bench->secret);
     (void)unlink(bench->log);
     free(bench);
@@ -152,13 +106,13 @@ static int ask(struct bench *bench, enum qr_keys_action action, const char *key)
 {
     int count = bench->answer_count;
     int status =
-        qr_keys(bench->engine, action, key, key == NULL ? 0 : strlen(key), on_answer, bench);
+        qr_keys(bench->lone.engine, action, key, key == NULL ? 0 : strlen(key), on_answer, bench);
     if (status != 0) {
         return status;
     }
     assert_int_equal(bench->answer_count, count);
     while (bench->answer_count == count) {
-        uv_run(&bench->loop, UV_RUN_ONCE);
+        lone_engine_run(&bench->lone);
     }
     return bench->status;
 }
@@ -184,7 +138,7 @@ static void a_key_is_added_used_and_the_old_one_removed(void **state)
     check_keys(bench, SECOND_ID, FIRST_ID);
     assert_int_equal(ask(bench, QR_KEYS_REMOVE, FIRST), 0);
     check_keys(bench, SECOND_ID, NULL);
-    close_engine(bench);
+    lone_engine_close(&bench->lone);
     open_engine(bench); /* and the file says the same */
     assert_int_equal(ask(bench, QR_KEYS_LIST, NULL), 0);
     check_keys(bench, SECOND_ID, NULL);
@@ -235,7 +189,7 @@ static void what_makes_no_sense_changes_nothing(void **state)
     assert_int_equal(ask(bench, QR_KEYS_ADD, SECOND), QR_ERR_TOO_LARGE);
     assert_int_equal(bench->keys.count, QR_KEYS_MAX);
     assert_int_equal(
-        qr_keys(bench->engine, QR_KEYS_ADD, longest, QR_KEY_BYTES_MAX + 1, on_answer, bench),
+        qr_keys(bench->lone.engine, QR_KEYS_ADD, longest, QR_KEY_BYTES_MAX + 1, on_answer, bench),
         QR_ERR_TOO_LARGE);
 }
 
@@ -262,16 +216,17 @@ static void one_change_at_a_time(void **state)
 {
     struct bench *bench = *state;
     open_engine(bench);
-    assert_int_equal(qr_keys(bench->engine, QR_KEYS_ADD, SECOND, strlen(SECOND), on_answer, bench),
-                     0);
     assert_int_equal(
-        qr_keys(bench->engine, QR_KEYS_ADD, FIRST "!", strlen(FIRST "!"), on_answer, bench), 0);
+        qr_keys(bench->lone.engine, QR_KEYS_ADD, SECOND, strlen(SECOND), on_answer, bench), 0);
+    assert_int_equal(
+        qr_keys(bench->lone.engine, QR_KEYS_ADD, FIRST "!", strlen(FIRST "!"), on_answer, bench),
+        0);
     while (bench->answer_count == 0) {
-        uv_run(&bench->loop, UV_RUN_ONCE);
+        lone_engine_run(&bench->lone);
     }
     assert_int_equal(bench->status, QR_ERR_BUSY); /* the second, while the first is written */
     while (bench->answer_count == 1) {
-        uv_run(&bench->loop, UV_RUN_ONCE);
+        lone_engine_run(&bench->lone);
     }
     assert_int_equal(bench->status, 0);
     check_keys(bench, FIRST_ID, SECOND_ID);
@@ -281,18 +236,18 @@ static void who_waits_is_answered_when_the_node_stops(void **state)
 {
     struct bench *bench = *state;
     open_engine(bench);
-    assert_int_equal(qr_keys(bench->engine, QR_KEYS_ADD, SECOND, strlen(SECOND), on_answer, bench),
-                     0);
-    uv_run(&bench->loop, UV_RUN_NOWAIT); /* it is being written, or was */
-    qr_engine_stop(bench->engine);
-    while (bench->stopped_count == 0) {
-        uv_run(&bench->loop, UV_RUN_ONCE);
+    assert_int_equal(
+        qr_keys(bench->lone.engine, QR_KEYS_ADD, SECOND, strlen(SECOND), on_answer, bench), 0);
+    uv_run(&bench->lone.loop, UV_RUN_NOWAIT); /* it is being written, or was */
+    qr_engine_stop(bench->lone.engine);
+    while (bench->lone.stopped_count == 0) {
+        lone_engine_run(&bench->lone);
     }
     assert_int_equal(bench->answer_count, 1);
     assert_int_equal(bench->status, 0);
     assert_int_equal(ask(bench, QR_KEYS_LIST, NULL), QR_ERR_STOPPED);
-    qr_engine_free(bench->engine);
-    bench->engine = NULL;
+    qr_engine_free(bench->lone.engine);
+    bench->lone.engine = NULL;
     open_engine(bench);
     assert_int_equal(ask(bench, QR_KEYS_LIST, NULL), 0);
     check_keys(bench, FIRST_ID, SECOND_ID);
@@ -303,7 +258,7 @@ static void without_a_secret_there_are_no_keys(void **state)
     struct bench *bench = *state;
     struct qr_engine_options options = options_of(bench);
     options.secret_file = NULL;
-    assert_int_equal(qr_engine_open(&options, &bench->engine, bench->detail), 0);
+    lone_engine_open_with(&bench->lone, &options);
     assert_int_equal(ask(bench, QR_KEYS_LIST, NULL), QR_ERR_NOT_FOUND);
     assert_int_equal(ask(bench, QR_KEYS_ADD, FIRST), QR_ERR_NOT_FOUND);
     assert_int_equal(bench->keys.count, 0);
@@ -314,16 +269,16 @@ static void a_secret_that_cannot_be_used_is_refused_at_once(void **state)
     struct bench *bench = *state;
     struct qr_engine_options options = options_of(bench);
     secret_put(bench, FIRST "\n", 0644);
-    assert_int_equal(qr_engine_open(&options, &bench->engine, bench->detail), QR_ERR_INVALID);
-    assert_non_null(strstr(bench->detail, "others may read"));
+    assert_int_equal(lone_engine_try_open(&bench->lone, &options), QR_ERR_INVALID);
+    assert_non_null(strstr(bench->lone.detail, "others may read"));
     assert_int_equal(unlink(bench->secret), 0);
     secret_put(bench, "short\n", 0600);
-    assert_int_equal(qr_engine_open(&options, &bench->engine, bench->detail), QR_ERR_INVALID);
-    assert_non_null(strstr(bench->detail, "line 1 is no key"));
-    assert_null(strstr(bench->detail, "short\n"));
+    assert_int_equal(lone_engine_try_open(&bench->lone, &options), QR_ERR_INVALID);
+    assert_non_null(strstr(bench->lone.detail, "line 1 is no key"));
+    assert_null(strstr(bench->lone.detail, "short\n"));
     assert_int_equal(unlink(bench->secret), 0);
-    assert_int_equal(qr_engine_open(&options, &bench->engine, bench->detail), QR_ERR_IO);
-    assert_null(bench->engine);
+    assert_int_equal(lone_engine_try_open(&bench->lone, &options), QR_ERR_IO);
+    assert_null(bench->lone.engine);
     (void)qr_log(bench->logger, QR_LOG_INFO, "done", NULL);
 }
 
@@ -352,18 +307,14 @@ static void without_a_secret_only_loopback_is_listened_on(void **state)
         options.advertise_address = "192.0.2.1:7700";
         options.secret_file = reaches[row].has_secret ? bench->secret : NULL;
         options.is_insecure = reaches[row].is_insecure;
-        int status = qr_engine_open(&options, &bench->engine, bench->detail);
+        int status = lone_engine_try_open(&bench->lone, &options);
         bool is_refused = status == QR_ERR_ADDRESS &&
-                          strstr(bench->detail, "is not loopback") != NULL &&
-                          strstr(bench->detail, "--insecure") != NULL;
+                          strstr(bench->lone.detail, "is not loopback") != NULL &&
+                          strstr(bench->lone.detail, "--insecure") != NULL;
         if (is_refused != reaches[row].is_refused) {
-            fail_msg("%s: %s", reaches[row].address, bench->detail);
+            fail_msg("%s: %s", reaches[row].address, bench->lone.detail);
         }
-        if (status == 0) {
-            bench->stopped_count = 0;
-            close_engine(bench);
-        }
-        bench->engine = NULL;
+        lone_engine_close(&bench->lone);
     }
     (void)qr_log(bench->logger, QR_LOG_INFO, "done", NULL);
 }

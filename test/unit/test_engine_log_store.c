@@ -15,16 +15,13 @@
 #include "support/engines.h"
 #include "support/log_file.h"
 #include "support/log_memory.h"
-#include "support/tally.h"
+#include "support/lone_engine.h"
 
 #define WAIT_NS (60 * NS_PER_S)
 
 struct bench {
-    char directory[64];
-    char address[32];
-    struct tally tally;
+    struct lone_engine lone;
     struct log_memory log;
-    struct qr_engine *engine;
     pthread_mutex_t mutex;
     pthread_cond_t changed;
     int stopped_count; /* under the mutex, like all below */
@@ -35,9 +32,7 @@ struct bench {
 static int setup(void **state)
 {
     struct bench *bench = calloc(1, sizeof(*bench));
-    temporary_directory(bench->directory);
-    free_address(bench->address);
-    tally_init(&bench->tally);
+    lone_engine_init(&bench->lone, false);
     log_memory_init(&bench->log);
     pthread_mutex_init(&bench->mutex, NULL);
     pthread_cond_init(&bench->changed, NULL);
@@ -48,10 +43,8 @@ static int setup(void **state)
 static int teardown(void **state)
 {
     struct bench *bench = *state;
-    qr_engine_free(bench->engine);
+    lone_engine_deinit(&bench->lone);
     log_memory_deinit(&bench->log);
-    tally_deinit(&bench->tally);
-    temporary_directory_remove(bench->directory);
     pthread_cond_destroy(&bench->changed);
     pthread_mutex_destroy(&bench->mutex);
     free(bench);
@@ -71,50 +64,26 @@ static void on_stopped(void *argument, int status, const char *reason)
 
 static struct qr_engine_options options_of(struct bench *bench)
 {
-    struct qr_engine_options options = {
-        .size_bytes = sizeof(options),
-        .state_machine = &bench->tally.machine,
-        .name = "n1",
-        .data_directory = bench->directory,
-        .peer_address = bench->address,
-        .is_bootstrap = true,
-        .limits = qr_limits_default(),
-        .on_stopped = on_stopped,
-        .argument = bench,
-        .log_store = &bench->log.table,
-    };
+    struct qr_engine_options options = lone_engine_options(&bench->lone);
+    options.on_stopped = on_stopped;
+    options.argument = bench;
+    options.log_store = &bench->log.table;
     options.limits.election_timeout_min_ms = 30;
     options.limits.election_timeout_max_ms = 60;
     options.limits.heartbeat_interval_ms = 5;
     return options;
 }
 
-static int try_open(struct bench *bench, const struct qr_engine_options *options, char *detail)
-{
-    tally_deinit(&bench->tally);
-    tally_init(&bench->tally);
-    bench->stopped_count = 0;
-    return qr_engine_open(options, &bench->engine, detail);
-}
-
 static void open_with(struct bench *bench, const struct qr_engine_options *options)
 {
-    char detail[QR_ERROR_DETAIL_BYTES] = "";
-    if (try_open(bench, options, detail) != 0) {
-        fail_msg("%s", detail);
-    }
+    bench->stopped_count = 0;
+    lone_engine_open_with(&bench->lone, options);
 }
 
 static void open_engine(struct bench *bench)
 {
     const struct qr_engine_options options = options_of(bench);
     open_with(bench, &options);
-}
-
-static void close_engine(struct bench *bench)
-{
-    qr_engine_free(bench->engine);
-    bench->engine = NULL;
 }
 
 static const struct qr_proposal one = {
@@ -126,7 +95,7 @@ static int propose_once(struct bench *bench)
     int status = QR_ERR_NO_LEADER;
     while ((status == QR_ERR_NO_LEADER || status == QR_ERR_NOT_LEADER || status == QR_ERR_BUSY) &&
            runtime_now_ns() < limit_ns) {
-        status = qr_propose_wait(bench->engine, &one, NULL);
+        status = qr_propose_wait(bench->lone.engine, &one, NULL);
     }
     return status;
 }
@@ -152,8 +121,8 @@ static void check_sum(struct bench *bench, uint64_t sum)
 {
     open_engine(bench);
     propose(bench, 1);
-    assert_int_equal(tally_sum(&bench->tally), sum + 1);
-    close_engine(bench);
+    assert_int_equal(tally_sum(&bench->lone.tally), sum + 1);
+    lone_engine_close(&bench->lone);
 }
 
 static size_t count_log_files(const char *directory)
@@ -174,10 +143,10 @@ static void a_node_finds_again_what_its_store_has(void **state)
     open_engine(bench);
     propose(bench, 5);
     struct qr_status status = {.size_bytes = sizeof(status)};
-    qr_status(bench->engine, &status);
+    qr_status(bench->lone.engine, &status);
     assert_true(status.log_size_bytes >= 500);
-    close_engine(bench);
-    assert_int_equal(count_log_files(bench->directory), 0);
+    lone_engine_close(&bench->lone);
+    assert_int_equal(count_log_files(bench->lone.directory), 0);
     assert_true(atomic_load(&bench->log.append_count) >= 6);
     unsigned read_count = atomic_load(&bench->log.read_count);
     check_sum(bench, 5);
@@ -201,7 +170,7 @@ static void a_store_is_told_what_is_not_needed_any_more(void **state)
         sum++;
         pause_a_little(); /* a snapshot is due a second after the last one */
     }
-    close_engine(bench);
+    lone_engine_close(&bench->lone);
     assert_true(bench->log.base.index > 0 && bench->log.count < sum);
     check_sum(bench, sum);
 }
@@ -212,7 +181,7 @@ static void without_room_a_node_takes_no_proposal(void **state)
     bench->log.room_bytes = 100;
     open_engine(bench);
     assert_int_equal(propose_once(bench), QR_ERR_DISK_FULL);
-    close_engine(bench);
+    lone_engine_close(&bench->lone);
     bench->log.room_bytes = UINT64_MAX;
     check_sum(bench, 0);
 }
@@ -233,16 +202,16 @@ static void a_thread_of_the_store_wakes_the_callers_loop(void **state)
     for (int round = 0; round < 2; round++) {
         open_with(bench, &options);
         time_ns limit_ns = runtime_now_ns() + WAIT_NS;
-        while (!qr_is_leader(bench->engine)) {
+        while (!qr_is_leader(bench->lone.engine)) {
             assert_true(runtime_now_ns() < limit_ns);
             uv_run(&loop, UV_RUN_ONCE);
         }
-        qr_engine_stop(bench->engine);
+        qr_engine_stop(bench->lone.engine);
         while (bench->stopped_count == 0) {
             uv_run(&loop, UV_RUN_ONCE);
         }
         assert_int_equal(bench->stopped_status, 0);
-        close_engine(bench);
+        lone_engine_close(&bench->lone);
     }
     assert_int_equal(uv_loop_close(&loop), 0);
     log_file_deinit(&log);
@@ -271,7 +240,7 @@ static void a_failed_sync_ends_the_node(void **state)
         wait_until_stopped(bench);
         assert_int_equal(bench->stopped_status, cases[i].status);
         assert_non_null(strstr(bench->stopped_reason, cases[i].reason));
-        close_engine(bench);
+        lone_engine_close(&bench->lone);
         atomic_store(&bench->log.lie, LOG_HONEST);
         sum += 2; /* the batch was stored, though nobody was told */
     }
@@ -294,7 +263,7 @@ static void a_store_may_fail_while_it_is_asked(void **state)
     wait_until_stopped(bench);
     assert_int_equal(bench->stopped_status, QR_ERR_IO);
     assert_non_null(strstr(bench->stopped_reason, "log store: the tape cannot be measured"));
-    close_engine(bench);
+    lone_engine_close(&bench->lone);
     bench->log.table.stored_bytes = NULL;
     check_sum(bench, 0);
 }
@@ -320,14 +289,14 @@ static void what_is_read_back_is_checked(void **state)
     struct bench *bench = *state;
     open_engine(bench);
     propose(bench, 3);
-    close_engine(bench);
+    lone_engine_close(&bench->lone);
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         atomic_store(&bench->log.lie, cases[i].lie);
         open_engine(bench);
         wait_until_stopped(bench);
         assert_int_equal(bench->stopped_status, cases[i].status);
         assert_non_null(strstr(bench->stopped_reason, cases[i].reason));
-        close_engine(bench);
+        lone_engine_close(&bench->lone);
         atomic_store(&bench->log.lie, LOG_HONEST);
     }
     check_sum(bench, 3);
@@ -336,8 +305,8 @@ static void what_is_read_back_is_checked(void **state)
 static void refuses(struct bench *bench, const struct qr_engine_options *options, int status,
                     const char *sentence)
 {
-    char detail[QR_ERROR_DETAIL_BYTES] = "";
-    int found = try_open(bench, options, detail);
+    int found = lone_engine_try_open(&bench->lone, options);
+    const char *detail = bench->lone.detail;
     if (found != status || strstr(detail, sentence) == NULL) {
         print_message("%d: %s\n", found, detail);
     }
@@ -371,7 +340,7 @@ static void what_is_found_at_a_start_is_checked(void **state)
     struct bench *bench = *state;
     open_engine(bench);
     propose(bench, 3);
-    close_engine(bench);
+    lone_engine_close(&bench->lone);
     const struct qr_engine_options options = options_of(bench);
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         atomic_store(&bench->log.lie, cases[i].lie);
@@ -387,19 +356,19 @@ static void a_node_keeps_its_kind_of_store(void **state)
     struct bench *bench = *state;
     struct qr_engine_options options = options_of(bench);
     open_engine(bench);
-    close_engine(bench);
+    lone_engine_close(&bench->lone);
     options.log_store = NULL;
     refuses(bench, &options, QR_ERR_INVALID, "the log of this node is in a store of the program's");
-    assert_int_equal(count_log_files(bench->directory), 0);
+    assert_int_equal(count_log_files(bench->lone.directory), 0);
     check_sum(bench, 0);
 
     struct qr_wal_summary summary;
     char detail[QR_ERROR_DETAIL_BYTES] = "";
-    assert_int_equal(qr_wal_inspect(bench->directory, false, NULL, NULL, &summary, detail),
+    assert_int_equal(qr_wal_inspect(bench->lone.directory, false, NULL, NULL, &summary, detail),
                      QR_ERR_INVALID);
     assert_non_null(strstr(detail, "is in a store of the program's"));
 
-    const char *path = bench->directory;
+    const char *path = bench->lone.directory;
     struct qr_doctor *doctor = NULL;
     struct qr_id cluster;
     assert_int_equal(qr_doctor_open(&path, 1, &doctor, detail), 0);
@@ -418,15 +387,15 @@ static void a_log_in_the_directory_stays_there(void **state)
     options.log_store = NULL;
     open_with(bench, &options);
     propose(bench, 2);
-    close_engine(bench);
+    lone_engine_close(&bench->lone);
     options.log_store = &bench->log.table;
     refuses(bench, &options, QR_ERR_INVALID, "the log of this node is in the data directory");
     assert_int_equal(atomic_load(&bench->log.append_count), 0);
     options.log_store = NULL;
     open_with(bench, &options);
     propose(bench, 1);
-    assert_int_equal(tally_sum(&bench->tally), 3);
-    close_engine(bench);
+    assert_int_equal(tally_sum(&bench->lone.tally), 3);
+    lone_engine_close(&bench->lone);
 }
 
 /* A store with entries beside a directory that is new, and the other way round. */
@@ -439,7 +408,7 @@ static void a_store_and_a_directory_belong_together(void **state)
     temporary_directory(directory);
     open_engine(bench);
     propose(bench, 2);
-    close_engine(bench);
+    lone_engine_close(&bench->lone);
     struct qr_engine_options options = options_of(bench);
     options.data_directory = directory;
     refuses(bench, &options, QR_ERR_FOREIGN, "it holds the log of another node");

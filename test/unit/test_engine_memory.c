@@ -13,7 +13,7 @@
 #include "runtime/clock.h"
 #include "support/heap.h"
 #include "support/log_memory.h"
-#include "support/tally.h"
+#include "support/lone_engine.h"
 
 #define WAIT_NS (20 * NS_PER_S)
 
@@ -24,15 +24,9 @@ struct shared_heap {
 };
 
 struct bench {
-    uv_loop_t loop;
-    char directory[64];
-    char address[32];
-    struct tally tally;
+    struct lone_engine lone;
     struct shared_heap memory;
     struct qr_allocator allocator;
-    struct qr_engine *engine;
-    int stopped_count;
-    int stopped_status;
     int answer_count;
     int answer_status;
 };
@@ -57,10 +51,7 @@ static void give_shared(void *context, void *memory, size_t size_bytes)
 static int setup(void **state)
 {
     struct bench *bench = calloc(1, sizeof(*bench));
-    assert_int_equal(uv_loop_init(&bench->loop), 0);
-    temporary_directory(bench->directory);
-    free_address(bench->address);
-    tally_init(&bench->tally);
+    lone_engine_init(&bench->lone, true);
     pthread_mutex_init(&bench->memory.mutex, NULL);
     heap_init(&bench->memory.heap);
     bench->allocator = (struct qr_allocator){&bench->memory, take_shared, give_shared};
@@ -71,37 +62,19 @@ static int setup(void **state)
 static int teardown(void **state)
 {
     struct bench *bench = *state;
-    assert_int_equal(uv_loop_close(&bench->loop), 0);
+    lone_engine_deinit(&bench->lone);
     heap_deinit(&bench->memory.heap);
     pthread_mutex_destroy(&bench->memory.mutex);
-    tally_deinit(&bench->tally);
-    temporary_directory_remove(bench->directory);
     free(bench);
     return 0;
 }
 
-static void on_stopped(void *argument, int status, const char *reason)
-{
-    struct bench *bench = argument;
-    assert_non_null(reason);
-    bench->stopped_count++;
-    bench->stopped_status = status;
-}
-
+/* With threads of its own, unless the loop is named. */
 static struct qr_engine_options options_of(struct bench *bench)
 {
-    struct qr_engine_options options = {
-        .size_bytes = sizeof(options),
-        .state_machine = &bench->tally.machine,
-        .name = "n1",
-        .data_directory = bench->directory,
-        .peer_address = bench->address,
-        .is_bootstrap = true,
-        .limits = qr_limits_default(),
-        .allocator = &bench->allocator,
-        .on_stopped = on_stopped,
-        .argument = bench,
-    };
+    struct qr_engine_options options = lone_engine_options(&bench->lone);
+    options.loop = NULL;
+    options.allocator = &bench->allocator;
     options.limits.election_timeout_min_ms = 10;
     options.limits.election_timeout_max_ms = 20;
     options.limits.heartbeat_interval_ms = 2;
@@ -115,21 +88,20 @@ static void an_engine_takes_all_its_memory_from_where_it_is_told(void **state)
 {
     struct bench *bench = *state;
     const struct qr_engine_options options = options_of(bench);
-    char detail[QR_ERROR_DETAIL_BYTES];
-    assert_int_equal(qr_engine_open(&options, &bench->engine, detail), 0);
+    lone_engine_open_with(&bench->lone, &options);
     uint64_t opened = bench->memory.heap.allocate_count;
     assert_true(opened > 20);
     assert_true(bench->memory.heap.live_bytes > sizeof(struct qr_status));
     time_ns limit_ns = runtime_now_ns() + WAIT_NS;
     int status = QR_ERR_NO_LEADER;
     while (status == QR_ERR_NO_LEADER && runtime_now_ns() < limit_ns) {
-        status = qr_propose_wait(bench->engine, &one, NULL);
+        status = qr_propose_wait(bench->lone.engine, &one, NULL);
     }
     assert_int_equal(status, 0);
     assert_true(bench->memory.heap.allocate_count > opened);
-    qr_engine_free(bench->engine);
+    lone_engine_close(&bench->lone);
     assert_int_equal(bench->memory.heap.block_count, 0);
-    assert_int_equal(bench->stopped_count, 1);
+    assert_int_equal(bench->lone.stopped_count, 1);
 }
 
 static void on_answer(void *argument, int status, uint64_t index, const struct qr_result *result)
@@ -146,16 +118,16 @@ static void propose_some(struct bench *bench)
 {
     time_ns limit_ns = runtime_now_ns() + WAIT_NS;
     int applied_count = 0;
-    while (applied_count < 2 && bench->stopped_count == 0) {
+    while (applied_count < 2 && bench->lone.stopped_count == 0) {
         int asked_count = bench->answer_count;
-        int status = qr_propose(bench->engine, &one, on_answer, bench);
+        int status = qr_propose(bench->lone.engine, &one, on_answer, bench);
         assert_true(status == 0 || status == QR_ERR_BUSY || status == QR_ERR_STOPPED);
         while (status == 0 && bench->answer_count == asked_count) {
             assert_true(runtime_now_ns() < limit_ns);
-            uv_run(&bench->loop, UV_RUN_ONCE);
+            lone_engine_run(&bench->lone);
         }
         if (status == QR_ERR_STOPPED) {
-            uv_run(&bench->loop, UV_RUN_ONCE);
+            lone_engine_run(&bench->lone);
         }
         applied_count += status == 0 && bench->answer_status == 0 ? 1 : 0;
         assert_true(runtime_now_ns() < limit_ns);
@@ -164,42 +136,33 @@ static void propose_some(struct bench *bench)
 
 static void close_engine(struct bench *bench)
 {
-    qr_engine_stop(bench->engine);
-    while (bench->stopped_count == 0) {
-        uv_run(&bench->loop, UV_RUN_ONCE);
-    }
-    assert_int_equal(bench->stopped_count, 1);
-    assert_true(bench->stopped_status == 0 || bench->stopped_status == QR_ERR_NO_MEMORY);
-    qr_engine_free(bench->engine);
+    lone_engine_close(&bench->lone);
+    assert_true(bench->lone.stopped_status == 0 || bench->lone.stopped_status == QR_ERR_NO_MEMORY);
 }
 
 static void fail_each_once(struct bench *bench, const struct qr_log_store *log_store)
 {
     struct qr_engine_options options = options_of(bench);
     struct heap *heap = &bench->memory.heap;
-    char detail[QR_ERROR_DETAIL_BYTES];
     uint64_t refused_count = 0;
     uint64_t at = 0;
-    options.loop = &bench->loop;
+    options.loop = &bench->lone.loop;
     options.log_store = log_store;
     do {
-        tally_deinit(&bench->tally);
-        tally_init(&bench->tally);
-        bench->stopped_count = 0;
         at++;
         heap->allocate_count = 0;
         heap->fail_at = at;
-        int status = qr_engine_open(&options, &bench->engine, detail);
+        int status = lone_engine_try_open(&bench->lone, &options);
         if (status == 0) {
             propose_some(bench);
             close_engine(bench);
         } else {
             refused_count++;
             assert_int_equal(status, QR_ERR_NO_MEMORY);
-            assert_true(strlen(detail) > 0);
+            assert_true(strlen(bench->lone.detail) > 0);
         }
         assert_int_equal(heap->block_count, 0);
-        assert_int_equal(uv_run(&bench->loop, UV_RUN_NOWAIT), 0);
+        assert_int_equal(uv_run(&bench->lone.loop, UV_RUN_NOWAIT), 0);
     } while (heap->allocate_count >= at);
     assert_true(refused_count > 20);
     print_message("%d allocations\n", (int)at);
@@ -225,18 +188,17 @@ static void what_fails_with_threads_leaves_none_behind(void **state)
     struct bench *bench = *state;
     const struct qr_engine_options options = options_of(bench);
     struct heap *heap = &bench->memory.heap;
-    char detail[QR_ERROR_DETAIL_BYTES];
     int status;
     uint64_t at = 0;
     do {
         heap->fail_at = ++at;
         heap->allocate_count = 0;
-        status = qr_engine_open(&options, &bench->engine, detail);
+        status = lone_engine_try_open(&bench->lone, &options);
         assert_true(status == 0 || status == QR_ERR_NO_MEMORY);
         assert_true(status == 0 || heap->block_count == 0);
     } while (status != 0); /* then its threads have the heap */
     assert_true(at > 20);
-    qr_engine_free(bench->engine);
+    lone_engine_close(&bench->lone);
     assert_int_equal(heap->block_count, 0);
 }
 
@@ -245,20 +207,19 @@ static void without_a_thread_to_be_had_an_engine_is_refused(void **state)
 {
     struct bench *bench = *state;
     const struct qr_engine_options options = options_of(bench);
-    char detail[QR_ERROR_DETAIL_BYTES] = "";
     pthread_attr_t before;
     pthread_attr_t huge;
     assert_int_equal(pthread_getattr_default_np(&before), 0);
     assert_int_equal(pthread_attr_init(&huge), 0);
     assert_int_equal(pthread_attr_setstacksize(&huge, (size_t)1 << 46), 0);
     assert_int_equal(pthread_setattr_default_np(&huge), 0);
-    int status = qr_engine_open(&options, &bench->engine, detail);
+    int status = lone_engine_try_open(&bench->lone, &options);
     assert_int_equal(pthread_setattr_default_np(&before), 0);
     assert_int_equal(status, QR_ERR_NO_MEMORY);
-    assert_non_null(strstr(detail, "no thread"));
+    assert_non_null(strstr(bench->lone.detail, "no thread"));
     assert_int_equal(bench->memory.heap.block_count, 0);
-    assert_int_equal(qr_engine_open(&options, &bench->engine, detail), 0);
-    qr_engine_free(bench->engine);
+    lone_engine_open_with(&bench->lone, &options);
+    lone_engine_close(&bench->lone);
     pthread_attr_destroy(&huge);
     pthread_attr_destroy(&before);
 }

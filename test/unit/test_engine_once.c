@@ -7,68 +7,29 @@
 #include <uv.h>
 
 #include "quorate/engine.h"
-#include "support/tally.h"
+#include "support/lone_engine.h"
 
 #define WAITING 1 /* no status that an answer has */
 
 struct bench {
-    uv_loop_t loop;
-    char directory[64];
-    char address[32];
-    struct tally tally;
-    struct qr_engine *engine;
-    char detail[QR_ERROR_DETAIL_BYTES];
-    bool is_stopped;
+    struct lone_engine lone;
     int status; /* of the last answer; WAITING: none yet */
     uint64_t index;
     uint64_t sum;
     bool is_reasoned; /* the result says why it was rejected */
 };
 
-static void on_stopped(void *argument, int status, const char *reason)
-{
-    struct bench *bench = argument;
-    (void)reason;
-    assert_int_equal(status, 0);
-    bench->is_stopped = true;
-}
-
-static void open_engine(struct bench *bench)
-{
-    struct qr_engine_options options = {
-        .size_bytes = sizeof(struct qr_engine_options),
-        .state_machine = &bench->tally.machine,
-        .name = "n1",
-        .data_directory = bench->directory,
-        .peer_address = bench->address,
-        .is_bootstrap = true,
-        .limits = qr_limits_default(),
-        .loop = &bench->loop,
-        .on_stopped = on_stopped,
-        .argument = bench,
-    };
-    tally_init(&bench->tally);
-    bench->is_stopped = false;
-    assert_int_equal(qr_engine_open(&options, &bench->engine, bench->detail), 0);
-}
-
 static void close_engine(struct bench *bench)
 {
-    qr_engine_stop(bench->engine);
-    while (!bench->is_stopped) {
-        uv_run(&bench->loop, UV_RUN_ONCE);
-    }
-    qr_engine_free(bench->engine);
-    tally_deinit(&bench->tally);
+    lone_engine_close(&bench->lone);
+    assert_int_equal(bench->lone.stopped_status, 0);
 }
 
 static int setup(void **state)
 {
     struct bench *bench = calloc(1, sizeof(*bench));
-    assert_int_equal(uv_loop_init(&bench->loop), 0);
-    temporary_directory(bench->directory);
-    free_address(bench->address);
-    open_engine(bench);
+    lone_engine_init(&bench->lone, true);
+    lone_engine_open(&bench->lone);
     *state = bench;
     return 0;
 }
@@ -77,9 +38,7 @@ static int teardown(void **state)
 {
     struct bench *bench = *state;
     close_engine(bench);
-    assert_int_equal(uv_run(&bench->loop, UV_RUN_NOWAIT), 0);
-    assert_int_equal(uv_loop_close(&bench->loop), 0);
-    temporary_directory_remove(bench->directory);
+    lone_engine_deinit(&bench->lone);
     free(bench);
     return 0;
 }
@@ -106,7 +65,7 @@ static int end_of(struct bench *bench, int returned)
         return returned;
     }
     while (bench->status == WAITING) {
-        uv_run(&bench->loop, UV_RUN_ONCE);
+        lone_engine_run(&bench->lone);
     }
     return bench->status;
 }
@@ -120,20 +79,20 @@ static int add(struct bench *bench, struct qr_id id, const char *payload)
                                    .payload = payload,
                                    .payload_bytes = strlen(payload)};
     bench->status = WAITING;
-    return end_of(bench, qr_propose(bench->engine, &proposal, on_answer, bench));
+    return end_of(bench, qr_propose(bench->lone.engine, &proposal, on_answer, bench));
 }
 
 static int settle(struct bench *bench, struct qr_id id)
 {
     bench->status = WAITING;
-    return end_of(bench, qr_settle(bench->engine, id, on_answer, bench));
+    return end_of(bench, qr_settle(bench->lone.engine, id, on_answer, bench));
 }
 
 static uint64_t open_session(struct bench *bench, uint64_t timeout_ms)
 {
     bench->status = WAITING;
-    assert_int_equal(end_of(bench, qr_open_session(bench->engine, timeout_ms, on_answer, bench)),
-                     0);
+    assert_int_equal(
+        end_of(bench, qr_open_session(bench->lone.engine, timeout_ms, on_answer, bench)), 0);
     return qr_session_of(bench->index);
 }
 
@@ -148,13 +107,13 @@ static void a_repeat_gets_the_first_answer_also_after_a_restart(void **state)
         uint64_t sum = bench->sum;
         assert_int_equal(add(bench, (struct qr_id){0, 0}, "\x01"), 0);
         close_engine(bench);
-        open_engine(bench);
+        lone_engine_open(&bench->lone);
         assert_int_equal(add(bench, ids[i], "\x05"), 0);
         assert_int_equal(bench->index, index);
         assert_int_equal(bench->sum, sum);
         assert_int_equal(add(bench, ids[i], "\x06"), QR_ERR_MISMATCH);
     }
-    assert_int_equal(tally_sum(&bench->tally), 12);
+    assert_int_equal(tally_sum(&bench->lone.tally), 12);
 }
 
 static void on_snapshot(void *argument, int status, uint64_t index)
@@ -165,7 +124,7 @@ static void on_snapshot(void *argument, int status, uint64_t index)
 static int snapshot(struct bench *bench)
 {
     bench->status = WAITING;
-    return end_of(bench, qr_snapshot(bench->engine, on_snapshot, bench));
+    return end_of(bench, qr_snapshot(bench->lone.engine, on_snapshot, bench));
 }
 
 static void what_was_rejected_stays_so_also_after_a_restart(void **state)
@@ -181,7 +140,7 @@ static void what_was_rejected_stays_so_also_after_a_restart(void **state)
             assert_int_equal(snapshot(bench), 0); /* the table comes back from it */
         }
         close_engine(bench);
-        open_engine(bench);
+        lone_engine_open(&bench->lone);
         assert_int_equal(add(bench, ids[i], "\xee\x05"), QR_ERR_REJECTED);
         assert_true(bench->is_reasoned);
         assert_int_equal(bench->index, index);
@@ -190,7 +149,7 @@ static void what_was_rejected_stays_so_also_after_a_restart(void **state)
     }
     assert_int_equal(add(bench, (struct qr_id){0, 0}, "\xee"), QR_ERR_REJECTED);
     assert_true(bench->is_reasoned);
-    assert_int_equal(tally_sum(&bench->tally), 2);
+    assert_int_equal(tally_sum(&bench->lone.tally), 2);
 }
 
 static void what_became_of_it_can_be_asked(void **state)
@@ -203,7 +162,7 @@ static void what_became_of_it_can_be_asked(void **state)
     assert_int_equal(settle(bench, qr_token_id("u", 1)), QR_ERR_SETTLED);
     assert_int_equal(add(bench, qr_token_id("u", 1), "\x05"), QR_ERR_SETTLED);
     assert_int_equal(settle(bench, (struct qr_id){QR_SESSION_BIT | 999, 1}), QR_ERR_EXPIRED);
-    assert_int_equal(tally_sum(&bench->tally), 5);
+    assert_int_equal(tally_sum(&bench->lone.tally), 5);
 }
 
 static void an_expired_session_says_so_and_nothing_is_applied(void **state)
@@ -221,7 +180,7 @@ static void an_expired_session_says_so_and_nothing_is_applied(void **state)
     uv_sleep(timeout_ms); /* twice what was asked for */
     assert_int_equal(add(bench, (struct qr_id){session, 1}, "\x05"), QR_ERR_EXPIRED);
     assert_int_equal(add(bench, (struct qr_id){session, 2}, "\x05"), QR_ERR_EXPIRED);
-    assert_int_equal(tally_sum(&bench->tally), 5);
+    assert_int_equal(tally_sum(&bench->lone.tally), 5);
 }
 
 static void a_session_that_was_ended_is_over(void **state)
@@ -229,10 +188,11 @@ static void a_session_that_was_ended_is_over(void **state)
     struct bench *bench = *state;
     uint64_t session = open_session(bench, 60000);
     bench->status = WAITING;
-    assert_int_equal(end_of(bench, qr_end_session(bench->engine, session, on_answer, bench)), 0);
+    assert_int_equal(end_of(bench, qr_end_session(bench->lone.engine, session, on_answer, bench)),
+                     0);
     assert_int_equal(add(bench, (struct qr_id){session, 1}, "\x05"), QR_ERR_EXPIRED);
     bench->status = WAITING;
-    assert_int_equal(end_of(bench, qr_end_session(bench->engine, session, on_answer, bench)),
+    assert_int_equal(end_of(bench, qr_end_session(bench->lone.engine, session, on_answer, bench)),
                      QR_ERR_EXPIRED);
 }
 
@@ -243,11 +203,11 @@ static void what_is_out_of_bounds_is_refused_at_once(void **state)
     assert_int_equal(add(bench, (struct qr_id){QR_SESSION_BIT | 5, 0}, "\x05"), QR_ERR_INVALID);
     assert_int_equal(settle(bench, (struct qr_id){5, 5}), QR_ERR_INVALID);
     assert_int_equal(settle(bench, (struct qr_id){QR_SESSION_BIT, 5}), QR_ERR_INVALID);
-    assert_int_equal(qr_open_session(bench->engine, 0, on_answer, bench), QR_ERR_INVALID);
+    assert_int_equal(qr_open_session(bench->lone.engine, 0, on_answer, bench), QR_ERR_INVALID);
     assert_int_equal(
-        qr_open_session(bench->engine, QR_SESSION_TIMEOUT_MS_MAX + 1, on_answer, bench),
+        qr_open_session(bench->lone.engine, QR_SESSION_TIMEOUT_MS_MAX + 1, on_answer, bench),
         QR_ERR_INVALID);
-    assert_int_equal(tally_sum(&bench->tally), 0);
+    assert_int_equal(tally_sum(&bench->lone.tally), 0);
 }
 
 static void the_status_counts_sessions_and_the_digest_has_them(void **state)
@@ -255,11 +215,11 @@ static void the_status_counts_sessions_and_the_digest_has_them(void **state)
     struct bench *bench = *state;
     static struct qr_status before = {.size_bytes = sizeof(before)};
     static struct qr_status after = {.size_bytes = sizeof(after)};
-    qr_status(bench->engine, &before);
+    qr_status(bench->lone.engine, &before);
     uint64_t session = open_session(bench, 60000);
     assert_int_equal(add(bench, (struct qr_id){session, 1}, "\x05"), 0);
     assert_int_equal(add(bench, qr_token_id("t", 1), "\x05"), 0);
-    qr_status(bench->engine, &after);
+    qr_status(bench->lone.engine, &after);
     assert_int_equal(after.session_count, 1);
     assert_int_equal(after.outcome_count, 2);
     assert_int_equal(before.digest, 0);

@@ -12,17 +12,14 @@
 #include "quorate/engine.h"
 #include "runtime/clock.h"
 #include "support/log_memory.h"
-#include "support/tally.h"
+#include "support/lone_engine.h"
 
 #define WAIT_NS (60 * NS_PER_S)
 #define CALLS 3 /* that wait: open, end, settle */
 
 struct bench {
-    char directory[64];
-    char address[32];
-    struct tally tally;
+    struct lone_engine lone;
     struct log_memory log;
-    struct qr_engine *engine;
     pthread_mutex_t mutex;
     pthread_cond_t changed;
     int done_count;          /* under the mutex */
@@ -32,25 +29,15 @@ struct bench {
 static void open_engine(struct bench *bench, bool is_inline, uint64_t proposal_timeout_ms)
 {
     time_ns limit_ns = runtime_now_ns() + WAIT_NS;
-    char detail[QR_ERROR_DETAIL_BYTES];
-    struct qr_engine_options options = {
-        .size_bytes = sizeof(options),
-        .state_machine = &bench->tally.machine,
-        .name = "n1",
-        .data_directory = bench->directory,
-        .peer_address = bench->address,
-        .is_bootstrap = true,
-        .limits = qr_limits_default(),
-        .is_inline = is_inline,
-        .log_store = &bench->log.table,
-    };
+    struct qr_engine_options options = lone_engine_options(&bench->lone);
+    options.is_inline = is_inline;
+    options.log_store = &bench->log.table;
     options.limits.election_timeout_min_ms = 30;
     options.limits.election_timeout_max_ms = 60;
     options.limits.heartbeat_interval_ms = 5;
     options.limits.proposal_timeout_ms = proposal_timeout_ms;
-    tally_init(&bench->tally);
-    assert_int_equal(qr_engine_open(&options, &bench->engine, detail), 0);
-    while (qr_read_wait(bench->engine, NULL, NULL) != 0) { /* until it leads */
+    lone_engine_open_with(&bench->lone, &options);
+    while (qr_read_wait(bench->lone.engine, NULL, NULL) != 0) { /* until it leads */
         assert_true(runtime_now_ns() < limit_ns);
     }
 }
@@ -58,8 +45,7 @@ static void open_engine(struct bench *bench, bool is_inline, uint64_t proposal_t
 static int setup(void **state)
 {
     struct bench *bench = calloc(1, sizeof(*bench));
-    temporary_directory(bench->directory);
-    free_address(bench->address);
+    lone_engine_init(&bench->lone, false);
     log_memory_init(&bench->log);
     pthread_mutex_init(&bench->mutex, NULL);
     pthread_cond_init(&bench->changed, NULL);
@@ -71,10 +57,8 @@ static int setup(void **state)
 static int teardown(void **state)
 {
     struct bench *bench = *state;
-    qr_engine_free(bench->engine);
-    tally_deinit(&bench->tally);
+    lone_engine_deinit(&bench->lone);
     log_memory_deinit(&bench->log);
-    temporary_directory_remove(bench->directory);
     pthread_cond_destroy(&bench->changed);
     pthread_mutex_destroy(&bench->mutex);
     free(bench);
@@ -83,8 +67,7 @@ static int teardown(void **state)
 
 static void open_again(struct bench *bench, bool is_inline, uint64_t proposal_timeout_ms)
 {
-    qr_engine_free(bench->engine);
-    tally_deinit(&bench->tally);
+    lone_engine_close(&bench->lone);
     open_engine(bench, is_inline, proposal_timeout_ms);
 }
 
@@ -96,7 +79,7 @@ static int add(struct bench *bench, struct qr_id id, const char *payload, struct
                                          .command_bytes = 3,
                                          .payload = payload,
                                          .payload_bytes = strlen(payload)};
-    return qr_propose_wait(bench->engine, &proposal, reply);
+    return qr_propose_wait(bench->lone.engine, &proposal, reply);
 }
 
 static void a_session_is_opened_used_and_ended(void **state)
@@ -104,18 +87,19 @@ static void a_session_is_opened_used_and_ended(void **state)
     struct bench *bench = *state;
     uint64_t session = 0;
     uint64_t other = 0;
-    assert_int_equal(qr_open_session_wait(bench->engine, 60000, &session), 0);
-    assert_int_equal(qr_open_session_wait(bench->engine, QR_SESSION_TIMEOUT_MS_MAX, &other), 0);
+    assert_int_equal(qr_open_session_wait(bench->lone.engine, 60000, &session), 0);
+    assert_int_equal(qr_open_session_wait(bench->lone.engine, QR_SESSION_TIMEOUT_MS_MAX, &other),
+                     0);
     assert_true((session & QR_SESSION_BIT) != 0 && other != session);
     assert_int_equal(add(bench, (struct qr_id){session, 1}, "\x05", NULL), 0);
     assert_int_equal(add(bench, (struct qr_id){session, 1}, "\x05", NULL), 0);
-    assert_int_equal(tally_sum(&bench->tally), 5);
+    assert_int_equal(tally_sum(&bench->lone.tally), 5);
 
-    assert_int_equal(qr_end_session_wait(bench->engine, session), 0);
-    assert_int_equal(qr_end_session_wait(bench->engine, session), QR_ERR_EXPIRED);
+    assert_int_equal(qr_end_session_wait(bench->lone.engine, session), 0);
+    assert_int_equal(qr_end_session_wait(bench->lone.engine, session), QR_ERR_EXPIRED);
     assert_int_equal(add(bench, (struct qr_id){session, 2}, "\x05", NULL), QR_ERR_EXPIRED);
     assert_int_equal(add(bench, (struct qr_id){other, 1}, "\x02", NULL), 0);
-    assert_int_equal(tally_sum(&bench->tally), 7);
+    assert_int_equal(tally_sum(&bench->lone.tally), 7);
 }
 
 static void what_was_applied_is_told_with_its_first_answer(void **state)
@@ -127,16 +111,16 @@ static void what_was_applied_is_told_with_its_first_answer(void **state)
     struct qr_reply told = {.data = &sum, .capacity_bytes = sizeof(sum), .status = 1};
     assert_int_equal(add(bench, id, "\x05", &first), 0);
     assert_int_equal(add(bench, qr_token_id("u", 1), "\x07", NULL), 0);
-    assert_int_equal(qr_settle_wait(bench->engine, id, &told), 0);
+    assert_int_equal(qr_settle_wait(bench->lone.engine, id, &told), 0);
     assert_int_equal(sum, 5);
     assert_int_equal(told.status, 0);
     assert_int_equal(told.size_bytes, sizeof(sum));
     assert_int_equal(told.index, first.index);
-    assert_int_equal(qr_settle_wait(bench->engine, id, NULL), 0);
+    assert_int_equal(qr_settle_wait(bench->lone.engine, id, NULL), 0);
 
     uint8_t cut[3] = {0, 0, 0x77};
     struct qr_reply small = {.data = cut, .capacity_bytes = 2};
-    assert_int_equal(qr_settle_wait(bench->engine, id, &small), 0);
+    assert_int_equal(qr_settle_wait(bench->lone.engine, id, &small), 0);
     assert_int_equal(small.size_bytes, sizeof(sum));
     assert_int_equal(cut[0], 5);
     assert_int_equal(cut[2], 0x77);
@@ -149,7 +133,7 @@ static void what_was_rejected_is_told_with_its_reason(void **state)
     char reason[8] = "";
     struct qr_reply told = {.data = reason, .capacity_bytes = sizeof(reason) - 1};
     assert_int_equal(add(bench, id, "\xee", NULL), QR_ERR_REJECTED);
-    assert_int_equal(qr_settle_wait(bench->engine, id, &told), QR_ERR_REJECTED);
+    assert_int_equal(qr_settle_wait(bench->lone.engine, id, &told), QR_ERR_REJECTED);
     assert_int_equal(told.status, QR_ERR_REJECTED);
     assert_string_equal(reason, "no");
 }
@@ -160,14 +144,14 @@ static void what_did_not_come_by_then_never_will_be_applied(void **state)
     const struct qr_id id = qr_token_id("t", 1);
     uint64_t sum = 77;
     struct qr_reply told = {.data = &sum, .capacity_bytes = sizeof(sum), .index = 7};
-    assert_int_equal(qr_settle_wait(bench->engine, id, &told), QR_ERR_SETTLED);
+    assert_int_equal(qr_settle_wait(bench->lone.engine, id, &told), QR_ERR_SETTLED);
     assert_int_equal(told.status, QR_ERR_SETTLED);
     assert_int_equal(told.size_bytes, 0);
     assert_int_equal(sum, 77);
     assert_int_equal(add(bench, id, "\x05", NULL), QR_ERR_SETTLED);
-    assert_int_equal(tally_sum(&bench->tally), 0);
+    assert_int_equal(tally_sum(&bench->lone.tally), 0);
     const struct qr_id closed = {QR_SESSION_BIT | 1, 1}; /* no entry has opened that */
-    assert_int_equal(qr_settle_wait(bench->engine, closed, &told), QR_ERR_EXPIRED);
+    assert_int_equal(qr_settle_wait(bench->lone.engine, closed, &told), QR_ERR_EXPIRED);
 }
 
 static void what_is_wrong_is_refused_and_nothing_is_set_but_the_status(void **state)
@@ -176,33 +160,34 @@ static void what_is_wrong_is_refused_and_nothing_is_set_but_the_status(void **st
     uint64_t session = 77;
     const uint64_t timeouts[] = {0, QR_SESSION_TIMEOUT_MS_MAX + 1, UINT64_MAX};
     for (size_t i = 0; i < COUNT_OF(timeouts); i++) {
-        assert_int_equal(qr_open_session_wait(bench->engine, timeouts[i], &session),
+        assert_int_equal(qr_open_session_wait(bench->lone.engine, timeouts[i], &session),
                          QR_ERR_INVALID);
     }
     assert_int_equal(session, 77);
-    assert_int_equal(qr_open_session_wait(bench->engine, 1000, NULL), QR_ERR_INVALID);
+    assert_int_equal(qr_open_session_wait(bench->lone.engine, 1000, NULL), QR_ERR_INVALID);
     const struct qr_id ids[] = {{0, 0}, {1, 1}, {QR_SESSION_BIT, 1}};
     for (size_t i = 0; i < COUNT_OF(ids); i++) {
         struct qr_reply reply = {.index = 7, .size_bytes = 7};
-        assert_int_equal(qr_settle_wait(bench->engine, ids[i], &reply), QR_ERR_INVALID);
+        assert_int_equal(qr_settle_wait(bench->lone.engine, ids[i], &reply), QR_ERR_INVALID);
         assert_int_equal(reply.status, QR_ERR_INVALID);
         assert_int_equal(reply.index, 0);
         assert_int_equal(reply.size_bytes, 0);
     }
     struct qr_reply no_room = {.capacity_bytes = 8};
-    assert_int_equal(qr_settle_wait(bench->engine, qr_token_id("t", 1), &no_room), QR_ERR_INVALID);
+    assert_int_equal(qr_settle_wait(bench->lone.engine, qr_token_id("t", 1), &no_room),
+                     QR_ERR_INVALID);
     assert_int_equal(no_room.status, QR_ERR_INVALID);
     struct qr_counters counters = {.size_bytes = sizeof(counters)};
-    assert_int_equal(qr_counters(bench->engine, &counters), 0);
+    assert_int_equal(qr_counters(bench->lone.engine, &counters), 0);
     assert_int_equal(counters.proposals, 0);
 }
 
 static void call_each(struct bench *bench, int statuses[CALLS])
 {
     uint64_t session = 0;
-    statuses[0] = qr_open_session_wait(bench->engine, 1000, &session);
-    statuses[1] = qr_end_session_wait(bench->engine, QR_SESSION_BIT | 1);
-    statuses[2] = qr_settle_wait(bench->engine, qr_token_id("t", 1), NULL);
+    statuses[0] = qr_open_session_wait(bench->lone.engine, 1000, &session);
+    statuses[1] = qr_end_session_wait(bench->lone.engine, QR_SESSION_BIT | 1);
+    statuses[2] = qr_settle_wait(bench->lone.engine, qr_token_id("t", 1), NULL);
 }
 
 static void on_done(void *argument, int status, uint64_t index, const struct qr_result *result)
@@ -234,10 +219,10 @@ static void waiting_from_a_callback_is_refused(void **state)
         }
         uint64_t token = 0;
         memset(bench->statuses, 0, sizeof(bench->statuses));
-        assert_int_equal(qr_on_commit(bench->engine, on_commit, bench, &token), 0);
+        assert_int_equal(qr_on_commit(bench->lone.engine, on_commit, bench, &token), 0);
         const struct qr_proposal proposal = {
             .size_bytes = sizeof(proposal), .payload = "\x05", .payload_bytes = 1};
-        assert_int_equal(qr_propose(bench->engine, &proposal, on_done, bench), 0);
+        assert_int_equal(qr_propose(bench->lone.engine, &proposal, on_done, bench), 0);
         pthread_mutex_lock(&bench->mutex);
         while (bench->done_count < is_inline + 1) {
             pthread_cond_wait(&bench->changed, &bench->mutex);
@@ -262,7 +247,7 @@ struct caller {
 static void *call_one(void *argument)
 {
     struct caller *caller = argument;
-    struct qr_engine *engine = caller->bench->engine;
+    struct qr_engine *engine = caller->bench->lone.engine;
     switch (caller->which) {
     case 0:
         caller->status = qr_open_session_wait(engine, 1000, &caller->session);
@@ -290,7 +275,7 @@ static void begin_each(struct bench *bench, struct caller callers[CALLS])
     }
     while (counters.proposals < CALLS || atomic_load(&bench->log.append_count) == before) {
         assert_true(runtime_now_ns() < limit_ns);
-        assert_int_equal(qr_counters(bench->engine, &counters), 0);
+        assert_int_equal(qr_counters(bench->lone.engine, &counters), 0);
         sched_yield();
     }
 }
@@ -316,7 +301,7 @@ static void who_waits_longer_than_the_limit_is_told_that_nobody_knows(void **sta
     begin_each(bench, callers);
     end_each(callers, QR_ERR_TIMEOUT);
     atomic_store(&bench->log.holds, false);
-    while (qr_open_session_wait(bench->engine, 1000, &session) != 0) {
+    while (qr_open_session_wait(bench->lone.engine, 1000, &session) != 0) {
         assert_true(runtime_now_ns() < limit_ns);
     }
 }
@@ -334,7 +319,7 @@ static void who_waits_is_told_that_the_engine_stopped(void **state)
     struct bench *bench = *state;
     struct caller callers[CALLS];
     begin_each(bench, callers);
-    qr_engine_stop(bench->engine);
+    qr_engine_stop(bench->lone.engine);
     end_each(callers, QR_ERR_STOPPED);
     release_log(bench); /* which the engine waits for, but nobody else */
     call_each(bench, bench->statuses);

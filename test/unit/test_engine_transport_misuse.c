@@ -2,321 +2,77 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "support/unit.h"
 
-#include <stdatomic.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
-#include <uv.h>
 
 #include "quorate/engine.h"
-#include "runtime/clock.h"
 #include "runtime/memory.h"
-#include "support/tally.h"
 #include "support/transport_pair.h"
+#include "support/transport_script.h"
 #include "wire/wire.h"
 
-#define WAIT_NS (20 * NS_PER_S)
 #define STREAM_BYTES (2 * QR_TRANSPORT_RECEIVED_BYTES_MAX)
-
-/* A transport that does nothing by itself, and writes down what it is asked. */
-struct script {
-    uv_loop_t loop;
-    char directory[64];
-    struct tally tally;
-    struct qr_engine *engine;
-    int stopped_count;
-    char detail[QR_ERROR_DETAIL_BYTES];
-
-    struct qr_transport table;
-    const struct qr_transport_host *host;
-    int listen_status;
-    const char *listen_detail;
-    int dial_status;
-    bool keeps_stopping; /* it does not say that it has stopped */
-    bool comes_at_close; /* the next stream is told of while this one is closed */
-    size_t lies_bytes;   /* that a write takes more than it was given */
-    bool is_short;       /* a write takes one byte */
-    int listen_count;
-    int start_count;
-    int stop_count;
-    int dial_count;
-    uint64_t dialed; /* the last */
-    int resume_count;
-    int close_count;
-    int closed[512]; /* how often each link was */
-    size_t written_bytes;
-    int write_count;
-    int packet_count;
-
-    struct qr_allocator allocator;
-    atomic_int allocation_count;
-    atomic_int block_count;
-    int fail_at; /* 0: none */
-};
-
-static int on_listen(void *context, const char *address, char *detail)
-{
-    struct script *script = context;
-    script->listen_count++;
-    assert_string_equal(address, "a:1");
-    if (script->listen_detail != NULL) {
-        (void)snprintf(detail, QR_TRANSPORT_DETAIL_BYTES, "%s", script->listen_detail);
-    }
-    return script->listen_status;
-}
-
-static void on_start(void *context, const struct qr_transport_host *host)
-{
-    struct script *script = context;
-    script->start_count++;
-    script->host = host;
-}
-
-static int on_dial(void *context, uint64_t connection, const char *address, void **link)
-{
-    struct script *script = context;
-    assert_string_equal(address, "x:1");
-    script->dial_count++;
-    script->dialed = connection;
-    *link = &script->closed[script->dial_count % 256];
-    return script->dial_status;
-}
-
-static size_t on_write(void *context, void *link, const struct qr_part *parts, size_t count)
-{
-    struct script *script = context;
-    size_t total = 0;
-    assert_non_null(link);
-    for (size_t i = 0; i < count; i++) {
-        assert_true(parts[i].size_bytes > 0);
-        total += parts[i].size_bytes;
-    }
-    script->write_count++;
-    total = script->is_short ? 1 : total;
-    script->written_bytes += total;
-    return total + script->lies_bytes;
-}
-
-static void on_resume(void *context, void *link)
-{
-    struct script *script = context;
-    assert_non_null(link);
-    script->resume_count++;
-}
-
-static void on_close(void *context, void *link)
-{
-    struct script *script = context;
-    uint64_t connection = 0;
-    script->close_count++;
-    ++*(int *)link;
-    if (script->comes_at_close) {
-        script->comes_at_close = false;
-        assert_int_equal(
-            script->host->accepted(script->host->context, &script->closed[500], "b:1", &connection),
-            0);
-    }
-}
-
-static int on_send_packet(void *context, const char *address, const void *data, size_t size_bytes)
-{
-    struct script *script = context;
-    assert_non_null(address);
-    assert_non_null(data);
-    assert_in_range(size_bytes, 1, QR_TRANSPORT_PACKET_BYTES_MAX);
-    script->packet_count++;
-    return QR_ERR_BUSY;
-}
-
-static void on_stop(void *context)
-{
-    struct script *script = context;
-    script->stop_count++;
-    if (script->host != NULL && !script->keeps_stopping) {
-        script->host->stopped(script->host->context);
-    }
-}
-
-static void *take(void *context, size_t size_bytes)
-{
-    struct script *script = context;
-    bool is_failed = atomic_fetch_add(&script->allocation_count, 1) + 1 == script->fail_at;
-    void *memory = is_failed ? NULL : malloc(size_bytes);
-    (void)atomic_fetch_add(&script->block_count, memory == NULL ? 0 : 1);
-    return memory;
-}
-
-static void give(void *context, void *memory, size_t size_bytes)
-{
-    struct script *script = context;
-    (void)size_bytes;
-    (void)atomic_fetch_sub(&script->block_count, memory == NULL ? 0 : 1);
-    free(memory);
-}
-
-static void on_stopped(void *argument, int status, const char *reason)
-{
-    struct script *script = argument;
-    (void)status;
-    assert_non_null(reason);
-    script->stopped_count++;
-}
 
 static int setup(void **state)
 {
-    struct script *script = calloc(1, sizeof(*script));
-    assert_int_equal(uv_loop_init(&script->loop), 0);
-    temporary_directory(script->directory);
-    tally_init(&script->tally);
-    script->table = (struct qr_transport){
-        .size_bytes = sizeof(script->table),
-        .context = script,
-        .listen = on_listen,
-        .start = on_start,
-        .dial = on_dial,
-        .write = on_write,
-        .resume = on_resume,
-        .close = on_close,
-        .send_packet = on_send_packet,
-        .stop = on_stop,
-    };
-    script->allocator = (struct qr_allocator){script, take, give};
+    struct script *script = malloc(sizeof(*script));
+    assert_non_null(script);
+    script_init(script);
     *state = script;
     return 0;
-}
-
-/* Of the caller's loop: one round, and a little time. */
-static void turn(struct script *script)
-{
-    struct timespec wait = {.tv_nsec = 1000000};
-    (void)nanosleep(&wait, NULL);
-    (void)uv_run(&script->loop, UV_RUN_NOWAIT);
-}
-
-#define WAIT_FOR_SCRIPT(script, condition)                                                         \
-    for (time_ns limit_ns = runtime_now_ns() + WAIT_NS; !(condition); turn(script)) {              \
-        assert_true(runtime_now_ns() < limit_ns);                                                  \
-    }
-
-static void stop(struct script *script)
-{
-    qr_engine_stop(script->engine);
-    WAIT_FOR_SCRIPT(script, script->stopped_count == 1);
-    qr_engine_free(script->engine);
-    script->engine = NULL;
 }
 
 static int teardown(void **state)
 {
     struct script *script = *state;
-    if (script->engine != NULL) {
-        stop(script);
-        assert_int_equal(script->stop_count, 1);
-    }
-    assert_int_equal(script->block_count, 0);
-    assert_int_equal(uv_loop_close(&script->loop), 0);
-    tally_deinit(&script->tally);
-    temporary_directory_remove(script->directory);
+    script_deinit(script);
     free(script);
     return 0;
-}
-
-static struct qr_engine_options options_of(struct script *script, const char *join)
-{
-    struct qr_engine_options options = {
-        .size_bytes = sizeof(options),
-        .state_machine = &script->tally.machine,
-        .name = "n1",
-        .data_directory = script->directory,
-        .peer_address = "a:1",
-        .is_bootstrap = join == NULL,
-        .join = join,
-        .is_insecure = true,
-        .limits = qr_limits_default(),
-        .loop = &script->loop,
-        .on_stopped = on_stopped,
-        .argument = script,
-        .allocator = &script->allocator,
-        .transport = &script->table,
-    };
-    return options;
-}
-
-static int open_with(struct script *script, const struct qr_engine_options *options)
-{
-    return qr_engine_open(options, &script->engine, script->detail);
-}
-
-static void open_script(struct script *script, const char *join)
-{
-    const struct qr_engine_options options = options_of(script, join);
-    assert_int_equal(open_with(script, &options), 0);
-    assert_int_equal(script->start_count, 1);
-}
-
-/* Somebody dials: the number of the stream whose link is closed[at]. */
-static uint64_t come(struct script *script, size_t at)
-{
-    uint64_t connection = 0;
-    assert_int_equal(
-        script->host->accepted(script->host->context, &script->closed[at], "b:1", &connection), 0);
-    assert_true(connection > 0);
-    return connection;
-}
-
-static int tell(struct script *script, uint64_t connection, const void *data, size_t size_bytes)
-{
-    return script->host->received(script->host->context, connection, data, size_bytes);
-}
-
-static int end(struct script *script, uint64_t connection, enum qr_transport_end how)
-{
-    return script->host->closed(script->host->context, connection, how, "the end");
 }
 
 static void a_table_that_lacks_something_is_refused(void **state)
 {
     struct script *script = *state;
     const struct qr_transport whole = script->table;
-    const struct qr_engine_options options = options_of(script, NULL);
+    const struct qr_engine_options options = script_options(script, NULL);
     size_t begin = offsetof(struct qr_transport, listen);
     size_t function_bytes = sizeof(whole.listen);
     for (size_t at = begin; at < sizeof(whole); at += function_bytes) {
         script->table = whole;
         memset((char *)&script->table + at, 0, function_bytes);
-        assert_int_equal(open_with(script, &options), QR_ERR_INVALID);
-        assert_string_equal(script->detail, "transport: a function is missing");
+        assert_int_equal(lone_engine_try_open(&script->lone, &options), QR_ERR_INVALID);
+        assert_string_equal(script->lone.detail, "transport: a function is missing");
     }
     script->table = whole;
     script->table.size_bytes = sizeof(whole) - 1;
-    assert_int_equal(open_with(script, &options), QR_ERR_INVALID);
-    assert_string_equal(script->detail, "transport: size_bytes is that of no version known here");
+    assert_int_equal(lone_engine_try_open(&script->lone, &options), QR_ERR_INVALID);
+    assert_string_equal(script->lone.detail,
+                        "transport: size_bytes is that of no version known here");
     assert_int_equal(script->listen_count, 0);
 }
 
 static void without_a_secret_it_must_be_said_that_nobody_else_is_there(void **state)
 {
     struct script *script = *state;
-    struct qr_engine_options options = options_of(script, NULL);
+    struct qr_engine_options options = script_options(script, NULL);
     options.is_insecure = false;
-    assert_int_equal(open_with(script, &options), QR_ERR_INVALID);
-    assert_non_null(strstr(script->detail, "is_insecure"));
+    assert_int_equal(lone_engine_try_open(&script->lone, &options), QR_ERR_INVALID);
+    assert_non_null(strstr(script->lone.detail, "is_insecure"));
     assert_int_equal(script->listen_count, 0);
 }
 
 static void why_it_cannot_listen_is_told(void **state)
 {
     struct script *script = *state;
-    const struct qr_engine_options options = options_of(script, NULL);
+    const struct qr_engine_options options = script_options(script, NULL);
     script->listen_status = QR_ERR_LOCKED;
     script->listen_detail = "the pipe is in use";
-    assert_int_equal(open_with(script, &options), QR_ERR_LOCKED);
-    assert_string_equal(script->detail, "the pipe is in use");
+    assert_int_equal(lone_engine_try_open(&script->lone, &options), QR_ERR_LOCKED);
+    assert_string_equal(script->lone.detail, "the pipe is in use");
     script->listen_status = 17; /* no error of ours */
     script->listen_detail = NULL;
-    assert_int_equal(open_with(script, &options), QR_ERR_ADDRESS);
-    assert_non_null(strstr(script->detail, "a:1"));
+    assert_int_equal(lone_engine_try_open(&script->lone, &options), QR_ERR_ADDRESS);
+    assert_non_null(strstr(script->lone.detail, "a:1"));
     assert_int_equal(script->stop_count, 0);
 }
 
@@ -324,7 +80,7 @@ static void why_it_cannot_listen_is_told(void **state)
 static void an_opening_that_fails_later_stops_what_listens(void **state)
 {
     struct script *script = *state;
-    const struct qr_engine_options options = options_of(script, NULL);
+    const struct qr_engine_options options = script_options(script, NULL);
     int failed_behind = 0;
     int status = QR_ERR_NO_MEMORY;
     while (status != 0) {
@@ -332,7 +88,7 @@ static void an_opening_that_fails_later_stops_what_listens(void **state)
         script->allocation_count = 0;
         script->listen_count = 0;
         script->stop_count = 0;
-        status = open_with(script, &options);
+        status = lone_engine_try_open(&script->lone, &options);
         if (status != 0) {
             assert_int_equal(status, QR_ERR_NO_MEMORY);
             assert_int_equal(script->stop_count, script->listen_count);
@@ -348,26 +104,26 @@ static void an_opening_that_fails_later_stops_what_listens(void **state)
 static void what_is_told_in_the_wrong_order_is_refused(void **state)
 {
     struct script *script = *state;
-    open_script(script, "x:1");
+    script_open(script, "x:1");
     WAIT_FOR_SCRIPT(script, script->dial_count > 0);
     const struct qr_transport_host *host = script->host;
     void *context = host->context;
     uint64_t dialed = script->dialed;
-    uint64_t incoming = come(script, 300);
-    assert_int_equal(tell(script, dialed, "x", 1), QR_ERR_INVALID);
+    uint64_t incoming = script_come(script, 300);
+    assert_int_equal(script_tell(script, dialed, "x", 1), QR_ERR_INVALID);
     assert_int_equal(host->writable(context, dialed), QR_ERR_INVALID);
     assert_int_equal(host->connected(context, incoming), QR_ERR_INVALID);
     assert_int_equal(host->connected(context, dialed), 0);
     assert_int_equal(host->connected(context, dialed), QR_ERR_INVALID);
     assert_int_equal(host->writable(context, dialed), 0); /* that nobody waits for it is no harm */
-    assert_int_equal(tell(script, incoming, NULL, 1), QR_ERR_INVALID);
-    assert_int_equal(tell(script, incoming, "x", 0), QR_ERR_INVALID);
-    assert_int_equal(tell(script, incoming, "x", QR_TRANSPORT_RECEIVED_BYTES_MAX + 1),
+    assert_int_equal(script_tell(script, incoming, NULL, 1), QR_ERR_INVALID);
+    assert_int_equal(script_tell(script, incoming, "x", 0), QR_ERR_INVALID);
+    assert_int_equal(script_tell(script, incoming, "x", QR_TRANSPORT_RECEIVED_BYTES_MAX + 1),
                      QR_ERR_INVALID);
-    assert_int_equal(end(script, incoming, (enum qr_transport_end)3), QR_ERR_INVALID);
+    assert_int_equal(script_end(script, incoming, (enum qr_transport_end)3), QR_ERR_INVALID);
     assert_int_equal(host->accepted(context, script, "b:1", NULL), QR_ERR_INVALID);
     assert_int_equal(host->connected(NULL, dialed), QR_ERR_INVALID);
-    assert_int_equal(tell(script, 1000000, "x", 1), QR_ERR_NOT_FOUND);
+    assert_int_equal(script_tell(script, 1000000, "x", 1), QR_ERR_NOT_FOUND);
     host->stopped(context); /* nobody has asked: nothing */
     host->stopped(NULL);
     WAIT_FOR_SCRIPT(script, script->written_bytes > 0); /* the hello */
@@ -376,16 +132,16 @@ static void what_is_told_in_the_wrong_order_is_refused(void **state)
 static void a_stream_ends_once_and_what_comes_later_is_for_nothing(void **state)
 {
     struct script *script = *state;
-    open_script(script, NULL);
-    uint64_t connection = come(script, 0);
-    assert_int_equal(end(script, connection, QR_TRANSPORT_CLOSED), 0);
-    assert_int_equal(end(script, connection, QR_TRANSPORT_FAILED), QR_ERR_NOT_FOUND);
-    assert_int_equal(tell(script, connection, "x", 1), QR_ERR_NOT_FOUND);
+    script_open(script, NULL);
+    uint64_t connection = script_come(script, 0);
+    assert_int_equal(script_end(script, connection, QR_TRANSPORT_CLOSED), 0);
+    assert_int_equal(script_end(script, connection, QR_TRANSPORT_FAILED), QR_ERR_NOT_FOUND);
+    assert_int_equal(script_tell(script, connection, "x", 1), QR_ERR_NOT_FOUND);
     assert_int_equal(script->close_count, 0); /* nothing is called from within those */
     WAIT_FOR_SCRIPT(script, script->close_count == 1);
-    assert_int_equal(end(script, connection, QR_TRANSPORT_CLOSED), QR_ERR_NOT_FOUND);
+    assert_int_equal(script_end(script, connection, QR_TRANSPORT_CLOSED), QR_ERR_NOT_FOUND);
     for (int i = 0; i < 5; i++) {
-        turn(script);
+        script_turn(script);
     }
     assert_int_equal(script->closed[0], 1);
 }
@@ -395,14 +151,14 @@ static void garbage_closes_the_stream_it_came_on(void **state)
     struct script *script = *state;
     static uint8_t garbage[QR_TRANSPORT_RECEIVED_BYTES_MAX];
     memset(garbage, 0xa5, sizeof(garbage));
-    open_script(script, NULL);
-    uint64_t connection = come(script, 0);
-    uint64_t other = come(script, 1);
-    assert_int_equal(tell(script, connection, garbage, sizeof(garbage)), 0);
+    script_open(script, NULL);
+    uint64_t connection = script_come(script, 0);
+    uint64_t other = script_come(script, 1);
+    assert_int_equal(script_tell(script, connection, garbage, sizeof(garbage)), 0);
     WAIT_FOR_SCRIPT(script, script->closed[0] == 1);
-    assert_int_equal(tell(script, connection, garbage, 1), QR_ERR_NOT_FOUND);
+    assert_int_equal(script_tell(script, connection, garbage, 1), QR_ERR_NOT_FOUND);
     assert_int_equal(script->closed[1], 0);
-    assert_int_equal(tell(script, other, garbage, 1), 0);
+    assert_int_equal(script_tell(script, other, garbage, 1), 0);
 }
 
 /* The hello of a node in no cluster, and SWIM messages that say nothing: it may send them. */
@@ -434,15 +190,16 @@ static void bytes_that_do_not_fit_are_asked_for_again(void **state)
     struct script *script = *state;
     uint8_t *stream = malloc(STREAM_BYTES);
     size_t size_bytes = make_stream(stream);
-    open_script(script, NULL);
-    WAIT_FOR_SCRIPT(script, qr_is_leader(script->engine)); /* it has a cluster to be asked about */
-    uint64_t connection = come(script, 0);
+    script_open(script, NULL);
+    WAIT_FOR_SCRIPT(script,
+                    qr_is_leader(script->lone.engine)); /* it has a cluster to be asked about */
+    uint64_t connection = script_come(script, 0);
     size_t at = 0;
     size_t refused = 0;
     assert_true(size_bytes > QR_TRANSPORT_RECEIVED_BYTES_MAX);
     while (at < size_bytes) {
         size_t piece = size_bytes - at < 999 ? size_bytes - at : 999;
-        int status = tell(script, connection, stream + at, piece);
+        int status = script_tell(script, connection, stream + at, piece);
         if (status == 0) {
             at += piece;
             continue;
@@ -454,7 +211,7 @@ static void bytes_that_do_not_fit_are_asked_for_again(void **state)
     }
     assert_true(refused > 0);
     for (int i = 0; i < 5; i++) {
-        turn(script);
+        script_turn(script);
     }
     assert_int_equal(script->close_count, 0); /* every byte is there, in order */
     assert_true(script->written_bytes > 0);
@@ -465,10 +222,10 @@ static void no_more_may_come_at_a_time_than_there_is_room_for(void **state)
 {
     struct script *script = *state;
     uint64_t connection = 0;
-    open_script(script, NULL);
+    script_open(script, NULL);
     const struct qr_transport_host *host = script->host;
     for (size_t i = 0; i < QR_TRANSPORT_ACCEPTED_MAX; i++) {
-        (void)come(script, i);
+        (void)script_come(script, i);
     }
     assert_int_equal(host->accepted(host->context, script, "b:1", &connection), QR_ERR_BUSY);
     for (size_t i = 0; i < QR_TRANSPORT_PACKETS_MAX; i++) {
@@ -481,7 +238,7 @@ static void no_more_may_come_at_a_time_than_there_is_room_for(void **state)
     WAIT_FOR_SCRIPT(script, host->packet(host->context, "b:1", "packet", 6) == 0);
     WAIT_FOR_SCRIPT(script,
                     host->accepted(host->context, &script->closed[400], NULL, &connection) == 0);
-    stop(script); /* each is closed once, whether it was taken in or not */
+    script_stop(script); /* each is closed once, whether it was taken in or not */
     assert_int_equal(script->close_count, QR_TRANSPORT_ACCEPTED_MAX + 1);
     for (size_t i = 0; i < QR_TRANSPORT_ACCEPTED_MAX; i++) {
         assert_int_equal(script->closed[i], 1);
@@ -492,7 +249,7 @@ static void one_that_takes_more_than_it_is_given_is_not_believed(void **state)
 {
     struct script *script = *state;
     script->lies_bytes = 1;
-    open_script(script, "x:1");
+    script_open(script, "x:1");
     WAIT_FOR_SCRIPT(script, script->dial_count > 0);
     assert_int_equal(script->host->connected(script->host->context, script->dialed), 0);
     WAIT_FOR_SCRIPT(script, script->written_bytes > 0);
@@ -506,14 +263,14 @@ static void one_that_takes_no_more_is_left_alone(void **state)
 {
     struct script *script = *state;
     script->is_short = true;
-    open_script(script, "x:1");
+    script_open(script, "x:1");
     WAIT_FOR_SCRIPT(script, script->dial_count > 0);
     const struct qr_transport_host *host = script->host;
     uint64_t connection = script->dialed;
     assert_int_equal(host->connected(host->context, connection), 0);
     WAIT_FOR_SCRIPT(script, script->write_count > 0);
     for (int i = 0; i < 20; i++) {
-        turn(script);
+        script_turn(script);
     }
     assert_int_equal(script->write_count, 1);
     assert_int_equal(host->writable(host->context, connection), 0);
@@ -524,7 +281,7 @@ static void one_that_takes_no_more_is_left_alone(void **state)
     WAIT_FOR_SCRIPT(script, script->dialed != connection);
     assert_int_equal(host->connected(host->context, script->dialed), 0);
     WAIT_FOR_SCRIPT(script, script->write_count == 3);
-    stop(script);
+    script_stop(script);
     assert_int_equal(script->close_count, script->dial_count);
     assert_int_equal(script->write_count, 3);
 }
@@ -532,11 +289,11 @@ static void one_that_takes_no_more_is_left_alone(void **state)
 static void what_cannot_be_dialed_is_dialed_again(void **state)
 {
     struct script *script = *state;
-    open_script(script, "x:1");
+    script_open(script, "x:1");
     WAIT_FOR_SCRIPT(script, script->dial_count > 0);
     script->dial_status = QR_ERR_IO; /* the next time, which may come at once */
     int dial_count = script->dial_count;
-    assert_int_equal(end(script, script->dialed, QR_TRANSPORT_REFUSED), 0);
+    assert_int_equal(script_end(script, script->dialed, QR_TRANSPORT_REFUSED), 0);
     WAIT_FOR_SCRIPT(script, script->close_count == 1);
     WAIT_FOR_SCRIPT(script, script->dial_count > dial_count + 1);
     assert_int_equal(script->close_count, 1); /* what was not begun is not closed */
@@ -546,35 +303,35 @@ static void the_engine_ends_when_its_transport_has(void **state)
 {
     struct script *script = *state;
     uint64_t connection = 0;
-    open_script(script, NULL);
+    script_open(script, NULL);
     const struct qr_transport_host *host = script->host;
     script->keeps_stopping = true;
-    qr_engine_stop(script->engine);
+    qr_engine_stop(script->lone.engine);
     WAIT_FOR_SCRIPT(script, script->stop_count == 1);
     assert_int_equal(host->accepted(host->context, script, "b:1", &connection), QR_ERR_STOPPED);
     assert_int_equal(host->packet(host->context, "b:1", "packet", 6), QR_ERR_STOPPED);
-    assert_int_equal(tell(script, 1, "x", 1), QR_ERR_STOPPED);
+    assert_int_equal(script_tell(script, 1, "x", 1), QR_ERR_STOPPED);
     for (int i = 0; i < 20; i++) {
-        turn(script);
+        script_turn(script);
     }
-    assert_int_equal(script->stopped_count, 0);
+    assert_int_equal(script->lone.stopped_count, 0);
     host->stopped(host->context);
     host->stopped(host->context); /* twice is once */
-    WAIT_FOR_SCRIPT(script, script->stopped_count == 1);
-    qr_engine_free(script->engine);
-    script->engine = NULL;
+    WAIT_FOR_SCRIPT(script, script->lone.stopped_count == 1);
+    qr_engine_free(script->lone.engine);
+    script->lone.engine = NULL;
 }
 
 static void who_comes_at_the_very_end_is_closed_as_well(void **state)
 {
     struct script *script = *state;
-    open_script(script, NULL);
-    (void)come(script, 0);
+    script_open(script, NULL);
+    (void)script_come(script, 0);
     for (int i = 0; i < 5; i++) {
-        turn(script); /* until it is taken in */
+        script_turn(script); /* until it is taken in */
     }
     script->comes_at_close = true;
-    stop(script);
+    script_stop(script);
     assert_int_equal(script->closed[0], 1);
     assert_int_equal(script->closed[500], 1);
 }
@@ -584,19 +341,19 @@ static void where_memory_runs_out_it_is_told(void **state)
 {
     struct script *script = *state;
     uint64_t connection = 0;
-    open_script(script, NULL);
+    script_open(script, NULL);
     const struct qr_transport_host *host = script->host;
     script->allocation_count = 0;
     script->fail_at = 1;
     assert_int_equal(host->accepted(host->context, script, "b:1", &connection), QR_ERR_NO_MEMORY);
     script->allocation_count = 0;
     assert_int_equal(host->packet(host->context, "b:1", "packet", 6), QR_ERR_NO_MEMORY);
-    connection = come(script, 0);
+    connection = script_come(script, 0);
     script->allocation_count = 0;
-    assert_int_equal(tell(script, connection, "x", 1), QR_ERR_NO_MEMORY);
-    assert_int_equal(tell(script, connection, "x", 1), QR_ERR_NOT_FOUND);
+    assert_int_equal(script_tell(script, connection, "x", 1), QR_ERR_NO_MEMORY);
+    assert_int_equal(script_tell(script, connection, "x", 1), QR_ERR_NOT_FOUND);
     WAIT_FOR_SCRIPT(script, script->closed[0] == 1);
-    (void)come(script, 1);
+    (void)script_come(script, 1);
     script->allocation_count = 0; /* the connection above it */
     WAIT_FOR_SCRIPT(script, script->closed[1] == 1);
 }

@@ -4,15 +4,6 @@
 #include "support/node_solo.h"
 #include "support/unit.h"
 
-static void begin(struct solo *solo)
-{
-    solo_init(solo);
-    solo->options.join = "a2";
-    solo_start(solo);
-    solo_follow(solo);
-    solo_forget(solo);
-}
-
 static raft_index last_index(const struct solo *solo)
 {
     return solo_status(solo).raft.last_index;
@@ -37,11 +28,9 @@ static void refuse_proposal(struct solo *solo)
 
 static void refuse_read(struct solo *solo, int status)
 {
-    const struct solo_sent *sent = solo_last(solo, WIRE_READ);
-    assert_non_null(sent);
     struct wire_message message = {
         .type = WIRE_READ_RESPONSE,
-        .read_response = {.from = 2, .request = sent->message.read.request, .status = status},
+        .read_response = {.from = 2, .request = solo_question(solo), .status = status},
     };
     solo_receive(solo, 2, &message);
     solo_turn(solo);
@@ -51,7 +40,7 @@ static void who_refused_a_proposal_is_not_sent_it_again_in_its_term(void **state
 {
     (void)state;
     struct solo solo;
-    begin(&solo);
+    solo_begin(&solo);
     assert_int_equal(solo_propose(&solo, 1), 0);
     solo_turn(&solo);
     refuse_proposal(&solo);
@@ -71,7 +60,7 @@ static void a_refused_read_is_asked_again_after_a_heartbeat(void **state)
     const int refusals[] = {QR_ERR_NOT_LEADER, QR_ERR_BUSY};
     for (size_t i = 0; i < COUNT_OF(refusals); i++) {
         struct solo solo;
-        begin(&solo);
+        solo_begin(&solo);
         assert_int_equal(solo_read(&solo, 1), 0);
         solo_turn(&solo);
         refuse_read(&solo, refusals[i]);
@@ -87,13 +76,11 @@ static void a_refused_read_is_asked_of_the_next_leader_at_once(void **state)
 {
     (void)state;
     struct solo solo;
-    begin(&solo);
+    solo_begin(&solo);
     assert_int_equal(solo_read(&solo, 1), 0);
     solo_turn(&solo);
     refuse_read(&solo, QR_ERR_NOT_LEADER);
-    solo_append(
-        &solo, (struct solo_append){.from = 3, .term = 2, .prev = {1, 1}, .commit = 1, .round = 1});
-    solo_turn(&solo);
+    solo_hear(&solo, 3, 2);
     assert_int_equal(solo_count(&solo, WIRE_READ), 2);
     assert_int_equal(solo_last(&solo, WIRE_READ)->to, 3);
     solo_deinit(&solo);
@@ -105,7 +92,7 @@ static void what_is_kept_for_a_leader_has_a_limit_in_bytes(void **state)
     (void)state;
     static const char payload[16384 - ENTRY_HEADER_BYTES];
     struct solo solo;
-    begin(&solo);
+    solo_begin(&solo);
     struct node_proposal proposal = {.payload = payload, .payload_bytes = sizeof(payload)};
     size_t limit = 4 * solo.options.inflight_bytes_max / 16384;
     for (uint64_t token = 0; token < limit; token++) {
@@ -133,7 +120,7 @@ static void entries_that_are_refused_take_no_room(void **state)
 {
     (void)state;
     struct solo solo;
-    begin(&solo);
+    solo_begin(&solo);
     append_often(&solo, (struct solo_append){
                             .from = 2, .term = 1, .prev = {1, 9}, .entry_term = 1, .count = 100});
     assert_false(solo_status(&solo).is_disk_full);
@@ -147,7 +134,7 @@ static void entries_that_are_known_take_no_room(void **state)
 {
     (void)state;
     struct solo solo;
-    begin(&solo);
+    solo_begin(&solo);
     append_often(&solo, (struct solo_append){
                             .from = 2, .term = 1, .prev = {1, 1}, .entry_term = 1, .count = 100});
     assert_false(solo_status(&solo).is_disk_full);
@@ -162,7 +149,7 @@ static void an_entry_with_the_id_of_a_held_proposal_is_another_one(void **state)
 {
     (void)state;
     struct solo solo;
-    begin(&solo);
+    solo_begin(&solo);
     solo.is_send_refused = true;
     struct node_proposal proposal = {.id = {2, 901}, .command = "x", .command_bytes = 1};
     assert_int_equal(node_propose(solo.node, &proposal, 7, solo.time), 0);
@@ -191,11 +178,9 @@ static uint64_t sometimes_due(void *context)
 static raft_term lead(struct solo *solo)
 {
     solo_init(solo);
-    solo->options.join = "a2";
     solo->options.io.wake_at = sometimes_due;
     is_due = false;
-    solo_start(solo);
-    solo_follow(solo);
+    solo_join(solo);
     return solo_lead(solo);
 }
 
@@ -340,10 +325,8 @@ static void a_configuration_that_takes_anothers_index_is_told(void **state)
     (void)state;
     struct solo solo;
     solo_init(&solo);
-    solo.options.join = "a2";
     solo.options.io.members = on_members;
-    solo_start(&solo);
-    solo_follow(&solo);
+    solo_join(&solo);
     append_learner(&solo, 2, 1, 8);
     solo_work(&solo);
     assert_int_equal(told_last, 8);

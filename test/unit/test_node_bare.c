@@ -343,9 +343,7 @@ static void a_member_refuses_one_from_a_leader(void **state)
         solo_init(&solo);
         struct rig_node machine = {.rig = &rig};
         solo.options.io.machine = rig_machine(&machine);
-        solo.options.join = "a2";
-        solo_start(&solo);
-        solo_follow(&solo);
+        solo_join(&solo);
         solo_forget(&solo);
         size_t size_bytes = make_content(is_bare == 1, bytes);
         struct chunk *chunk = chunk_new(&solo.outside.allocator, (uint32_t)size_bytes);

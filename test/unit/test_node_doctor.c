@@ -15,9 +15,7 @@
 static void make_left(struct solo *solo)
 {
     solo_init(solo);
-    solo->options.join = "a2";
-    solo_start(solo);
-    solo_follow(solo);
+    solo_join(solo);
     solo_append(solo, (struct solo_append){.from = 2,
                                            .term = 1,
                                            .prev = {1, 1},

@@ -8,15 +8,6 @@
 
 #define SWEEP_MAX 500
 
-static void begin(struct solo *solo)
-{
-    solo_init(solo);
-    solo->options.join = "a2";
-    solo_start(solo);
-    solo_follow(solo);
-    solo_forget(solo);
-}
-
 /* The next call of the disk fails, and all writes after it. */
 static void break_disk(struct solo *solo)
 {
@@ -54,7 +45,7 @@ static void what_was_not_written_is_not_acknowledged(void **state)
 {
     (void)state;
     struct solo solo;
-    begin(&solo);
+    solo_begin(&solo);
     solo_append(
         &solo, (struct solo_append){
                    .from = 2, .term = 1, .prev = {1, 1}, .commit = 1, .entry_term = 1, .count = 1});
@@ -71,7 +62,7 @@ static void a_vote_that_was_not_written_is_not_given(void **state)
 {
     (void)state;
     struct solo solo;
-    begin(&solo);
+    solo_begin(&solo);
     solo_stop(&solo); /* so that it sticks to no leader */
     solo_start(&solo);
     solo_work(&solo);
@@ -88,7 +79,7 @@ static void a_candidate_that_cannot_write_asks_for_no_vote(void **state)
 {
     (void)state;
     struct solo solo;
-    begin(&solo);
+    solo_begin(&solo);
     while (solo_count(&solo, RAFT_PRE_VOTE) == 0) {
         solo_run(&solo, 1);
     }
@@ -104,7 +95,7 @@ static void a_leader_that_cannot_write_neither_commits_nor_leads(void **state)
 {
     (void)state;
     struct solo solo;
-    begin(&solo);
+    solo_begin(&solo);
     solo_lead(&solo);
     assert_int_equal(solo_propose(&solo, 1), 0);
     assert_int_equal(solo_read(&solo, 1), 0);
@@ -122,7 +113,7 @@ static void many_failed_writes_are_one_failure(void **state)
 {
     (void)state;
     struct solo solo;
-    begin(&solo);
+    solo_begin(&solo);
     for (raft_index i = 1; i < 10; i++) {
         solo_append(
             &solo,
@@ -141,7 +132,7 @@ static void a_state_machine_that_cannot_go_on_ends_the_node(void **state)
 {
     (void)state;
     struct solo solo;
-    begin(&solo);
+    solo_begin(&solo);
     solo_lead(&solo);
     solo.is_apply_held = true;
     assert_int_equal(solo_propose(&solo, 1), 0);
@@ -160,7 +151,7 @@ static void a_leader_without_memory_for_a_question_answers_none(void **state)
 {
     (void)state;
     struct solo solo;
-    begin(&solo);
+    solo_begin(&solo);
     solo_lead(&solo);
     for (uint64_t i = 1; i < SWEEP_MAX && solo.failed_count == 0; i++) {
         struct wire_message message = {.type = WIRE_READ, .read = {.from = 2, .request = i}};
@@ -175,7 +166,7 @@ static void a_leader_without_memory_for_a_question_answers_none(void **state)
 /* Leads with 2; 3 says that it has nothing behind 1/1, which is no longer in memory. */
 static void feed_a_laggard(struct solo *solo)
 {
-    begin(solo);
+    solo_begin(solo);
     solo_append(
         solo, (struct solo_append){
                   .from = 2, .term = 1, .prev = {1, 1}, .commit = 1, .entry_term = 1, .count = 5});
@@ -337,7 +328,7 @@ static void live(struct solo *solo)
 static bool keeps_its_promises(uint64_t n)
 {
     struct solo solo;
-    begin(&solo);
+    solo_begin(&solo);
     uint64_t before = solo.disk.call_count;
     solo.disk.fail_at = before + n;
     live(&solo);

@@ -307,9 +307,7 @@ static bool follows_without_memory(uint64_t n)
 {
     struct solo solo;
     solo_init(&solo);
-    solo.options.join = "a2";
-    solo_start(&solo);
-    solo_follow(&solo);
+    solo_join(&solo);
     uint64_t before = solo.heap.allocate_count;
     solo.heap.fail_at = before + n;
     live_among_three(&solo);

@@ -6,15 +6,6 @@
 #include "support/node_solo.h"
 #include "support/unit.h"
 
-static void begin(struct solo *solo)
-{
-    solo_init(solo);
-    solo->options.join = "a2";
-    solo_start(solo);
-    solo_follow(solo);
-    solo_forget(solo);
-}
-
 static raft_index acknowledged(const struct solo *solo)
 {
     const struct solo_sent *sent = solo_last(solo, RAFT_APPEND_ENTRIES_RESPONSE);
@@ -36,7 +27,7 @@ static void what_a_leader_sends_is_made_durable_and_acknowledged(void **state)
 {
     (void)state;
     struct solo solo;
-    begin(&solo);
+    solo_begin(&solo);
     solo_append(&solo, append_of(1, 10));
     solo_turn(&solo);
     assert_int_equal(acknowledged(&solo), 0);
@@ -50,7 +41,7 @@ static void entries_that_came_before_take_no_room(void **state)
 {
     (void)state;
     struct solo solo;
-    begin(&solo);
+    solo_begin(&solo);
     solo_append(&solo, append_of(1, 2000));
     solo_work(&solo);
     for (int i = 0; i < 20; i++) {
@@ -68,7 +59,7 @@ static void entries_that_are_rejected_take_no_room(void **state)
 {
     (void)state;
     struct solo solo;
-    begin(&solo);
+    solo_begin(&solo);
     for (int i = 0; i < 20; i++) {
         solo_append(&solo, append_of(50, 2000));
         solo_work(&solo);
@@ -84,7 +75,7 @@ static void what_the_disk_has_no_room_for_is_not_taken(void **state)
 {
     (void)state;
     struct solo solo;
-    begin(&solo);
+    solo_begin(&solo);
     uint64_t used = 0;
     for (size_t i = 0; i < solo.disk.file_count; i++) {
         used += solo.disk.files[i].size_bytes;
@@ -123,7 +114,7 @@ static void an_entry_larger_than_the_log_holds_is_refused(void **state)
 {
     (void)state;
     struct solo solo;
-    begin(&solo);
+    solo_begin(&solo);
     struct solo_append append = append_of(1, 1);
     append.extra_bytes = 2 * solo.options.message_bytes_max;
     solo_append(&solo, append);
@@ -137,7 +128,7 @@ static void a_message_in_anothers_name_is_refused(void **state)
 {
     (void)state;
     struct solo solo;
-    begin(&solo);
+    solo_begin(&solo);
     struct wire_message message = {
         .type = RAFT_APPEND_ENTRIES,
         .raft = {.type = RAFT_APPEND_ENTRIES, .from = 3, .to = SOLO_SELF, .term = 5}};
@@ -152,7 +143,7 @@ static void a_long_log_is_applied_in_order_after_a_restart(void **state)
 {
     (void)state;
     struct solo solo;
-    begin(&solo);
+    solo_begin(&solo);
     for (raft_index prev = 1; prev < 3001; prev += 1000) {
         solo_append(&solo, append_of(prev, 1000));
         solo_work(&solo);
@@ -176,7 +167,7 @@ static void what_is_replaced_while_it_is_read_back_is_no_damage(void **state)
 {
     (void)state;
     struct solo solo;
-    begin(&solo);
+    solo_begin(&solo);
     solo_append(&solo, append_of(1, 20));
     solo_work(&solo);
     solo_stop(&solo);
@@ -208,7 +199,7 @@ static void what_is_replaced_and_committed_while_it_is_read_back_is_no_damage(vo
 {
     (void)state;
     struct solo solo;
-    begin(&solo);
+    solo_begin(&solo);
     solo_append(&solo, append_of(1, 20));
     solo_work(&solo);
     solo_stop(&solo);
@@ -236,7 +227,7 @@ static void nothing_is_applied_before_it_is_durable_here(void **state)
 {
     (void)state;
     struct solo solo;
-    begin(&solo);
+    solo_begin(&solo);
     struct solo_append append = append_of(1, 3);
     append.commit = 4;
     solo_append(&solo, append);

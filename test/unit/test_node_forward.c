@@ -12,9 +12,7 @@
 static raft_term lead(struct solo *solo)
 {
     solo_init(solo);
-    solo->options.join = "a2";
-    solo_start(solo);
-    solo_follow(solo);
+    solo_join(solo);
     return solo_lead(solo);
 }
 
@@ -140,9 +138,7 @@ static void who_does_not_lead_refuses(void **state)
     (void)state;
     struct solo solo;
     solo_init(&solo);
-    solo.options.join = "a2";
-    solo_start(&solo);
-    solo_follow(&solo);
+    solo_join(&solo);
     solo_forward(
         &solo, (struct solo_forward){.from = 3, .request = 40, .term = 1, .number = 1, .count = 1});
     assert_int_equal(answered(&solo)->status, QR_ERR_NOT_LEADER);
@@ -217,9 +213,7 @@ static void all_hear_of_a_new_leader_s_first_commit_at_once(void **state)
     (void)state;
     struct solo solo;
     solo_init(&solo);
-    solo.options.join = "a2";
-    solo_start(&solo);
-    solo_follow(&solo);
+    solo_join(&solo);
     while (solo_status(&solo).raft.role != RAFT_LEADER) {
         solo_run(&solo, 1);
         solo_oblige(&solo);

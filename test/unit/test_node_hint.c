@@ -10,10 +10,8 @@
 static void begin(struct solo *solo)
 {
     solo_init(solo);
-    solo->options.join = "a2";
     solo->options.keeps_promise = true;
-    solo_start(solo);
-    solo_follow(solo);
+    solo_join(solo);
     solo_forget(solo);
 }
 

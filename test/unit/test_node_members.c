@@ -13,9 +13,7 @@
 static void begin(struct solo *solo)
 {
     solo_init(solo);
-    solo->options.join = "a2";
-    solo_start(solo);
-    solo_follow(solo);
+    solo_join(solo);
     solo_lead(solo);
 }
 
@@ -306,9 +304,7 @@ static void who_does_not_lead_says_who_does(void **state)
     (void)state;
     struct solo solo;
     solo_init(&solo);
-    solo.options.join = "a2";
-    solo_start(&solo);
-    solo_follow(&solo);
+    solo_join(&solo);
     ask(&solo, NEWCOMER, "n4", "a4", true);
     assert_int_equal(status_of(&solo), QR_ERR_NOT_LEADER);
     assert_string_equal(answered(&solo)->message.join_response.leader_address, "a2");

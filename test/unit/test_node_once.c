@@ -73,7 +73,7 @@ static void two_copies_in_one_batch_are_applied_once(void **state)
     (void)state;
     struct solo solo;
     const struct solo_entry these[] = {USE(1, 5), USE(2, 6), USE(1, 5), USE(1, 5), USE(2, 6)};
-    begin(&solo);
+    solo_begin(&solo);
     hear(&solo, 1, these, COUNT_OF(these));
     assert_int_equal(solo.applied_count, 2);
     assert_int_equal(solo.applied[0], 5);
@@ -87,7 +87,7 @@ static void who_waits_is_answered_by_whichever_copy_comes_first(void **state)
 {
     (void)state;
     struct solo solo;
-    begin(&solo);
+    solo_begin(&solo);
     solo_meet(&solo, 2, NEW);
     assert_int_equal(propose(&solo, TOKEN(1), 5, 1), 0);
     solo_turn(&solo);
@@ -109,7 +109,7 @@ static void the_answer_is_kept_also_where_nobody_waited_for_it(void **state)
     (void)state;
     struct solo solo;
     const struct solo_entry these[] = {USE(1, 5), USE(2, 6), USE(1, 5)};
-    begin(&solo);
+    solo_begin(&solo);
     hear(&solo, 1, these, 2);
     solo_meet(&solo, 2, NEW);
     assert_int_equal(propose(&solo, TOKEN(1), 5, 1), 0);
@@ -126,7 +126,7 @@ static void a_repeat_after_a_restart_is_not_applied(void **state)
     (void)state;
     struct solo solo;
     const struct solo_entry these[] = {OPEN(NS_PER_S * 60), IN_SESSION(1, 5), USE(1, 6)};
-    begin(&solo);
+    solo_begin(&solo);
     hear(&solo, 1, these, COUNT_OF(these));
     uint64_t digest = solo_status(&solo).sessions_digest;
     assert_int_equal(solo.applied_count, 2);
@@ -192,7 +192,7 @@ static void a_session_is_over_when_log_time_says_so(void **state)
     struct solo solo;
     struct solo_entry these[] = {OPEN(NS_PER_S), IN_SESSION(1, 5), IN_SESSION(2, 6),
                                  IN_SESSION(1, 5)};
-    begin(&solo);
+    solo_begin(&solo);
     these[2].after_ns = NS_PER_S;
     these[3].after_ns = 2 * NS_PER_S + 1;
     hear(&solo, 1, these, COUNT_OF(these));
@@ -206,7 +206,7 @@ static void a_node_that_comes_late_still_applies_what_was_in_time(void **state)
     (void)state;
     struct solo solo;
     struct solo_entry these[] = {OPEN(NS_PER_S), IN_SESSION(1, 5)};
-    begin(&solo);
+    solo_begin(&solo);
     time_ns wall_ns = solo.time.wall_ns;
     solo.time.wall_ns -= 100 * NS_PER_S; /* what the leader stamped long ago */
     solo_append(&solo, (struct solo_append){.these = these,
@@ -278,7 +278,7 @@ static void control_entries_that_say_nothing_do_nothing(void **state)
         {.type = ENTRY_GUARDED, .id = CONTROL, .command = "openx", .payload_bytes = 8},
         {.type = ENTRY_GUARDED, .id = CONTROL, .command = "set", .payload_bytes = 16},
     };
-    begin(&solo);
+    solo_begin(&solo);
     hear(&solo, 1, these, COUNT_OF(these));
     assert_int_equal(solo_status(&solo).raft.applied_index, 6);
     assert_int_equal(solo_status(&solo).session_count, 0);
@@ -296,7 +296,7 @@ static void a_normal_entry_is_no_repeat_whatever_its_id(void **state)
         {.type = ENTRY_NORMAL, .id = TOKEN(1), .payload = {5}},
         {.type = ENTRY_NORMAL, .id = TOKEN(1), .payload = {5}},
     };
-    begin(&solo);
+    solo_begin(&solo);
     hear(&solo, 1, these, COUNT_OF(these));
     assert_int_equal(solo.applied_count, 2);
     assert_int_equal(solo_status(&solo).sessions_digest, 0);
@@ -311,7 +311,7 @@ static void a_guarded_entry_without_session_is_applied_each_time(void **state)
         {.type = ENTRY_GUARDED, .id = {5, 5}, .payload = {5}},
         {.type = ENTRY_GUARDED, .id = {5, 5}, .payload = {5}},
     };
-    begin(&solo);
+    solo_begin(&solo);
     hear(&solo, 1, these, COUNT_OF(these));
     assert_int_equal(solo.applied_count, 2);
     solo_deinit(&solo);
@@ -323,7 +323,7 @@ static void any_number_of_repeats_is_told_in_batches(void **state)
     (void)state;
     static struct solo_entry these[1200];
     struct solo solo;
-    begin(&solo);
+    solo_begin(&solo);
     for (size_t i = 0; i < COUNT_OF(these); i++) {
         these[i] = (struct solo_entry)USE(1, 5);
     }
@@ -343,7 +343,7 @@ static void each_allocation_may_fail(void **state)
     bool is_past = false;
     for (uint64_t fail_at = 1; !is_past; fail_at++) {
         struct solo solo;
-        begin(&solo);
+        solo_begin(&solo);
         solo_meet(&solo, 2, NEW);
         solo.heap.fail_at = solo.heap.allocate_count + fail_at;
         int status = propose(&solo, TOKEN(1), 6, 1);

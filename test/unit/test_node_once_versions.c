@@ -12,7 +12,7 @@ static void a_leader_refuses_guarded_entries_until_every_member_is_new(void **st
 {
     (void)state;
     struct solo solo;
-    begin(&solo);
+    solo_begin(&solo);
     (void)solo_lead(&solo);
     uint64_t token = 0;
     assert_int_equal(propose(&solo, TOKEN(1), 5, token++), QR_ERR_VERSION);
@@ -95,7 +95,7 @@ static void once_used_they_go_on_with_members_that_were_not_met(void **state)
     (void)state;
     struct solo solo;
     const struct solo_entry these[] = {USE(1, 5)};
-    begin(&solo);
+    solo_begin(&solo);
     hear(&solo, 1, these, 1);
     solo_stop(&solo);
     solo_start(&solo);
@@ -110,7 +110,7 @@ static void what_an_old_leader_does_not_understand_is_not_sent_to_it(void **stat
 {
     (void)state;
     struct solo solo;
-    begin(&solo);
+    solo_begin(&solo);
     assert_int_equal(propose(&solo, TOKEN(1), 5, 1), 0);
     solo_turn(&solo);
     assert_int_equal(solo_count(&solo, WIRE_FORWARD), 0); /* its version is not known yet */
@@ -143,7 +143,7 @@ static void a_directory_says_that_it_holds_what_an_old_version_cannot_read(void 
     struct solo solo;
     const struct solo_entry plain[] = {{.type = ENTRY_NORMAL, .id = {5, 5}, .payload = {5}}};
     const struct solo_entry guarded[] = {USE(1, 5)};
-    begin(&solo);
+    solo_begin(&solo);
     hear(&solo, 1, plain, 1);
     assert_int_equal(identity_version(&solo), 1);
     hear(&solo, 2, guarded, 1);

@@ -183,9 +183,7 @@ static void a_joiner_that_was_taken_in_follows_and_stays(void **state)
     (void)state;
     struct solo solo;
     solo_init(&solo);
-    solo.options.join = "a2";
-    solo_start(&solo);
-    solo_follow(&solo);
+    solo_join(&solo);
     assert_string_equal(solo.dialed, "");
     assert_true(cluster_id_equal(solo_status(&solo).cluster, SOLO_CLUSTER));
     assert_int_equal(solo_status(&solo).raft.leader, 2);

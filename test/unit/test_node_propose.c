@@ -13,7 +13,7 @@ static void a_proposal_waits_until_a_leader_is_known(void **state)
     assert_int_equal(solo_propose(&solo, 1), 0);
     solo_turn(&solo);
     assert_int_equal(solo_count(&solo, WIRE_FORWARD), 0);
-    hear(&solo, 2, 1);
+    solo_hear(&solo, 2, 1);
     assert_int_equal(solo_last(&solo, WIRE_FORWARD)->to, 2);
     assert_int_equal(forwarded(&solo)->term, 1);
     waits(&solo, 1);
@@ -30,7 +30,7 @@ static void without_a_leader_it_is_refused_in_time_and_was_sent_nowhere(void **s
     waits(&solo, 1);
     solo_wait(&solo, 51); /* while something is held, the node looks every heartbeat */
     told(&solo, 1, QR_ERR_NO_LEADER);
-    hear(&solo, 2, 1);
+    solo_hear(&solo, 2, 1);
     assert_int_equal(solo_count(&solo, WIRE_FORWARD), 0);
     solo_deinit(&solo);
 }
@@ -39,17 +39,17 @@ static void without_a_connection_it_is_refused_like_without_a_leader(void **stat
 {
     (void)state;
     struct solo solo;
-    begin(&solo);
+    solo_begin(&solo);
     solo.is_send_refused = true;
     assert_int_equal(solo_propose(&solo, 1), 0);
     for (int i = 0; i < HOLD_MS / 50; i++) {
         waits(&solo, 1);
-        hear(&solo, 2, 1);
+        solo_hear(&solo, 2, 1);
         solo_wait(&solo, 50);
     }
     told(&solo, 1, QR_ERR_NO_LEADER);
     solo.is_send_refused = false;
-    hear(&solo, 2, 1);
+    solo_hear(&solo, 2, 1);
     assert_int_equal(solo_count(&solo, WIRE_FORWARD), 0);
     solo_deinit(&solo);
 }
@@ -58,7 +58,7 @@ static void proposals_of_one_turn_go_in_one_frame_in_their_order(void **state)
 {
     (void)state;
     struct solo solo;
-    begin(&solo);
+    solo_begin(&solo);
     for (uint64_t i = 0; i < 5; i++) {
         assert_int_equal(solo_propose(&solo, i), 0);
     }
@@ -81,10 +81,10 @@ static void what_is_forwarded_is_not_sent_twice_while_its_leader_lasts(void **st
 {
     (void)state;
     struct solo solo;
-    begin(&solo);
+    solo_begin(&solo);
     assert_int_equal(solo_propose(&solo, 1), 0);
     for (int i = 0; i < 20; i++) {
-        hear(&solo, 2, 1);
+        solo_hear(&solo, 2, 1);
         solo_run(&solo, 50);
     }
     assert_int_equal(solo_count(&solo, WIRE_FORWARD), 1);
@@ -95,12 +95,12 @@ static void without_an_answer_the_outcome_is_unknown(void **state)
 {
     (void)state;
     struct solo solo;
-    begin(&solo);
+    solo_begin(&solo);
     assert_int_equal(solo_propose(&solo, 1), 0);
     solo_turn(&solo);
     for (int i = 0; i < 40; i++) {
         waits(&solo, 1);
-        hear(&solo, 2, 1);
+        solo_hear(&solo, 2, 1);
         solo_run(&solo, 50);
     }
     told(&solo, 1, QR_ERR_TIMEOUT);
@@ -133,7 +133,7 @@ static void what_is_cancelled_in_time_is_sent_nowhere(void **state)
     solo_turn(&solo);
     told(&solo, 1, QR_ERR_WITHDRAWN);
     assert_false(node_cancel(solo.node, 101));
-    hear(&solo, 2, 1);
+    solo_hear(&solo, 2, 1);
     assert_int_equal(solo_last(&solo, WIRE_FORWARD)->message.entry_count, 1);
     waits(&solo, 2);
     solo_deinit(&solo);
@@ -143,7 +143,7 @@ static void what_is_cancelled_behind_that_is_unknown(void **state)
 {
     (void)state;
     struct solo solo;
-    begin(&solo);
+    solo_begin(&solo);
     assert_int_equal(solo_propose(&solo, 0), 0);
     propose_for(&solo, 1, 0);
     solo_turn(&solo);
@@ -165,7 +165,7 @@ static void a_proposal_may_have_a_limit_of_its_own(void **state)
 {
     (void)state;
     struct solo solo;
-    begin(&solo);
+    solo_begin(&solo);
     propose_for(&solo, 0, 10000 * NS_PER_MS); /* the others come earlier than it */
     assert_int_equal(solo_propose(&solo, 1), 0);
     propose_for(&solo, 2, 300 * NS_PER_MS);
@@ -173,19 +173,19 @@ static void a_proposal_may_have_a_limit_of_its_own(void **state)
     solo_turn(&solo);
     for (int i = 0; i < 4; i++) {
         waits(&solo, 3);
-        hear(&solo, 2, 1);
+        solo_hear(&solo, 2, 1);
         solo_run(&solo, 50);
     }
     told(&solo, 3, QR_ERR_TIMEOUT);
     for (int i = 0; i < 2; i++) {
         waits(&solo, 2);
-        hear(&solo, 2, 1);
+        solo_hear(&solo, 2, 1);
         solo_run(&solo, 50);
     }
     told(&solo, 2, QR_ERR_TIMEOUT);
     for (int i = 6; i < 40; i++) {
         waits(&solo, 1);
-        hear(&solo, 2, 1);
+        solo_hear(&solo, 2, 1);
         solo_run(&solo, 50);
     }
     told(&solo, 1, QR_ERR_TIMEOUT);
@@ -199,7 +199,7 @@ static void the_leaders_refusal_is_passed_on(void **state)
     const int refusals[] = {QR_ERR_DISK_FULL, QR_ERR_BUSY, QR_ERR_TOO_LARGE};
     for (size_t i = 0; i < COUNT_OF(refusals); i++) {
         struct solo solo;
-        begin(&solo);
+        solo_begin(&solo);
         assert_int_equal(solo_propose(&solo, 1), 0);
         assert_int_equal(solo_propose(&solo, 2), 0);
         solo_turn(&solo);
@@ -218,7 +218,7 @@ static void a_leader_that_claims_a_rejection_leaves_the_outcome_unknown(void **s
 {
     (void)state;
     struct solo solo;
-    begin(&solo);
+    solo_begin(&solo);
     assert_int_equal(solo_propose(&solo, 1), 0);
     solo_turn(&solo);
     uint64_t request = forwarded(&solo)->request;
@@ -233,7 +233,7 @@ static void an_answer_to_nobodys_question_is_ignored(void **state)
 {
     (void)state;
     struct solo solo;
-    begin(&solo);
+    solo_begin(&solo);
     assert_int_equal(solo_propose(&solo, 1), 0);
     solo_turn(&solo);
     uint64_t request = forwarded(&solo)->request;
@@ -249,7 +249,7 @@ static void a_leader_tells_only_when_committed_and_applied(void **state)
 {
     (void)state;
     struct solo solo;
-    begin(&solo);
+    solo_begin(&solo);
     solo_lead(&solo);
     solo.is_apply_held = true;
     assert_int_equal(solo_propose(&solo, 1), 0);
@@ -269,7 +269,7 @@ static void who_waits_may_be_taken_over_by_who_applies(void **state)
 {
     (void)state;
     struct solo solo;
-    begin(&solo);
+    solo_begin(&solo);
     solo_lead(&solo);
     solo.is_apply_held = true;
     solo.is_apply_claimed = true;
@@ -303,7 +303,7 @@ static void past_its_limit_the_node_is_busy(void **state)
 {
     (void)state;
     struct solo solo;
-    begin(&solo);
+    solo_begin(&solo);
     solo_stop(&solo);
     solo.options.pending_max = 8;
     solo_start(&solo);
@@ -323,7 +323,7 @@ static void an_id_under_way_is_not_taken_again(void **state)
 {
     (void)state;
     struct solo solo;
-    begin(&solo);
+    solo_begin(&solo);
     struct node_proposal proposal = {.id = {4, 4}, .command = "x", .command_bytes = 1};
     assert_int_equal(node_propose(solo.node, &proposal, 1, solo.time), 0);
     assert_int_equal(node_propose(solo.node, &proposal, 2, solo.time), QR_ERR_BUSY);
@@ -338,7 +338,7 @@ static void what_is_no_proposal_is_refused_at_once(void **state)
     (void)state;
     static const uint8_t payload[20000];
     struct solo solo;
-    begin(&solo);
+    solo_begin(&solo);
     const struct {
         struct node_proposal proposal;
         int status;
@@ -362,7 +362,7 @@ static void a_node_that_stops_tells_everybody(void **state)
 {
     (void)state;
     struct solo solo;
-    begin(&solo);
+    solo_begin(&solo);
     assert_int_equal(solo_propose(&solo, 1), 0);
     solo_turn(&solo);
     assert_int_equal(solo_propose(&solo, 2), 0);

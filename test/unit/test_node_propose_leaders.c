@@ -9,7 +9,7 @@ static void who_no_longer_leads_is_not_asked_in_vain(void **state)
 {
     (void)state;
     struct solo solo;
-    begin(&solo);
+    solo_begin(&solo);
     assert_int_equal(solo_propose(&solo, 1), 0);
     solo_turn(&solo);
     uint64_t request = forwarded(&solo)->request;
@@ -26,11 +26,11 @@ static void once_another_leader_rules_it_is_sent_to_that_one(void **state)
 {
     (void)state;
     struct solo solo;
-    begin(&solo);
+    solo_begin(&solo);
     assert_int_equal(solo_propose(&solo, 1), 0);
     solo_turn(&solo);
     solo_forget(&solo);
-    hear(&solo, 3, 2); /* it may yet have the entry: no leader's word for the contrary */
+    solo_hear(&solo, 3, 2); /* it may yet have the entry: no leader's word for the contrary */
     assert_int_equal(solo_count(&solo, WIRE_FORWARD), 0);
     next_leader(&solo);
     assert_int_equal(solo_count(&solo, WIRE_FORWARD), 1);
@@ -45,7 +45,7 @@ static void what_is_sent_again_is_not_taken_for_a_repetition(void **state)
 {
     (void)state;
     struct solo solo;
-    begin(&solo);
+    solo_begin(&solo);
     assert_int_equal(solo_propose(&solo, 1), 0);
     solo_turn(&solo);
     struct wire_forward first = *forwarded(&solo);
@@ -63,7 +63,7 @@ static void a_late_refusal_by_an_earlier_leader_sends_nothing_again(void **state
 {
     (void)state;
     struct solo solo;
-    begin(&solo);
+    solo_begin(&solo);
     assert_int_equal(solo_propose(&solo, 1), 0);
     solo_turn(&solo);
     uint64_t request = forwarded(&solo)->request;
@@ -72,7 +72,7 @@ static void a_late_refusal_by_an_earlier_leader_sends_nothing_again(void **state
     answer(&solo, 2,
            (struct wire_forward_response){
                .request = request, .count = 1, .status = QR_ERR_NOT_LEADER, .entry_term = 1});
-    hear(&solo, 2, 3);
+    solo_hear(&solo, 2, 3);
     assert_int_equal(solo_count(&solo, WIRE_FORWARD), 2);
     solo_deinit(&solo);
 }
@@ -81,7 +81,7 @@ static void a_late_refusal_by_an_earlier_leader_is_not_passed_on(void **state)
 {
     (void)state;
     struct solo solo;
-    begin(&solo);
+    solo_begin(&solo);
     assert_int_equal(solo_propose(&solo, 1), 0);
     solo_turn(&solo);
     uint64_t request = forwarded(&solo)->request;
@@ -98,7 +98,7 @@ static void an_entry_that_survives_its_leader_is_done(void **state)
 {
     (void)state;
     struct solo solo;
-    begin(&solo);
+    solo_begin(&solo);
     assert_int_equal(solo_propose(&solo, 1), 0);
     solo_turn(&solo);
     solo_append_forwarded(
@@ -114,7 +114,7 @@ static void a_leaders_own_proposal_is_superseded_by_another_leaders_entry(void *
 {
     (void)state;
     struct solo solo;
-    begin(&solo);
+    solo_begin(&solo);
     raft_term term = solo_lead(&solo);
     raft_index last = solo_status(&solo).raft.last_index;
     assert_int_equal(solo_propose(&solo, 1), 0);

@@ -11,36 +11,13 @@
 #define LIMIT_MS 2000 /* proposal_timeout_ns */
 #define GROUPS_MAX 1024
 
-static void begin(struct solo *solo)
-{
-    solo_init(solo);
-    solo->options.join = "a2";
-    solo_start(solo);
-    solo_follow(solo);
-    solo_forget(solo);
-}
-
-static void hear(struct solo *solo, node_id leader, raft_term term)
-{
-    solo_append(solo, (struct solo_append){
-                          .from = leader, .term = term, .prev = {1, 1}, .commit = 1, .round = 1});
-    solo_turn(solo);
-}
-
 /* Time passes while the leader is heard. */
 static void pass(struct solo *solo, unsigned milliseconds)
 {
     for (unsigned i = 0; i < milliseconds; i += 50) {
-        hear(solo, 2, 1);
+        solo_hear(solo, 2, 1);
         solo_run(solo, milliseconds - i < 50 ? milliseconds - i : 50);
     }
-}
-
-static uint64_t question(const struct solo *solo)
-{
-    const struct solo_sent *sent = solo_last(solo, WIRE_READ);
-    assert_non_null(sent);
-    return sent->message.read.request;
 }
 
 static void answer(struct solo *solo, uint64_t request, int status, raft_index index)
@@ -72,14 +49,14 @@ static void reads_of_one_turn_share_one_question(void **state)
 {
     (void)state;
     struct solo solo;
-    begin(&solo);
+    solo_begin(&solo);
     for (uint64_t i = 0; i < 100; i++) {
         take(&solo, i);
     }
     solo_turn(&solo);
     assert_int_equal(solo_count(&solo, WIRE_READ), 1);
     assert_int_equal(solo_last(&solo, WIRE_READ)->to, 2);
-    answer(&solo, question(&solo), 0, 1);
+    answer(&solo, solo_question(&solo), 0, 1);
     for (uint64_t i = 0; i < 100; i++) {
         told(&solo, i, 0);
         assert_int_equal(solo.reads[i].index, 1);
@@ -91,17 +68,17 @@ static void later_reads_do_not_share_an_earlier_question(void **state)
 {
     (void)state;
     struct solo solo;
-    begin(&solo);
+    solo_begin(&solo);
     take(&solo, 1);
     solo_turn(&solo);
-    uint64_t first = question(&solo);
+    uint64_t first = solo_question(&solo);
     take(&solo, 2);
     solo_turn(&solo);
     assert_int_equal(solo_count(&solo, WIRE_READ), 2);
     answer(&solo, first, 0, 1);
     told(&solo, 1, 0);
     waits(&solo, 2);
-    answer(&solo, question(&solo), 0, 1);
+    answer(&solo, solo_question(&solo), 0, 1);
     told(&solo, 2, 0);
     solo_deinit(&solo);
 }
@@ -111,12 +88,12 @@ static void questions_may_be_answered_in_any_order(void **state)
     (void)state;
     struct solo solo;
     uint64_t requests[3];
-    begin(&solo);
+    solo_begin(&solo);
     for (uint64_t i = 0; i < 3; i++) {
         take(&solo, 2 * i);
         take(&solo, 2 * i + 1);
         solo_turn(&solo);
-        requests[i] = question(&solo);
+        requests[i] = solo_question(&solo);
     }
     const uint64_t order[] = {1, 2, 0};
     for (size_t i = 0; i < COUNT_OF(order); i++) {
@@ -132,14 +109,14 @@ static void a_lost_question_is_asked_again_under_another_number(void **state)
 {
     (void)state;
     struct solo solo;
-    begin(&solo);
+    solo_begin(&solo);
     take(&solo, 1);
     solo_turn(&solo);
-    uint64_t lost = question(&solo);
+    uint64_t lost = solo_question(&solo);
     pass(&solo, AGAIN_MS);
     assert_int_equal(solo_count(&solo, WIRE_READ), 2);
-    assert_int_not_equal(question(&solo), lost);
-    answer(&solo, question(&solo), 0, 1);
+    assert_int_not_equal(solo_question(&solo), lost);
+    answer(&solo, solo_question(&solo), 0, 1);
     told(&solo, 1, 0);
     solo_deinit(&solo);
 }
@@ -148,10 +125,10 @@ static void an_answer_to_an_earlier_number_is_ignored(void **state)
 {
     (void)state;
     struct solo solo;
-    begin(&solo);
+    solo_begin(&solo);
     take(&solo, 1);
     solo_turn(&solo);
-    uint64_t late = question(&solo);
+    uint64_t late = solo_question(&solo);
     pass(&solo, AGAIN_MS);
     answer(&solo, late, 0, 1);
     waits(&solo, 1);
@@ -162,10 +139,10 @@ static void it_waits_until_what_it_must_see_is_applied(void **state)
 {
     (void)state;
     struct solo solo;
-    begin(&solo);
+    solo_begin(&solo);
     take(&solo, 1);
     solo_turn(&solo);
-    answer(&solo, question(&solo), 0, 3);
+    answer(&solo, solo_question(&solo), 0, 3);
     waits(&solo, 1);
     struct solo_append append = {.from = 2,
                                  .term = 1,
@@ -193,15 +170,15 @@ static void who_does_not_lead_any_more_is_not_believed(void **state)
 {
     (void)state;
     struct solo solo;
-    begin(&solo);
+    solo_begin(&solo);
     take(&solo, 1);
     solo_turn(&solo);
-    uint64_t first = question(&solo);
-    hear(&solo, 3, 2);
+    uint64_t first = solo_question(&solo);
+    solo_hear(&solo, 3, 2);
     answer(&solo, first, QR_ERR_NOT_LEADER, 0);
     waits(&solo, 1);
     assert_int_equal(solo_last(&solo, WIRE_READ)->to, 3);
-    assert_int_not_equal(question(&solo), first);
+    assert_int_not_equal(solo_question(&solo), first);
     solo_deinit(&solo);
 }
 
@@ -209,7 +186,7 @@ static void without_a_leader_it_is_refused_in_time(void **state)
 {
     (void)state;
     struct solo solo;
-    begin(&solo);
+    solo_begin(&solo);
     solo_stop(&solo);
     solo_start(&solo);
     take(&solo, 1);
@@ -224,16 +201,16 @@ static void it_waits_for_a_leader_to_be_known(void **state)
 {
     (void)state;
     struct solo solo;
-    begin(&solo);
+    solo_begin(&solo);
     solo_stop(&solo);
     solo_forget(&solo);
     solo_start(&solo);
     take(&solo, 1);
     solo_wait(&solo, 100);
     assert_int_equal(solo_count(&solo, WIRE_READ), 0);
-    hear(&solo, 2, 1);
+    solo_hear(&solo, 2, 1);
     assert_int_equal(solo_count(&solo, WIRE_READ), 1);
-    answer(&solo, question(&solo), 0, 1);
+    answer(&solo, solo_question(&solo), 0, 1);
     told(&solo, 1, 0);
     solo_deinit(&solo);
 }
@@ -242,7 +219,7 @@ static void without_any_answer_it_ends_at_its_limit(void **state)
 {
     (void)state;
     struct solo solo;
-    begin(&solo);
+    solo_begin(&solo);
     take(&solo, 1);
     solo_turn(&solo);
     pass(&solo, LIMIT_MS - 1);
@@ -256,7 +233,7 @@ static void a_leader_answers_after_a_round_that_began_after_the_read(void **stat
 {
     (void)state;
     struct solo solo;
-    begin(&solo);
+    solo_begin(&solo);
     solo_lead(&solo);
     raft_index last = solo_status(&solo).raft.last_index;
     take(&solo, 1);
@@ -274,7 +251,7 @@ static void a_leader_that_nobody_hears_answers_no_read(void **state)
 {
     (void)state;
     struct solo solo;
-    begin(&solo);
+    solo_begin(&solo);
     solo_lead(&solo);
     take(&solo, 1);
     solo_run(&solo, 1000);
@@ -287,7 +264,7 @@ static void a_deposed_leaders_reads_go_to_the_next_one(void **state)
 {
     (void)state;
     struct solo solo;
-    begin(&solo);
+    solo_begin(&solo);
     raft_term term = solo_lead(&solo);
     raft_index last = solo_status(&solo).raft.last_index;
     take(&solo, 1);
@@ -299,7 +276,7 @@ static void a_deposed_leaders_reads_go_to_the_next_one(void **state)
     solo_work(&solo);
     waits(&solo, 1);
     assert_int_equal(solo_last(&solo, WIRE_READ)->to, 3);
-    answer(&solo, question(&solo), 0, last);
+    answer(&solo, solo_question(&solo), 0, last);
     told(&solo, 1, 0);
     solo_deinit(&solo);
 }
@@ -315,7 +292,7 @@ static void a_member_is_answered_after_a_round(void **state)
 {
     (void)state;
     struct solo solo;
-    begin(&solo);
+    solo_begin(&solo);
     solo_lead(&solo);
     raft_index last = solo_status(&solo).raft.last_index;
     ask_as_member(&solo, 3, 77);
@@ -335,7 +312,7 @@ static void a_member_that_asks_the_wrong_node_is_told(void **state)
 {
     (void)state;
     struct solo solo;
-    begin(&solo);
+    solo_begin(&solo);
     ask_as_member(&solo, 3, 77);
     assert_int_equal(solo_last(&solo, WIRE_READ_RESPONSE)->message.read_response.status,
                      QR_ERR_NOT_LEADER);
@@ -346,7 +323,7 @@ static void a_member_is_told_when_leadership_is_lost(void **state)
 {
     (void)state;
     struct solo solo;
-    begin(&solo);
+    solo_begin(&solo);
     solo_lead(&solo);
     ask_as_member(&solo, 3, 77);
     solo_run(&solo, 1000);
@@ -361,7 +338,7 @@ static void members_that_ask_too_much_are_refused(void **state)
 {
     (void)state;
     struct solo solo;
-    begin(&solo);
+    solo_begin(&solo);
     solo_lead(&solo);
     raft_index last = solo_status(&solo).raft.last_index;
     for (int round = 0; round < 2; round++) {
@@ -384,17 +361,17 @@ static void past_its_limit_of_questions_the_node_is_busy(void **state)
 {
     (void)state;
     struct solo solo;
-    begin(&solo);
+    solo_begin(&solo);
     solo_stop(&solo);
     solo.options.pending_max = 2 * GROUPS_MAX;
     solo_start(&solo);
-    hear(&solo, 2, 1);
+    solo_hear(&solo, 2, 1);
     for (uint64_t i = 0; i < GROUPS_MAX; i++) {
         take(&solo, i);
         solo_turn(&solo);
     }
     assert_int_equal(solo_read(&solo, GROUPS_MAX), QR_ERR_BUSY);
-    answer(&solo, question(&solo), 0, 1);
+    answer(&solo, solo_question(&solo), 0, 1);
     told(&solo, GROUPS_MAX - 1, 0);
     assert_int_equal(solo_read(&solo, GROUPS_MAX), QR_ERR_BUSY); /* the oldest keep the places */
     pass(&solo, LIMIT_MS);
@@ -407,7 +384,7 @@ static void a_node_that_stops_tells_everybody(void **state)
 {
     (void)state;
     struct solo solo;
-    begin(&solo);
+    solo_begin(&solo);
     take(&solo, 1);
     solo_turn(&solo);
     take(&solo, 2);

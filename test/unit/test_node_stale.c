@@ -11,29 +11,6 @@
 #define HEARTBEAT_MS 50
 #define BY_ROUND (UINT64_C(1) << 62)
 
-static void begin(struct solo *solo)
-{
-    solo_init(solo);
-    solo->options.join = "a2";
-    solo_start(solo);
-    solo_follow(solo);
-    solo_forget(solo);
-}
-
-static void hear(struct solo *solo, node_id leader, raft_term term)
-{
-    solo_append(solo, (struct solo_append){
-                          .from = leader, .term = term, .prev = {1, 1}, .commit = 1, .round = 1});
-    solo_turn(solo);
-}
-
-static uint64_t question(const struct solo *solo)
-{
-    const struct solo_sent *sent = solo_last(solo, WIRE_READ);
-    assert_non_null(sent);
-    return sent->message.read.request;
-}
-
 static void answer(struct solo *solo, uint64_t request, raft_index index)
 {
     struct wire_message message = {
@@ -55,9 +32,9 @@ static void nothing_is_known_before_the_first_answer(void **state)
     (void)state;
     struct solo solo;
     time_ns age_ns = 7;
-    begin(&solo);
-    hear(&solo, 2,
-         1); /* that a leader is heard is no proof: it may have been on its way for long */
+    solo_begin(&solo);
+    /* That a leader is heard is no proof: it may have been on its way for long. */
+    solo_hear(&solo, 2, 1);
     assert_true(age_of(&solo) == TIME_NEVER);
     assert_int_equal(node_read_stale(solo.node, TIME_NEVER - 1, solo.time, &age_ns), QR_ERR_STALE);
     assert_int_equal(age_ns, 7);
@@ -69,12 +46,12 @@ static void the_age_counts_from_the_question_and_not_from_the_answer(void **stat
     (void)state;
     struct solo solo;
     time_ns age_ns = 0;
-    begin(&solo);
+    solo_begin(&solo);
     (void)age_of(&solo);
     solo_turn(&solo);
     assert_int_equal(solo_count(&solo, WIRE_READ), 1);
     solo_run(&solo, 20);
-    answer(&solo, question(&solo), 1);
+    answer(&solo, solo_question(&solo), 1);
     assert_int_equal(age_of(&solo), 20 * NS_PER_MS);
     assert_int_equal(node_read_stale(solo.node, 20 * NS_PER_MS, solo.time, &age_ns), 0);
     assert_int_equal(node_read_stale(solo.node, 20 * NS_PER_MS - 1, solo.time, &age_ns),
@@ -86,10 +63,10 @@ static void an_answer_counts_only_once_it_is_applied(void **state)
 {
     (void)state;
     struct solo solo;
-    begin(&solo);
+    solo_begin(&solo);
     (void)age_of(&solo);
     solo_turn(&solo);
-    answer(&solo, question(&solo), 2);
+    answer(&solo, solo_question(&solo), 2);
     assert_true(age_of(&solo) == TIME_NEVER);
     solo_append(&solo, (struct solo_append){.from = 2,
                                             .term = 1,
@@ -108,15 +85,15 @@ static void while_stale_reads_are_made_it_is_asked_with_every_heartbeat(void **s
 {
     (void)state;
     struct solo solo;
-    begin(&solo);
+    solo_begin(&solo);
     solo_run(&solo, 200);
     assert_int_equal(solo_count(&solo, WIRE_READ), 0); /* nobody wants to know */
     (void)age_of(&solo);
     for (unsigned i = 0; i < 10; i++) {
-        hear(&solo, 2, 1);
+        solo_hear(&solo, 2, 1);
         solo_turn(&solo);
         assert_int_equal(solo_count(&solo, WIRE_READ), i + 1);
-        answer(&solo, question(&solo), 1);
+        answer(&solo, solo_question(&solo), 1);
         solo_run(&solo, HEARTBEAT_MS);
     }
     solo_deinit(&solo);
@@ -126,16 +103,16 @@ static void with_an_interval_it_is_asked_without_any_read(void **state)
 {
     (void)state;
     struct solo solo;
-    begin(&solo);
+    solo_begin(&solo);
     solo_stop(&solo);
     solo.options.fresh_interval_ns = 100 * NS_PER_MS;
     solo_start(&solo);
     solo_forget(&solo);
-    hear(&solo, 2, 1);
+    solo_hear(&solo, 2, 1);
     assert_int_equal(solo_count(&solo, WIRE_READ), 1);
-    answer(&solo, question(&solo), 1);
+    answer(&solo, solo_question(&solo), 1);
     solo_run(&solo, 90);
-    hear(&solo, 2, 1);
+    solo_hear(&solo, 2, 1);
     assert_int_equal(solo_count(&solo, WIRE_READ), 1);
     solo_run(&solo, 20);
     assert_int_equal(solo_count(&solo, WIRE_READ), 2);
@@ -146,10 +123,10 @@ static void an_ordinary_read_tells_the_age_too(void **state)
 {
     (void)state;
     struct solo solo;
-    begin(&solo);
+    solo_begin(&solo);
     assert_int_equal(solo_read(&solo, 1), 0);
     solo_turn(&solo);
-    answer(&solo, question(&solo), 1);
+    answer(&solo, solo_question(&solo), 1);
     assert_int_equal(age_of(&solo), 0);
     solo_deinit(&solo);
 }
@@ -159,10 +136,10 @@ static void a_restart_forgets_it_and_a_stopped_node_answers_nothing(void **state
     (void)state;
     struct solo solo;
     time_ns age_ns = 0;
-    begin(&solo);
+    solo_begin(&solo);
     assert_int_equal(solo_read(&solo, 1), 0);
     solo_turn(&solo);
-    answer(&solo, question(&solo), 1);
+    answer(&solo, solo_question(&solo), 1);
     solo_stop(&solo);
     solo_start(&solo);
     assert_true(age_of(&solo) == TIME_NEVER);
@@ -187,17 +164,17 @@ static void a_read_by_round_says_so_to_the_leader(void **state)
 {
     (void)state;
     struct solo solo;
-    begin(&solo);
+    solo_begin(&solo);
     assert_int_equal(solo_read(&solo, 1), 0);
     solo_turn(&solo);
-    assert_int_equal(question(&solo) & BY_ROUND, 0);
-    answer(&solo, question(&solo), 1);
+    assert_int_equal(solo_question(&solo) & BY_ROUND, 0);
+    answer(&solo, solo_question(&solo), 1);
     assert_int_equal(solo_read(&solo, 2), 0);
     assert_int_equal(node_read_by_round(solo.node, 3, solo.time), 0); /* joins the one before */
     solo_turn(&solo);
     assert_int_equal(solo_count(&solo, WIRE_READ), 2);
-    assert_true((question(&solo) & BY_ROUND) != 0);
-    answer(&solo, question(&solo), 1);
+    assert_true((solo_question(&solo) & BY_ROUND) != 0);
+    answer(&solo, solo_question(&solo), 1);
     assert_int_equal(solo.reads[2].count, 1);
     assert_int_equal(solo.reads[3].count, 1);
     solo_deinit(&solo);
@@ -215,7 +192,7 @@ static void a_lease_answers_no_read_by_round(void **state)
 {
     (void)state;
     struct solo solo;
-    begin(&solo);
+    solo_begin(&solo);
     solo_stop(&solo);
     solo.options.lease_ns = raft_lease_ns_max(solo.options.election_timeout_min_ns);
     solo_start(&solo);

@@ -16,10 +16,8 @@ static struct node_waits waits_of(const struct solo *solo)
 static void begin(struct solo *solo)
 {
     solo_init(solo);
-    solo->options.join = "a2";
     solo->options.stall_timeout_ns = NS_PER_S;
-    solo_start(solo);
-    solo_follow(solo);
+    solo_join(solo);
     solo_forget(solo);
 }
 

@@ -2,27 +2,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "support/unit.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "quorate/error.h"
 #include "support/wal_rig.h"
-
-static int set_up(void **state)
-{
-    struct wal_rig *rig = malloc(sizeof(*rig));
-    assert_non_null(rig);
-    wal_rig_init(rig);
-    *state = rig;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    wal_rig_deinit(*state);
-    free(*state);
-    return 0;
-}
 
 static void open_log(struct wal_rig *rig)
 {
@@ -284,7 +267,7 @@ static void what_the_room_promises_can_be_appended(void **state)
     (void)state;
     for (size_t c = 0; c < COUNT_OF(room_cases); c++) {
         void *own = NULL;
-        (void)set_up(&own);
+        (void)wal_rig_set_up(&own);
         struct wal_rig *rig = own;
         uint64_t record_bytes = entry_record_bytes(3, room_cases[c].payload_bytes);
         rig->options.entry_bytes_max = record_bytes;
@@ -306,7 +289,7 @@ static void what_the_room_promises_can_be_appended(void **state)
         }
         wal_rig_reopen(rig);
         wal_rig_check(rig, rig->append_count);
-        (void)tear_down(&own);
+        (void)wal_rig_tear_down(&own);
     }
 }
 
@@ -376,7 +359,7 @@ static void the_numbers_tell_what_was_done(void **state)
     assert_int_equal(stats.written_bytes, 512 + 1024 + 512);
 }
 
-#define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define CASE(name) cmocka_unit_test_setup_teardown(name, wal_rig_set_up, wal_rig_tear_down)
 
 int main(void)
 {

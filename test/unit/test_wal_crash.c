@@ -2,7 +2,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "support/unit.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/bytes.h"
@@ -13,22 +12,6 @@
 
 #define FIRST "log-0000000000000001"
 #define SECOND "log-0000000000000002"
-
-static int set_up(void **state)
-{
-    struct wal_rig *rig = malloc(sizeof(*rig));
-    assert_non_null(rig);
-    wal_rig_init(rig);
-    *state = rig;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    wal_rig_deinit(*state);
-    free(*state);
-    return 0;
-}
 
 static void open_log(struct wal_rig *rig)
 {
@@ -195,7 +178,7 @@ static void a_batch_that_a_later_start_went_on_from_is_part_of_the_log(void **st
     (void)state;
     for (size_t i = 0; i < COUNT_OF(mixed); i++) {
         void *own = NULL;
-        (void)set_up(&own);
+        (void)wal_rig_set_up(&own);
         struct wal_rig *rig = own;
         make_mixed(rig, mixed[i].generation, mixed[i].behind);
         if (wal_rig_open(rig) != 0) {
@@ -205,7 +188,7 @@ static void a_batch_that_a_later_start_went_on_from_is_part_of_the_log(void **st
         wal_rig_append_now(rig, rig->last_index + 1, 3, 3, 100);
         wal_rig_reopen(rig);
         wal_rig_check(rig, rig->append_count);
-        (void)tear_down(&own);
+        (void)wal_rig_tear_down(&own);
     }
 }
 
@@ -298,10 +281,10 @@ static void a_hundred_lives_with_crashes_lose_nothing_acknowledged(void **state)
     (void)state;
     for (uint64_t seed = 1; seed <= 100; seed++) {
         void *own = NULL;
-        (void)set_up(&own);
+        (void)wal_rig_set_up(&own);
         struct prng prng = prng_of(seed);
         live_and_crash(own, &prng);
-        (void)tear_down(&own);
+        (void)wal_rig_tear_down(&own);
     }
 }
 
@@ -327,7 +310,7 @@ static void after_the_first_failure_nothing_is_acknowledged_or_tried_again(void 
     size_t poisoned = 0;
     for (uint64_t at = 1; at <= 12; at++) {
         void *own = NULL;
-        (void)set_up(&own);
+        (void)wal_rig_set_up(&own);
         struct wal_rig *rig = own;
         open_log(rig);
         rig->disk.fail_at = rig->disk.call_count + at;
@@ -354,7 +337,7 @@ static void after_the_first_failure_nothing_is_acknowledged_or_tried_again(void 
         wal_rig_crash(rig, NULL, NULL);
         assert_int_equal(wal_rig_open(rig), 0);
         assert_int_not_equal(wal_rig_recovered_as(rig, acknowledged), SIZE_MAX);
-        (void)tear_down(&own);
+        (void)wal_rig_tear_down(&own);
     }
     assert_int_equal(poisoned, 12);
 }
@@ -458,7 +441,7 @@ static void garbled_hard_state_is_refused_and_never_read_as_none(void **state)
     }
 }
 
-#define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define CASE(name) cmocka_unit_test_setup_teardown(name, wal_rig_set_up, wal_rig_tear_down)
 
 int main(void)
 {

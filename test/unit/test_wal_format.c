@@ -2,7 +2,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "support/unit.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/bytes.h"
@@ -11,23 +10,6 @@
 
 #define FIRST "log-0000000000000001"
 #define SECOND "log-0000000000000002"
-
-static int set_up(void **state)
-{
-    struct wal_rig *rig = malloc(sizeof(*rig));
-    assert_non_null(rig);
-    wal_rig_init(rig);
-    assert_int_equal(wal_rig_open(rig), 0);
-    *state = rig;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    wal_rig_deinit(*state);
-    free(*state);
-    return 0;
-}
 
 struct field {
     const char *name;
@@ -162,7 +144,7 @@ static void each_start_has_a_generation_of_its_own(void **state)
     }
 }
 
-#define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define CASE(name) cmocka_unit_test_setup_teardown(name, wal_rig_set_up_open, wal_rig_tear_down)
 
 int main(void)
 {

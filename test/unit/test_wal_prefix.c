@@ -2,7 +2,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "support/unit.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/bytes.h"
@@ -13,22 +12,6 @@
 #define SECOND "log-0000000000000002"
 #define THIRD "log-0000000000000003"
 #define FOURTH "log-0000000000000004"
-
-static int set_up(void **state)
-{
-    struct wal_rig *rig = malloc(sizeof(*rig));
-    assert_non_null(rig);
-    wal_rig_init(rig);
-    *state = rig;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    wal_rig_deinit(*state);
-    free(*state);
-    return 0;
-}
 
 static void open_log(struct wal_rig *rig)
 {
@@ -443,7 +426,7 @@ static void only_a_segment_that_empties_the_log_is_of_another_version(void **sta
     assert_int_equal(load_u32(disk_memory_find(&rig->disk, FOURTH)->seen + 8), 1);
 }
 
-#define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define CASE(name) cmocka_unit_test_setup_teardown(name, wal_rig_set_up, wal_rig_tear_down)
 
 int main(void)
 {

@@ -2,7 +2,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "support/unit.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/prng.h"
@@ -10,23 +9,6 @@
 #include "support/wal_rig.h"
 
 #define FIRST "log-0000000000000001"
-
-static int set_up(void **state)
-{
-    struct wal_rig *rig = malloc(sizeof(*rig));
-    assert_non_null(rig);
-    wal_rig_init(rig);
-    assert_int_equal(wal_rig_open(rig), 0);
-    *state = rig;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    wal_rig_deinit(*state);
-    free(*state);
-    return 0;
-}
 
 static void any_range_can_be_read(void **state)
 {
@@ -57,7 +39,7 @@ static void random_replacements_are_read_in_their_last_version(void **state)
     (void)state;
     for (uint64_t seed = 1; seed <= 30; seed++) {
         void *own = NULL;
-        (void)set_up(&own);
+        (void)wal_rig_set_up_open(&own);
         struct wal_rig *rig = own;
         struct prng prng = prng_of(seed);
         for (raft_term term = 1; term <= 40; term++) {
@@ -68,7 +50,7 @@ static void random_replacements_are_read_in_their_last_version(void **state)
         wal_rig_check(rig, 40);
         wal_rig_reopen(rig);
         wal_rig_check(rig, 40);
-        (void)tear_down(&own);
+        (void)wal_rig_tear_down(&own);
     }
 }
 
@@ -262,7 +244,7 @@ static void a_read_without_memory_is_refused(void **state)
     wal_rig_check(rig, 1);
 }
 
-#define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define CASE(name) cmocka_unit_test_setup_teardown(name, wal_rig_set_up_open, wal_rig_tear_down)
 
 int main(void)
 {

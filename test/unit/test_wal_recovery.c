@@ -14,22 +14,6 @@
 #define SECOND "log-0000000000000002"
 #define THIRD "log-0000000000000003"
 
-static int set_up(void **state)
-{
-    struct wal_rig *rig = malloc(sizeof(*rig));
-    assert_non_null(rig);
-    wal_rig_init(rig);
-    *state = rig;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    wal_rig_deinit(*state);
-    free(*state);
-    return 0;
-}
-
 static void open_log(struct wal_rig *rig)
 {
     assert_int_equal(wal_rig_open(rig), 0);
@@ -438,7 +422,7 @@ static void a_failed_read_is_an_error_and_not_an_empty_log(void **state)
     assert_int_equal(wal_rig_recovered_as(rig, 3), 3);
 }
 
-#define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define CASE(name) cmocka_unit_test_setup_teardown(name, wal_rig_set_up, wal_rig_tear_down)
 
 int main(void)
 {

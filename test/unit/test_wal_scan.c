@@ -2,7 +2,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "support/unit.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "quorate/error.h"
@@ -56,22 +55,12 @@ static void write_down(void *context, const struct wal_scan_item *item)
 
 static int set_up(void **state)
 {
-    struct wal_rig *rig = malloc(sizeof(*rig));
-    assert_non_null(rig);
-    wal_rig_init(rig);
-    assert_int_equal(wal_rig_open(rig), 0);
+    (void)wal_rig_set_up_open(state);
+    struct wal_rig *rig = *state;
     wal_rig_append_now(rig, 1, 2, 1, 20);
     wal_rig_append_now(rig, 2, 1, 2, 20);
     wal_rig_append_now(rig, 3, 0, 3, 20);
     wal_rig_close(rig);
-    *state = rig;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    wal_rig_deinit(*state);
-    free(*state);
     return 0;
 }
 
@@ -199,7 +188,7 @@ static void a_log_without_its_first_segments_is_told_as_damaged(void **state)
     assert_non_null(strstr(transcript.data, "damage 1+0 the file is missing, and"));
 }
 
-#define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, wal_rig_tear_down)
 
 int main(void)
 {
