@@ -21,6 +21,7 @@
 struct bench {
     uv_loop_t loop;
     char directory[64];
+    char keys_directory[64]; /* locked while keys are written: of this test alone */
     char secret[96];
     char log[96];
     char address[32];
@@ -75,7 +76,8 @@ static int setup(void **state)
     struct bench *bench = calloc(1, sizeof(*bench));
     assert_int_equal(uv_loop_init(&bench->loop), 0);
     temporary_directory(bench->directory);
-    (void)snprintf(bench->secret, sizeof(bench->secret), "%s.secret", bench->directory);
+    temporary_directory(bench->keys_directory);
+    (void)snprintf(bench->secret, sizeof(bench->secret), "%s/secret", bench->keys_directory);
     (void)snprintf(bench->log, sizeof(bench->log), "%s.log", bench->directory);
     free_address(bench->address);
     tally_init(&bench->tally);
@@ -132,7 +134,7 @@ static int teardown(void **state)
     qr_logger_free(bench->logger);
     check_log(bench);
     temporary_directory_remove(bench->directory);
-    (void)unlink(bench->secret);
+    temporary_directory_remove(bench->keys_directory);
     (void)unlink(bench->log);
     free(bench);
     return 0;
