@@ -20,6 +20,7 @@
 
 struct bench {
     struct lone_engine lone;
+    char keys_directory[64]; /* locked while keys are written: of this test alone */
     char secret[96];
     char log[96];
     struct qr_logger *logger;
@@ -50,7 +51,8 @@ static int setup(void **state)
 {
     struct bench *bench = calloc(1, sizeof(*bench));
     lone_engine_init(&bench->lone, true);
-    (void)snprintf(bench->secret, sizeof(bench->secret), "%s.secret", bench->lone.directory);
+    temporary_directory(bench->keys_directory);
+    (void)snprintf(bench->secret, sizeof(bench->secret), "%s/secret", bench->keys_directory);
     (void)snprintf(bench->log, sizeof(bench->log), "%s.log", bench->lone.directory);
     int log = open(bench->log, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
     assert_true(log >= 0);
@@ -86,7 +88,7 @@ static int teardown(void **state)
     lone_engine_deinit(&bench->lone);
     qr_logger_free(bench->logger);
     check_log(bench);
-    (void)unlink(bench->secret);
+    temporary_directory_remove(bench->keys_directory);
     (void)unlink(bench->log);
     free(bench);
     return 0;
