@@ -108,7 +108,8 @@ void qr_limits_set_profile(struct qr_limits *limits, enum qr_swim_profile profil
  * minimum below maximum, a message fits a segment, a ping times out within its period, a suspicion
  * lasts a period at least, nobody is removed for being dead before a suspicion could end).
  *
- * detail   of QR_ERROR_DETAIL_BYTES; on failure "name: value is out of bounds, least..most".
+ * detail   of QR_ERROR_DETAIL_BYTES; on failure "name: value is out of bounds, least..most"; NULL:
+ *          not wanted.
  *
  * Returns 0 or QR_ERR_INVALID.
  */
@@ -167,7 +168,7 @@ struct qr_engine_options {
     const char *join;  /* HOST:PORT,… of members to join through, or NULL */
     bool is_bootstrap; /* a directory without a cluster begins one, alone */
     bool is_waiting;   /* a directory without a cluster waits for qr_join() */
-    bool is_learner;   /* joins without ever asking for a vote */
+    bool is_learner;   /* joins without ever asking for a vote; contradicts is_bootstrap */
     /* The file of the cluster's secret (docs/security.md): members prove to each other that they
      * have it, and encrypt; NULL: none, and then peer_address must be loopback, unless
      * is_insecure says that everybody who reaches it may take part.
@@ -242,7 +243,8 @@ struct qr_engine_options {
 
 /* Open the data directory, replay nothing yet, listen, and take part in the cluster.
  *
- * detail   of QR_ERROR_DETAIL_BYTES; on failure a sentence: what, where, what to do.
+ * detail   of QR_ERROR_DETAIL_BYTES; on failure a sentence: what, where, what to do; NULL: not
+ *          wanted.
  *
  * Returns 0, or with nothing left behind
  *   QR_ERR_INVALID    an option out of bounds, named in `detail`; a secret file without a key,

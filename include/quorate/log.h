@@ -40,7 +40,8 @@ void qr_logger_free(struct qr_logger *logger);
  *
  * qr_log(logger, QR_LOG_WARN, "client_closed", "address", address, "reason", why, NULL);
  *
- * NULL for a logger is allowed. Strings are borrowed until return; cut after 512 bytes.
+ * NULL for a logger or a name is allowed: nothing is logged. Strings are borrowed until return; cut
+ * after 512 bytes.
  */
 void qr_log(struct qr_logger *logger, enum qr_log_level level, const char *name, ...)
     __attribute__((sentinel));

@@ -32,7 +32,7 @@ extern "C" {
 /* Numbers that belong to the run: the only source of chance a subject may use. */
 struct qr_sim_random;
 
-/* Uniform in [least, most], both included. */
+/* Uniform in [least, most], both included; `least` where `most` is below it. */
 uint64_t qr_sim_draw(struct qr_sim_random *random, uint64_t least, uint64_t most);
 
 /* What a client asks for. */
@@ -170,7 +170,8 @@ int qr_sim_run(const struct qr_sim_options *options, struct qr_sim_report *out);
  *
  * each   called for every name, in a fixed order: its value, bounds and what it means.
  *
- * Returns as qr_sim_run(); `detail` (QR_SIM_TEXT_BYTES_MAX) says what does not parse.
+ * Returns as qr_sim_run(); `detail` (QR_SIM_TEXT_BYTES_MAX; NULL: not wanted) says what does not
+ * parse.
  */
 typedef void qr_sim_setting(void *argument, const char *name, uint64_t value, uint64_t least,
                             uint64_t most, const char *meaning);

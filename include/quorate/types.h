@@ -37,6 +37,9 @@ struct qr_id {
 /* The id of a token, any text that names one command for ever: for programs without a session.
  * A token is forgotten, and then as good as new, only where room is short: when more than
  * 131,072 other outcomes came since, and ten minutes of log time have passed.
+ *
+ * token   size_bytes of any bytes, borrowed until return. NULL with a size above 0 gives an id that
+ *         every call refuses.
  */
 struct qr_id qr_token_id(const void *token, size_t size_bytes);
 
