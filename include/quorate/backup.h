@@ -3,6 +3,10 @@
  * Owns     the order of both; what a file holds is written down in docs/backup.md.
  * Does not know files: the program writes and reads the backup itself, piece by piece.
  * Threads  a backup that is taken: any thread, as engine.h; a reader or a restore: one caller.
+ * Cost     of one that is taken: a round to a majority, a snapshot unless the newest one will do,
+ *          and a read of the disk for each piece. A reader is linear in what it is fed; so is a
+ *          restore, which waits for the disk, as does its end for the syncs.
+ * Source   docs/backup.md.
  */
 /* SPDX-License-Identifier: Apache-2.0 */
 #ifndef QUORATE_BACKUP_H

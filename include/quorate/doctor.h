@@ -3,6 +3,9 @@
  * Owns     the directories it is given, locked from qr_doctor_open() to qr_doctor_free(), so that
  *          no node runs in them; nothing is changed but by qr_doctor_recover().
  * Threads  one caller.
+ * Cost     qr_doctor_open() reads, and qr_doctor_recover() reads again, writes and syncs; the
+ *          others look at what was read.
+ * Source   docs/recovery.md.
  */
 /* SPDX-License-Identifier: Apache-2.0 */
 #ifndef QUORATE_DOCTOR_H

@@ -23,6 +23,13 @@
  *          unless its line allows it; functions that return nothing then do nothing, and questions
  *          are answered with false or 0. An engine that was freed must not be used: builds with
  *          CHECKS assert that as far as they can.
+ * Cost     where a docstring says nothing else: what is asked of the engine is checked and copied,
+ *          under a lock that is held briefly, and its thread is woken where it sleeps; what is
+ *          asked about it, and handlers that come and go, wait for its turn, which no code of the
+ *          program prolongs but with is_inline. Neither waits for the disk or the network.
+ * Source   Raft: Ongaro and Ousterhout, In Search of an Understandable Consensus Algorithm, 2014,
+ *          and Ongaro's dissertation, 2014, which a docstring names where a rule is from there.
+ *          docs/embedding.md says which function to use when.
  */
 /* SPDX-License-Identifier: Apache-2.0 */
 #ifndef QUORATE_ENGINE_H

@@ -2,6 +2,9 @@
  *
  * Threads  any. A thread of the logger's own writes; when whoever reads the other end
  *          stalls, events are dropped and counted, and the count is logged later.
+ * Cost     a line is made and copied under a lock that is held briefly; nothing is allocated, and
+ *          nobody waits for the descriptor. A logger is a thread and its room for lines.
+ * Source   JSON: RFC 8259.
  */
 /* SPDX-License-Identifier: Apache-2.0 */
 #ifndef QUORATE_LOG_H

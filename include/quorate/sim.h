@@ -7,6 +7,8 @@
  * Threads  any number of runs at once, each with a subject context of its own.
  * Limits   A run that meets an assertion of the engine aborts the process, as the engine
  *          would: run seeds in child processes if that must not end yours.
+ * Cost     a run takes what its events take to compute, not the time that passes in it.
+ * Source   docs/simulator.md.
  *
  * The same seed and plan give the same run, bit for bit, with every compiler and on every
  * machine: its trace hash says so.

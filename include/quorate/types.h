@@ -1,4 +1,9 @@
-/* types.h: the values that cross the public interface. */
+/* types.h: the values that cross the public interface.
+ *
+ * Threads  any, callbacks included.
+ * Cost     qr_token_id() is linear in size_bytes; neither lock nor allocation.
+ * Source   docs/exactly-once.md.
+ */
 /* SPDX-License-Identifier: Apache-2.0 */
 #ifndef QUORATE_TYPES_H
 #define QUORATE_TYPES_H
