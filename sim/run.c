@@ -17,7 +17,7 @@
 
 uint64_t qr_sim_draw(struct qr_sim_random *random, uint64_t least, uint64_t most)
 {
-    return prng_between(&random->prng, least, most);
+    return random == NULL || most < least ? least : prng_between(&random->prng, least, most);
 }
 
 const struct build *sim_draw_build(struct sim *sim)
@@ -205,9 +205,11 @@ static void report(struct sim *sim, struct qr_sim_report *out)
 
 static int check_options(const struct qr_sim_options *options, struct qr_sim_report *out)
 {
-    const struct qr_sim_subject *subject = options->subject;
+    const struct qr_sim_subject *subject = options == NULL ? NULL : options->subject;
     const char *broken = NULL;
-    if (options->size_bytes != sizeof(*options)) {
+    if (options == NULL) {
+        broken = "options are missing";
+    } else if (options->size_bytes != sizeof(*options)) {
         broken = "options.size_bytes is not that of this version";
     } else if (subject == NULL || subject->size_bytes != sizeof(*subject)) {
         broken = "options.subject is missing, or its size_bytes not that of this version";
@@ -225,6 +227,9 @@ static int check_options(const struct qr_sim_options *options, struct qr_sim_rep
 
 int qr_sim_run(const struct qr_sim_options *options, struct qr_sim_report *out)
 {
+    if (out == NULL) {
+        return QR_ERR_INVALID;
+    }
     *out = (struct qr_sim_report){0};
     int status = check_options(options, out);
     if (status != 0) {
@@ -254,7 +259,13 @@ int qr_sim_run(const struct qr_sim_options *options, struct qr_sim_report *out)
 int qr_sim_plan_describe(const struct qr_sim_options *options, qr_sim_setting *each, void *argument,
                          char *detail)
 {
+    char unwanted[QR_SIM_TEXT_BYTES_MAX];
     struct sim_plan plan;
+    detail = detail == NULL ? unwanted : detail;
+    if (options == NULL || each == NULL) {
+        snprintf(detail, QR_SIM_TEXT_BYTES_MAX, "options, or whom to tell, are missing");
+        return QR_ERR_INVALID;
+    }
     if (options->size_bytes != sizeof(*options)) {
         snprintf(detail, QR_SIM_TEXT_BYTES_MAX, "options.size_bytes is not that of this version");
         return QR_ERR_INVALID;

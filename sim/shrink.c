@@ -363,7 +363,7 @@ int qr_sim_shrink(const struct qr_sim_options *options, uint64_t runs_max,
                                   .run = run_here,
                                   .try = is_wanted,
                                   .try_argument = argument};
-    return shrink_search(&shrink, out);
+    return options == NULL || out == NULL ? QR_ERR_INVALID : shrink_search(&shrink, out);
 }
 
 void qr_sim_shrunk_deinit(struct qr_sim_shrunk *shrunk)

@@ -24,6 +24,13 @@ from headers import Code, Terms, Text
 
 PROGRAM_PAGE = OWN / "docs/quorate.1"
 ERROR = re.compile(r"\bQR_ERR_[A-Z_]+\b")
+HEAD = ("Threads", "Cost", "Source")  # what each header's head tells of all of its functions
+# By class, as error.h and docs/embedding.md have them.
+THEN = {"CALLER": "Mend the call: the same again gives the same.",
+        "PEER": "Drop the bytes.",
+        "RETRY": "Try again later.",
+        "UNKNOWN": "It may have been done: ask again under the same id, or look.",
+        "FATAL": "Free what it came from; open it again once the cause is gone."}
 SENTENCE = re.compile(r"(?<=[A-Za-z0-9)\"][.?!]) (?=[A-Z])")
 
 
@@ -137,9 +144,11 @@ def errors(header, meanings):
     named = [name for name in meanings if re.search(rf"\b{name}\b", words)]
     if not named or header.name == "error":
         return []
-    lines = [".Sh ERRORS", "In words, as", ".Fn qr_error_text", "has them:", ".Bl -tag -width Ds"]
+    lines = [".Sh ERRORS", "In words, as", ".Fn qr_error_text",
+             "has them, and what to do then:", ".Bl -tag -width Ds"]
     for name in named:
-        lines += [f".It Dv {name}", *prose(meanings[name])]
+        kind, text = meanings[name]
+        lines += [f".It Dv {name}", *prose(f"{text[0].upper()}{text[1:]}. {THEN[kind]}")]
     return [*lines, ".El"]
 
 
@@ -193,8 +202,9 @@ def pages():
     """File name -> text. A link is a page that only names another."""
     known = headers.load()
     index = headers.index_of(known)
+    kinds = {row[0]: row[2] for row in index["QR_ERROR_MAP"][1].rows}
     codes = index["qr_error"][1].values
-    meanings = {value.name: headers.doc_text(value.doc) for value in codes}
+    meanings = {value.name: (kinds[value.name], headers.doc_text(value.doc)) for value in codes}
     made = {"quorate.3": overview(known)}
     for header in known:
         made[f"quorate_{header.name}.3"] = page(header, known, meanings)
@@ -226,10 +236,22 @@ def check():
     return done.returncode
 
 
+def check_heads():
+    """Each header says once, for all that it declares, what a docstring need not repeat."""
+    faults = 0
+    for header in headers.load():
+        told = {term for block in header.doc if isinstance(block, Terms) for term, _ in block.rows}
+        for term in HEAD:
+            if term not in told:
+                print(f"{header.path}: its head does not tell: {term}")
+                faults += 1
+    return faults
+
+
 def main():
     action = sys.argv[1] if len(sys.argv) > 1 else ""
     if action == "check":
-        sys.exit(check())
+        sys.exit(check() or check_heads() > 0)
     if len(sys.argv) != 3 or action not in ("write", "install"):
         sys.exit("usage: man_pages.py write FOLDER | install FOLDER | check")
     if action == "install":

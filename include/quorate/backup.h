@@ -3,6 +3,10 @@
  * Owns     the order of both; what a file holds is written down in docs/backup.md.
  * Does not know files: the program writes and reads the backup itself, piece by piece.
  * Threads  a backup that is taken: any thread, as engine.h; a reader or a restore: one caller.
+ * Cost     of one that is taken: a round to a majority, a snapshot unless the newest one will do,
+ *          and a read of the disk for each piece. A reader is linear in what it is fed; so is a
+ *          restore, which waits for the disk, as does its end for the syncs.
+ * Source   docs/backup.md.
  */
 /* SPDX-License-Identifier: Apache-2.0 */
 #ifndef QUORATE_BACKUP_H
@@ -104,13 +108,16 @@ void qr_backup_reader_free(struct qr_backup_reader *reader); /* NULL is allowed 
  *
  * Returns 0; QR_ERR_FOREIGN (no backup), QR_ERR_VERSION (of a later version), QR_ERR_CORRUPT
  * (damaged), QR_ERR_NO_MEMORY, or what the machine returned; and the same for all that follows.
+ * QR_ERR_INVALID (NULL), as if it had not been called.
  */
 int qr_backup_reader_feed(struct qr_backup_reader *reader, const void *data, size_t size_bytes);
 
 /* The file has ended: whether it was whole. Returns as qr_backup_reader_feed(). */
 int qr_backup_reader_end(struct qr_backup_reader *reader);
 
-/* What went wrong, where, in a sentence; "" as long as nothing did. The reader's. */
+/* What went wrong, where, in a sentence; "" as long as nothing did, and for NULL. The
+ * reader's.
+ */
 const char *qr_backup_reader_detail(const struct qr_backup_reader *reader);
 
 /* Fill `out` as far as the reading came. False: the head was not read yet. */
@@ -131,7 +138,7 @@ struct qr_restore;
  * Others join it as they join any cluster. A directory in which a restore was begun and not
  * finished may be used again; a start in it is refused until then.
  *
- * detail   QR_ERROR_DETAIL_BYTES; on failure a sentence.
+ * detail   QR_ERROR_DETAIL_BYTES; on failure a sentence; NULL: not wanted.
  *
  * Returns 0, or with nothing changed QR_ERR_INVALID (an option, or the directory holds
  * something), QR_ERR_ADDRESS, QR_ERR_LOCKED, QR_ERR_NO_MEMORY; QR_ERR_IO, QR_ERR_DISK_FULL.
@@ -143,8 +150,10 @@ int qr_restore_open(const struct qr_restore_options *options, struct qr_restore 
  * machine takes over what is in them is not: a reader with one (qr_backup_reader_new()) goes
  * first, over all of the file.
  *
- * Returns 0; as qr_backup_reader_feed(); QR_ERR_IO or QR_ERR_DISK_FULL. After a failure what was
- * begun is removed, as far as the disk lets it.
+ * detail   as in qr_restore_open().
+ *
+ * Returns 0; as qr_backup_reader_feed(); QR_ERR_IO or QR_ERR_DISK_FULL. After a failure other than
+ * QR_ERR_INVALID what was begun is removed, as far as the disk lets it.
  */
 int qr_restore_feed(struct qr_restore *restore, const void *data, size_t size_bytes, char *detail);
 
@@ -152,7 +161,7 @@ int qr_restore_feed(struct qr_restore *restore, const void *data, size_t size_by
  *
  * cluster   set to the new cluster's id.
  * detail    QR_ERROR_DETAIL_BYTES; on success "", or a sentence that says what could not be written
- *           any more and is finished by the first start of the node.
+ *           any more and is finished by the first start of the node; NULL: not wanted.
  *
  * Returns 0; as qr_restore_feed(), then nothing was restored; or QR_ERR_CANCELLED: the disk failed
  * in the one step, and whether it is done is not known: a start in the directory tells.

@@ -3,6 +3,9 @@
  * Owns     the directories it is given, locked from qr_doctor_open() to qr_doctor_free(), so that
  *          no node runs in them; nothing is changed but by qr_doctor_recover().
  * Threads  one caller.
+ * Cost     qr_doctor_open() reads, and qr_doctor_recover() reads again, writes and syncs; the
+ *          others look at what was read.
+ * Source   docs/recovery.md.
  */
 /* SPDX-License-Identifier: Apache-2.0 */
 #ifndef QUORATE_DOCTOR_H
@@ -105,7 +108,7 @@ struct qr_doctor_verdict {
 /* Read data directories that no node is using.
  *
  * paths    1..QR_DOCTOR_DIRECTORIES_MAX, borrowed until qr_doctor_free().
- * detail   QR_ERROR_DETAIL_BYTES; on failure a sentence.
+ * detail   QR_ERROR_DETAIL_BYTES; on failure a sentence; NULL: not wanted.
  *
  * What is wrong with one of them is told with it. Returns 0, or QR_ERR_INVALID, QR_ERR_LOCKED (a
  * node runs in one of them) or QR_ERR_NO_MEMORY.
@@ -117,7 +120,7 @@ int qr_doctor_open(const char *const *paths, size_t count, struct qr_doctor **ou
 /* Let the directories go. NULL is allowed. */
 void qr_doctor_free(struct qr_doctor *doctor);
 
-/* What directory `at` holds; the doctor's. */
+/* What directory `at` holds; the doctor's. NULL: there is no such directory. */
 const struct qr_doctor_directory *qr_doctor_directory(const struct qr_doctor *doctor, size_t at);
 
 /* What the note `applying` of a directory tells its next start (docs/recovery.md). */
@@ -146,7 +149,7 @@ struct qr_doctor_applying {
 int qr_doctor_applying(const struct qr_doctor *doctor, size_t at, struct qr_doctor_applying *out);
 
 /* Compare them. `chosen`: of which to tell what its recovery would lose; QR_DOCTOR_BEST: the best
- * one.
+ * one; of one that is none of them it tells QR_DOCTOR_NOWHERE.
  */
 void qr_doctor_judge(const struct qr_doctor *doctor, size_t chosen, struct qr_doctor_verdict *out);
 
@@ -154,14 +157,16 @@ void qr_doctor_judge(const struct qr_doctor *doctor, size_t chosen, struct qr_do
  * holds. Every other node of the old one is refused by it for ever; they join from empty
  * directories.
  *
+ * chosen    which; QR_DOCTOR_BEST is none: say whose it is to be.
  * cluster   set to the new cluster's id.
- * detail    QR_ERROR_DETAIL_BYTES; on failure a sentence.
+ * detail    QR_ERROR_DETAIL_BYTES; on failure a sentence; NULL: not wanted.
  *
  * One step: whatever the moment of a crash, the directory is as it was or that of the new cluster.
  *
  * Returns 0; QR_ERR_INVALID with nothing changed, when the verdict is not QR_DOCTOR_RECOVER, or the
- * directory is not whole or cannot lead; QR_ERR_LOCKED, or QR_ERR_BUSY (it changed since it was
- * read) likewise; QR_ERR_IO, QR_ERR_DISK_FULL, QR_ERR_NO_MEMORY: ask again what it holds.
+ * directory is none of these, not whole or cannot lead; QR_ERR_LOCKED, or QR_ERR_BUSY (it changed
+ * since it was read) likewise; QR_ERR_IO, QR_ERR_DISK_FULL, QR_ERR_NO_MEMORY: ask again what it
+ * holds.
  */
 int qr_doctor_recover(struct qr_doctor *doctor, size_t chosen, struct qr_id *cluster, char *detail);
 

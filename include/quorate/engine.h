@@ -23,6 +23,13 @@
  *          unless its line allows it; functions that return nothing then do nothing, and questions
  *          are answered with false or 0. An engine that was freed must not be used: builds with
  *          CHECKS assert that as far as they can.
+ * Cost     where a docstring says nothing else: what is asked of the engine is checked and copied,
+ *          under a lock that is held briefly, and its thread is woken where it sleeps; what is
+ *          asked about it, and handlers that come and go, wait for its turn, which no code of the
+ *          program prolongs but with is_inline. Neither waits for the disk or the network.
+ * Source   Raft: Ongaro and Ousterhout, In Search of an Understandable Consensus Algorithm, 2014,
+ *          and Ongaro's dissertation, 2014, which a docstring names where a rule is from there.
+ *          docs/embedding.md says which function to use when.
  */
 /* SPDX-License-Identifier: Apache-2.0 */
 #ifndef QUORATE_ENGINE_H
@@ -108,7 +115,8 @@ void qr_limits_set_profile(struct qr_limits *limits, enum qr_swim_profile profil
  * minimum below maximum, a message fits a segment, a ping times out within its period, a suspicion
  * lasts a period at least, nobody is removed for being dead before a suspicion could end).
  *
- * detail   of QR_ERROR_DETAIL_BYTES; on failure "name: value is out of bounds, least..most".
+ * detail   of QR_ERROR_DETAIL_BYTES; on failure "name: value is out of bounds, least..most"; NULL:
+ *          not wanted.
  *
  * Returns 0 or QR_ERR_INVALID.
  */
@@ -167,7 +175,7 @@ struct qr_engine_options {
     const char *join;  /* HOST:PORT,… of members to join through, or NULL */
     bool is_bootstrap; /* a directory without a cluster begins one, alone */
     bool is_waiting;   /* a directory without a cluster waits for qr_join() */
-    bool is_learner;   /* joins without ever asking for a vote */
+    bool is_learner;   /* joins without ever asking for a vote; contradicts is_bootstrap */
     /* The file of the cluster's secret (docs/security.md): members prove to each other that they
      * have it, and encrypt; NULL: none, and then peer_address must be loopback, unless
      * is_insecure says that everybody who reaches it may take part.
@@ -242,7 +250,8 @@ struct qr_engine_options {
 
 /* Open the data directory, replay nothing yet, listen, and take part in the cluster.
  *
- * detail   of QR_ERROR_DETAIL_BYTES; on failure a sentence: what, where, what to do.
+ * detail   of QR_ERROR_DETAIL_BYTES; on failure a sentence: what, where, what to do; NULL: not
+ *          wanted.
  *
  * Returns 0, or with nothing left behind
  *   QR_ERR_INVALID    an option out of bounds, named in `detail`; a secret file without a key,

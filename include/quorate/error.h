@@ -5,6 +5,9 @@
  * Classes  CALLER: nothing happened, fix the call. PEER: drop the bytes. RETRY: nothing
  *          happened, try later. UNKNOWN: it may or may not have happened. FATAL: the object can
  *          only be freed.
+ * Threads  any, callbacks included.
+ * Cost     a look into the list: no lock, no allocation.
+ * Source   docs/embedding.md, Propose: what to do with each class.
  */
 /* SPDX-License-Identifier: Apache-2.0 */
 #ifndef QUORATE_ERROR_H

@@ -4,6 +4,11 @@
  * first and takes what comes under any. To change the secret without a gap: QR_KEYS_ADD the new
  * key on every node, then QR_KEYS_USE on every node, then QR_KEYS_REMOVE the old one on every
  * node (docs/security.md). Each step may be repeated.
+ *
+ * Threads  as in engine.h.
+ * Cost     qr_keys() but for QR_KEYS_LIST writes the file and syncs it, in the background;
+ *          qr_key_name() is one SHA-256.
+ * Source   docs/security.md.
  */
 /* SPDX-License-Identifier: Apache-2.0 */
 #ifndef QUORATE_KEYS_H

@@ -2,6 +2,9 @@
  *
  * Threads  any. A thread of the logger's own writes; when whoever reads the other end
  *          stalls, events are dropped and counted, and the count is logged later.
+ * Cost     a line is made and copied under a lock that is held briefly; nothing is allocated, and
+ *          nobody waits for the descriptor. A logger is a thread and its room for lines.
+ * Source   JSON: RFC 8259.
  */
 /* SPDX-License-Identifier: Apache-2.0 */
 #ifndef QUORATE_LOG_H
@@ -40,7 +43,8 @@ void qr_logger_free(struct qr_logger *logger);
  *
  * qr_log(logger, QR_LOG_WARN, "client_closed", "address", address, "reason", why, NULL);
  *
- * NULL for a logger is allowed. Strings are borrowed until return; cut after 512 bytes.
+ * NULL for a logger or a name is allowed: nothing is logged. Strings are borrowed until return; cut
+ * after 512 bytes.
  */
 void qr_log(struct qr_logger *logger, enum qr_log_level level, const char *name, ...)
     __attribute__((sentinel));

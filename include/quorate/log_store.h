@@ -41,6 +41,8 @@
  *          or the caller's loop, one call at a time, and must not block, but `close`: Raft waits
  *          meanwhile. The host's functions may be called on any thread, several at once, also from
  *          within a function of the table and under locks of the program.
+ * Cost     each entry waits for one `append` and the sync behind it, on a majority.
+ * Source   docs/replaceable-parts.md; what must be durable when: docs/durability.md.
  */
 /* SPDX-License-Identifier: Apache-2.0 */
 #ifndef QUORATE_LOG_STORE_H

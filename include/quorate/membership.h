@@ -3,7 +3,10 @@
  * Owns     the events that a program can hear, an engine's joining and departure, and changes of
  *          the members and of the leader, which are decided in the log alone: gossip changes
  *          nothing there.
- * Threads  as in engine.h: calls from any thread; handlers come on the engine's.
+ * Threads  as in engine.h: calls from any thread, handlers on the application thread.
+ * Cost     as in engine.h; a change is entries in the log, and catching up before it.
+ * Source   changes: Ongaro's dissertation, chapters 3 (transfer) and 4, docs/membership.md; who is
+ *          alive: docs/swim.md, which names the papers.
  */
 /* SPDX-License-Identifier: Apache-2.0 */
 #ifndef QUORATE_MEMBERSHIP_H

@@ -5,6 +5,9 @@
  *          program's: no byte of it is allocated, moved or freed here.
  * Threads  the state is written where the engine applies entries, under a lock that
  *          qr_plain_read() and qr_plain_look() take: they may be called from any thread.
+ * Cost     as qr_plain_new() says; qr_plain_read() copies the state under the lock,
+ *          qr_plain_look() holds it while `look` runs, and apply waits for both.
+ * Source   docs/embedding.md, What the function must be.
  *
  *     struct qr_state_machine machine;
  *     int status = qr_plain_state(&machine, &state, sizeof(state), apply_one);

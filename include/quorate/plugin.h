@@ -10,6 +10,8 @@
  *
  * Owns     nothing: all that the handshake points to is static, until dlclose().
  * Threads  any.
+ * Cost     as the functions that it names; the handshake costs nothing.
+ * Source   dlopen(3); examples/plugin_host.c is a host.
  */
 /* SPDX-License-Identifier: Apache-2.0 */
 #ifndef QUORATE_PLUGIN_H

@@ -1,6 +1,8 @@
 /* read.h: when what is applied on this node may be read: docs/reads.md.
  *
  * Threads  as in engine.h.
+ * Cost     as in engine.h, and what qr_read() says.
+ * Source   Ongaro's dissertation, §6.4; docs/reads.md.
  */
 /* SPDX-License-Identifier: Apache-2.0 */
 #ifndef QUORATE_READ_H

@@ -7,6 +7,8 @@
  * Threads  any number of runs at once, each with a subject context of its own.
  * Limits   A run that meets an assertion of the engine aborts the process, as the engine
  *          would: run seeds in child processes if that must not end yours.
+ * Cost     a run takes what its events take to compute, not the time that passes in it.
+ * Source   docs/simulator.md.
  *
  * The same seed and plan give the same run, bit for bit, with every compiler and on every
  * machine: its trace hash says so.
@@ -32,7 +34,7 @@ extern "C" {
 /* Numbers that belong to the run: the only source of chance a subject may use. */
 struct qr_sim_random;
 
-/* Uniform in [least, most], both included. */
+/* Uniform in [least, most], both included; `least` where `most` is below it. */
 uint64_t qr_sim_draw(struct qr_sim_random *random, uint64_t least, uint64_t most);
 
 /* What a client asks for. */
@@ -170,7 +172,8 @@ int qr_sim_run(const struct qr_sim_options *options, struct qr_sim_report *out);
  *
  * each   called for every name, in a fixed order: its value, bounds and what it means.
  *
- * Returns as qr_sim_run(); `detail` (QR_SIM_TEXT_BYTES_MAX) says what does not parse.
+ * Returns as qr_sim_run(); `detail` (QR_SIM_TEXT_BYTES_MAX; NULL: not wanted) says what does not
+ * parse.
  */
 typedef void qr_sim_setting(void *argument, const char *name, uint64_t value, uint64_t least,
                             uint64_t most, const char *meaning);

@@ -39,6 +39,8 @@
  *          time, and must not block, but `close`: Raft waits meanwhile. The host's functions may be
  *          called on any thread, several at once, also from within a function of the table and
  *          under locks of the program.
+ * Cost     no entry waits for a store of snapshots; a member that is sent one does.
+ * Source   docs/replaceable-parts.md; the bytes: docs/snapshot-format.md.
  */
 /* SPDX-License-Identifier: Apache-2.0 */
 #ifndef QUORATE_SNAPSHOT_STORE_H

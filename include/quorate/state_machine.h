@@ -7,6 +7,10 @@
  * Threads  one call at a time: of qr_engine_open() on the thread that calls that, then on the
  *          application thread, where it may block (docs/threads.md); with
  *          qr_engine_options.is_inline on the engine's, or on the caller's loop, and must not.
+ * Cost     of apply() every replica waits for its own; what else may be dear is said where it
+ *          stands.
+ * Source   snapshots: Ongaro's dissertation, chapter 5; docs/embedding.md, What the function must
+ *          be.
  */
 /* SPDX-License-Identifier: Apache-2.0 */
 #ifndef QUORATE_STATE_MACHINE_H

@@ -1,6 +1,8 @@
 /* status.h: what an engine says of itself: its part in the cluster, the members, what it counts.
  *
  * Threads  as in engine.h.
+ * Cost     as in engine.h; qr_is_leader() reads one word and waits for nobody.
+ * Source   docs/explain.md; digests: docs/divergence.md.
  */
 /* SPDX-License-Identifier: Apache-2.0 */
 #ifndef QUORATE_STATUS_H

@@ -20,6 +20,8 @@
  *          host's functions may be called on any thread, several at once, also from within
  *          functions of the table and under locks of the program: they copy what they are given,
  *          wait for no one, and never call back; what they tell is taken in the loop's next round.
+ * Cost     each entry waits for a `write` on its way to members, and one on the way back.
+ * Source   docs/replaceable-parts.md; the bytes: docs/wire-format.md.
  */
 /* SPDX-License-Identifier: Apache-2.0 */
 #ifndef QUORATE_TRANSPORT_H

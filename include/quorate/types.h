@@ -1,4 +1,9 @@
-/* types.h: the values that cross the public interface. */
+/* types.h: the values that cross the public interface.
+ *
+ * Threads  any, callbacks included.
+ * Cost     qr_token_id() is linear in size_bytes; neither lock nor allocation.
+ * Source   docs/exactly-once.md.
+ */
 /* SPDX-License-Identifier: Apache-2.0 */
 #ifndef QUORATE_TYPES_H
 #define QUORATE_TYPES_H
@@ -37,6 +42,9 @@ struct qr_id {
 /* The id of a token, any text that names one command for ever: for programs without a session.
  * A token is forgotten, and then as good as new, only where room is short: when more than
  * 131,072 other outcomes came since, and ten minutes of log time have passed.
+ *
+ * token   size_bytes of any bytes, borrowed until return. NULL with a size above 0 gives an id that
+ *         every call refuses.
  */
 struct qr_id qr_token_id(const void *token, size_t size_bytes);
 

@@ -1,6 +1,9 @@
 /* wal.h: look into a data directory that no node is using. Nothing is changed.
  *
  * Owns     nothing; the directory is locked while a call reads it.
+ * Threads  any; a directory is read by one call at a time, another gets QR_ERR_LOCKED.
+ * Cost     the whole log is read once, and the newest snapshot.
+ * Source   docs/wal-format.md, docs/snapshot-format.md.
  */
 /* SPDX-License-Identifier: Apache-2.0 */
 #ifndef QUORATE_WAL_H

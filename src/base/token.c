@@ -73,6 +73,9 @@ struct qr_id qr_token_id(const void *token, size_t size_bytes)
 {
     static const struct proposal_id key = {UINT64_C(0x716f726174652074),
                                            UINT64_C(0x6f6b656e2069642e)};
+    if (token == NULL && size_bytes > 0) {
+        return (struct qr_id){.high = QR_SESSION_BIT}; /* of no proposal: it is refused */
+    }
     struct proposal_id hash = token_hash(key, token, size_bytes);
     return (struct qr_id){hash.high | QR_SESSION_BIT | QR_TOKEN_BIT, hash.low};
 }

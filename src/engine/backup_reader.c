@@ -91,12 +91,18 @@ static int settle(struct qr_backup_reader *reader, int status)
 
 int qr_backup_reader_feed(struct qr_backup_reader *reader, const void *data, size_t size_bytes)
 {
+    if (reader == NULL || (data == NULL && size_bytes > 0)) {
+        return QR_ERR_INVALID;
+    }
     return reader->status != 0 ? reader->status
                                : settle(reader, backup_read(&reader->reader, data, size_bytes));
 }
 
 int qr_backup_reader_end(struct qr_backup_reader *reader)
 {
+    if (reader == NULL) {
+        return QR_ERR_INVALID;
+    }
     if (reader->status != 0) {
         return reader->status;
     }
@@ -112,16 +118,16 @@ int qr_backup_reader_end(struct qr_backup_reader *reader)
 
 const char *qr_backup_reader_detail(const struct qr_backup_reader *reader)
 {
-    return reader->detail;
+    return reader == NULL ? "" : reader->detail;
 }
 
 bool qr_backup_reader_facts(const struct qr_backup_reader *reader, struct qr_backup_facts *out)
 {
-    const struct backup_reader *from = &reader->reader;
-    const struct backup_head *head = &from->head;
-    if (!from->has_head) {
+    if (reader == NULL || out == NULL || !reader->reader.has_head) {
         return false;
     }
+    const struct backup_reader *from = &reader->reader;
+    const struct backup_head *head = &from->head;
     *out = (struct qr_backup_facts){
         .cluster = {head->cluster.high, head->cluster.low},
         .node_id = head->node,

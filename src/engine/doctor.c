@@ -116,7 +116,8 @@ int qr_doctor_open(const char *const *paths, size_t count, struct qr_doctor **ou
     int status = 0;
     for (size_t i = 0; i < count && status == 0; i++) {
         doctor->directories[i].path = paths[i];
-        status = open_directory(doctor, i, detail);
+        status = paths[i] == NULL ? refuse(QR_ERR_INVALID, detail, "a directory without a name")
+                                  : open_directory(doctor, i, detail);
     }
     if (status != 0) {
         qr_doctor_free(doctor);
@@ -142,8 +143,7 @@ void qr_doctor_free(struct qr_doctor *doctor)
 
 const struct qr_doctor_directory *qr_doctor_directory(const struct qr_doctor *doctor, size_t at)
 {
-    ASSERT(at < doctor->count);
-    return &doctor->directories[at];
+    return doctor == NULL || at >= doctor->count ? NULL : &doctor->directories[at];
 }
 
 int qr_doctor_applying(const struct qr_doctor *doctor, size_t at, struct qr_doctor_applying *out)
@@ -159,6 +159,13 @@ int qr_doctor_applying(const struct qr_doctor *doctor, size_t at, struct qr_doct
 
 void qr_doctor_judge(const struct qr_doctor *doctor, size_t chosen, struct qr_doctor_verdict *out)
 {
+    if (out == NULL) {
+        return;
+    }
+    if (doctor == NULL || (chosen >= doctor->count && chosen != QR_DOCTOR_BEST)) {
+        *out = (struct qr_doctor_verdict){.way = QR_DOCTOR_NOWHERE};
+        return;
+    }
     doctor_judge(doctor->directories, doctor->logs, doctor->count, chosen, out);
 }
 
@@ -250,7 +257,11 @@ static struct node_recover_plan make_plan(const struct qr_doctor *doctor, size_t
 
 int qr_doctor_recover(struct qr_doctor *doctor, size_t chosen, struct qr_id *cluster, char *detail)
 {
-    ASSERT(chosen < doctor->count);
+    char unwanted[QR_ERROR_DETAIL_BYTES];
+    detail = detail == NULL ? unwanted : detail;
+    if (doctor == NULL || chosen >= doctor->count || cluster == NULL) {
+        return refuse(QR_ERR_INVALID, detail, "name one of the directories, and room for an id");
+    }
     int status = check(doctor, chosen, detail);
     if (status == 0) {
         status = reopen(doctor, chosen, detail);

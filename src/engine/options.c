@@ -219,6 +219,10 @@ int engine_options_check(const struct qr_engine_options *options, char *detail)
     if (status == 0 && options->is_bootstrap && options->join != NULL) {
         status = refuse(detail, "is_bootstrap and join: a new cluster, or one to join; not both");
     }
+    if (status == 0 && options->is_bootstrap && options->is_learner) {
+        status =
+            refuse(detail, "is_bootstrap and is_learner: a new cluster needs its one node's vote");
+    }
     if (status == 0 && options->is_waiting && (options->is_bootstrap || options->join != NULL)) {
         status =
             refuse(detail, "is_waiting: with is_bootstrap or join there is nothing to wait for");
@@ -257,7 +261,9 @@ int engine_options_check(const struct qr_engine_options *options, char *detail)
         status = check_reach(options, detail);
     }
     if (status == 0 && options->join != NULL) {
-        status = engine_join_check(options->join, detail);
+        status = options->join[0] == '\0'
+                     ? refuse(detail, "join: names nobody; NULL if there is nobody to join")
+                     : engine_join_check(options->join, detail);
     }
     return status != 0 ? status : qr_limits_check(&options->limits, detail);
 }

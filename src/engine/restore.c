@@ -230,6 +230,11 @@ static int tell_failure(struct qr_restore *self, char *detail)
 
 int qr_restore_feed(struct qr_restore *restore, const void *data, size_t size_bytes, char *detail)
 {
+    char unwanted[QR_ERROR_DETAIL_BYTES];
+    detail = detail == NULL ? unwanted : detail;
+    if (restore == NULL || (data == NULL && size_bytes > 0)) {
+        return refuse(QR_ERR_INVALID, detail, "no restore, or no bytes, is given");
+    }
     const uint8_t *at = data;
     while (size_bytes > 0) {
         size_t taken = 0;
@@ -247,6 +252,11 @@ int qr_restore_feed(struct qr_restore *restore, const void *data, size_t size_by
 
 int qr_restore_finish(struct qr_restore *restore, struct qr_id *cluster, char *detail)
 {
+    char unwanted[QR_ERROR_DETAIL_BYTES];
+    detail = detail == NULL ? unwanted : detail;
+    if (restore == NULL || cluster == NULL) {
+        return refuse(QR_ERR_INVALID, detail, "no restore, or no room for an id, is given");
+    }
     if (backup_restore_finish(restore->restore) == 0) {
         wait_over(restore);
     }

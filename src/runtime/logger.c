@@ -224,7 +224,7 @@ struct log_sink logger_sink(struct qr_logger *logger)
 
 void qr_log(struct qr_logger *logger, enum qr_log_level level, const char *name, ...)
 {
-    if (logger == NULL || level < logger->level_min) {
+    if (logger == NULL || name == NULL || level < logger->level_min) {
         return;
     }
     struct log_event event = {.level = (enum log_level)level, .name = name};

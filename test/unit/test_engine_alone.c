@@ -255,34 +255,40 @@ static void a_state_machine_that_fails_stops_its_engine(void **state)
     bench->lone.engine = NULL;
 }
 
+/* How the detail of each begins, below. */
+static const char *const out_of_bounds[] = {
+    "size_bytes",
+    "state_machine",
+    "name",
+    "data_directory",
+    "peer_address",
+    "advertise_address",
+    "join",
+    "is_bootstrap and join",
+    "meta",
+    "max_log_bytes",
+    "heartbeat_interval_ms",
+    "segment_bytes",
+    "is_waiting",
+    "swim_ping_timeout_ms",
+    "swim_suspicion_timeout_ms",
+    "remove_dead_after_ms",
+    "is_observer and is_bootstrap",
+    "is_observer and is_learner",
+    "is_observer: needs join",
+    "swim_profile",
+    "client_address",
+    "http_address",
+    "on_divergence",
+    "is_bootstrap and is_learner",
+    "join: names nobody",
+};
+
 static void options_out_of_bounds_are_named(void **state)
 {
     struct bench *bench = *state;
     struct qr_engine_options good = lone_engine_options(&bench->lone);
-    struct qr_engine_options bad[23];
-    const char *names[] = {"size_bytes",
-                           "state_machine",
-                           "name",
-                           "data_directory",
-                           "peer_address",
-                           "advertise_address",
-                           "join",
-                           "is_bootstrap and join",
-                           "meta",
-                           "max_log_bytes",
-                           "heartbeat_interval_ms",
-                           "segment_bytes",
-                           "is_waiting",
-                           "swim_ping_timeout_ms",
-                           "swim_suspicion_timeout_ms",
-                           "remove_dead_after_ms",
-                           "is_observer and is_bootstrap",
-                           "is_observer and is_learner",
-                           "is_observer: needs join",
-                           "swim_profile",
-                           "client_address",
-                           "http_address",
-                           "on_divergence"};
+    struct qr_engine_options bad[COUNT_OF(out_of_bounds)];
     char meta[QR_META_BYTES_MAX + 1];
     memset(meta, 'm', QR_META_BYTES_MAX);
     meta[QR_META_BYTES_MAX] = '\0';
@@ -316,10 +322,13 @@ static void options_out_of_bounds_are_named(void **state)
     bad[20].client_address = "here";
     bad[21].http_address = "";
     bad[22].on_divergence = (enum qr_on_divergence)3;
+    bad[23].is_learner = true; /* and is_bootstrap */
+    bad[24].join = "";
+    bad[24].is_bootstrap = false;
     for (size_t i = 0; i < COUNT_OF(bad); i++) {
         int status = qr_engine_open(&bad[i], &bench->lone.engine, bench->lone.detail);
         assert_true(status == QR_ERR_INVALID || status == QR_ERR_ADDRESS);
-        assert_memory_equal(bench->lone.detail, names[i], strlen(names[i]));
+        assert_memory_equal(bench->lone.detail, out_of_bounds[i], strlen(out_of_bounds[i]));
     }
     bench->lone.engine = NULL;
 }

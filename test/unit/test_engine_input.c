@@ -8,6 +8,7 @@
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "quorate/backup.h"
 #include "quorate/doctor.h"
@@ -284,6 +285,104 @@ static void a_struct_of_no_known_size_is_refused(void **state)
     }
 }
 
+/* Both begin, or go on, as if nothing had been asked. */
+static void tools_for_files_need_something_to_work_with(void **state)
+{
+    (void)state;
+    struct qr_backup_reader *reader = NULL;
+    struct qr_restore *restore = NULL;
+    struct qr_backup_facts facts;
+    struct qr_id cluster;
+    char directory[64];
+    char detail[QR_ERROR_DETAIL_BYTES];
+    temporary_directory(directory);
+    const struct qr_restore_options options = {.size_bytes = sizeof(options),
+                                               .data_directory = directory,
+                                               .name = "n1",
+                                               .address = "127.0.0.1:1"};
+    assert_int_equal(qr_backup_reader_new(NULL, &reader), 0);
+    assert_int_equal(qr_restore_open(&options, &restore, NULL), 0);
+    const int results[] = {
+        qr_backup_reader_feed(NULL, "x", 1),
+        qr_backup_reader_feed(reader, NULL, 1),
+        qr_backup_reader_end(NULL),
+        qr_restore_feed(NULL, "x", 1, detail),
+        qr_restore_feed(restore, NULL, 1, detail),
+        qr_restore_finish(NULL, &cluster, detail),
+        qr_restore_finish(restore, NULL, detail),
+    };
+    for (size_t i = 0; i < COUNT_OF(results); i++) {
+        assert_int_equal(results[i], QR_ERR_INVALID);
+    }
+    assert_string_equal(qr_backup_reader_detail(NULL), "");
+    assert_string_equal(qr_backup_reader_detail(reader), "");
+    assert_false(qr_backup_reader_facts(NULL, &facts));
+    assert_false(qr_backup_reader_facts(reader, NULL));
+    assert_int_equal(qr_restore_finish(restore, &cluster, NULL), QR_ERR_FOREIGN);
+    qr_backup_reader_free(reader);
+    qr_restore_free(restore);
+    qr_backup_reader_free(NULL);
+    qr_restore_free(NULL);
+    temporary_directory_remove(directory);
+}
+
+static void a_doctor_asked_for_a_directory_it_has_not_names_none(void **state)
+{
+    (void)state;
+    struct qr_doctor *doctor = NULL;
+    struct qr_doctor_verdict verdict = {.way = QR_DOCTOR_START};
+    struct qr_id cluster;
+    char directory[64];
+    char detail[QR_ERROR_DETAIL_BYTES];
+    temporary_directory(directory);
+    const char *const paths[] = {directory, NULL};
+    assert_int_equal(qr_doctor_open(paths, 2, &doctor, detail), QR_ERR_INVALID);
+    assert_null(doctor);
+    assert_int_equal(qr_doctor_open(paths, 1, &doctor, NULL), 0);
+    assert_non_null(qr_doctor_directory(doctor, 0));
+    assert_null(qr_doctor_directory(doctor, 1));
+    assert_null(qr_doctor_directory(NULL, 0));
+    assert_int_equal(qr_doctor_recover(NULL, 0, &cluster, detail), QR_ERR_INVALID);
+    assert_int_equal(qr_doctor_recover(doctor, 1, &cluster, detail), QR_ERR_INVALID);
+    assert_int_equal(qr_doctor_recover(doctor, QR_DOCTOR_BEST, &cluster, detail), QR_ERR_INVALID);
+    assert_int_equal(qr_doctor_recover(doctor, 0, NULL, detail), QR_ERR_INVALID);
+    assert_int_equal(qr_doctor_recover(doctor, 0, &cluster, NULL), QR_ERR_INVALID);
+    qr_doctor_judge(doctor, 0, NULL);
+    qr_doctor_judge(doctor, 1, &verdict);
+    assert_int_equal(verdict.way, QR_DOCTOR_NOWHERE);
+    verdict.way = QR_DOCTOR_START;
+    qr_doctor_judge(NULL, 0, &verdict);
+    assert_int_equal(verdict.way, QR_DOCTOR_NOWHERE);
+    qr_doctor_free(doctor);
+    temporary_directory_remove(directory);
+}
+
+static void an_id_of_no_token_proposes_nothing(void **state)
+{
+    struct bench *bench = *state;
+    struct qr_proposal proposal = good;
+    proposal.id = qr_token_id(NULL, 5);
+    assert_int_equal(qr_propose(bench->engine, &proposal, on_proposed, NULL), QR_ERR_INVALID);
+    assert_int_equal(qr_settle(bench->engine, proposal.id, on_proposed, NULL), QR_ERR_INVALID);
+}
+
+static void an_event_without_a_name_is_not_logged(void **state)
+{
+    (void)state;
+    int ends[2];
+    char first[256] = "";
+    assert_int_equal(pipe(ends), 0);
+    struct qr_logger *logger = qr_logger_new(ends[1], QR_LOG_TEXT, QR_LOG_INFO);
+    qr_log(logger, QR_LOG_INFO, NULL, "key", "value", NULL);
+    qr_log(logger, QR_LOG_INFO, "named", "key", NULL, NULL);
+    qr_logger_free(logger);
+    assert_int_equal(close(ends[1]), 0);
+    assert_true(read(ends[0], first, sizeof(first) - 1) > 0);
+    assert_non_null(strstr(first, "named"));
+    assert_null(strstr(first, "value"));
+    assert_int_equal(close(ends[0]), 0);
+}
+
 static void an_engine_needs_options_and_room_for_it(void **state)
 {
     struct lone_engine *lone = *state;
@@ -336,6 +435,10 @@ int main(void)
                                         teardown),
         cmocka_unit_test_setup_teardown(a_struct_of_no_known_size_is_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(an_engine_needs_options_and_room_for_it, setup, teardown),
+        cmocka_unit_test(tools_for_files_need_something_to_work_with),
+        cmocka_unit_test(a_doctor_asked_for_a_directory_it_has_not_names_none),
+        cmocka_unit_test_setup_teardown(an_id_of_no_token_proposes_nothing, setup, teardown),
+        cmocka_unit_test(an_event_without_a_name_is_not_logged),
         cmocka_unit_test_setup_teardown(a_directory_has_one_engine_in_a_process_as_well, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(a_payload_that_is_too_large_is_refused, setup, teardown),

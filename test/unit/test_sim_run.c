@@ -465,6 +465,38 @@ static void options_of_another_version_or_without_a_subject_are_refused(void **s
     assert_non_null(strstr(report.failure, "subject"));
 }
 
+static void is_never_told(void *argument, const char *name, uint64_t value, uint64_t least,
+                          uint64_t most, const char *meaning)
+{
+    (void)argument;
+    (void)name;
+    (void)value;
+    (void)least;
+    (void)most;
+    (void)meaning;
+    fail();
+}
+
+static void without_options_or_room_there_is_no_run(void **state)
+{
+    (void)state;
+    struct tally_subject subject = subject_of();
+    struct qr_sim_report report;
+    struct qr_sim_shrunk shrunk;
+    struct qr_sim_options options = {.size_bytes = sizeof(options), .subject = &subject.subject};
+    assert_int_equal(qr_sim_run(NULL, &report), QR_ERR_INVALID);
+    assert_non_null(strstr(report.failure, "missing"));
+    assert_int_equal(qr_sim_run(&options, NULL), QR_ERR_INVALID);
+    assert_int_equal(qr_sim_plan_describe(NULL, is_never_told, NULL, NULL), QR_ERR_INVALID);
+    assert_int_equal(qr_sim_plan_describe(&options, NULL, NULL, NULL), QR_ERR_INVALID);
+    options.plan = "nothing=1";
+    assert_int_equal(qr_sim_plan_describe(&options, is_never_told, NULL, NULL), QR_ERR_INVALID);
+    assert_int_equal(qr_sim_shrink(NULL, 1, NULL, NULL, &shrunk), QR_ERR_INVALID);
+    assert_int_equal(qr_sim_shrink(&options, 1, NULL, NULL, NULL), QR_ERR_INVALID);
+    assert_int_equal(qr_sim_draw(NULL, 3, 5), 3);
+    qr_sim_shrunk_deinit(NULL);
+}
+
 /* None of these is anything that a node did: there is no verdict. */
 static void a_subject_that_does_what_it_may_not_is_refused_in_words(void **state)
 {
@@ -650,6 +682,7 @@ int main(void)
         cmocka_unit_test(what_is_out_of_bounds_is_refused_in_words),
         cmocka_unit_test(durable_replicas_and_past_releases_are_not_mixed),
         cmocka_unit_test(options_of_another_version_or_without_a_subject_are_refused),
+        cmocka_unit_test(without_options_or_room_there_is_no_run),
         cmocka_unit_test(a_subject_that_does_what_it_may_not_is_refused_in_words),
         cmocka_unit_test(listening_changes_nothing),
         cmocka_unit_test(listening_judges_nothing_else),
