@@ -19,7 +19,10 @@ run=()
 if [ "$kind" = tsan ] && setarch "$(uname -m)" -R true 2>/dev/null; then
     run=(setarch "$(uname -m)" -R)
 fi
-export ASAN_OPTIONS=${ASAN_OPTIONS:-abort_on_error=1:detect_stack_use_after_return=1}
+# Shadow of big blocks is cleared by writing it: mapping it anew, as is done by default, has each
+# other core flush what it knows of addresses, and then faults page by page.
+asan_options=abort_on_error=1:detect_stack_use_after_return=1:clear_shadow_mmap_threshold=16777216
+export ASAN_OPTIONS=${ASAN_OPTIONS:-$asan_options}
 export UBSAN_OPTIONS=${UBSAN_OPTIONS:-abort_on_error=1:halt_on_error=1:print_stacktrace=1}
 export TSAN_OPTIONS=${TSAN_OPTIONS:-halt_on_error=1:abort_on_error=1:suppressions=$PWD/tools/tsan.supp}
 
