@@ -359,11 +359,11 @@ static void a_doctor_asked_for_a_directory_it_has_not_names_none(void **state)
 
 static void an_id_of_no_token_proposes_nothing(void **state)
 {
-    struct bench *bench = *state;
+    struct lone_engine *lone = *state;
     struct qr_proposal proposal = good;
     proposal.id = qr_token_id(NULL, 5);
-    assert_int_equal(qr_propose(bench->engine, &proposal, on_proposed, NULL), QR_ERR_INVALID);
-    assert_int_equal(qr_settle(bench->engine, proposal.id, on_proposed, NULL), QR_ERR_INVALID);
+    assert_int_equal(qr_propose(lone->engine, &proposal, on_proposed, NULL), QR_ERR_INVALID);
+    assert_int_equal(qr_settle(lone->engine, proposal.id, on_proposed, NULL), QR_ERR_INVALID);
 }
 
 static void an_event_without_a_name_is_not_logged(void **state)
