@@ -85,7 +85,7 @@ struct qr_engine;
 /* clang-format on */
 
 /* Made by qr_limits_default(), which knows those of its own version: new ones come at the end, in
- * what is reserved.
+ * what is reserved, and is 0.
  */
 struct qr_limits {
 #define X(name, value, least, most, unit) uint64_t name;
@@ -118,7 +118,7 @@ void qr_limits_set_profile(struct qr_limits *limits, enum qr_swim_profile profil
  * detail   of QR_ERROR_DETAIL_BYTES; on failure "name: value is out of bounds, least..most"; NULL:
  *          not wanted.
  *
- * Returns 0 or QR_ERR_INVALID.
+ * Returns 0, QR_ERR_INVALID, or QR_ERR_VERSION: one is set that a later version of the library has.
  */
 int qr_limits_check(const struct qr_limits *limits, char *detail);
 

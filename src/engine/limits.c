@@ -119,6 +119,14 @@ int qr_limits_check(const struct qr_limits *limits, char *detail)
         (void)snprintf(detail, QR_ERROR_DETAIL_BYTES, "limits: missing");
         return QR_ERR_INVALID;
     }
+    for (size_t i = 0; i < sizeof(limits->reserved) / sizeof(limits->reserved[0]); i++) {
+        if (limits->reserved[i] != 0) {
+            (void)snprintf(detail, QR_ERROR_DETAIL_BYTES,
+                           "limits: the program is newer than the library, and sets one that this "
+                           "one does not know");
+            return QR_ERR_VERSION;
+        }
+    }
     if (check_bounds(limits, detail) != 0) {
         return QR_ERR_INVALID;
     }

@@ -422,12 +422,24 @@ static void the_defaults_are_within_their_bounds(void **state)
                         "election_timeout_min_ms: 5 is out of bounds, 10..60000");
 }
 
+static void a_limit_of_a_later_library_is_refused(void **state)
+{
+    struct bench *bench = *state;
+    struct qr_engine_options options = lone_engine_options(&bench->lone);
+    options.limits.reserved[COUNT_OF(options.limits.reserved) - 1] = 1;
+    assert_int_equal(qr_engine_open(&options, &bench->lone.engine, bench->lone.detail),
+                     QR_ERR_VERSION);
+    assert_memory_equal(bench->lone.detail, "limits: ", 8);
+    bench->lone.engine = NULL;
+}
+
 #define ENGINE_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         ENGINE_TEST(the_defaults_are_within_their_bounds),
+        ENGINE_TEST(a_limit_of_a_later_library_is_refused),
         ENGINE_TEST(options_out_of_bounds_are_named),
         ENGINE_TEST(a_proposal_is_applied_and_answered_with_its_result),
         ENGINE_TEST(nothing_waits_on_the_callers_loop),
