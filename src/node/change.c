@@ -173,6 +173,12 @@ static void begin_transfer(struct node *node, struct node_change_wait *wait)
         finish(node, wait, QR_ERR_INVALID);
         return;
     }
+    struct node_difference difference;
+    if (node_member_differs(node, to, &difference)) {
+        say(wait, "its state differs from that of the others");
+        finish(node, wait, QR_ERR_BEHIND);
+        return;
+    }
     if (wait->change.is_dry_run && node_has_caught_up(node, to)) {
         finish(node, wait, 0);
         return;

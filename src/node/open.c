@@ -51,8 +51,9 @@ static int copy_options(struct node *node, char *detail)
 static int refuse_without_cluster(char *detail)
 {
     return refuse(QR_ERR_INVALID,
-                  "the data directory belongs to no cluster yet: begin one with --bootstrap, "
-                  "name members of one with --join, or let it wait for `quorate add` with --wait",
+                  "the data directory belongs to no cluster yet: begin one (is_bootstrap, or "
+                  "serve --bootstrap), name members of one (join, --join), or let it wait to be "
+                  "let in (is_waiting, --wait)",
                   detail);
 }
 

@@ -240,7 +240,7 @@ int keyring_parse(const char *text, size_t size_bytes, struct keyring_key *keys,
 
 static int refuse(char *detail, const char *path, const char *what, int status)
 {
-    (void)snprintf(detail, KEYRING_DETAIL_BYTES, "cluster-secret-file: %.300s: %s", path, what);
+    (void)snprintf(detail, KEYRING_DETAIL_BYTES, "secret file: %.300s: %s", path, what);
     return status;
 }
 

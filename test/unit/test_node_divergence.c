@@ -2,6 +2,7 @@
  * leadership, and rebuilt; and one that is right never is.
  */
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <stdio.h>
 #include <string.h>
 
 #include "quorate/error.h"
@@ -136,6 +137,31 @@ static void a_leader_that_differs_hands_over_and_is_not_elected_again(void **sta
     assert_int_equal(status_of(&rig, wrong).raft.role, RAFT_FOLLOWER);
     rig_start(&rig, leader);
     rig_run(&rig, 3000);
+    assert_int_equal(rig_leader(&rig), leader);
+    end(&rig);
+}
+
+static void nobody_hands_over_to_one_that_differs(void **state)
+{
+    (void)state;
+    static struct rig rig;
+    begin(&rig, 3, 3);
+    int leader = rig_leader(&rig);
+    int wrong = follower(&rig);
+    rig_flip(&rig, wrong, 1, 7);
+    propose(&rig, leader, 2);
+    assert_true(wait_for(&rig, wrong, true));
+    rig_run(&rig, 500); /* the leader hears of it, too */
+    struct wire_change transfer = {0};
+    (void)snprintf(transfer.transferee, sizeof(transfer.transferee), "n%d", wrong);
+    for (int dry = 0; dry < 2; dry++) {
+        transfer.is_dry_run = dry == 1;
+        unsigned before = rig.nodes[leader].change_count;
+        rig_change(&rig, leader, transfer);
+        rig_run(&rig, 20);
+        assert_int_equal(rig.nodes[leader].change_count, before + 1);
+        assert_int_equal(rig.nodes[leader].change_status, QR_ERR_BEHIND);
+    }
     assert_int_equal(rig_leader(&rig), leader);
     end(&rig);
 }
@@ -436,6 +462,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_follower_that_differs_is_named_and_answers_nothing),
         cmocka_unit_test(a_leader_that_differs_hands_over_and_is_not_elected_again),
+        cmocka_unit_test(nobody_hands_over_to_one_that_differs),
         cmocka_unit_test(what_waits_there_is_refused_or_unknown),
         cmocka_unit_test(a_restart_does_not_hide_it_and_may_mend_it),
         cmocka_unit_test(a_fault_that_a_restart_repeats_is_found_again),
