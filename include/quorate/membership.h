@@ -62,8 +62,8 @@ struct qr_change_result {
  * status   0: done and committed, or nothing was to be done; of a dry run: it would be.
  *          QR_ERR_NOT_FOUND   no member has one of the names.
  *          QR_ERR_INVALID     it contradicts itself, or leaves no voter that may lead.
- *          QR_ERR_BEHIND      a learner has not caught up; who is to lead is not heard, or its state
- *                             differs from that of the others, or another took over.
+ *          QR_ERR_BEHIND      a learner has not caught up; who is to lead is not heard, or differs
+ *                             from the others, or another took over.
  *          QR_ERR_QUORUM      too few of the voters that are left answer.
  *          QR_ERR_NO_LEADER, QR_ERR_BUSY, QR_ERR_DISK_FULL, QR_ERR_STOPPED   not done.
  *          QR_ERR_TIMEOUT     unknown: look who is a member. Also who did not take over within an

@@ -331,8 +331,9 @@ void node_backup_close(struct node *node, size_t backup);
  *   0                  done and committed, or there was nothing to do; with is_dry_run: it would be
  *   QR_ERR_NOT_FOUND   no member has one of the names.
  *   QR_ERR_INVALID     it contradicts itself, or leaves no voter that may lead.
- *   QR_ERR_BEHIND      a learner to be promoted has not caught up, or the transferee is not heard,
- *                      differs from the others, or another took over; is_forced insists on a promotion.
+ *   QR_ERR_BEHIND      a learner to be promoted has not caught up; the transferee is not heard, or
+ *                      differs from the others, or another took over; is_forced insists on a
+ *                      promotion.
  *   QR_ERR_QUORUM      too few of the voters that are left are heard; is_forced insists.
  *   QR_ERR_BUSY        other changes took too long.
  *   QR_ERR_NO_LEADER, QR_ERR_STOPPED, QR_ERR_DISK_FULL   not done.
