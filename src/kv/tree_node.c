@@ -114,11 +114,11 @@ static uint64_t probe_head(enum kv_tree_order order, const struct kv_probe *prob
                                    : probe->expires_ns;
 }
 
-static uint64_t item_head(enum kv_tree_order order, const struct kv_item *item, size_t skip)
+uint64_t kv_item_head(enum kv_tree_order order, const struct kv_item *item, size_t skip_bytes)
 {
     struct kv_probe probe = kv_probe_of(item);
 
-    return probe_head(order, &probe, skip);
+    return probe_head(order, &probe, skip_bytes);
 }
 
 int kv_probe_compare(enum kv_tree_order order, const struct kv_probe *probe,
@@ -157,7 +157,7 @@ static void node_rebuild(enum kv_tree_order order, struct kv_tree_node *node)
         node->skip_bytes = (uint32_t)common_prefix_bytes(node->items[0], node->items[count - 1]);
     }
     for (unsigned i = 0; i < count; i++) {
-        node->heads[i] = item_head(order, node->items[i], node->skip_bytes);
+        node->heads[i] = kv_item_head(order, node->items[i], node->skip_bytes);
     }
 }
 
@@ -258,7 +258,7 @@ static void node_head_set(enum kv_tree_order order, struct kv_tree_node *node, u
             }
         }
     }
-    node->heads[position] = item_head(order, item, node->skip_bytes);
+    node->heads[position] = kv_item_head(order, item, node->skip_bytes);
     node_sharpen(order, node, 64);
 }
 

@@ -51,6 +51,9 @@ bool kv_node_unref(struct kv_tree_node *node);
 
 struct kv_probe kv_probe_of(const struct kv_item *item);
 
+/* What heads[] must hold of an item in a node that skips so much. */
+uint64_t kv_item_head(enum kv_tree_order order, const struct kv_item *item, size_t skip_bytes);
+
 /* Position of the first item that is not below the probe; `found` tells if it is equal. */
 unsigned kv_node_search(enum kv_tree_order order, const struct kv_tree_node *node,
                         const struct kv_probe *probe, bool *found);
