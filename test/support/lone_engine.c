@@ -36,6 +36,10 @@ static void on_stopped(void *argument, int status, const char *reason)
 
 struct qr_engine_options lone_engine_options(struct lone_engine *lone)
 {
+    struct qr_limits limits = qr_limits_default();
+    /* 16 MiB of zeros for each opening are most of what a test would wait for. */
+    limits.max_message_bytes = UINT64_C(1) << 19;
+    limits.segment_bytes = UINT64_C(1) << 20;
     return (struct qr_engine_options){
         .size_bytes = sizeof(struct qr_engine_options),
         .state_machine = &lone->tally.machine,
@@ -43,7 +47,7 @@ struct qr_engine_options lone_engine_options(struct lone_engine *lone)
         .data_directory = lone->directory,
         .peer_address = lone->address,
         .is_bootstrap = true,
-        .limits = qr_limits_default(),
+        .limits = limits,
         .loop = lone->has_loop ? &lone->loop : NULL,
         .on_stopped = lone->has_loop ? on_stopped : NULL,
         .argument = lone->has_loop ? lone : NULL,

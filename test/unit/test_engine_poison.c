@@ -119,6 +119,12 @@ static void live(const struct bench *bench, const struct life *life)
     if (qr_plain_state(&machine, &count, sizeof(count), apply) != 0) {
         _exit(EXIT_OTHER);
     }
+    struct qr_limits limits = qr_limits_default();
+    limits.max_message_bytes = UINT64_C(1) << 19; /* and small segments, which are zeroed */
+    limits.segment_bytes = UINT64_C(1) << 20;
+    limits.election_timeout_min_ms = 10; /* nobody else is there */
+    limits.election_timeout_max_ms = 20;
+    limits.heartbeat_interval_ms = 2;
     struct qr_engine_options options = {
         .size_bytes = sizeof(options),
         .state_machine = &machine,
@@ -128,7 +134,7 @@ static void live(const struct bench *bench, const struct life *life)
         .is_bootstrap = true,
         .is_inline = life->is_inline,
         .ignores_poison = life->ignores_poison,
-        .limits = qr_limits_default(),
+        .limits = limits,
     };
     int status = qr_engine_open(&options, &engine, detail);
     if (status == QR_ERR_POISON) {
