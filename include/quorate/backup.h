@@ -41,9 +41,9 @@ struct qr_backup;
  */
 typedef void qr_backup_done(void *argument, int status, const void *data, size_t size_bytes);
 
-/* Begin a backup on any node: whatever was acknowledged anywhere before this call will be in it.
- * A read barrier is passed, then a snapshot of this node is taken unless the newest one has all
- * of that, and its file is kept until the backup is closed. Pieces are read no faster than
+/* Begin a backup on any node: whatever was acknowledged anywhere before this call will be in
+ * it. A read barrier is passed, then a snapshot of this node is taken unless the newest one has
+ * all of that, and its file is kept until the backup is closed. Pieces are read no faster than
  * max_snapshot_rate allows, together with what is sent to members.
  *
  * done   called like every callback, once for each qr_backup_next(), never from within it.
@@ -58,13 +58,13 @@ typedef void qr_backup_done(void *argument, int status, const void *data, size_t
 int qr_backup_open(struct qr_engine *engine, qr_backup_done *done, void *argument,
                    struct qr_backup **out);
 
-/* Ask for the next piece.
+/* Ask for the next piece of `backup`, which `done` gets.
  * Returns 0, QR_ERR_BUSY (one is asked for already) or QR_ERR_STOPPED: then `done` is not called.
  */
 int qr_backup_next(struct qr_backup *backup);
 
-/* End a backup, whole or not. Called from a callback `done` is not called any more; from
- * another thread it may be under way, and is not begun again. NULL is allowed.
+/* End a backup, whole or not; `backup` is gone. Called from a callback `done` is not called any
+ * more; from another thread it may be under way, and is not begun again. NULL is allowed.
  */
 void qr_backup_close(struct qr_backup *backup);
 
@@ -97,14 +97,20 @@ struct qr_backup_reader;
  *
  * machine   whose restore functions are given what is in it, so that what it refuses is refused
  *           now; NULL: its bytes are checked, and not looked into. Then neither are sessions.
+ *           Borrowed until qr_backup_reader_free().
+ * out       the caller's, until qr_backup_reader_free().
  *
  * Returns 0, QR_ERR_INVALID (the machine restores nothing), QR_ERR_NO_MEMORY or what its
  * restore_begin() returned.
  */
 int qr_backup_reader_new(const struct qr_state_machine *machine, struct qr_backup_reader **out);
-void qr_backup_reader_free(struct qr_backup_reader *reader); /* NULL is allowed */
+
+/* Free a reader; what its machine took over by then is the machine's. NULL is allowed. */
+void qr_backup_reader_free(struct qr_backup_reader *reader);
 
 /* Take the next bytes of the file, however many.
+ *
+ * data   size_bytes, borrowed until return.
  *
  * Returns 0; QR_ERR_FOREIGN (no backup), QR_ERR_VERSION (of a later version), QR_ERR_CORRUPT
  * (damaged), QR_ERR_NO_MEMORY, or what the machine returned; and the same for all that follows.
@@ -138,6 +144,8 @@ struct qr_restore;
  * Others join it as they join any cluster. A directory in which a restore was begun and not
  * finished may be used again; a start in it is refused until then.
  *
+ * options   borrowed until return; its logger until qr_restore_free().
+ * out       the caller's, until qr_restore_free().
  * detail   QR_ERROR_DETAIL_BYTES; on failure a sentence; NULL: not wanted.
  *
  * Returns 0, or with nothing changed QR_ERR_INVALID (an option, or the directory holds
@@ -150,6 +158,7 @@ int qr_restore_open(const struct qr_restore_options *options, struct qr_restore 
  * machine takes over what is in them is not: a reader with one (qr_backup_reader_new()) goes
  * first, over all of the file.
  *
+ * data     size_bytes, borrowed until return.
  * detail   as in qr_restore_open().
  *
  * Returns 0; as qr_backup_reader_feed(); QR_ERR_IO or QR_ERR_DISK_FULL. After a failure other than

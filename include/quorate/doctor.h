@@ -107,7 +107,8 @@ struct qr_doctor_verdict {
 
 /* Read data directories that no node is using.
  *
- * paths    1..QR_DOCTOR_DIRECTORIES_MAX, borrowed until qr_doctor_free().
+ * paths    `count` of them, 1..QR_DOCTOR_DIRECTORIES_MAX, borrowed until qr_doctor_free().
+ * out      the caller's, until qr_doctor_free().
  * detail   QR_ERROR_DETAIL_BYTES; on failure a sentence; NULL: not wanted.
  *
  * What is wrong with one of them is told with it. Returns 0, or QR_ERR_INVALID, QR_ERR_LOCKED (a
@@ -120,7 +121,9 @@ int qr_doctor_open(const char *const *paths, size_t count, struct qr_doctor **ou
 /* Let the directories go. NULL is allowed. */
 void qr_doctor_free(struct qr_doctor *doctor);
 
-/* What directory `at` holds; the doctor's. NULL: there is no such directory. */
+/* What directory `at` holds; the doctor's, until qr_doctor_free(). NULL: there is no such
+ * directory.
+ */
 const struct qr_doctor_directory *qr_doctor_directory(const struct qr_doctor *doctor, size_t at);
 
 /* What the note `applying` of a directory tells its next start (docs/recovery.md). */
@@ -141,20 +144,20 @@ struct qr_doctor_applying {
     char command[QR_COMMAND_BYTES_MAX + 1]; /* likewise; what is not printable is '?' */
 };
 
-/* Which entries of directory `at` were being applied when its process ended, and how often. All
- * zero but `note` where there is nothing to tell, or no telling.
+/* Fill `out`: which entries of directory `at` were being applied when its process ended, and
+ * how often. All zero but `note` where there is nothing to tell, or no telling.
  *
  * Returns 0, or QR_ERR_INVALID: NULL, no such directory, or a size of no version.
  */
 int qr_doctor_applying(const struct qr_doctor *doctor, size_t at, struct qr_doctor_applying *out);
 
-/* Compare them. `chosen`: of which to tell what its recovery would lose; QR_DOCTOR_BEST: the best
- * one; of one that is none of them it tells QR_DOCTOR_NOWHERE.
+/* Compare them, and fill `out`. `chosen`: of which to tell what its recovery would lose;
+ * QR_DOCTOR_BEST: the best one; of one that is none of them it tells QR_DOCTOR_NOWHERE.
  */
 void qr_doctor_judge(const struct qr_doctor *doctor, size_t chosen, struct qr_doctor_verdict *out);
 
-/* Make the node of one directory the only voter of a new cluster, of a random id, with all that it
- * holds. Every other node of the old one is refused by it for ever; they join from empty
+/* Make the node of one directory the only voter of a new cluster, of a random id, with all that
+ * it holds. Every other node of the old one is refused by it for ever; they join from empty
  * directories.
  *
  * chosen    which; QR_DOCTOR_BEST is none: say whose it is to be.

@@ -57,6 +57,9 @@ typedef void qr_keys_done(void *argument, int status, const char *reason,
 
 /* The name of a key as it is written, or, where is_name_taken, of what is such a name already.
  *
+ * key   key_bytes, borrowed until return.
+ * id    the caller's; set to the name, with a NUL.
+ *
  * Returns 0, QR_ERR_INVALID: it is neither, or QR_ERR_NO_MEMORY.
  */
 int qr_key_name(const char *key, size_t key_bytes, bool is_name_taken, char id[QR_KEY_ID_BYTES]);
@@ -64,7 +67,8 @@ int qr_key_name(const char *key, size_t key_bytes, bool is_name_taken, char id[Q
 /* List or change the keys of this node. The secret file is rewritten and synced first; then the
  * change holds at once. Connections that are open stay open.
  *
- * key    as in the file; to use or remove one its name will do. Borrowed until return; copied.
+ * key    key_bytes, as in the file; to use or remove one its name will do. Borrowed until return;
+ *        copied.
  *        For QR_KEYS_LIST it is not looked at.
  * done   called exactly once, never from within this call, unless it returns an error.
  *

@@ -30,8 +30,9 @@ enum qr_log_format {
 
 struct qr_logger;
 
-/* A logger that writes to `descriptor`, which stays the caller's. NULL when memory or
- * threads ran out.
+/* A logger that writes to `descriptor`, which stays the caller's and is open until
+ * qr_logger_free(), what is of level_min or above, one line for each event, in that format. NULL
+ * when memory or threads ran out.
  */
 struct qr_logger *qr_logger_new(int descriptor, enum qr_log_format format,
                                 enum qr_log_level level_min);

@@ -36,7 +36,7 @@ struct qr_plain_reply {
     size_t size_bytes; /* 0 at first */
 };
 
-/* Reply with these bytes, borrowed until return, in place of what was there.
+/* Reply with size_bytes of `data`, borrowed until return, in place of what was there.
  * Returns 0, or with the reply as it was QR_ERR_TOO_LARGE (over reply->capacity_bytes) or
  * QR_ERR_INVALID (NULL).
  */
@@ -103,7 +103,10 @@ struct qr_plain_options {
  */
 int qr_plain_new(const struct qr_plain_options *options, struct qr_state_machine *out);
 
-/* qr_plain_new() of plain memory, all else by default. */
+/* qr_plain_new() of plain memory, all else by default: what it returns, and its `out`.
+ *
+ * state   state_bytes, borrowed until qr_plain_free().
+ */
 int qr_plain_state(struct qr_state_machine *out, void *state, size_t state_bytes,
                    qr_plain_apply *apply);
 
@@ -123,7 +126,9 @@ void qr_plain_free(struct qr_state_machine *machine);
  */
 int qr_plain_read(const struct qr_state_machine *machine, void *out);
 
-/* The same of any state: call `look` with it; it must neither keep the pointer nor block. */
+/* The same of any state: call `look` with it; it must neither keep the pointer nor block. Returns,
+ * waits and threads as qr_plain_read(); QR_ERR_INVALID only for NULL, and none of this header's.
+ */
 int qr_plain_look(const struct qr_state_machine *machine,
                   void (*look)(void *argument, const void *state), void *argument);
 

@@ -43,7 +43,9 @@ typedef void qr_wal_line(void *argument, const char *line);
 
 /* Read the whole log, and the newest snapshot.
  *
- * line     called for every segment, batch and entry (dump); NULL: only check (verify).
+ * data_directory   of a node that does not run; borrowed until return.
+ * line     called for every segment, batch and entry (dump), as text or, if is_json, as JSON; NULL:
+ *          only check (verify).
  * detail   of 512 bytes; on failure a sentence with file and offset.
  *
  * Returns 0, QR_ERR_NOT_FOUND (no data directory there), QR_ERR_LOCKED, QR_ERR_CORRUPT (also
