@@ -221,6 +221,6 @@ int cli_transfer(int argc, char **argv)
         .word = "TRANSFER",
         .arguments_doc = "NAME",
         .doc = "Hand leadership over to a voter.\v"
-               "It is refused where that voter is not heard. " UNKNOWN};
+               "It is refused where that voter is not heard, or its state differs. " UNKNOWN};
     return run(argc, argv, &kind);
 }

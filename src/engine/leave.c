@@ -28,7 +28,7 @@ static enum swim_reason swim_reason_of(enum qr_leave_reason reason)
                                         : SWIM_REASON_SHUTDOWN;
 }
 
-/* Who is to lead next: of the voters that answer and may lead, the one that rather does, and then
+/* Who is to lead next: of the voters that answer, do not differ and may lead, the one that rather does, and then
  * the one with the most of the log. NULL: nobody.
  */
 static const struct raft_member *find_heir(const struct qr_engine *engine)
@@ -39,10 +39,12 @@ static const struct raft_member *find_heir(const struct qr_engine *engine)
     for (size_t i = 0; i < configuration->count; i++) {
         const struct raft_member *member = &configuration->members[i];
         struct raft_peer_status peer = {.match_index = 0};
+        struct node_difference difference;
         bool is_fit = member->id != engine->self &&
                       raft_configuration_may_lead(configuration, member->id) &&
                       engine_health(engine, member->id) == QR_ALIVE &&
-                      node_peer_status(engine->node, member->id, &peer);
+                      node_peer_status(engine->node, member->id, &peer) &&
+                      !node_member_differs(engine->node, member->id, &difference);
         bool is_better = heir == NULL || member->priority > heir->priority ||
                          (member->priority == heir->priority && peer.match_index > heir_match);
         if (is_fit && is_better) {

@@ -117,9 +117,11 @@ static const struct raft_member *find_heir(const struct node *node,
     const struct raft_member *heir = NULL;
     for (size_t i = 0; i < next->count; i++) {
         const struct raft_member *member = &next->members[i];
+        struct node_difference difference;
         bool is_fit = raft_configuration_may_lead(next, member->id) &&
                       raft_configuration_may_lead(node_configuration(node), member->id) &&
-                      node_has_caught_up(node, member->id);
+                      node_has_caught_up(node, member->id) &&
+                      !node_member_differs(node, member->id, &difference);
         if (is_fit && (heir == NULL || member->priority > heir->priority)) {
             heir = member;
         }

@@ -166,6 +166,25 @@ static void nobody_hands_over_to_one_that_differs(void **state)
     end(&rig);
 }
 
+static void a_leader_that_takes_its_vote_hands_over_to_one_that_is_right(void **state)
+{
+    (void)state;
+    static struct rig rig;
+    begin(&rig, 3, 4);
+    int leader = rig_leader(&rig);
+    int wrong = leader == 0 ? 1 : 0; /* the first that would be asked */
+    rig_flip(&rig, wrong, 1, 7);
+    propose(&rig, leader, 2);
+    assert_true(wait_for(&rig, wrong, true));
+    rig_run(&rig, 500);
+    struct wire_change change = {0};
+    (void)snprintf(change.demoted, sizeof(change.demoted), "n%d", leader);
+    rig_change(&rig, leader, change);
+    rig_run(&rig, 100); /* less than what a transfer in vain takes */
+    assert_int_equal(rig_leader(&rig), 3 - leader - wrong);
+    end(&rig);
+}
+
 static void what_waits_there_is_refused_or_unknown(void **state)
 {
     (void)state;
@@ -463,6 +482,7 @@ int main(void)
         cmocka_unit_test(a_follower_that_differs_is_named_and_answers_nothing),
         cmocka_unit_test(a_leader_that_differs_hands_over_and_is_not_elected_again),
         cmocka_unit_test(nobody_hands_over_to_one_that_differs),
+        cmocka_unit_test(a_leader_that_takes_its_vote_hands_over_to_one_that_is_right),
         cmocka_unit_test(what_waits_there_is_refused_or_unknown),
         cmocka_unit_test(a_restart_does_not_hide_it_and_may_mend_it),
         cmocka_unit_test(a_fault_that_a_restart_repeats_is_found_again),
