@@ -3,8 +3,9 @@
  * usage: counter NAME HOST:PORT [MEMBER,...]
  *
  * The directory NAME is its disk. The first node is started without MEMBERs and begins a cluster,
- * the others with the addresses of some that run. Each line of standard input, of up to 255 bytes,
- * counts: once, however often it is sent, to whichever node. The answer is how many there were.
+ * the others with the addresses of some that run. Each line of standard input, up to 254 bytes of
+ * text, counts: once, however often it is sent, to whichever node, as long as tokens are kept (see
+ * qr_token_id()). The answer is how many there were then. What is no such line ends the program.
  */
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <inttypes.h>
@@ -38,7 +39,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: counter NAME HOST:PORT [MEMBER,...]\n%s\n", detail);
         return 2;
     }
-    while (fgets(line, sizeof(line), stdin) != NULL) {
+    while (fgets(line, sizeof(line), stdin) != NULL && strchr(line, '\n') != NULL) {
         struct qr_proposal proposal = {
             .size_bytes = sizeof(proposal), .payload = line, .payload_bytes = strlen(line)};
         proposal.id = qr_token_id(line, strlen(line)); /* whoever sends it again means the same */

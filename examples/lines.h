@@ -87,7 +87,7 @@ typedef int node_answer(struct qr_engine *engine, void *argument, const char *li
                         char answer[LINE_BYTES]);
 
 /* End a line that was read before its newline. Returns whether it is whole; of one that is too long
- * the rest is dropped, not read as another.
+ * the rest is dropped, not read as another. It is text: what is behind a NUL is not looked at.
  */
 static inline bool node_end_line(char line[LINE_BYTES])
 {
