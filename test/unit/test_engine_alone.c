@@ -199,7 +199,7 @@ static void a_proposal_out_of_bounds_is_refused_at_once(void **state)
     proposal.command_bytes = 0;
     assert_int_equal(qr_propose(bench->lone.engine, &proposal, on_answer, bench), QR_ERR_INVALID);
     proposal.payload = bench;
-    proposal.payload_bytes = qr_limits_default().max_message_bytes + 1;
+    proposal.payload_bytes = lone_engine_options(&bench->lone).limits.max_message_bytes + 1;
     assert_int_equal(qr_propose(bench->lone.engine, &proposal, on_answer, bench), QR_ERR_TOO_LARGE);
     assert_int_equal(bench->answer_count, 0);
 }

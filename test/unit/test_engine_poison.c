@@ -312,6 +312,7 @@ static void kills_at_any_time_never_lead_to_a_refusal(void **state)
     assert_int_equal(live_once(bench, life), EXIT_WELL);
     life = (struct life){.slow_us = 100, .waits = true};
     for (unsigned round = 0; round < 14; round++) {
+        life.proposals = round == 7 ? 300 : 0; /* and while it proposes */
         pid_t child = begin_life(bench, &life);
         (void)usleep(5000 + round * 7919 % 45000);
         assert_int_equal(kill(child, SIGKILL), 0);
