@@ -60,7 +60,8 @@ class Engine:
                      when it could not go on: its disk failed, say
     log              a file, or its descriptor, that gets a line for each event from log_level on
                      ("debug", "info", "warn", "error"), as log_format says ("text", "json");
-                     nobody waits for who reads it: what it does not take is dropped
+                     nobody waits for who reads it, but close() for a second: what is not taken
+                     is dropped
     limits           {name: number}, as "heartbeat_interval_ms": QR_LIMIT_MAP in quorate/engine.h
     options          further fields of struct qr_engine_options, by their names: is_bootstrap
                      (a directory without a cluster begins one), join ("HOST:PORT,…" of members),
@@ -84,10 +85,10 @@ class Engine:
             given.on_commit = FUNCTIONS["qr_commit_handler"]
             given.on_commit_argument = life.keep(lambda entry: on_commit(entry_of(entry)))
         if log is not None:
-            given.logger = life.log_to(log if isinstance(log, int) else log.fileno(),
-                                       number_of(ffi.typeof("enum qr_log_format"), log_format),
-                                       number_of(ffi.typeof("enum qr_log_level"), log_level))
-        life.open(given, on_stopped)
+            log = (log if isinstance(log, int) else log.fileno(),
+                   number_of(ffi.typeof("enum qr_log_format"), log_format),
+                   number_of(ffi.typeof("enum qr_log_level"), log_level))
+        life.open(given, on_stopped, log)
         self._end = weakref.finalize(self, life.forgotten)
         self._end.atexit = False  # life.py does that
 

@@ -40,8 +40,8 @@ class Life:
         self._logger = ffi.NULL
         self._log_descriptor = -1  # this one's own, whatever becomes of the caller's
 
-    def open(self, given, on_stopped):
-        """qr_engine_open()"""
+    def open(self, given, on_stopped, log=None):
+        """qr_engine_open(); log: (descriptor, format, least level) of a logger for it."""
         def stopped(status, reason):
             self.stop = status, text(reason)
             self.stopped.set()
@@ -52,17 +52,17 @@ class Life:
         detail = ffi.new("char []", constant("QR_ERROR_DETAIL_BYTES"))
         alive.add(self)  # before it is opened: whatever interrupts this, C finds what it calls
         try:
+            if log is not None:
+                given.logger = self._begin_log(*log)
             check(library.qr_engine_open(given, self._out, detail), text(detail))
         except BaseException:
             self.close()
             raise
 
-    def log_to(self, descriptor, form, level_min):
-        """A logger of C, which writes there until the engine is freed."""
+    def _begin_log(self, descriptor, form, level_min):
         self._log_descriptor = os.dup(descriptor)
         self._logger = library.qr_logger_new(self._log_descriptor, form, level_min)
         if self._logger == ffi.NULL:
-            self._end_log()
             raise QuorateError(library.QR_ERR_NO_MEMORY, "no memory or thread for a logger", True)
         return self._logger
 
