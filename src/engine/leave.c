@@ -28,8 +28,8 @@ static enum swim_reason swim_reason_of(enum qr_leave_reason reason)
                                         : SWIM_REASON_SHUTDOWN;
 }
 
-/* Who is to lead next: of the voters that answer, do not differ and may lead, the one that rather does, and then
- * the one with the most of the log. NULL: nobody.
+/* Who is to lead next: of the voters that answer, do not differ and may lead, the one that rather
+ * does, and then the one with the most of the log. NULL: nobody.
  */
 static const struct raft_member *find_heir(const struct qr_engine *engine)
 {
