@@ -287,9 +287,10 @@ void qr_engine_free(struct qr_engine *engine);
 typedef void qr_snapshot_done(void *argument, int status, uint64_t index);
 
 /* Take a snapshot of this node's state machine now, in the background, and compact its log as
- * the limits have it. Without this one is taken whenever the log has grown enough. That of a state
- * machine that is durable by itself has nothing of its state, and waits until it durably stands
- * there.
+ * the limits have it. It has at least all that is applied here by now: when one that is under way
+ * has less, the next one follows at once. Without this call one is taken whenever the log has
+ * grown enough. That of a state machine that is durable by itself has nothing of its state, and
+ * waits until it durably stands there.
  *
  * done   called exactly once, never from within this call, unless it returns an error.
  *

@@ -10,7 +10,7 @@
 #include "engine/internal.h"
 #include "runtime/memory.h"
 
-#define SNAPSHOT_TRIES 3 /* one that was under way already may stand too low */
+#define SNAPSHOT_TRIES 3 /* a leader's may take its place before it is opened */
 
 _Static_assert(QR_BACKUP_HEAD_BYTES == BACKUP_HEAD_BYTES && QR_BACKUPS_MAX == NODE_BACKUPS_MAX,
                "what is public is what is");

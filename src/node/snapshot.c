@@ -36,15 +36,29 @@ static void on_writer_ready(void *context)
     node->needs_turn = true;
 }
 
+/* Who asked while this one was taken waits for the next, which follows at once. */
 void node_snapshots_tell(struct node *node, int status, raft_index index)
 {
     struct node_snapshots *snapshots = &node->snapshots;
-    size_t count = snapshots->waiter_count;
-    snapshots->waiter_count = 0;
-    snapshots->is_asked = false;
-    for (size_t i = 0; i < count; i++) {
-        node->options.io.snapshot_done(node->options.io.context, snapshots->waiters[i], status,
-                                       index);
+    struct node_snapshot_waiter told[NODE_SNAPSHOT_WAITERS_MAX];
+    size_t told_count = 0;
+    size_t kept_count = 0;
+    for (size_t i = 0; i < snapshots->waiter_count; i++) {
+        struct node_snapshot_waiter *waiter = &snapshots->waiters[i];
+        if (status != 0 || waiter->applied_index <= index) {
+            told[told_count++] = *waiter;
+        } else {
+            snapshots->waiters[kept_count++] = *waiter;
+        }
+    }
+    snapshots->waiter_count = kept_count;
+    snapshots->is_asked = kept_count > 0;
+    if (kept_count > 0) {
+        snapshots->due_ns = 0;
+        node->needs_turn = true;
+    }
+    for (size_t i = 0; i < told_count; i++) {
+        node->options.io.snapshot_done(node->options.io.context, told[i].token, status, index);
     }
 }
 
@@ -271,7 +285,8 @@ int node_snapshot(struct node *node, uint64_t token, struct node_time time)
         return QR_ERR_BUSY;
     }
     node->time = time;
-    snapshots->waiters[snapshots->waiter_count++] = token;
+    snapshots->waiters[snapshots->waiter_count++] = (struct node_snapshot_waiter){
+        .token = token, .applied_index = node_raft_status(node)->applied_index};
     snapshots->is_asked = true;
     snapshots->due_ns = 0;
     node->needs_turn = true;

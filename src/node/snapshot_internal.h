@@ -47,6 +47,12 @@ struct node_taking {
     time_ns began_ns;
 };
 
+/* Who asked for a snapshot, and what it must have at least: all that was applied then. */
+struct node_snapshot_waiter {
+    uint64_t token;
+    raft_index applied_index;
+};
+
 /* What is kept for all that has to do with snapshots of our own making. */
 struct node_snapshots {
     struct snapshot_store *store;
@@ -57,7 +63,7 @@ struct node_snapshots {
     bool is_asked;
     bool is_state_asked;  /* a member is to be sent the state, and the newest has nothing of it */
     time_ns state_due_ns; /* the next one that holds the state not before */
-    uint64_t waiters[NODE_SNAPSHOT_WAITERS_MAX]; /* tokens */
+    struct node_snapshot_waiter waiters[NODE_SNAPSHOT_WAITERS_MAX];
     size_t waiter_count;
     time_ns due_ns;         /* the next one not before; when one failed, or by the interval */
     time_ns compact_due_ns; /* the next look at what may go */
