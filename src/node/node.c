@@ -431,6 +431,8 @@ void node_receive(struct node *node, node_id from, uint64_t connection,
     case WIRE_HELLO:
     case WIRE_HELLO_RESPONSE:
     case WIRE_JOIN_RESPONSE:
+    case WIRE_INVITE:
+    case WIRE_INVITE_RESPONSE:
     case WIRE_GOSSIP: /* what it carries comes by node_gossip_stream() */
         break;        /* not at this point of a conversation; harmless */
     }
