@@ -565,7 +565,7 @@ static int seed_receive(struct build_node *self, const uint8_t *frame, size_t fr
 
 static void seed_closed(struct build_node *self, const char *reason, struct build_time time)
 {
-    node_seed_closed(self->node, reason, node_time_of(time));
+    node_seed_closed(self->node, 0, reason, node_time_of(time));
 }
 
 static void applied(struct build_node *self, int status, const struct build_result *results,

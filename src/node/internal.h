@@ -6,6 +6,7 @@
 #include "base/prng.h"
 #include "node/digests_internal.h"
 #include "node/gossip_internal.h"
+#include "node/invite_internal.h"
 #include "node/node.h"
 #include "node/pending.h"
 #include "node/sessions.h"
@@ -109,12 +110,6 @@ struct node_change_wait {
     time_ns retry_ns; /* not before */
     time_ns deadline_ns;
     struct node_change_result result;
-};
-
-enum node_seed_state {
-    NODE_SEED_IDLE,
-    NODE_SEED_DIALING,
-    NODE_SEED_ASKED,
 };
 
 struct node_fetch {
@@ -227,6 +222,7 @@ struct node {
         time_ns due_ns; /* of the next; TIME_NEVER: none is known */
     } removal;
     raft_term resigned_term; /* in which leadership was to be handed over before a change */
+    struct node_invite invite;
     enum node_seed_state seed_state;
     size_t seed_position;                      /* in the join string */
     char seed_address[RAFT_ADDRESS_BYTES_MAX]; /* dialed last */

@@ -93,6 +93,9 @@ void node_join_turn(struct node *node)
 void node_seed_ready(struct node *node, struct node_time time)
 {
     node->time = time;
+    if (node_is_running(node)) {
+        node_invite_ready(node);
+    }
     if (node->phase != NODE_JOINING) {
         return;
     }
@@ -125,6 +128,9 @@ static void taken_in(struct node *node, struct cluster_id cluster)
 void node_seed_receive(struct node *node, const struct wire_message *message, struct node_time time)
 {
     node->time = time;
+    if (node_is_running(node) && message->type == WIRE_INVITE_RESPONSE) {
+        node_invite_answered(node, &message->invite_response);
+    }
     if (node->phase != NODE_JOINING || message->type != WIRE_JOIN_RESPONSE) {
         return;
     }
@@ -199,9 +205,12 @@ int node_join(struct node *node, const char *join, bool is_learner, struct node_
     return 0;
 }
 
-void node_seed_closed(struct node *node, const char *reason, struct node_time time)
+void node_seed_closed(struct node *node, int status, const char *reason, struct node_time time)
 {
     node->time = time;
+    if (node_is_running(node)) {
+        node_invite_closed(node, status, reason);
+    }
     if (node->phase != NODE_JOINING || node->seed_state == NODE_SEED_IDLE) {
         return;
     }

@@ -66,15 +66,16 @@ struct transport_events {
                                 bool has_expected, node_id expected, const char **reason);
 
     /* A message of the node at the other end. `connection` names it for transport_reply() when
-     * that is in no cluster yet, and is 0 otherwise; the message is borrowed until return, its
-     * entries' chunks may be held.
+     * that is in no cluster yet, or invites us, and is 0 otherwise; the message is borrowed until
+     * return, its entries' chunks may be held.
      */
     void (*received)(void *context, node_id from, uint64_t connection,
                      const struct wire_message *message);
 
     void (*seed_ready)(void *context);
     void (*seed_received)(void *context, const struct wire_message *message);
-    void (*seed_closed)(void *context, const char *reason);
+    /* status   with what either end refused the other; 0: it did not. */
+    void (*seed_closed)(void *context, int status, const char *reason);
 
     void (*gossip_received)(void *context, const struct transport_gossip *gossip);
 
@@ -143,8 +144,8 @@ bool transport_send(struct transport *transport, node_id to, struct wire_frame *
 /* The same on the connection that a message came in on; dropped when that is gone. */
 void transport_reply(struct transport *transport, uint64_t connection, struct wire_frame *frame);
 
-/* Dial a member to join through, instead of any dialed before; NULL: none any more. The
- * events seed_ready or seed_closed follow, later; none for one that is replaced.
+/* Dial a member to join through, or whom to invite, instead of any dialed before; NULL: none any
+ * more. The events seed_ready or seed_closed follow, later; none for one that is replaced.
  */
 void transport_dial_seed(struct transport *transport, const char *address);
 void transport_send_seed(struct transport *transport, struct wire_frame *frame);

@@ -123,6 +123,7 @@ void connection_close(struct connection *connection, const char *reason)
     bool was_open = connection->state == CONNECTION_OPEN;
     struct peer *dialed = connection->peer;
     enum connection_kind kind = connection->kind;
+    int refusal = connection->refusal;
     node_id member = connection->member;
     struct peer *peer =
         was_open && is_of_member(connection) ? transport_find_peer(transport, member) : NULL;
@@ -142,7 +143,7 @@ void connection_close(struct connection *connection, const char *reason)
         transport_back_off(transport, dialed);
     }
     if (kind == CONNECTION_SEED) {
-        transport->options.events.seed_closed(transport->options.events.context, reason);
+        transport->options.events.seed_closed(transport->options.events.context, refusal, reason);
     }
     if (peer != NULL) {
         transport->options.events.member_closed(transport->options.events.context, member, false);
@@ -257,6 +258,7 @@ static void log_refusal(struct connection *connection, int status, const char *r
 
 void connection_refuse_peer(struct connection *connection, const char *why)
 {
+    connection->refusal = QR_ERR_FOREIGN;
     log_refusal(connection, QR_ERR_FOREIGN, why, "");
     connection_close(connection, why);
 }
@@ -287,6 +289,7 @@ static void take_hello(struct connection *connection, const struct wire_hello *h
     connection->version = answer.hello_response.version;
     connection->expects_us = hello->has_expected;
     connection->is_stranger = cluster_id_is_none(hello->cluster);
+    connection->is_invitation = cluster_id_is_none(answer.hello_response.cluster);
     memcpy(connection->said_address, hello->address, sizeof(connection->said_address));
     connection->is_used = connection->expects_us; /* else the first message says for what */
     if (connection->is_used) {
@@ -310,11 +313,16 @@ static void take_hello_response(struct connection *connection,
     int status = events->hello_response_check(events->context, response, has_expected(connection),
                                               connection->member, &reason);
     if (status != 0) {
+        connection->refusal = status;
         log_refusal(connection, status, reason, "");
         connection_close(connection, reason);
         return;
     }
     connection->version = response->version;
+    if (connection->kind == CONNECTION_GOSSIP && cluster_id_is_none(response->cluster)) {
+        connection_close(connection, "it is in no cluster yet");
+        return;
+    }
     if (connection->kind == CONNECTION_GOSSIP && response->version < WIRE_VERSION_GOSSIP) {
         connection_close(connection, "it does not know gossip");
         return;
@@ -360,6 +368,9 @@ static const char *refusal(const struct connection *connection, const struct wir
     if (connection->is_stranger && !is_gossip && message->type != WIRE_JOIN) {
         return "a message of a node that has not joined";
     }
+    if (connection->is_invitation && message->type != WIRE_INVITE) {
+        return "a message to a node that has not joined";
+    }
     return NULL;
 }
 
@@ -387,8 +398,9 @@ static void take_message(struct connection *connection, const struct wire_messag
     if (peer != NULL) {
         peer->heard_ns = runtime_now_ns();
     }
+    bool is_answered_there = connection->is_stranger || message->type == WIRE_INVITE;
     events->received(events->context, connection->member,
-                     connection->is_stranger ? connection->number : 0, message);
+                     is_answered_there ? connection->number : 0, message);
 }
 
 void connection_take(struct connection *connection, const struct wire_message *message)

@@ -118,7 +118,8 @@ void transport_dial_waiting_seed(struct transport *transport)
     transport->has_seed_address = false;
     struct connection *connection = connection_new(transport, CONNECTION_SEED, NULL);
     if (connection == NULL) {
-        transport->options.events.seed_closed(transport->options.events.context, "memory ran out");
+        transport->options.events.seed_closed(transport->options.events.context, 0,
+                                              "memory ran out");
         return;
     }
     /* A new seed connection knows no attempt before it: chance picks among the addresses. */

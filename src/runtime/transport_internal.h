@@ -52,9 +52,11 @@ struct connection {
     node_id member;      /* at the other end, as it said or as is expected */
     bool expects_us;     /* incoming: the hello named us, so it is a member's */
     bool is_stranger;    /* incoming: of no cluster yet; it may ask to join, and gossip */
+    bool is_invitation;  /* incoming: we were in no cluster; it may invite us, and nothing else */
     bool is_used;        /* incoming: a message came; the first says what it is for */
     bool is_gossip;      /* incoming: for SWIM alone */
     bool is_proved;      /* the other end has a key of this cluster */
+    int refusal;         /* with what either end refused the other; 0: it did not */
     uint32_t version;    /* of the protocol, once OPEN */
     time_ns deadline_ns; /* when it is given up; TIME_NEVER once OPEN, but for idle ones */
 

@@ -59,7 +59,7 @@ static void one_that_joins_asks_the_leader_that_it_hears_of(void **state)
         gossip_rig_pass(&rig, 100, 0, 0);
         if (rig.solo.dial_count > before) {
             asked[strcmp(rig.solo.dialed, "a3") == 0]++;
-            node_seed_closed(rig.solo.node, "no connection", rig.solo.time);
+            node_seed_closed(rig.solo.node, 0, "no connection", rig.solo.time);
         }
     }
     assert_true(asked[0] > 2);
