@@ -32,8 +32,8 @@
 #define TRANSPORT_HELLO_TIMEOUT_NS (2 * NS_PER_S)
 #define TRANSPORT_BACKOFF_NS_MIN (20 * NS_PER_MS)
 #define TRANSPORT_BACKOFF_NS_MAX NS_PER_S
-#define TRANSPORT_GOSSIP_DIALED_MAX 16           /* at a time */
-#define TRANSPORT_GOSSIP_IDLE_NS (10 * NS_PER_S) /* then it is closed */
+#define TRANSPORT_GOSSIP_DIALED_MAX 16    /* at a time */
+#define TRANSPORT_IDLE_NS (10 * NS_PER_S) /* then one for gossip or an invitation is closed */
 /* Waiting for one stream: 64 messages. What a member tells another of 4,096 members, all with the
  * longest profiles, is 49 (swim/sync.c); less would cut it, and who is told is none the wiser.
  */
@@ -74,7 +74,9 @@ struct transport_events {
 
     void (*seed_ready)(void *context);
     void (*seed_received)(void *context, const struct wire_message *message);
-    /* status   with what either end refused the other; 0: it did not. */
+    /* status   with what either end refused the other; QR_ERR_NO_MEMORY: it ran out here; 0: it
+     *          is another reason.
+     */
     void (*seed_closed)(void *context, int status, const char *reason);
 
     void (*gossip_received)(void *context, const struct transport_gossip *gossip);
@@ -100,6 +102,7 @@ struct transport_options {
     uint64_t queue_bytes_max;  /* waiting for one connection; one frame may pass it */
     uint64_t backoff_ns_max;   /* 0: TRANSPORT_BACKOFF_NS_MAX */
     uint64_t hello_timeout_ns; /* 0: TRANSPORT_HELLO_TIMEOUT_NS */
+    uint64_t idle_ns;          /* 0: TRANSPORT_IDLE_NS */
 };
 
 struct transport;

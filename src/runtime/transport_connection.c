@@ -177,7 +177,7 @@ static void send_hello(struct connection *connection)
     events->hello(events->context, has_expected(connection), connection->member, &message.hello);
     struct wire_frame *frame = wire_encode(transport->options.allocator, &message);
     if (frame == NULL) {
-        connection_close(connection, "memory ran out");
+        connection_close_without_memory(connection);
         return;
     }
     connection_greet_with(connection, frame);
@@ -227,7 +227,7 @@ static void open_connection(struct connection *connection)
     connection->deadline_ns = TIME_NEVER;
     bool is_meant = connection->kind != CONNECTION_INCOMING || connection->expects_us;
     if (connection->kind == CONNECTION_GOSSIP || !is_meant) {
-        connection_touch_gossip(connection);
+        connection_touch(connection);
     }
     if (connection->kind != CONNECTION_SEED) {
         LOG(connection->transport->options.log, log_level(connection), "peer_connected",
@@ -256,6 +256,12 @@ static void log_refusal(struct connection *connection, int status, const char *r
     }
 }
 
+void connection_close_without_memory(struct connection *connection)
+{
+    connection->refusal = QR_ERR_NO_MEMORY;
+    connection_close(connection, "memory ran out");
+}
+
 void connection_refuse_peer(struct connection *connection, const char *why)
 {
     connection->refusal = QR_ERR_FOREIGN;
@@ -280,7 +286,7 @@ static void take_hello(struct connection *connection, const struct wire_hello *h
         return;
     }
     if (frame == NULL) {
-        connection_close(connection, "memory ran out");
+        connection_close_without_memory(connection);
     }
     if (connection->state == CONNECTION_CLOSED) {
         return;
@@ -303,13 +309,30 @@ static void take_hello(struct connection *connection, const struct wire_hello *h
     transport_arm(transport);
 }
 
+/* Why there is nobody to gossip with, which is no trouble; NULL: there may be. */
+static const char *gossip_refusal(const struct connection *connection,
+                                  const struct wire_hello_response *response)
+{
+    if (connection->kind != CONNECTION_GOSSIP || response->status != 0) {
+        return NULL;
+    }
+    if (response->version < WIRE_VERSION_GOSSIP) {
+        return "it does not know gossip";
+    }
+    return cluster_id_is_none(response->cluster) ? "it is in no cluster yet" : NULL;
+}
+
 /* Whom we dialed answers. */
 static void take_hello_response(struct connection *connection,
                                 const struct wire_hello_response *response)
 {
     struct transport *transport = connection->transport;
     const struct transport_events *events = &transport->options.events;
-    const char *reason = "refused";
+    const char *reason = gossip_refusal(connection, response);
+    if (reason != NULL) {
+        connection_close(connection, reason);
+        return;
+    }
     int status = events->hello_response_check(events->context, response, has_expected(connection),
                                               connection->member, &reason);
     if (status != 0) {
@@ -319,14 +342,6 @@ static void take_hello_response(struct connection *connection,
         return;
     }
     connection->version = response->version;
-    if (connection->kind == CONNECTION_GOSSIP && cluster_id_is_none(response->cluster)) {
-        connection_close(connection, "it is in no cluster yet");
-        return;
-    }
-    if (connection->kind == CONNECTION_GOSSIP && response->version < WIRE_VERSION_GOSSIP) {
-        connection_close(connection, "it does not know gossip");
-        return;
-    }
     if (connection->kind == CONNECTION_PEER) {
         connection->peer->backoff_ns = 0;
         connection->peer->is_redialed = false;
@@ -355,6 +370,14 @@ static void note_use(struct connection *connection, const struct wire_message *m
     close_older(connection);
 }
 
+/* Who invites says so again and again, and who stops has ended it; a member's may be silent. */
+static void note_invitation(struct connection *connection)
+{
+    if (connection->is_invitation) {
+        connection_touch(connection);
+    }
+}
+
 /* What must not come on this connection, in words; NULL: it may. */
 static const char *refusal(const struct connection *connection, const struct wire_message *message)
 {
@@ -380,6 +403,7 @@ static void take_message(struct connection *connection, const struct wire_messag
     const struct transport_events *events = &transport->options.events;
     transport->stats.messages_received++;
     note_use(connection, message);
+    note_invitation(connection);
     const char *why = refusal(connection, message);
     if (why != NULL) {
         connection_refuse(connection, why);

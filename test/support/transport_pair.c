@@ -154,6 +154,7 @@ int transport_side_open(struct transport_side *side, const char *address)
         .frame_bytes_max = TRANSPORT_PAIR_FRAME_BYTES_MAX,
         .queue_bytes_max = TRANSPORT_PAIR_QUEUE_BYTES_MAX,
         .backoff_ns_max = 50 * NS_PER_MS,
+        .idle_ns = side->idle_ns,
         .hello_timeout_ns = side->hello_timeout_ns == 0 ? 300 * NS_PER_MS : side->hello_timeout_ns,
     };
     int status = transport_open(&options, &side->transport, side->detail);

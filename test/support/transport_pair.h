@@ -24,6 +24,7 @@ struct transport_side {
     struct keyring *keyring;           /* NULL: plain */
     const struct allocator *allocator; /* NULL: the runtime's */
     uint64_t hello_timeout_ns;
+    uint64_t idle_ns;
     struct log_sink log;
     char logged[256]; /* the last warning */
     int logged_count;

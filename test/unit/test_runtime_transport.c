@@ -312,6 +312,25 @@ static void nobody_gossips_with_a_node_in_no_cluster(void **state)
     assert_int_equal(stats.frames_refused, 0);
 }
 
+static void who_invites_no_more_is_let_go(void **state)
+{
+    struct transport_pair *pair = *state;
+    struct transport_stats stats;
+    transport_side_close(&pair->b);
+    pair->b.cluster = (struct cluster_id){0};
+    pair->b.idle_ns = NS_PER_S;
+    assert_int_equal(transport_side_open(&pair->b, "127.0.0.1:0"), 0);
+    be_invited(pair);
+    for (time_ns limit_ns = runtime_now_ns() + TRANSPORT_PAIR_WAIT_NS;
+         pair->a.seed_closed_count == 0;) {
+        assert_true(runtime_now_ns() < limit_ns);
+        transport_pair_run_for(pair, 10 * NS_PER_MS);
+    }
+    transport_stats(pair->b.transport, &stats);
+    assert_int_equal(stats.incoming_count, 0);
+    assert_int_equal(stats.frames_refused, 0);
+}
+
 static void a_seed_of_another_cluster_is_told_as_such(void **state)
 {
     struct transport_pair *pair = *state;
@@ -371,6 +390,7 @@ int main(void)
         TRANSPORT_TEST(a_member_answers_an_invitation_too),
         TRANSPORT_TEST(nobody_gossips_with_a_node_in_no_cluster),
         TRANSPORT_TEST(a_seed_of_another_cluster_is_told_as_such),
+        TRANSPORT_TEST(who_invites_no_more_is_let_go),
         TRANSPORT_TEST(a_port_in_use_is_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
