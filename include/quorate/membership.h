@@ -37,8 +37,10 @@ int qr_join(struct qr_engine *engine, const char *join, bool is_learner);
 
 /* Add a member: tell an engine that waits at an address, opened with options.is_waiting and in no
  * cluster, to join the cluster of this one, and wait until it is a member: a learner, which the
- * leader gives a vote once it has caught up, unless it is to be a learner. What is so already is
- * success. Any member can do it; nothing is called on the engine that is added.
+ * leader gives a vote once it has caught up, unless it is to be a learner. Any member can do it;
+ * nothing is called on the engine that is added. One that is a member already is success, with a
+ * vote or without, as is one that is asking to be taken in by then: of several that add it, the
+ * first is followed, and what qr_join() said there goes before all.
  *
  * address      HOST:PORT, its peer address as this node reaches it; copied.
  * is_learner   it never asks for a vote: qr_promote() gives it one.
@@ -50,15 +52,17 @@ int qr_join(struct qr_engine *engine, const char *join, bool is_learner);
  *                     caller's loop: nothing was done.
  *   QR_ERR_ADDRESS    it is none, or nobody was met there: nothing was done. Start that engine, and
  *                     look whether this node reaches it.
- *   QR_ERR_FOREIGN    it is in another cluster, does not wait, or one of both lacks the secret of
- *                     the other: nothing was done. Open it as it should be.
+ *   QR_ERR_FOREIGN    it is in another cluster, is this engine, does not wait, or one of both lacks
+ *                     the secret of the other: nothing was done. Open it as it should be.
  *   QR_ERR_VERSION    it is of a release that takes no invitation: use its qr_join().
- *   QR_ERR_NO_LEADER  this engine is in no cluster itself: nothing was done.
- *   QR_ERR_BUSY       another is being added by this engine, or memory ran out here or there:
- *                     nothing was done. Try again later.
- *   QR_ERR_TIMEOUT    unknown: it was told, and was no member within limits.proposal_timeout_ms. It
- *                     goes on asking until it is let in, or is closed; the reason is what was heard
- *                     of it last, as that its name is taken. Mend that, and look who is a member.
+ *   QR_ERR_NO_LEADER  this engine is in no cluster itself, or no member of it any more: nothing was
+ *                     done.
+ *   QR_ERR_BUSY       another is being added by this engine, another cluster adds that one, or
+ *                     memory ran out here or there: nothing was done. Try again later.
+ *   QR_ERR_TIMEOUT    unknown: it was told, and was no member within limits.proposal_timeout_ms, or
+ *                     was met since as one that cannot be added, or this engine stopped. It goes on
+ *                     asking until it is let in, or is closed; the reason is what was heard of it
+ *                     last, as that its name is taken. Mend that, and look who is a member.
  *   QR_ERR_STOPPED    this engine stopped before it was told.
  *
  * Threads: as qr_propose_wait(). Cost: one connection, an entry in the log and what catching up

@@ -63,8 +63,8 @@ int engine_invite(struct qr_engine *engine, const char *address, bool is_learner
         return QR_ERR_STOPPED;
     }
     uint64_t token = 0;
-    if (engine->in_node > 0 ||
-        waiters_add(&engine->changes, (void (*)(void))done, argument, &token) != 0) {
+    ASSERT(engine->in_node == 0); /* it comes by the queue alone */
+    if (waiters_add(&engine->changes, (void (*)(void))done, argument, &token) != 0) {
         return QR_ERR_BUSY;
     }
     int status = node_invite(engine->node, address, is_learner, token, engine_time());

@@ -91,6 +91,7 @@ int node_hello_response_check(struct node *node, const struct wire_hello_respons
                               bool has_expected, node_id expected, const char **reason)
 {
     struct cluster_id own = own_cluster(node);
+    bool is_in = !cluster_id_is_none(own);
     if (response->status != 0) {
         *reason = response->reason;
         return response->status;
@@ -99,8 +100,8 @@ int node_hello_response_check(struct node *node, const struct wire_hello_respons
         *reason = "it chose a version of the protocol that was not offered";
         return QR_ERR_VERSION;
     }
-    bool is_invited = !has_expected && node->invite.is_under_way;
-    if (is_invited && response->version < WIRE_VERSION_INVITES) {
+    bool invites = is_in && !has_expected && node->invite.is_under_way;
+    if (invites && response->version < WIRE_VERSION_INVITES) {
         *reason = "it is of an earlier release, which takes no invitations";
         return QR_ERR_VERSION;
     }
@@ -108,10 +109,14 @@ int node_hello_response_check(struct node *node, const struct wire_hello_respons
         *reason = "another node runs at this address now";
         return QR_ERR_FOREIGN;
     }
-    bool may_be_invited = !has_expected && cluster_id_is_none(response->cluster) &&
-                          response->version >= WIRE_VERSION_INVITES;
-    if (!cluster_id_is_none(own) && !cluster_id_equal(own, response->cluster) && !may_be_invited) {
+    bool may_be_invited = invites && cluster_id_is_none(response->cluster);
+    if (is_in && !cluster_id_equal(own, response->cluster) && !may_be_invited) {
         *reason = "it belongs to another cluster";
+        return QR_ERR_FOREIGN;
+    }
+    if (!is_in && !cluster_id_is_none(response->cluster) &&
+        !node_may_enter(node, response->cluster)) {
+        *reason = "it belongs to another cluster than the one that invited this node";
         return QR_ERR_FOREIGN;
     }
     node_note_peer(node, response->from, response->version);

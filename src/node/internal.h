@@ -154,7 +154,9 @@ struct node {
     char meta[RAFT_META_BYTES_MAX];
     char *join; /* copy of options.join */
     size_t join_bytes;
-    bool asks_no_vote; /* when it joins: as it was told last */
+    bool asks_no_vote;            /* when it joins: as it was told last */
+    struct cluster_id invited_to; /* by an invitation that took the place of `join`; or none */
+    time_ns invited_until_ns;     /* so long no other may take its place */
     struct node_identity identity;
     enum node_phase phase;
     struct node_time time;
@@ -488,6 +490,9 @@ time_ns node_watch_deadline(const struct node *node);
 
 /* join.c */
 void node_join_turn(struct node *node);
+
+/* Whether a node in no cluster may be taken in by this one: an invitation names the cluster. */
+bool node_may_enter(const struct node *node, struct cluster_id cluster);
 
 /* Keep a copy of the list, in the place of the one before. Returns 0 or QR_ERR_NO_MEMORY. */
 NODISCARD int node_join_copy(struct node *node, const char *join);

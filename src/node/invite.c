@@ -18,7 +18,7 @@ static void say(struct node_invite *invite, const char *words)
 static void finish(struct node *node, int status, const char *words)
 {
     struct node_invite *invite = &node->invite;
-    ASSERT(invite->is_under_way);
+    ASSERT(invite->is_under_way && status <= 0);
     invite->is_under_way = false;
     node->seed_state = NODE_SEED_IDLE;
     if (words != NULL) {
@@ -31,6 +31,13 @@ static void finish(struct node *node, int status, const char *words)
     node->options.io.change_done(node->options.io.context, invite->token, status, &invite->result);
 }
 
+/* Who may have been told may have asked to be taken in, or may ask yet. */
+static void refuse(struct node *node, int status, const char *words)
+{
+    bool is_unsure = node->invite.is_taken || node->invite.is_lost;
+    finish(node, is_unsure ? QR_ERR_TIMEOUT : status, words);
+}
+
 int node_invite(struct node *node, const char *address, bool is_learner, uint64_t token,
                 struct node_time time)
 {
@@ -38,7 +45,8 @@ int node_invite(struct node *node, const char *address, bool is_learner, uint64_
     if (node->phase == NODE_STOPPED) {
         return QR_ERR_STOPPED;
     }
-    if (!node_is_running(node)) {
+    if (!node_is_running(node) ||
+        raft_configuration_find(node_configuration(node), node->identity.id) < 0) {
         return QR_ERR_NO_LEADER;
     }
     if (invite->is_under_way) {
@@ -101,7 +109,8 @@ static void give_up(struct node *node)
         finish(node, QR_ERR_ADDRESS, "it did not answer in time");
     } else if (invite->is_in) {
         finish(node, QR_ERR_TIMEOUT,
-               "it is of this cluster, and no member: if it was removed, empty its directory");
+               "it is of this cluster, and no member as far as this node knows: if it was removed, "
+               "empty its directory");
     } else if (invite->result.reason[0] != '\0') {
         finish(node, QR_ERR_TIMEOUT, NULL); /* the last that it said */
     } else {
@@ -121,11 +130,9 @@ void node_invite_turn(struct node *node)
         succeed(node);
     } else if (node->time.now_ns >= invite->deadline_ns) {
         give_up(node);
-    } else if (node->time.now_ns < invite->due_ns) {
-        return;
-    } else if (node->seed_state == NODE_SEED_ASKED) {
+    } else if (node->time.now_ns >= invite->due_ns && node->seed_state == NODE_SEED_ASKED) {
         send_invite(node);
-    } else if (node->seed_state == NODE_SEED_IDLE) {
+    } else if (node->time.now_ns >= invite->due_ns && node->seed_state == NODE_SEED_IDLE) {
         node->seed_state = NODE_SEED_DIALING;
         invite->due_ns = TIME_NEVER;
         node->options.io.dial_seed(node->options.io.context, invite->address);
@@ -171,7 +178,7 @@ void node_invite_answered(struct node *node, const struct wire_invite_response *
         return;
     }
     if (response->status != 0) {
-        finish(node, status_of_refusal(response->status), response->reason);
+        refuse(node, status_of_refusal(response->status), response->reason);
         return;
     }
     invite->is_taken = true;
@@ -182,24 +189,34 @@ void node_invite_answered(struct node *node, const struct wire_invite_response *
     node->needs_turn = true;
 }
 
+/* With what a connection on which nothing was said ends the invitation. */
+static void end_untold(struct node *node, int status, const char *reason)
+{
+    if (status == QR_ERR_PENDING) {
+        finish(node, QR_ERR_VERSION, "it is of an earlier release, which takes no invitations");
+    } else if (status == QR_ERR_NO_MEMORY) {
+        finish(node, QR_ERR_BUSY, reason);
+    } else {
+        bool is_told = status == QR_ERR_FOREIGN || status == QR_ERR_VERSION;
+        finish(node, is_told ? status : QR_ERR_ADDRESS, reason);
+    }
+}
+
 void node_invite_closed(struct node *node, int status, const char *reason)
 {
     struct node_invite *invite = &node->invite;
     if (!invite->is_under_way || node->seed_state == NODE_SEED_IDLE) {
         return;
     }
-    if (status == QR_ERR_PENDING) {
-        finish(node, QR_ERR_VERSION, "it is of an earlier release, which takes no invitations");
-    } else if (status == QR_ERR_FOREIGN || status == QR_ERR_VERSION) {
-        finish(node, status, reason);
-    } else if (!invite->is_sent) {
-        finish(node, QR_ERR_ADDRESS, reason);
-    } else {
-        /* It may have been told, and be starting anew: then it does not know it any more. */
-        say(invite, reason);
-        node->seed_state = NODE_SEED_IDLE;
-        invite->due_ns = node->time.now_ns + AGAIN_NS;
+    if (!invite->is_sent) {
+        end_untold(node, status, reason);
+        return;
     }
+    /* It may have been told, and be starting anew: then it does not know it any more. */
+    invite->is_lost = true;
+    say(invite, reason);
+    node->seed_state = NODE_SEED_IDLE;
+    invite->due_ns = node->time.now_ns + AGAIN_NS;
 }
 
 /* Of a node that has begun to be one of a cluster. */
@@ -214,33 +231,71 @@ static int judge_as_member(const struct node *node, const struct wire_invite *in
     return 0;
 }
 
+/* One, and none of the characters that a list or a log has between two. */
+static bool is_address(const char *text)
+{
+    size_t i = 0;
+    while (text[i] > ' ' && text[i] <= '~' && text[i] != ',') {
+        i++;
+    }
+    return i > 0 && text[i] == '\0';
+}
+
+/* To ask whom it says, instead of whom an earlier invitation said. */
+static int follow(struct node *node, const struct wire_invite *invite, const char **reason)
+{
+    bool is_news = node->join == NULL || !text_equal(node->join, invite->address);
+    int status = node_join(node, invite->address, invite->is_learner, node->time);
+    if (status != 0) {
+        *reason = "memory ran out";
+        return QR_ERR_BUSY;
+    }
+    node->invited_to = invite->cluster;
+    node->invited_until_ns = node->time.now_ns + NODE_INVITED_NS;
+    if (is_news) {
+        LOG(node->options.log, LOG_INFO, "invited", log_id("by", invite->from),
+            log_string("address", invite->address));
+    }
+    return 0;
+}
+
+/* Of a node that waits. The first invitation is followed for as long as it is said again; a list
+ * that was told here, by node_join(), goes before all of them.
+ */
+static int judge_waiting(struct node *node, const struct wire_invite *invite, const char **reason)
+{
+    *reason = node->join_reason;
+    bool is_list = node->join != NULL && cluster_id_is_none(node->invited_to);
+    bool is_followed = !is_list && node->join != NULL && node->time.now_ns < node->invited_until_ns;
+    bool is_ours = cluster_id_equal(node->invited_to, invite->cluster);
+    if (is_followed && !is_ours) {
+        *reason = "another cluster invites it";
+        return QR_ERR_BUSY;
+    }
+    if (is_list || (is_followed && !text_equal(node->join, invite->address))) {
+        return 0; /* it is at it */
+    }
+    return follow(node, invite, reason);
+}
+
 static int judge(struct node *node, const struct wire_invite *invite, const char **reason)
 {
     if (node->phase != NODE_JOINING) {
         return judge_as_member(node, invite, reason);
     }
-    if (invite->address[0] == '\0') {
+    if (node->options.is_observer) {
+        *reason = "it is an observer, which joins no cluster";
+        return QR_ERR_FOREIGN;
+    }
+    if (!node->options.is_waiting) {
+        *reason = "it does not wait to be added: it was told whom to join when it was started";
+        return QR_ERR_FOREIGN;
+    }
+    if (cluster_id_is_none(invite->cluster) || !is_address(invite->address)) {
         *reason = "the invitation does not say whom to ask";
         return QR_ERR_ADDRESS;
     }
-    bool is_news = node->join == NULL || !text_equal(node->join, invite->address);
-    int status = node_join(node, invite->address, invite->is_learner, node->time);
-    if (status == QR_ERR_FOREIGN) {
-        *reason = node->options.is_observer ? "it is an observer, which joins no cluster"
-                                            : "it does not wait to be added: it was told whom to "
-                                              "join when it was started";
-        return status;
-    }
-    if (status != 0) {
-        *reason = "memory ran out";
-        return QR_ERR_BUSY;
-    }
-    if (is_news) {
-        LOG(node->options.log, LOG_INFO, "invited", log_id("by", invite->from),
-            log_string("address", invite->address));
-    }
-    *reason = node->join_reason;
-    return 0;
+    return judge_waiting(node, invite, reason);
 }
 
 void node_on_invite(struct node *node, node_id from, uint64_t connection,

@@ -9,6 +9,8 @@
 
 #include "node/node.h"
 
+#define NODE_INVITED_NS NS_PER_S /* an invitation that is not said again for so long has ended */
+
 /* Of the connection of io.dial_seed, for a join or an invitation. */
 enum node_seed_state {
     NODE_SEED_IDLE,
@@ -20,6 +22,7 @@ struct node_invite {
     bool is_under_way;
     bool is_learner;
     bool is_sent;  /* once at least: who got it may join, whatever comes */
+    bool is_lost;  /* a connection ended on which it was said, and perhaps heard */
     bool is_taken; /* `id` said that it does, */
     bool is_in;    /* and that it is in the cluster, which no restart undoes */
     node_id id;

@@ -125,6 +125,12 @@ static void taken_in(struct node *node, struct cluster_id cluster)
     }
 }
 
+bool node_may_enter(const struct node *node, struct cluster_id cluster)
+{
+    return !cluster_id_is_none(cluster) &&
+           (cluster_id_is_none(node->invited_to) || cluster_id_equal(cluster, node->invited_to));
+}
+
 void node_seed_receive(struct node *node, const struct wire_message *message, struct node_time time)
 {
     node->time = time;
@@ -135,7 +141,7 @@ void node_seed_receive(struct node *node, const struct wire_message *message, st
         return;
     }
     const struct wire_join_response *response = &message->join_response;
-    if (response->status == 0 && !cluster_id_is_none(response->cluster)) {
+    if (response->status == 0 && node_may_enter(node, response->cluster)) {
         taken_in(node, response->cluster);
         return;
     }
@@ -188,6 +194,7 @@ int node_join(struct node *node, const char *join, bool is_learner, struct node_
         return QR_ERR_FOREIGN;
     }
     bool asks_no_vote = node->options.is_learner || is_learner;
+    node->invited_to = (struct cluster_id){0};
     if (node->join != NULL && asks_no_vote == node->asks_no_vote && text_equal(node->join, join)) {
         return 0; /* it is at it */
     }

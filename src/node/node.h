@@ -373,7 +373,8 @@ void node_hello(const struct node *node, bool has_expected, node_id expected,
 NODISCARD int node_hello_check(struct node *node, const struct wire_hello *hello,
                                struct wire_hello_response *response);
 
-/* Judge the answer to our hello; has_expected as in node_hello(). Returns 0, or an error:
+/* Judge the answer to our hello; has_expected as in node_hello(), false: of the connection of
+ * io.dial_seed, or one for gossip to who knows it and is in a cluster. Returns 0, or an error:
  * then close. `reason` (static or in the response) says why.
  */
 NODISCARD int node_hello_response_check(struct node *node,
@@ -397,21 +398,23 @@ void node_receive(struct node *node, node_id from, uint64_t connection,
  *   QR_ERR_ADDRESS   nobody was met there.
  *   QR_ERR_FOREIGN   it belongs to another cluster, does not wait, or one of both lacks the secret.
  *   QR_ERR_VERSION   it is of a release that takes no invitations.
- *   QR_ERR_BUSY, QR_ERR_STOPPED   not done.
+ *   QR_ERR_BUSY      another cluster invites it, or memory ran out here or there.
+ *   QR_ERR_STOPPED   this node stopped before it was told.
  *   QR_ERR_TIMEOUT   unknown: it may yet be taken in; the reason is what was heard of it last.
  *
  * address      HOST:PORT, shorter than RAFT_ADDRESS_BYTES_MAX; copied.
  * is_learner   it never asks for a vote.
  *
  * Returns 0, or, then nothing follows, QR_ERR_BUSY (another is under way), QR_ERR_NO_LEADER (this
- * node is in no cluster itself) or QR_ERR_STOPPED.
+ * node is in no cluster itself, or no member of it any more) or QR_ERR_STOPPED.
  */
 NODISCARD int node_invite(struct node *node, const char *address, bool is_learner, uint64_t token,
                           struct node_time time);
 
 /* The connection of io.dial_seed: its hello was accepted; a message came; it is gone.
  *
- * status   with what either end refused the other's hello; 0: it did not come to that.
+ * status   with what either end refused the other's hello; QR_ERR_NO_MEMORY: it ran out here; 0: it
+ *          is another reason.
  */
 void node_seed_ready(struct node *node, struct node_time time);
 void node_seed_receive(struct node *node, const struct wire_message *message,

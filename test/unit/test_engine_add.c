@@ -1,5 +1,6 @@
 /* test_engine_add.c: engines that wait are added by others. */
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -242,6 +243,38 @@ static void a_stranger_without_the_secret_adds_nobody(void **state)
     assert_int_equal(status->join_error, 0);
 }
 
+static void *add_a_taken_name(void *argument)
+{
+    struct adder *adder = argument;
+    atomic_store(&adder->status, add(adder->bench, 0, 1));
+    return NULL;
+}
+
+/* Until it is a member, one that adds waits; it is told how that ends. */
+static void one_is_added_at_a_time_and_the_end_of_the_engine_ends_it(void **state)
+{
+    struct bench *bench = *state;
+    struct adder adder = {.bench = bench, .status = 1};
+    char reason[QR_REASON_BYTES_MAX];
+    pthread_t thread;
+    open_first(bench);
+    bench->name = "n1"; /* which is taken: it is told whom to ask, and not let in */
+    engines_open(&bench->engines, 1);
+    assert_int_equal(pthread_create(&thread, NULL, add_a_taken_name, &adder), 0);
+    struct qr_status *status = &bench->engines.members[1].status;
+    do {
+        engines_pause(&bench->engines);
+        assert_int_equal(qr_status(bench->engines.members[1].engine, status), 0);
+    } while (status->join_error == 0);
+    struct qr_engine *first = bench->engines.members[0].engine;
+    assert_int_equal(qr_add(first, bench->engines.members[2].address, false, reason), QR_ERR_BUSY);
+    assert_true(reason[0] != '\0');
+    assert_int_equal(atomic_load(&adder.status), 1);
+    qr_engine_stop(first);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    expect(bench, atomic_load(&adder.status), QR_ERR_TIMEOUT, "stopped meanwhile");
+}
+
 #define ADD_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -254,6 +287,7 @@ int main(void)
         ADD_TEST(only_a_member_adds_others),
         ADD_TEST(a_name_that_is_taken_is_told_when_time_is_up),
         ADD_TEST(a_callback_may_not_wait_for_it),
+        ADD_TEST(one_is_added_at_a_time_and_the_end_of_the_engine_ends_it),
         ADD_TEST(who_has_the_secret_is_added_and_nobody_else),
         ADD_TEST(a_stranger_without_the_secret_adds_nobody),
     };

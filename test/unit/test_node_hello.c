@@ -194,7 +194,7 @@ static void a_member_believes_only_the_node_it_meant(void **state)
         {"a replaced node", {0, 1, SOLO_CLUSTER, 5, ""}, true, QR_ERR_FOREIGN},
         {"another cluster", {0, 1, OTHERS, 2, ""}, true, QR_ERR_FOREIGN},
         {"no cluster", {0, 2, NONE, 2, ""}, true, QR_ERR_FOREIGN},
-        {"no cluster, whoever it is", {0, 2, NONE, 2, ""}, false, 0},
+        {"no cluster, and nobody is invited", {0, 2, NONE, 2, ""}, false, QR_ERR_FOREIGN},
         {"no cluster, and it is of an earlier release", {0, 1, NONE, 2, ""}, false, QR_ERR_FOREIGN},
     };
     /* clang-format on */
