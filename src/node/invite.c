@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/mutant.h"
 #include "base/text.h"
 #include "node/internal.h"
 #include "quorate/error.h"
@@ -89,7 +90,8 @@ static void send_invite(struct node *node)
 
 static bool is_taken_in(const struct node *node)
 {
-    return node->invite.is_in && raft_configuration_is_committed(node->raft) &&
+    bool is_in = node->invite.is_in || (node->invite.is_taken && MUTANT(INVITED_BEFORE_DURABLE));
+    return is_in && raft_configuration_is_committed(node->raft) &&
            raft_configuration_find(raft_configuration(node->raft), node->invite.id) >= 0;
 }
 
@@ -208,7 +210,7 @@ void node_invite_closed(struct node *node, int status, const char *reason)
     if (!invite->is_under_way || node->seed_state == NODE_SEED_IDLE) {
         return;
     }
-    if (!invite->is_sent) {
+    if (!invite->is_sent || MUTANT(INVITED_UNTOLD)) {
         end_untold(node, status, reason);
         return;
     }
