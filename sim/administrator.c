@@ -11,6 +11,7 @@
 #include "sim/administrator.h"
 #include "base/assert.h"
 #include "quorate/error.h"
+#include "sim/check_invitations.h"
 #include "sim/observe.h"
 
 #define RATE_SPAN_NS (1000 * NS_PER_S) /* rates are told for so long */
@@ -164,6 +165,9 @@ void sim_administrator_done(struct sim_host *host, uint64_t token, int status, c
                     host->number + 1, (unsigned long long)token);
     }
     sim->report->changes += status == 0;
+    if (token == host->invitation.token) {
+        sim_check_invitation_done(host, status);
+    }
     if (token == sim->last.token) {
         sim->last.token = 0;
         sim->last.is_answered = true;

@@ -324,6 +324,7 @@ static struct node_options node_options_of(struct build_node *self,
         .address = options->address,
         .meta = "",
         .join = options->join,
+        .is_waiting = options->is_waiting,
         .is_bootstrap = options->is_bootstrap,
         .fresh_node_id = options->fresh_node_id,
         .fresh_cluster_id = {options->fresh_cluster_id.high, options->fresh_cluster_id.low},
@@ -565,7 +566,24 @@ static int seed_receive(struct build_node *self, const uint8_t *frame, size_t fr
 
 static void seed_closed(struct build_node *self, const char *reason, struct build_time time)
 {
-    node_seed_closed(self->node, reason, node_time_of(time));
+    node_seed_closed(self->node, 0, reason, node_time_of(time));
+}
+
+static void seed_refused(struct build_node *self, int status, const char *reason,
+                         struct build_time time)
+{
+    node_seed_closed(self->node, status, reason, node_time_of(time));
+}
+
+static int invite(struct build_node *self, const char *address, bool is_learner, uint64_t token,
+                  struct build_time time)
+{
+    return node_invite(self->node, address, is_learner, token, node_time_of(time));
+}
+
+static int join(struct build_node *self, const char *join, bool is_learner, struct build_time time)
+{
+    return node_join(self->node, join, is_learner, node_time_of(time));
 }
 
 static void applied(struct build_node *self, int status, const struct build_result *results,
@@ -604,7 +622,9 @@ static void status_of(const struct build_node *self, struct build_status *out)
 {
     struct node_status now;
     raft_term term;
+    struct wire_hello hello;
     node_status(self->node, &now);
+    node_hello(self->node, false, 0, &hello);
     *out = (struct build_status){
         .role = (enum build_role)now.raft.role,
         /* Where there is a machine, it knows the end of its log. */
@@ -626,6 +646,7 @@ static void status_of(const struct build_node *self, struct build_status *out)
         .is_transferring = now.raft.is_transferring,
         .compares = self->world->digest != NULL,
         .is_isolated = now.differs.index > 0,
+        .is_outside = hello.cluster.high == 0 && hello.cluster.low == 0,
     };
     if (node_swim(self->node) != NULL) {
         struct swim_status gossip;
@@ -753,4 +774,7 @@ const struct build BUILD_NAME = {
     .member_closed = member_closed,
     .gossip_member = gossip_member,
     .read_stale = read_stale,
+    .invite = invite,
+    .join = join,
+    .seed_refused = seed_refused,
 };

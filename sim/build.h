@@ -170,6 +170,7 @@ struct build_options {
     bool is_observer;              /* hears gossip alone */
     uint64_t remove_dead_after_ns; /* 0: never */
     bool rebuilds;                 /* where its state differs, by a leader's snapshot */
+    bool is_waiting;               /* in no cluster: until it is told whom to join; no `join` */
 };
 
 enum build_role {
@@ -207,6 +208,7 @@ struct build_status {
     uint64_t gossip_hints; /* told to Raft: the leader seems to be gone */
     bool compares;         /* members compare their states; of a past release false */
     bool is_isolated;      /* its own was found to differ */
+    bool is_outside;       /* in no cluster, by its hello; of a past release false */
 };
 
 struct build_configured {
@@ -306,6 +308,14 @@ struct build {
     /* As node_read_stale(); NULL: the release knows none. */
     int (*read_stale)(struct build_node *node, uint64_t age_ns_max, struct build_time time,
                       uint64_t *age_ns);
+    /* As node_invite(), node_join() and, where the hello was refused, node_seed_closed(). NULL: the
+     * release knows none.
+     */
+    int (*invite)(struct build_node *node, const char *address, bool is_learner, uint64_t token,
+                  struct build_time time);
+    int (*join)(struct build_node *node, const char *join, bool is_learner, struct build_time time);
+    void (*seed_refused)(struct build_node *node, int status, const char *reason,
+                         struct build_time time);
 };
 
 extern const struct build build_today;

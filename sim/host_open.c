@@ -62,12 +62,14 @@ int sim_host_open(struct sim_host *host, char *detail)
     const struct sim_plan *plan = &sim->plan;
     char join[SIM_HOSTS_MAX * SIM_ADDRESS_BYTES_MAX] = "";
     list_others(host, join, sizeof(join));
+    sim_invitations_start(host);
     struct build_options options = {
         .disk = sim_disk_interface(&host->disk),
         .world = &host->world,
         .name = host->name,
         .address = host->address,
-        .join = join[0] == '\0' ? NULL : join,
+        .join = join[0] == '\0' || host->is_waiting ? NULL : join,
+        .is_waiting = host->is_waiting,
         .is_bootstrap = host->number == 0 && host->disk_life == 0,
         .fresh_node_id = host->id,
         .fresh_cluster_id = {sim->options->seed, 1},

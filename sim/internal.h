@@ -220,6 +220,11 @@ bool sim_divergence_is_found(const struct sim *sim);
 void sim_stale_init(struct sim *sim);
 void sim_stale_stop(struct sim *sim);
 
+/* invitations.c: who waits in no cluster, and who lets it in. */
+void sim_invitations_init(struct sim *sim);
+void sim_invitations_stop(struct sim *sim); /* nobody is struck any more; who waits is let in */
+void sim_invitations_start(struct sim_host *host); /* a process: whether it waits */
+
 /* Somebody wants the members of this list to have no vote. */
 void sim_check_unwanted(struct sim *sim, const char *names);
 

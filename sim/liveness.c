@@ -90,6 +90,7 @@ void sim_liveness_begin(struct sim *sim)
     sim_faults_stop(sim);
     sim_administrator_stop(sim);
     sim_stale_stop(sim);
+    sim_invitations_stop(sim);
     sim->plan.loss = 0;
     sim->plan.duplicate = 0;
     sim->plan.late = 0;

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "sim/check_invitations.h"
 #include "sim/internal.h"
 #include "sim/observe.h"
 
@@ -137,7 +138,10 @@ static void trace(struct sim_host *host)
 
 void sim_members_note(struct sim_host *host, const struct build_status *now)
 {
-    host->has_entered = host->has_entered || now->is_running;
+    if (now->is_running && !host->has_entered) {
+        sim_check_entered(host);
+        host->has_entered = true;
+    }
     if (!now->is_running || now->configuration_count == 0) {
         return;
     }

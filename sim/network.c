@@ -9,6 +9,7 @@
 
 #include "base/assert.h"
 #include "quorate/error.h"
+#include "sim/check_invitations.h"
 #include "sim/internal.h"
 #include "sim/memory.h"
 #include "sim/observe.h"
@@ -352,6 +353,16 @@ struct sim_host *sim_network_host_at(struct sim *sim, const char *address)
     return NULL;
 }
 
+static void tell_closed(struct sim_host *from, int refusal, const char *reason,
+                        struct build_time time)
+{
+    if (from->build->seed_refused == NULL) {
+        from->build->seed_closed(from->node, reason, time);
+    } else {
+        from->build->seed_refused(from->node, refusal, reason, time);
+    }
+}
+
 /* The answer to a dial, a moment later. */
 static void dialed(struct sim_event *event)
 {
@@ -367,19 +378,23 @@ static void dialed(struct sim_event *event)
         return;
     }
     int status = QR_ERR_NO_LEADER;
+    int refusal = 0;
     bool is_closed = from->is_dial_answered;
     from->is_dial_answered = true;
     if (!is_closed && to != from && is_reachable(sim, from, to) && !sim_host_is_paused(to)) {
-        status = shake_hands(from, to, false, 0, reason);
+        refusal = status = shake_hands(from, to, false, 0, reason);
     }
     sim_observe_connect(sim, from->number, to->number, status, reason);
     from->dial_to_life = to->life;
+    if (status == 0) {
+        sim_check_invitation_met(from, to);
+    }
     struct build_time time = sim_host_enter(from);
     if (status == 0) {
         from->build->seed_ready(from->node, time);
     } else {
         from->dial = 0;
-        from->build->seed_closed(from->node, reason, time);
+        tell_closed(from, refusal, reason, time);
     }
     sim_host_leave(from);
 }
@@ -416,6 +431,7 @@ void sim_network_send_seed(struct sim_host *from, const struct build_part *parts
     packet->from_id = from->id;
     packet->to_life = from->dial_to_life;
     packet->connection = from->dial;
+    sim_check_invitation_said(from, packet->frame);
     launch(packet);
 }
 

@@ -334,6 +334,15 @@ static void draw_divergence(uint64_t seed, struct sim_plan *plan)
     }
 }
 
+/* Nodes that are not told whom to join when they start. */
+static void draw_waiting(uint64_t seed, struct sim_plan *plan)
+{
+    struct prng prng = sim_stream_of(seed, SIM_STREAM_INVITE);
+    bool is_on = chance(&prng, 30);
+    uint64_t percent = prng_between(&prng, 30, 100);
+    plan->waiting_percent = is_on && plan->nodes > 1 ? percent : 0;
+}
+
 static const struct setting *find(const char *name, size_t length)
 {
     for (size_t i = 0; i < SETTING_COUNT; i++) {
@@ -461,6 +470,7 @@ int sim_plan_draw(uint64_t seed, const char *settings, struct sim_plan *out, cha
     draw_calm(&later_prng, out);
     draw_gossip(seed, out);
     draw_divergence(seed, out);
+    draw_waiting(seed, out);
     const char *at = settings == NULL ? "" : settings;
     while (*at != '\0') {
         size_t length = strcspn(at, " ");

@@ -59,7 +59,8 @@
     X(move_percent,       0, 100,      "chance that a process starts at another address")          \
     X(observers,          0, 3,        "of the nodes, so many hear gossip alone")                  \
     X(stale_reads,        0, 20000,    "made in a thousand seconds, with their age")               \
-    X(rebuild,            0, 1,        "on-divergence: 0 isolate, 1 rebuild")
+    X(rebuild,            0, 1,        "on-divergence: 0 isolate, 1 rebuild")                      \
+    X(waiting_percent,    0, 100,      "chance that a node in no cluster starts waiting")
 
 #define SIM_RUSH_US 2000 /* mean pause of a client while commits are wanted */
 
@@ -155,6 +156,7 @@ enum sim_stream {
     SIM_STREAM_STARTS,  /* what a process is told when it starts, apart from the others */
     SIM_STREAM_STALE,   /* who is asked for a stale read, and when */
     SIM_STREAM_DIVERGE, /* its part of the plan */
+    SIM_STREAM_INVITE,  /* its part of the plan, who waits, and who lets it in */
 };
 
 struct prng sim_stream_of(uint64_t seed, enum sim_stream stream);

@@ -82,6 +82,7 @@ static void begin(struct sim *sim)
     sim->subject_random.prng = sim_stream_of(seed, SIM_STREAM_SUBJECT);
     sim->starts_prng = sim_stream_of(seed, SIM_STREAM_STARTS);
     sim->stale_prng = sim_stream_of(seed, SIM_STREAM_STALE);
+    sim->invite_prng = sim_stream_of(seed, SIM_STREAM_INVITE);
     sim->host_count = (uint32_t)sim->plan.nodes;
     sim->serving_count = serving_count(&sim->plan);
     sim->durable = sim_allocate(1, sizeof(*sim->durable));
@@ -96,6 +97,7 @@ static void begin(struct sim *sim)
     sim_gossip_init(sim);
     sim_administrator_init(sim);
     sim_stale_init(sim);
+    sim_invitations_init(sim);
     if (sim->subject->begin != NULL) {
         sim->subject->begin(sim->subject->context);
     }

@@ -1,6 +1,6 @@
 /* state.h: what a run consists of: hosts, links, packets, clients, and what each checker knows.
  *
- * Does not know what is done with it (sim/internal.h). Never leaves sim/.
+ * Does not know what is done with it (sim/internal.h). It leaves sim/ for tests alone.
  */
 /* SPDX-License-Identifier: Apache-2.0 */
 #ifndef SIM_STATE_H
@@ -162,6 +162,17 @@ struct sim_removal {
     uint32_t voters_least; /* that it had in this term, before it began to remove any */
 };
 
+/* What a member was asked to do last: to let in who waits on another host. */
+struct sim_invitation {
+    uint64_t token; /* 0: it has been answered, or there was none */
+    uint32_t target;
+    uint64_t target_life; /* of the target, when it was asked for: */
+    uint32_t target_disk;
+    bool is_met; /* somebody at the address accepted our hello */
+    uint64_t dial;
+    bool is_alone; /* whom we dialed was in no cluster: an invitation is all it takes */
+};
+
 struct sim_host {
     struct sim *sim;
     uint32_t number;
@@ -237,6 +248,10 @@ struct sim_host {
     struct build_status told; /* in the trace */
     uint64_t told_hints;      /* likewise */
     struct sim_removal removal;
+
+    bool is_waiting;    /* this process was told of nobody to join when it started */
+    uint64_t told_life; /* that may have been told since; 0: none */
+    struct sim_invitation invitation;
 };
 
 /* How a client names what it proposes. */
@@ -385,6 +400,11 @@ struct sim {
     struct sim_letter *letters;
     time_ns stream_last_ns[SIM_HOSTS_MAX][SIM_HOSTS_MAX]; /* when the last message comes */
     struct sim_event gossip_event;                        /* the next false hint */
+
+    struct prng invite_prng;
+    struct sim_event invite_event;
+    struct sim_event invite_blow;
+    uint32_t invite_struck; /* the host that goes down then */
 
     /* Whom the administrator ever wanted to have no vote. */
     char unwanted[SIM_LOSSES_MAX][BUILD_NAME_BYTES_MAX];

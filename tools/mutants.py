@@ -30,6 +30,8 @@ BY_TEST = {"announcement-adds": "test_node_members", "applied-not-committed": "t
            "diverged-reads": "test_node_divergence",
            "divergence-forgotten": "test_node_divergence", "gossip-hint-of-any": "test_node_gossip",
            "hint-of-old-term": "test_node_hint", "hint-skips-pre-vote": "test_node_hint",
+           "invited-anywhere": "test_node_invited",
+           "invited-before-durable": "test_node_invite",
            "rejection-forgotten": "test_node_once", "stale-while-restoring": "test_node_install",
            "swim-unanswered-kills": "swim_dead_not_by_who_hears_nothing"}
 TEST_SECONDS_MAX = 120

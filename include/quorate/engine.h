@@ -174,7 +174,7 @@ struct qr_engine_options {
     const char *http_address;
     const char *join;  /* HOST:PORT,… of members to join through, or NULL */
     bool is_bootstrap; /* a directory without a cluster begins one, alone */
-    bool is_waiting;   /* a directory without a cluster waits for qr_join() */
+    bool is_waiting;   /* a directory without a cluster waits for qr_add(), qr_join() */
     bool is_learner;   /* joins without ever asking for a vote; contradicts is_bootstrap */
     /* The file of the cluster's secret (docs/security.md): members prove to each other that they
      * have it, and encrypt; NULL: none, and then peer_address must be loopback, unless

@@ -35,6 +35,41 @@ struct qr_engine;
  */
 int qr_join(struct qr_engine *engine, const char *join, bool is_learner);
 
+/* Add a member: tell an engine that waits at an address, opened with options.is_waiting and in no
+ * cluster, to join the cluster of this one, and wait until it is a member: a learner, which the
+ * leader gives a vote once it has caught up, unless it is to be a learner. Any member can do it;
+ * nothing is called on the engine that is added. One that is a member already is success, with a
+ * vote or without, as is one that is asking to be taken in by then: of several that add it, the
+ * first is followed, and what qr_join() said there goes before all.
+ *
+ * address      HOST:PORT, its peer address as this node reaches it; copied.
+ * is_learner   it never asks for a vote: qr_promote() gives it one.
+ * reason       QR_REASON_BYTES_MAX: filled with a sentence on how it ended, whatever is returned.
+ *              NULL: not wanted.
+ *
+ * Returns 0, or
+ *   QR_ERR_INVALID    no address, or called from a callback of this engine, or it lives on a
+ *                     caller's loop: nothing was done.
+ *   QR_ERR_ADDRESS    it is none, or nobody was met there: nothing was done. Start that engine, and
+ *                     look whether this node reaches it.
+ *   QR_ERR_FOREIGN    it is in another cluster, is this engine, does not wait, or one of both lacks
+ *                     the secret of the other: nothing was done. Open it as it should be.
+ *   QR_ERR_VERSION    it is of a release that takes no invitation: use its qr_join().
+ *   QR_ERR_NO_LEADER  this engine is in no cluster itself, or no member of it any more: nothing was
+ *                     done.
+ *   QR_ERR_BUSY       another is being added by this engine, another cluster adds that one, or
+ *                     memory ran out here or there: nothing was done. Try again later.
+ *   QR_ERR_TIMEOUT    unknown: it was told, and was no member within limits.proposal_timeout_ms, or
+ *                     was met since as one that cannot be added, or this engine stopped. It goes on
+ *                     asking until it is let in, or is closed; the reason is what was heard of it
+ *                     last, as that its name is taken. Mend that, and look who is a member.
+ *   QR_ERR_STOPPED    this engine stopped before it was told.
+ *
+ * Threads: as qr_propose_wait(). Cost: one connection, an entry in the log and what catching up
+ * takes, see docs/membership.md.
+ */
+int qr_add(struct qr_engine *engine, const char *address, bool is_learner, char *reason);
+
 /* A change of the members, or of the leader. Names are separated by commas; NULL or "" changes
  * nothing. All of it is one change: done as a whole or not at all.
  */
@@ -72,7 +107,7 @@ struct qr_change_result {
 typedef void qr_change_done(void *argument, int status, const struct qr_change_result *result);
 
 /* Change the members or the leader of the cluster, on any node: the leader is asked. A member is
- * added by starting it with options.join.
+ * added by starting it with options.join, or by qr_add().
  *
  * change   borrowed until return; copied.
  * done     called exactly once, never from within this call, unless it returns an error.
@@ -106,11 +141,11 @@ int qr_change_wait(struct qr_engine *engine, const struct qr_change *change,
 /* One change of one member, waited for: qr_change_wait() with nothing but its name, and what that
  * returns; QR_ERR_INVALID also where there is no name. What is so already is success.
  *
- * To add a member, open an engine on its node with options.join, or with options.is_waiting and
- * tell it by qr_join() whom to ask. The leader takes it in as a learner, and gives it a vote once
- * it has caught up, unless it is to be a learner: then qr_promote() does. To replace a member, add
- * the new one first. A member that was removed stops voting, not running: stop its engine, and
- * begin with an empty directory if it is to come back.
+ * To add a member, open an engine on its node with options.join; or with options.is_waiting, and
+ * have any member add it by qr_add(), or tell it by qr_join() whom to ask. The leader takes it in
+ * as a learner, and gives it a vote once it has caught up, unless it is to be a learner: then
+ * qr_promote() does. To replace a member, add the new one first. A member that was removed stops
+ * voting, not running: stop its engine, and begin with an empty directory if it is to come back.
  */
 int qr_promote(struct qr_engine *engine, const char *name);  /* gets a vote */
 int qr_demote(struct qr_engine *engine, const char *name);   /* is a learner from now on */

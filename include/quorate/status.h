@@ -209,7 +209,7 @@ struct qr_status {
     uint64_t joins_count;   /* leader: who wants to be a member, or to change its addresses */
     uint64_t changes_count; /* changes that wait here, or are under way */
     char transferee_name[QR_NAME_BYTES_MAX]; /* leader: hands over to it; "": to nobody */
-    bool is_joining; /* in no cluster yet: looks for one, or waits for qr_join() */
+    bool is_joining; /* in no cluster yet: looks for one, or waits for qr_add(), qr_join() */
     int join_error;  /* what came of the last attempt; 0: none yet */
     char join_reason[QR_REASON_BYTES_MAX]; /* in words */
 

@@ -65,8 +65,8 @@ class Engine:
     limits           {name: number}, as "heartbeat_interval_ms": QR_LIMIT_MAP in quorate/engine.h
     options          further fields of struct qr_engine_options, by their names: is_bootstrap
                      (a directory without a cluster begins one), join ("HOST:PORT,…" of members),
-                     is_waiting (it waits for join()), is_learner, advertise_address, secret_file,
-                     has_leases, swim_profile ("fast"), on_divergence ("rebuild"), …
+                     is_waiting (it waits for join() or add()), is_learner, advertise_address,
+                     secret_file, has_leases, swim_profile ("fast"), on_divergence ("rebuild"), …
 
     Raises QuorateError; its `detail` says what is wrong, and where. While a method waits other
     threads of Python run. What waits must not be called from a callback: QR_ERR_INVALID.
@@ -278,6 +278,21 @@ class Engine:
         if status != 0:
             raise QuorateError(status, text(reply.reason), status != library.QR_ERR_TIMEOUT)
         return Change(text(reply.reason), reply.tolerated_before, reply.tolerated_after)
+
+    def add(self, address, *, is_learner=False):
+        """Let in an engine that waits, opened with is_waiting, and wait until it is a member.
+
+        address      its peer address, "HOST:PORT"
+        is_learner   without ever giving it a vote; else it votes once it has caught up
+
+        What is so already is success. Raises QuorateError, whose `detail` says why not; of
+        QR_ERR_TIMEOUT nobody knows: it may yet be let in. All else was not done.
+        """
+        reason = ffi.new("char []", constant("QR_REASON_BYTES_MAX"))
+        with self._life.called() as engine:
+            status = library.qr_add(engine, c_text(address), is_learner, reason)
+        if status != 0:
+            raise QuorateError(status, text(reason), status != library.QR_ERR_TIMEOUT)
 
     def promote(self, name):
         """Give a learner that has caught up a vote. As change(), of this member alone."""

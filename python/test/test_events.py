@@ -314,13 +314,36 @@ def joining(_):
                     tap.check_equal((error.name, error.is_certain), (name, True))
 
 
+def adding(_):
+    """An engine that waits is added by another, without being called, and again without effect"""
+    with rig.temporary_folder() as folder:
+        second_at, third_at, nobody = address(), address(), address()
+        def waiting(name, at):
+            return quorate.Engine(Counter(), name, f"{folder}/{name}", at, is_waiting=True)
+
+        with alone(folder) as first, waiting("n2", second_at) as second, \
+                waiting("n3", third_at) as third:
+            first.propose("1")
+            insist(lambda: first.add(second_at) is None)
+            insist(lambda: first.add(second_at) is None)
+            insist(lambda: second.add(third_at, is_learner=True) is None)
+            rig.wait_for(lambda: known(third, "n2") and known(third, "n2").kind == "voter",
+                         "n2 votes")
+            tap.check_equal(known(third, "n3").kind, "learner")
+            for name, call in (("QR_ERR_ADDRESS", lambda: first.add(nobody)),
+                               ("QR_ERR_ADDRESS", lambda: first.add("nowhere"))):
+                error = raised(quorate.QuorateError, call)
+                tap.check_equal((error.name, error.is_certain), (name, True))
+                tap.check(error.detail, error)
+
+
 def main():
     if sys.argv[1] == "node":
         node(*sys.argv[2:])
         return 0
     tap.end_on_signals()
     return tap.run([roles, members, deaths, raising, unprintable, removal, removal_waits, limits,
-                    changes, leaving, leaving_in_a_handler, stopped, joining])
+                    changes, leaving, leaving_in_a_handler, stopped, joining, adding])
 
 
 if __name__ == "__main__":

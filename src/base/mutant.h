@@ -207,6 +207,12 @@
       "a repeat of what was rejected is told that it was applied", "exactly-once.md")              \
     X(EXPIRED_IS_APPLIED, "expired-is-applied",                                                    \
       "what comes under a session that is over is applied as if it were new", "exactly-once.md")   \
+    X(INVITED_BEFORE_DURABLE, "invited-before-durable",                                            \
+      "an invitation succeeds before the node has on its disk that it is in", "membership.md")     \
+    X(INVITED_UNTOLD, "invited-untold",                                                            \
+      "a node that may have heard an invitation is said not to have been met", "membership.md")    \
+    X(INVITED_ANYWHERE, "invited-anywhere",                                                        \
+      "who was invited enters whatever cluster answers at the address", "membership.md")           \
     X(SWIM_REFUTE_UNRAISED, "swim-refute-unraised",                                                \
       "who is suspected says so at the same incarnation", "SWIM §4.2")                             \
     X(GOSSIP_STALE_LEADER, "gossip-stale-leader",                                                  \

@@ -56,6 +56,28 @@ int engine_change(struct qr_engine *engine, const struct wire_change *change, qr
     return 0;
 }
 
+int engine_invite(struct qr_engine *engine, const char *address, bool is_learner,
+                  qr_change_done *done, void *argument)
+{
+    if (engine->node == NULL || engine->is_stopping || atomic_load(&engine->is_stop_asked)) {
+        return QR_ERR_STOPPED;
+    }
+    uint64_t token = 0;
+    ASSERT(engine->in_node == 0); /* it comes by the queue alone */
+    if (waiters_add(&engine->changes, (void (*)(void))done, argument, &token) != 0) {
+        return QR_ERR_BUSY;
+    }
+    int status = node_invite(engine->node, address, is_learner, token, engine_time());
+    if (status != 0) {
+        struct waiter_call unused;
+        bool was_there = waiters_take(&engine->changes, token, &unused);
+        ASSERT(was_there);
+        return status;
+    }
+    engine_mark(engine);
+    return 0;
+}
+
 void engine_change_done(void *context, uint64_t token, int status,
                         const struct node_change_result *result)
 {

@@ -255,6 +255,9 @@ NODISCARD int engine_options_read(const struct qr_engine_options *given,
                                   struct qr_engine_options *out, char *detail);
 NODISCARD int engine_options_check(const struct qr_engine_options *options, char *detail);
 
+/* HOST:PORT of another node, short enough. Returns 0 or QR_ERR_ADDRESS, with `detail` set. */
+NODISCARD int engine_address_check(const char *address, char *detail);
+
 /* HOST:PORT,… to join through. Returns 0, QR_ERR_INVALID or QR_ERR_ADDRESS, with `detail` set. */
 NODISCARD int engine_join_check(const char *list, char *detail);
 NODISCARD int engine_name_check(const char *name, char *detail);
@@ -369,6 +372,12 @@ void engine_codec_deinit(struct engine_codec *self);
 NODISCARD int engine_change(struct qr_engine *engine, const struct wire_change *change,
                             qr_change_done *done, void *argument);
 void engine_take_change(struct qr_engine *engine, const struct request *request);
+
+/* Have the node invite who waits at `address`; done() follows as behind engine_change(), with
+ * nothing tolerated, unless this returns an error.
+ */
+NODISCARD int engine_invite(struct qr_engine *engine, const char *address, bool is_learner,
+                            qr_change_done *done, void *argument);
 void engine_change_done(void *context, uint64_t token, int status,
                         const struct node_change_result *result);
 

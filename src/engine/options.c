@@ -98,6 +98,15 @@ static int check_reach(const struct qr_engine_options *options, char *detail)
     return QR_ERR_ADDRESS;
 }
 
+int engine_address_check(const char *address, char *detail)
+{
+    if (strlen(address) >= QR_ADDRESS_BYTES_MAX) {
+        (void)refuse(detail, "address: it is longer than %d", QR_ADDRESS_BYTES_MAX - 1);
+        return QR_ERR_ADDRESS;
+    }
+    return check_address("address", address, detail);
+}
+
 int engine_join_check(const char *list, char *detail)
 {
     while (*list != '\0') {

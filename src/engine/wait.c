@@ -18,6 +18,7 @@ struct wait {
     struct qr_reply *reply; /* what is wanted of it; NULL: nothing */
     struct qr_change_reply *change_reply;
     uint64_t *index;
+    char *reason; /* likewise, QR_REASON_BYTES_MAX */
 };
 
 /* On a caller's loop every thread that may call is the one that has to go on. */
@@ -200,4 +201,56 @@ int qr_change_wait(struct qr_engine *engine, const struct qr_change *change,
         tell_change(&wait, &told);
     }
     return wait_end(&wait, status);
+}
+
+static void on_added(void *argument, int status, const struct qr_change_result *result)
+{
+    struct wait *wait = argument;
+    if (wait->reason != NULL) {
+        engine_copy(wait->reason, QR_REASON_BYTES_MAX, result->reason);
+    }
+    end(wait, status);
+}
+
+/* It did not come to that; `words` or, NULL, what the error says. */
+static int add_end(char *reason, int status, const char *words)
+{
+    if (reason != NULL) {
+        engine_copy(reason, QR_REASON_BYTES_MAX, words == NULL ? qr_error_text(status) : words);
+    }
+    return status;
+}
+
+struct add_call {
+    const char *address;
+    bool is_learner;
+    struct wait *wait;
+    int status;
+};
+
+static void take_add(struct qr_engine *engine, void *argument)
+{
+    struct add_call *call = argument;
+    call->status = engine_invite(engine, call->address, call->is_learner, on_added, call->wait);
+}
+
+int qr_add(struct qr_engine *engine, const char *address, bool is_learner, char *reason)
+{
+    struct wait wait = {.reason = reason};
+    struct add_call call = {.address = address, .is_learner = is_learner, .wait = &wait};
+    char detail[QR_ERROR_DETAIL_BYTES];
+    if (address == NULL || address[0] == '\0' || !may_wait(engine)) {
+        return add_end(reason, QR_ERR_INVALID, NULL);
+    }
+    int status = engine_address_check(address, detail);
+    if (status != 0) {
+        return add_end(reason, status, detail);
+    }
+    wait_init(&wait);
+    engine_call(engine, take_add, &call);
+    if (call.status != 0) {
+        bool is_in_none = call.status == QR_ERR_NO_LEADER;
+        (void)add_end(reason, call.status, is_in_none ? "this node is in no cluster itself" : NULL);
+    }
+    return wait_end(&wait, call.status);
 }

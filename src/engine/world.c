@@ -140,11 +140,11 @@ static void seed_received(void *context, const struct wire_message *message)
     engine_mark(engine);
 }
 
-static void seed_closed(void *context, const char *reason)
+static void seed_closed(void *context, int status, const char *reason)
 {
     struct qr_engine *engine = context;
     engine->in_node++;
-    node_seed_closed(engine->node, reason, engine_time());
+    node_seed_closed(engine->node, status, reason, engine_time());
     engine->in_node--;
     engine_mark(engine);
 }

@@ -32,13 +32,13 @@ static bool is_member(const struct node *node)
     return raft_configuration_find(node_configuration(node), node->identity.id) >= 0;
 }
 
-/* None as long as it is in none; a cluster that is about to be begun counts. */
+/* None as long as it is in none; one that is about to be begun, or that invited it, counts. */
 static struct cluster_id cluster_of(const struct node *node)
 {
     if (node->identity.is_log_used || node->phase == NODE_OPENING) {
         return node->identity.cluster;
     }
-    return node->options.is_bootstrap ? node->options.fresh_cluster_id : (struct cluster_id){0};
+    return node->options.is_bootstrap ? node->options.fresh_cluster_id : node->invited_to;
 }
 
 /* A new life, above every incarnation of this node that can be known. */

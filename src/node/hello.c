@@ -27,6 +27,15 @@ void node_hello(const struct node *node, bool has_expected, node_id expected,
     memcpy(out->meta, node->meta, sizeof(out->meta));
 }
 
+/* A member that expects nobody may invite a node that is in no cluster; it is told what became of
+ * that when it does.
+ */
+static bool may_invite(const struct wire_hello *hello)
+{
+    return !hello->has_expected && !cluster_id_is_none(hello->cluster) &&
+           hello->version_max >= WIRE_VERSION_INVITES;
+}
+
 static int judge(const struct node *node, const struct wire_hello *hello, const char **reason)
 {
     struct cluster_id own = own_cluster(node);
@@ -46,11 +55,12 @@ static int judge(const struct node *node, const struct wire_hello *hello, const 
         *reason = "I am not the node you mean: another one runs at this address now";
         return QR_ERR_FOREIGN;
     }
-    if (cluster_id_is_none(own)) {
+    if (cluster_id_is_none(own) && !may_invite(hello)) {
         *reason = "I am in no cluster yet";
         return QR_ERR_PENDING;
     }
-    if (!cluster_id_is_none(hello->cluster) && !cluster_id_equal(hello->cluster, own)) {
+    if (!cluster_id_is_none(own) && !cluster_id_is_none(hello->cluster) &&
+        !cluster_id_equal(hello->cluster, own)) {
         *reason = "you belong to another cluster";
         return QR_ERR_FOREIGN;
     }
@@ -81,6 +91,7 @@ int node_hello_response_check(struct node *node, const struct wire_hello_respons
                               bool has_expected, node_id expected, const char **reason)
 {
     struct cluster_id own = own_cluster(node);
+    bool is_in = !cluster_id_is_none(own);
     if (response->status != 0) {
         *reason = response->reason;
         return response->status;
@@ -89,12 +100,23 @@ int node_hello_response_check(struct node *node, const struct wire_hello_respons
         *reason = "it chose a version of the protocol that was not offered";
         return QR_ERR_VERSION;
     }
+    bool invites = is_in && !has_expected && node->invite.is_under_way;
+    if (invites && response->version < WIRE_VERSION_INVITES) {
+        *reason = "it is of an earlier release, which takes no invitations";
+        return QR_ERR_VERSION;
+    }
     if (has_expected && response->from != expected) {
         *reason = "another node runs at this address now";
         return QR_ERR_FOREIGN;
     }
-    if (!cluster_id_is_none(own) && !cluster_id_equal(own, response->cluster)) {
+    bool may_be_invited = invites && cluster_id_is_none(response->cluster);
+    if (is_in && !cluster_id_equal(own, response->cluster) && !may_be_invited) {
         *reason = "it belongs to another cluster";
+        return QR_ERR_FOREIGN;
+    }
+    if (!is_in && !cluster_id_is_none(response->cluster) &&
+        !node_may_enter(node, response->cluster)) {
+        *reason = "it belongs to another cluster than the one that invited this node";
         return QR_ERR_FOREIGN;
     }
     node_note_peer(node, response->from, response->version);

@@ -6,6 +6,7 @@
 #include "base/prng.h"
 #include "node/digests_internal.h"
 #include "node/gossip_internal.h"
+#include "node/invite_internal.h"
 #include "node/node.h"
 #include "node/pending.h"
 #include "node/sessions.h"
@@ -111,12 +112,6 @@ struct node_change_wait {
     struct node_change_result result;
 };
 
-enum node_seed_state {
-    NODE_SEED_IDLE,
-    NODE_SEED_DIALING,
-    NODE_SEED_ASKED,
-};
-
 struct node_fetch {
     bool is_used;
     bool is_apply;
@@ -159,7 +154,9 @@ struct node {
     char meta[RAFT_META_BYTES_MAX];
     char *join; /* copy of options.join */
     size_t join_bytes;
-    bool asks_no_vote; /* when it joins: as it was told last */
+    bool asks_no_vote;            /* when it joins: as it was told last */
+    struct cluster_id invited_to; /* by an invitation that took the place of `join`; or none */
+    time_ns invited_until_ns;     /* so long no other may take its place */
     struct node_identity identity;
     enum node_phase phase;
     struct node_time time;
@@ -227,6 +224,7 @@ struct node {
         time_ns due_ns; /* of the next; TIME_NEVER: none is known */
     } removal;
     raft_term resigned_term; /* in which leadership was to be handed over before a change */
+    struct node_invite invite;
     enum node_seed_state seed_state;
     size_t seed_position;                      /* in the join string */
     char seed_address[RAFT_ADDRESS_BYTES_MAX]; /* dialed last */
@@ -492,6 +490,9 @@ time_ns node_watch_deadline(const struct node *node);
 
 /* join.c */
 void node_join_turn(struct node *node);
+
+/* Whether a node in no cluster may be taken in by this one: an invitation names the cluster. */
+bool node_may_enter(const struct node *node, struct cluster_id cluster);
 
 /* Keep a copy of the list, in the place of the one before. Returns 0 or QR_ERR_NO_MEMORY. */
 NODISCARD int node_join_copy(struct node *node, const char *join);

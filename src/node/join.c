@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/mutant.h"
 #include "base/text.h"
 #include "node/internal.h"
 #include "quorate/error.h"
@@ -93,6 +94,9 @@ void node_join_turn(struct node *node)
 void node_seed_ready(struct node *node, struct node_time time)
 {
     node->time = time;
+    if (node_is_running(node)) {
+        node_invite_ready(node);
+    }
     if (node->phase != NODE_JOINING) {
         return;
     }
@@ -122,14 +126,24 @@ static void taken_in(struct node *node, struct cluster_id cluster)
     }
 }
 
+bool node_may_enter(const struct node *node, struct cluster_id cluster)
+{
+    return !cluster_id_is_none(cluster) &&
+           (cluster_id_is_none(node->invited_to) || MUTANT(INVITED_ANYWHERE) ||
+            cluster_id_equal(cluster, node->invited_to));
+}
+
 void node_seed_receive(struct node *node, const struct wire_message *message, struct node_time time)
 {
     node->time = time;
+    if (node_is_running(node) && message->type == WIRE_INVITE_RESPONSE) {
+        node_invite_answered(node, &message->invite_response);
+    }
     if (node->phase != NODE_JOINING || message->type != WIRE_JOIN_RESPONSE) {
         return;
     }
     const struct wire_join_response *response = &message->join_response;
-    if (response->status == 0 && !cluster_id_is_none(response->cluster)) {
+    if (response->status == 0 && node_may_enter(node, response->cluster)) {
         taken_in(node, response->cluster);
         return;
     }
@@ -182,6 +196,7 @@ int node_join(struct node *node, const char *join, bool is_learner, struct node_
         return QR_ERR_FOREIGN;
     }
     bool asks_no_vote = node->options.is_learner || is_learner;
+    node->invited_to = (struct cluster_id){0};
     if (node->join != NULL && asks_no_vote == node->asks_no_vote && text_equal(node->join, join)) {
         return 0; /* it is at it */
     }
@@ -199,9 +214,12 @@ int node_join(struct node *node, const char *join, bool is_learner, struct node_
     return 0;
 }
 
-void node_seed_closed(struct node *node, const char *reason, struct node_time time)
+void node_seed_closed(struct node *node, int status, const char *reason, struct node_time time)
 {
     node->time = time;
+    if (node_is_running(node)) {
+        node_invite_closed(node, status, reason);
+    }
     if (node->phase != NODE_JOINING || node->seed_state == NODE_SEED_IDLE) {
         return;
     }

@@ -73,6 +73,7 @@ void node_fail(struct node *node, int status, const char *reason)
     node_fail_reads(node, QR_ERR_STOPPED);
     node_snapshots_stop(node);
     node_fail_changes(node);
+    node_invite_fail(node);
     node->options.io.failed(node->options.io.context, status, reason);
 }
 
@@ -89,6 +90,7 @@ void node_stop(struct node *node)
     node_fail_reads(node, QR_ERR_STOPPED);
     node_snapshots_stop(node);
     node_fail_changes(node);
+    node_invite_fail(node);
     node->options.io.dial_seed(node->options.io.context, NULL);
 }
 
@@ -220,6 +222,9 @@ static void running_turn(struct node *node)
         node_members_turn(node);
     }
     if (node_is_running(node)) {
+        node_invite_turn(node);
+    }
+    if (node_is_running(node)) {
         node_removal_turn(node);
         node_propose_tick(node);
         node_flush_held(node);
@@ -303,6 +308,7 @@ time_ns node_deadline(const struct node *node)
         deadline = min_u64(deadline, raft_deadline(node->raft));
         deadline = min_u64(deadline, node_removal_deadline(node));
         deadline = min_u64(deadline, node_members_deadline(node));
+        deadline = min_u64(deadline, node_invite_deadline(node));
         deadline = min_u64(deadline, node_watch_deadline(node));
         deadline = min_u64(deadline, node_stale_deadline(node));
         deadline = min_u64(deadline, node_tick_deadline(node));
@@ -389,6 +395,10 @@ void node_receive(struct node *node, node_id from, uint64_t connection,
                   const struct wire_message *message, struct node_time time)
 {
     node->time = time;
+    if (message->type == WIRE_INVITE) {
+        node_on_invite(node, from, connection, &message->invite);
+        return;
+    }
     if (!node_is_running(node)) {
         return;
     }
@@ -431,6 +441,8 @@ void node_receive(struct node *node, node_id from, uint64_t connection,
     case WIRE_HELLO:
     case WIRE_HELLO_RESPONSE:
     case WIRE_JOIN_RESPONSE:
+    case WIRE_INVITE:
+    case WIRE_INVITE_RESPONSE:
     case WIRE_GOSSIP: /* what it carries comes by node_gossip_stream() */
         break;        /* not at this point of a conversation; harmless */
     }

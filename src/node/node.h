@@ -67,7 +67,8 @@ struct node_io {
     /* Keep connections to these members (but this node), and to no other. Borrowed. */
     void (*members)(void *context, const struct raft_configuration *configuration);
 
-    /* Dial a member to join through, instead of any dialed before; NULL: none any more.
+    /* Dial a member to join through, or who is invited, instead of any dialed before; NULL: none
+     * any more.
      * node_seed_ready() or node_seed_closed() follows, later.
      */
     void (*dial_seed)(void *context, const char *address);
@@ -114,7 +115,9 @@ struct node_io {
                           const struct qr_result *result);
     void (*read_done)(void *context, uint64_t token, int status, raft_index index);
 
-    /* A change ended: 0 or why not; `result` is borrowed until return. NULL: none is asked for. */
+    /* A change or an invitation ended: 0 or why not; `result` is borrowed until return. NULL: none
+     * is asked for.
+     */
     void (*change_done)(void *context, uint64_t token, int status,
                         const struct node_change_result *result);
 
@@ -370,7 +373,8 @@ void node_hello(const struct node *node, bool has_expected, node_id expected,
 NODISCARD int node_hello_check(struct node *node, const struct wire_hello *hello,
                                struct wire_hello_response *response);
 
-/* Judge the answer to our hello; has_expected as in node_hello(). Returns 0, or an error:
+/* Judge the answer to our hello; has_expected as in node_hello(), false: of the connection of
+ * io.dial_seed, or one for gossip to who knows it and is in a cluster. Returns 0, or an error:
  * then close. `reason` (static or in the response) says why.
  */
 NODISCARD int node_hello_response_check(struct node *node,
@@ -380,17 +384,42 @@ NODISCARD int node_hello_response_check(struct node *node,
 /* A message came from `from`, who proved to be of this cluster (or, for a join, to be
  * nobody's yet). Its entries' chunks are held, not copied.
  *
- * connection   of one that is nobody's yet: its answer goes there, by io.reply(). 0: of a member,
- *              whose join tells of its address and meta, and adds nobody.
+ * connection   of one that is nobody's yet, or invites: its answer goes there, by io.reply(). 0: of
+ *              a member, whose join tells of its address and meta, and adds nobody.
  */
 void node_receive(struct node *node, node_id from, uint64_t connection,
                   const struct wire_message *message, struct node_time time);
 
-/* The connection of io.dial_seed: its hello was accepted; a message came; it is gone. */
+/* Of a member: tell a node that waits in no cluster, at `address`, to ask this one to be taken in,
+ * and see it taken in; one at a time. io.change_done(token) follows in some later turn or event,
+ * within proposal_timeout_ns, with nothing tolerated and status
+ *
+ *   0                it is a member, or was one: a learner, which gets a vote as any that joins.
+ *   QR_ERR_ADDRESS   nobody was met there.
+ *   QR_ERR_FOREIGN   it belongs to another cluster, does not wait, or one of both lacks the secret.
+ *   QR_ERR_VERSION   it is of a release that takes no invitations.
+ *   QR_ERR_BUSY      another cluster invites it, or memory ran out here or there.
+ *   QR_ERR_STOPPED   this node stopped before it was told.
+ *   QR_ERR_TIMEOUT   unknown: it may yet be taken in; the reason is what was heard of it last.
+ *
+ * address      HOST:PORT, shorter than RAFT_ADDRESS_BYTES_MAX; copied.
+ * is_learner   it never asks for a vote.
+ *
+ * Returns 0, or, then nothing follows, QR_ERR_BUSY (another is under way), QR_ERR_NO_LEADER (this
+ * node is in no cluster itself, or no member of it any more) or QR_ERR_STOPPED.
+ */
+NODISCARD int node_invite(struct node *node, const char *address, bool is_learner, uint64_t token,
+                          struct node_time time);
+
+/* The connection of io.dial_seed: its hello was accepted; a message came; it is gone.
+ *
+ * status   with what either end refused the other's hello; QR_ERR_NO_MEMORY: it ran out here; 0: it
+ *          is another reason.
+ */
 void node_seed_ready(struct node *node, struct node_time time);
 void node_seed_receive(struct node *node, const struct wire_message *message,
                        struct node_time time);
-void node_seed_closed(struct node *node, const char *reason, struct node_time time);
+void node_seed_closed(struct node *node, int status, const char *reason, struct node_time time);
 
 /* Who leads this term seems to be gone; a hint, be it true or false: RAFT_EVENT_LEADER_LOST. */
 void node_hint_leader_lost(struct node *node, node_id leader, raft_term term,

@@ -24,6 +24,9 @@ int transport_open(const struct transport_options *options, struct transport **o
     if (options->backoff_ns_max == 0) {
         transport->options.backoff_ns_max = TRANSPORT_BACKOFF_NS_MAX;
     }
+    if (options->idle_ns == 0) {
+        transport->options.idle_ns = TRANSPORT_IDLE_NS;
+    }
     if (options->hello_timeout_ns == 0) {
         transport->options.hello_timeout_ns = TRANSPORT_HELLO_TIMEOUT_NS;
     }

@@ -32,8 +32,8 @@
 #define TRANSPORT_HELLO_TIMEOUT_NS (2 * NS_PER_S)
 #define TRANSPORT_BACKOFF_NS_MIN (20 * NS_PER_MS)
 #define TRANSPORT_BACKOFF_NS_MAX NS_PER_S
-#define TRANSPORT_GOSSIP_DIALED_MAX 16           /* at a time */
-#define TRANSPORT_GOSSIP_IDLE_NS (10 * NS_PER_S) /* then it is closed */
+#define TRANSPORT_GOSSIP_DIALED_MAX 16    /* at a time */
+#define TRANSPORT_IDLE_NS (10 * NS_PER_S) /* then one for gossip or an invitation is closed */
 /* Waiting for one stream: 64 messages. What a member tells another of 4,096 members, all with the
  * longest profiles, is 49 (swim/sync.c); less would cut it, and who is told is none the wiser.
  */
@@ -66,15 +66,18 @@ struct transport_events {
                                 bool has_expected, node_id expected, const char **reason);
 
     /* A message of the node at the other end. `connection` names it for transport_reply() when
-     * that is in no cluster yet, and is 0 otherwise; the message is borrowed until return, its
-     * entries' chunks may be held.
+     * that is in no cluster yet, or invites us, and is 0 otherwise; the message is borrowed until
+     * return, its entries' chunks may be held.
      */
     void (*received)(void *context, node_id from, uint64_t connection,
                      const struct wire_message *message);
 
     void (*seed_ready)(void *context);
     void (*seed_received)(void *context, const struct wire_message *message);
-    void (*seed_closed)(void *context, const char *reason);
+    /* status   with what either end refused the other; QR_ERR_NO_MEMORY: it ran out here; 0: it
+     *          is another reason.
+     */
+    void (*seed_closed)(void *context, int status, const char *reason);
 
     void (*gossip_received)(void *context, const struct transport_gossip *gossip);
 
@@ -99,6 +102,7 @@ struct transport_options {
     uint64_t queue_bytes_max;  /* waiting for one connection; one frame may pass it */
     uint64_t backoff_ns_max;   /* 0: TRANSPORT_BACKOFF_NS_MAX */
     uint64_t hello_timeout_ns; /* 0: TRANSPORT_HELLO_TIMEOUT_NS */
+    uint64_t idle_ns;          /* 0: TRANSPORT_IDLE_NS */
 };
 
 struct transport;
@@ -143,8 +147,8 @@ bool transport_send(struct transport *transport, node_id to, struct wire_frame *
 /* The same on the connection that a message came in on; dropped when that is gone. */
 void transport_reply(struct transport *transport, uint64_t connection, struct wire_frame *frame);
 
-/* Dial a member to join through, instead of any dialed before; NULL: none any more. The
- * events seed_ready or seed_closed follow, later; none for one that is replaced.
+/* Dial a member to join through, or whom to invite, instead of any dialed before; NULL: none any
+ * more. The events seed_ready or seed_closed follow, later; none for one that is replaced.
  */
 void transport_dial_seed(struct transport *transport, const char *address);
 void transport_send_seed(struct transport *transport, struct wire_frame *frame);

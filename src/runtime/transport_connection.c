@@ -123,6 +123,7 @@ void connection_close(struct connection *connection, const char *reason)
     bool was_open = connection->state == CONNECTION_OPEN;
     struct peer *dialed = connection->peer;
     enum connection_kind kind = connection->kind;
+    int refusal = connection->refusal;
     node_id member = connection->member;
     struct peer *peer =
         was_open && is_of_member(connection) ? transport_find_peer(transport, member) : NULL;
@@ -142,7 +143,7 @@ void connection_close(struct connection *connection, const char *reason)
         transport_back_off(transport, dialed);
     }
     if (kind == CONNECTION_SEED) {
-        transport->options.events.seed_closed(transport->options.events.context, reason);
+        transport->options.events.seed_closed(transport->options.events.context, refusal, reason);
     }
     if (peer != NULL) {
         transport->options.events.member_closed(transport->options.events.context, member, false);
@@ -176,7 +177,7 @@ static void send_hello(struct connection *connection)
     events->hello(events->context, has_expected(connection), connection->member, &message.hello);
     struct wire_frame *frame = wire_encode(transport->options.allocator, &message);
     if (frame == NULL) {
-        connection_close(connection, "memory ran out");
+        connection_close_without_memory(connection);
         return;
     }
     connection_greet_with(connection, frame);
@@ -226,7 +227,7 @@ static void open_connection(struct connection *connection)
     connection->deadline_ns = TIME_NEVER;
     bool is_meant = connection->kind != CONNECTION_INCOMING || connection->expects_us;
     if (connection->kind == CONNECTION_GOSSIP || !is_meant) {
-        connection_touch_gossip(connection);
+        connection_touch(connection);
     }
     if (connection->kind != CONNECTION_SEED) {
         LOG(connection->transport->options.log, log_level(connection), "peer_connected",
@@ -255,8 +256,15 @@ static void log_refusal(struct connection *connection, int status, const char *r
     }
 }
 
+void connection_close_without_memory(struct connection *connection)
+{
+    connection->refusal = QR_ERR_NO_MEMORY;
+    connection_close(connection, "memory ran out");
+}
+
 void connection_refuse_peer(struct connection *connection, const char *why)
 {
+    connection->refusal = QR_ERR_FOREIGN;
     log_refusal(connection, QR_ERR_FOREIGN, why, "");
     connection_close(connection, why);
 }
@@ -278,7 +286,7 @@ static void take_hello(struct connection *connection, const struct wire_hello *h
         return;
     }
     if (frame == NULL) {
-        connection_close(connection, "memory ran out");
+        connection_close_without_memory(connection);
     }
     if (connection->state == CONNECTION_CLOSED) {
         return;
@@ -287,6 +295,7 @@ static void take_hello(struct connection *connection, const struct wire_hello *h
     connection->version = answer.hello_response.version;
     connection->expects_us = hello->has_expected;
     connection->is_stranger = cluster_id_is_none(hello->cluster);
+    connection->is_invitation = cluster_id_is_none(answer.hello_response.cluster);
     memcpy(connection->said_address, hello->address, sizeof(connection->said_address));
     connection->is_used = connection->expects_us; /* else the first message says for what */
     if (connection->is_used) {
@@ -300,25 +309,39 @@ static void take_hello(struct connection *connection, const struct wire_hello *h
     transport_arm(transport);
 }
 
+/* Why there is nobody to gossip with, which is no trouble; NULL: there may be. */
+static const char *gossip_refusal(const struct connection *connection,
+                                  const struct wire_hello_response *response)
+{
+    if (connection->kind != CONNECTION_GOSSIP || response->status != 0) {
+        return NULL;
+    }
+    if (response->version < WIRE_VERSION_GOSSIP) {
+        return "it does not know gossip";
+    }
+    return cluster_id_is_none(response->cluster) ? "it is in no cluster yet" : NULL;
+}
+
 /* Whom we dialed answers. */
 static void take_hello_response(struct connection *connection,
                                 const struct wire_hello_response *response)
 {
     struct transport *transport = connection->transport;
     const struct transport_events *events = &transport->options.events;
-    const char *reason = "refused";
+    const char *reason = gossip_refusal(connection, response);
+    if (reason != NULL) {
+        connection_close(connection, reason);
+        return;
+    }
     int status = events->hello_response_check(events->context, response, has_expected(connection),
                                               connection->member, &reason);
     if (status != 0) {
+        connection->refusal = status;
         log_refusal(connection, status, reason, "");
         connection_close(connection, reason);
         return;
     }
     connection->version = response->version;
-    if (connection->kind == CONNECTION_GOSSIP && response->version < WIRE_VERSION_GOSSIP) {
-        connection_close(connection, "it does not know gossip");
-        return;
-    }
     if (connection->kind == CONNECTION_PEER) {
         connection->peer->backoff_ns = 0;
         connection->peer->is_redialed = false;
@@ -347,6 +370,14 @@ static void note_use(struct connection *connection, const struct wire_message *m
     close_older(connection);
 }
 
+/* Who invites says so again and again, and who stops has ended it; a member's may be silent. */
+static void note_invitation(struct connection *connection)
+{
+    if (connection->is_invitation) {
+        connection_touch(connection);
+    }
+}
+
 /* What must not come on this connection, in words; NULL: it may. */
 static const char *refusal(const struct connection *connection, const struct wire_message *message)
 {
@@ -360,6 +391,9 @@ static const char *refusal(const struct connection *connection, const struct wir
     if (connection->is_stranger && !is_gossip && message->type != WIRE_JOIN) {
         return "a message of a node that has not joined";
     }
+    if (connection->is_invitation && message->type != WIRE_INVITE) {
+        return "a message to a node that has not joined";
+    }
     return NULL;
 }
 
@@ -369,6 +403,7 @@ static void take_message(struct connection *connection, const struct wire_messag
     const struct transport_events *events = &transport->options.events;
     transport->stats.messages_received++;
     note_use(connection, message);
+    note_invitation(connection);
     const char *why = refusal(connection, message);
     if (why != NULL) {
         connection_refuse(connection, why);
@@ -387,8 +422,9 @@ static void take_message(struct connection *connection, const struct wire_messag
     if (peer != NULL) {
         peer->heard_ns = runtime_now_ns();
     }
+    bool is_answered_there = connection->is_stranger || message->type == WIRE_INVITE;
     events->received(events->context, connection->member,
-                     connection->is_stranger ? connection->number : 0, message);
+                     is_answered_there ? connection->number : 0, message);
 }
 
 void connection_take(struct connection *connection, const struct wire_message *message)

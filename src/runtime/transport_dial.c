@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "quorate/error.h"
 #include "runtime/clock.h"
 #include "runtime/transport_internal.h"
 
@@ -118,7 +119,8 @@ void transport_dial_waiting_seed(struct transport *transport)
     transport->has_seed_address = false;
     struct connection *connection = connection_new(transport, CONNECTION_SEED, NULL);
     if (connection == NULL) {
-        transport->options.events.seed_closed(transport->options.events.context, "memory ran out");
+        transport->options.events.seed_closed(transport->options.events.context, QR_ERR_NO_MEMORY,
+                                              "memory ran out");
         return;
     }
     /* A new seed connection knows no attempt before it: chance picks among the addresses. */

@@ -16,19 +16,19 @@ bool connection_is_gossip(const struct connection *connection)
     return connection->kind == CONNECTION_GOSSIP || connection->is_gossip;
 }
 
-void connection_touch_gossip(struct connection *connection)
+void connection_touch(struct connection *connection)
 {
     /* The end that dialed closes first: the other waits, so that nothing is lost on the way. */
-    uint64_t idle_ns = connection->kind == CONNECTION_GOSSIP ? TRANSPORT_GOSSIP_IDLE_NS
-                                                             : 2 * TRANSPORT_GOSSIP_IDLE_NS;
-    connection->deadline_ns = runtime_now_ns() + idle_ns;
+    uint64_t idle_ns = connection->transport->options.idle_ns;
+    connection->deadline_ns =
+        runtime_now_ns() + (connection->kind == CONNECTION_GOSSIP ? idle_ns : 2 * idle_ns);
 }
 
 void connection_take_gossip(struct connection *connection, const struct wire_message *message)
 {
     const struct transport_events *events = &connection->transport->options.events;
     const struct raft_data *data = &message->gossip.data;
-    connection_touch_gossip(connection);
+    connection_touch(connection);
     const char *source =
         connection->kind == CONNECTION_GOSSIP ? connection->address : connection->said_address;
     struct transport_gossip gossip = {
@@ -76,7 +76,7 @@ static bool make_room(struct transport *transport)
         }
         count++;
         bool is_idle = connection->state == CONNECTION_OPEN && connection->queue.count == 0 &&
-                       connection->deadline_ns <= now_ns + TRANSPORT_GOSSIP_IDLE_NS - NS_PER_S;
+                       connection->deadline_ns + NS_PER_S <= now_ns + transport->options.idle_ns;
         if (is_idle && (idle == NULL || connection->deadline_ns < idle->deadline_ns)) {
             idle = connection;
         }
@@ -130,7 +130,7 @@ bool transport_gossip(struct transport *transport, const char *address, uint64_t
         return false;
     }
     if (connection->state == CONNECTION_OPEN) {
-        connection_touch_gossip(connection);
+        connection_touch(connection);
     }
     bool is_queued = connection_queue(connection, frame);
     transport_arm(transport);

@@ -52,9 +52,11 @@ struct connection {
     node_id member;      /* at the other end, as it said or as is expected */
     bool expects_us;     /* incoming: the hello named us, so it is a member's */
     bool is_stranger;    /* incoming: of no cluster yet; it may ask to join, and gossip */
+    bool is_invitation;  /* incoming: we were in no cluster; it may invite us, and nothing else */
     bool is_used;        /* incoming: a message came; the first says what it is for */
     bool is_gossip;      /* incoming: for SWIM alone */
     bool is_proved;      /* the other end has a key of this cluster */
+    int refusal;         /* see seed_closed of struct transport_events */
     uint32_t version;    /* of the protocol, once OPEN */
     time_ns deadline_ns; /* when it is given up; TIME_NEVER once OPEN, but for idle ones */
 
@@ -163,7 +165,7 @@ struct connection *transport_dial_gossip(struct transport *transport, const char
 bool connection_is_gossip(const struct connection *connection);
 
 /* Something was said on it: it is not idle. */
-void connection_touch_gossip(struct connection *connection);
+void connection_touch(struct connection *connection);
 void connection_take_gossip(struct connection *connection, const struct wire_message *message);
 
 /* transport_connection.c */
@@ -197,6 +199,7 @@ void connection_refuse(struct connection *connection, const char *why);
 
 /* The other end is none to talk to: the same. */
 void connection_refuse_peer(struct connection *connection, const char *why);
+void connection_close_without_memory(struct connection *connection);
 
 /* transport_queue.c */
 bool connection_queue(struct connection *connection, struct wire_frame *frame);

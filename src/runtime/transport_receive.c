@@ -83,7 +83,7 @@ static void rewind_chunk(struct connection *connection, uint32_t begin, bool may
 static size_t bytes_allowed(const struct connection *connection)
 {
     size_t bytes_max = (size_t)connection->transport->options.frame_bytes_max;
-    if (connection->state == CONNECTION_HELLO) {
+    if (connection->state == CONNECTION_HELLO || connection->is_invitation) {
         return WIRE_HEAD_BYTES_MAX;
     }
     return connection->is_stranger ? min_u64(bytes_max, WIRE_HEAD_BYTES_MAX + WIRE_GOSSIP_BYTES_MAX)

@@ -309,7 +309,7 @@ static void shake(struct connection *connection)
 void connection_tls_begin(struct connection *connection)
 {
     if (!open_ssl(connection)) {
-        connection_close(connection, "memory ran out");
+        connection_close_without_memory(connection);
         return;
     }
     if (connection->kind != CONNECTION_INCOMING) {
@@ -331,7 +331,7 @@ static void read_text(struct connection *connection)
         uv_buf_t room;
         connection_room(connection, &room);
         if (room.len == 0) {
-            connection_close(connection, "memory ran out");
+            connection_close_without_memory(connection);
             return;
         }
         ERR_clear_error();
@@ -367,7 +367,7 @@ void connection_tls_received(struct connection *connection, const uint8_t *data,
     }
     tls->is_heard = true;
     if (BIO_write(tls->incoming, data, (int)size_bytes) != (int)size_bytes) {
-        connection_close(connection, "memory ran out");
+        connection_close_without_memory(connection);
         return;
     }
     if (!connection->is_proved) {

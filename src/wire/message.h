@@ -20,6 +20,7 @@
 #define WIRE_VERSION_WITH_GUARDED 2 /* from here on guarded entries are understood */
 #define WIRE_VERSION_GOSSIP 2       /* the first that knows gossip */
 #define WIRE_VERSION_DIGESTS 2      /* the first that knows compare and its response */
+#define WIRE_VERSION_INVITES 2      /* the first that knows invite and its response */
 #define WIRE_REASON_BYTES_MAX 200
 #define WIRE_GOSSIP_BYTES_MAX 60000 /* as swim/message.h has it */
 #define WIRE_NAMES_BYTES_MAX 240    /* NAME,NAME,… of one kind of change */
@@ -140,6 +141,20 @@
     F(U64, uint64_t, differing)                                                                    \
     F(U64, uint64_t, agreed)
 
+/* Join us. To a node that waits in no cluster, on a connection whose hello expected nobody. */
+#define WIRE_INVITE_FIELDS(F)                                                                      \
+    F(ID, node_id, from)                                                                           \
+    F(CLUSTER, struct cluster_id, cluster)                                                         \
+    F(BOOL, bool, is_learner)                        /* never to ask for a vote */                 \
+    F(STRING, char, address, RAFT_ADDRESS_BYTES_MAX) /* whom to ask: the sender's own */
+
+#define WIRE_INVITE_RESPONSE_FIELDS(F)                                                             \
+    F(I32, int32_t, status) /* 0: it asks to be taken in, or is of that cluster already */         \
+    F(ID, node_id, from)                                                                           \
+    F(CLUSTER, struct cluster_id, cluster) /* none: not in one yet */                              \
+    F(STRING, char, name, RAFT_NAME_BYTES_MAX)                                                     \
+    F(STRING, char, reason, WIRE_REASON_BYTES_MAX) /* with 0: why it was not taken in so far */
+
 /* X(ENUM_NAME, value, union member, "name in text", FIELDS); values go on behind Raft's. */
 #define WIRE_MESSAGE_MAP(X)                                                                        \
     X(WIRE_HELLO, 32, hello, "hello", WIRE_HELLO_FIELDS)                                           \
@@ -155,7 +170,10 @@
     X(WIRE_CHANGE_RESPONSE, 41, change_response, "change_response", WIRE_CHANGE_RESPONSE_FIELDS)   \
     X(WIRE_GOSSIP, 42, gossip, "gossip_message", WIRE_GOSSIP_FIELDS)                               \
     X(WIRE_COMPARE, 43, compare, "compare", WIRE_COMPARE_FIELDS)                                   \
-    X(WIRE_COMPARE_RESPONSE, 44, compare_response, "compare_response", WIRE_COMPARE_RESPONSE_FIELDS)
+    X(WIRE_COMPARE_RESPONSE, 44, compare_response, "compare_response",                             \
+      WIRE_COMPARE_RESPONSE_FIELDS)                                                                \
+    X(WIRE_INVITE, 45, invite, "invite", WIRE_INVITE_FIELDS)                                       \
+    X(WIRE_INVITE_RESPONSE, 46, invite_response, "invite_response", WIRE_INVITE_RESPONSE_FIELDS)
 
 enum wire_message_type {
 #define X(name, value, member, text, fields) name = value,

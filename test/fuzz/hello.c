@@ -3,8 +3,8 @@
  * Input    who judges and what it expects, then the frame of a hello or of an answer, whose
  *          checksum is made right.
  * Asserts  that only nodes of the cluster, or of none yet, are let in, and only for the node that
- *          was meant; that a refusal says why; that the answer's frame is the answer; that who is
- *          let in believes the answer.
+ *          was meant, by a node without a cluster only who may invite it; that a refusal says why;
+ *          that the answer's frame is the answer; that who is let in believes the answer.
  */
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <string.h>
@@ -44,9 +44,20 @@ static const struct solo *judge_of(enum judge judge)
     return solo;
 }
 
+/* A hello of who may invite a node without a cluster. */
+static bool may_invite(const struct wire_hello *hello)
+{
+    return !hello->has_expected && !cluster_id_is_none(hello->cluster) &&
+           hello->version_min <= WIRE_VERSION_MAX && hello->version_max >= WIRE_VERSION_INVITES &&
+           hello->from != SOLO_SELF;
+}
+
 /* A hello that may be let in: all that is asked of it. */
 static bool is_welcome(enum judge judge, const struct wire_hello *hello)
 {
+    if (judge == JUDGE_JOINER) {
+        return may_invite(hello);
+    }
     return judge == JUDGE_MEMBER && hello->version_min <= WIRE_VERSION_MAX &&
            hello->version_max >= WIRE_VERSION_MIN && hello->from != SOLO_SELF &&
            (!hello->has_expected || hello->expected == SOLO_SELF) &&
@@ -98,10 +109,13 @@ static void judge_answer(enum judge judge, const struct wire_hello_response *res
     const struct solo *solo = judge_of(judge);
     const char *reason = NULL;
     int status = node_hello_response_check(solo->node, response, has_expected, MEANT, &reason);
-    bool is_believed = response->status == 0 && response->version >= WIRE_VERSION_MIN &&
-                       response->version <= WIRE_VERSION_MAX &&
-                       (!has_expected || response->from == MEANT) &&
-                       (judge == JUDGE_JOINER || cluster_id_equal(response->cluster, SOLO_CLUSTER));
+    bool is_invited = judge != JUDGE_JOINER && !has_expected &&
+                      cluster_id_is_none(response->cluster) &&
+                      response->version >= WIRE_VERSION_INVITES;
+    bool is_believed =
+        response->status == 0 && response->version >= WIRE_VERSION_MIN &&
+        response->version <= WIRE_VERSION_MAX && (!has_expected || response->from == MEANT) &&
+        (judge == JUDGE_JOINER || is_invited || cluster_id_equal(response->cluster, SOLO_CLUSTER));
     ASSERT((status == 0) == is_believed);
     ASSERT(reason != NULL);
     ASSERT_IMPLIES(status == 0, reason[0] == '\0');

@@ -21,6 +21,8 @@
 #define FLAG_JOINS 2
 #define FLAG_CRASHES 4 /* at the end */
 #define FLAG_GOSSIPS 8
+#define FLAG_WAITS 16        /* until it is invited */
+#define FLAG_INVITES 32      /* a node that waits */
 #define NUMBER_CLOSED 0x8000 /* from here on: a connection with a member closed */
 #define FRAME_BYTES_MAX (64 * 1024)
 #define AT_TYPE 8
@@ -86,7 +88,8 @@ static void begin(struct script *script, uint8_t flags)
     struct solo *solo = &script->solo;
     script->token = 0;
     solo_init(solo);
-    solo->options.join = "a2";
+    solo->options.is_waiting = (flags & FLAG_WAITS) != 0;
+    solo->options.join = solo->options.is_waiting ? NULL : "a2";
     solo->options.segment_bytes = SEGMENT_BYTES;
     solo->options.pending_max = 64;
     solo->options.io.gossip_packet = on_packet;
@@ -94,13 +97,18 @@ static void begin(struct script *script, uint8_t flags)
     solo->options.gossip = (flags & FLAG_GOSSIPS) != 0 ? &gossip : NULL;
     solo->options.has_hints = true;
     solo_start(solo);
-    if ((flags & FLAG_JOINS) != 0) {
+    if ((flags & (FLAG_JOINS | FLAG_WAITS)) != 0) {
         solo_work(solo);
         return;
     }
     solo_follow(solo);
     if ((flags & FLAG_LEADS) != 0) {
         (void)solo_lead(solo);
+    }
+    if ((flags & FLAG_INVITES) != 0) {
+        int status = node_invite(solo->node, "a4", false, 1, solo->time);
+        ASSERT(status == 0);
+        solo_turn(solo);
     }
     solo_forget(solo);
 }
@@ -175,6 +183,7 @@ static void crash(struct solo *solo)
     solo_crash(solo);
     memset(solo->proposals, 0, sizeof(solo->proposals));
     memset(solo->reads, 0, sizeof(solo->reads));
+    memset(solo->changes, 0, sizeof(solo->changes));
     solo->failed_count = 0;
     solo_start(solo);
     solo_turn(solo);
@@ -200,7 +209,7 @@ static void talk_to_seed(struct solo *solo, bool is_ready)
     if (is_ready) {
         node_seed_ready(solo->node, solo->time);
     } else {
-        node_seed_closed(solo->node, "closed by the other end", solo->time);
+        node_seed_closed(solo->node, 0, "closed by the other end", solo->time);
     }
 }
 

@@ -183,6 +183,21 @@ static void make_transport_stranger(uint8_t pieces)
     seeds_end("transport", name);
 }
 
+/* A member invites, and then says what it may not. */
+static void make_transport_invitation(void)
+{
+    struct writer *writer = seeds_begin();
+    struct wire_message hello = hello_of(9, SEEDS_CLUSTER, false);
+    hello.hello.version_max = 3;
+    write_u8(writer, 1);
+    seeds_put_operation(writer, 2, 0);
+    seeds_put_frame_operation(writer, hello, 0);
+    seeds_put_frame_operation(writer, seeds_sample(WIRE_INVITE), 0);
+    seeds_put_operation(writer, 8, 0);
+    seeds_put_frame_operation(writer, seeds_sample(WIRE_JOIN), 0);
+    seeds_end("transport", "invitation");
+}
+
 /* A stranger, and one that has said nothing, announce more than a head. */
 static void make_transport_announced(bool says_hello)
 {
@@ -259,6 +274,7 @@ void seeds_make_network(void)
         make_transport_dialed(pieces);
         make_transport_large(pieces);
     }
+    make_transport_invitation();
     make_transport_announced(false);
     make_transport_announced(true);
 }

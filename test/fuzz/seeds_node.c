@@ -5,6 +5,7 @@
 
 #include "fuzz/fuzz.h"
 #include "fuzz/seeds.h"
+#include "quorate/error.h"
 #include "unit/wire_sample.h"
 #include "wire/packet.h"
 
@@ -154,6 +155,31 @@ static void make_node_joiner(void)
     seeds_end("node", "joiner");
 }
 
+/* A node that waits is invited, twice, and dials; and one that invites is answered. */
+static void make_node_invited(bool is_inviter)
+{
+    struct wire_message invite = {.type = WIRE_INVITE};
+    struct writer *writer = seeds_begin();
+    write_u8(writer, is_inviter ? 32 : 16);
+    invite.invite.from = 2;
+    invite.invite.cluster = SEEDS_CLUSTER;
+    memcpy(invite.invite.address, "a2", 3);
+    for (int i = 0; i < 2; i++) {
+        seeds_put_frame_operation(writer, invite, 0);
+        seeds_put_operation(writer, 13, 0);
+        struct wire_message answer = {.type = WIRE_INVITE_RESPONSE};
+        answer.invite_response.from = 3;
+        answer.invite_response.cluster = SEEDS_CLUSTER;
+        answer.invite_response.status = i * QR_ERR_FOREIGN;
+        uint8_t *at = writer->at;
+        seeds_put_frame_operation(writer, answer, 0);
+        *at = 3;
+        seeds_put_operation(writer, 4, 300);
+        seeds_put_operation(writer, 13, 1);
+    }
+    seeds_end("node", is_inviter ? "inviter" : "invited");
+}
+
 /* A packet, or with operation 3 a message on a stream, from member 2. */
 static void put_gossip(struct writer *writer, uint8_t operation, struct swim_message message)
 {
@@ -212,4 +238,6 @@ void seeds_make_node(void)
     make_node_follower();
     make_node_leader();
     make_node_joiner();
+    make_node_invited(false);
+    make_node_invited(true);
 }

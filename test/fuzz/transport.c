@@ -108,6 +108,9 @@ static int on_hello_check(void *context, const struct wire_hello *hello,
     (void)context;
     *response = (struct wire_hello_response){
         .status = hello->version_max % 2 == 1 ? 0 : QR_ERR_FOREIGN, .version = 2, .from = 1};
+    if (hello->version_max % 4 == 1) {
+        response->cluster = (struct cluster_id){7, 7}; /* else in none: it may be invited */
+    }
     return response->status;
 }
 
@@ -165,9 +168,10 @@ static void on_seed_received(void *context, const struct wire_message *message)
     take_told(script, message);
 }
 
-static void on_seed_closed(void *context, const char *reason)
+static void on_seed_closed(void *context, int status, const char *reason)
 {
     (void)context;
+    ASSERT(status <= 0);
     ASSERT(reason != NULL);
 }
 

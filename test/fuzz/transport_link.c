@@ -29,23 +29,27 @@ bool link_is_gone(const struct link *link)
 }
 
 /* What becomes of a link with this first message. */
-static enum link_state state_behind_hello(const struct link *link,
-                                          const struct wire_message *message)
+static enum link_state state_behind_hello(struct link *link, const struct wire_message *message)
 {
     if (!link->is_incoming) {
         const struct wire_hello_response *response = &message->hello_response;
         bool is_open = message->type == WIRE_HELLO_RESPONSE && response->status == 0 &&
-                       (!link->is_gossip || response->version >= WIRE_VERSION_GOSSIP);
+                       (!link->is_gossip || (response->version >= WIRE_VERSION_GOSSIP &&
+                                             !cluster_id_is_none(response->cluster)));
         return is_open ? LINK_OPEN : LINK_OVER;
     }
     if (message->type != WIRE_HELLO || message->hello.version_max % 2 == 0) {
         return LINK_OVER;
     }
+    link->is_invitation = message->hello.version_max % 4 == 3;
     return cluster_id_is_none(message->hello.cluster) ? LINK_STRANGER : LINK_OPEN;
 }
 
 static size_t bytes_allowed(const struct link *link)
 {
+    if (link->is_invitation) {
+        return WIRE_HEAD_BYTES_MAX;
+    }
     return link->state == LINK_OPEN       ? LINK_FRAME_BYTES_MAX
            : link->state == LINK_STRANGER ? WIRE_HEAD_BYTES_MAX + WIRE_GOSSIP_BYTES_MAX
                                           : WIRE_HEAD_BYTES_MAX;
@@ -62,7 +66,7 @@ static bool is_allowed(struct link *link, const struct wire_message *message)
         link->is_used = true;
         link->is_gossip = is_gossip && !link->expects_us;
     }
-    return is_gossip == link->is_gossip &&
+    return is_gossip == link->is_gossip && (!link->is_invitation || message->type == WIRE_INVITE) &&
            (link->state != LINK_STRANGER || is_gossip || message->type == WIRE_JOIN);
 }
 

@@ -27,9 +27,10 @@ struct link {
     struct fake_socket *socket;
     bool is_incoming;
     bool is_seed;
-    bool is_gossip;  /* dialed for it, or that is what came first */
-    bool is_used;    /* incoming: something came behind the hello */
-    bool expects_us; /* incoming: its hello named whom it means */
+    bool is_gossip;     /* dialed for it, or that is what came first */
+    bool is_used;       /* incoming: something came behind the hello */
+    bool expects_us;    /* incoming: its hello named whom it means */
+    bool is_invitation; /* incoming: the answer named no cluster */
     enum link_state state;
     uint8_t stream[LINK_STREAM_BYTES_MAX];
     size_t stream_bytes;
@@ -46,7 +47,8 @@ void link_tell(struct link *link, struct heap *heap, const struct wire_message *
 bool link_is_gone(const struct link *link);
 
 /* Assert that what was told is what stands in the stream, and that the link is closed just when
- * something in it says so. Nodes with an even version are let in by no hello.
+ * something in it says so. Nodes with an even version are let in by no hello, and those of one
+ * below a multiple of four only to invite.
  */
 void link_judge(struct link *link, struct heap *heap);
 

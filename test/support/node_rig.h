@@ -25,7 +25,8 @@ struct rig_frame {
     struct rig_frame *next;
     int from;
     int to;
-    bool is_seed; /* between a joiner and the member it dialed */
+    bool is_seed; /* between who dialed to join, or to invite, and who was dialed */
+    bool is_lost; /* with the connection that it is on */
     time_ns due_ns;
     size_t size_bytes;
     uint8_t bytes[];
@@ -55,9 +56,10 @@ struct rig_node {
     struct node *node;              /* NULL: down */
     char detail[NODE_DETAIL_BYTES]; /* of rig_open() */
     bool is_dialing;
-    int seed;       /* the member it dialed, or -1 */
-    bool may_fail;  /* else a failure fails the test */
-    bool is_failed; /* in this life: it said so, once, and sends nothing any more */
+    int seed;        /* the member it dialed, or -1 */
+    bool is_waiting; /* for the next rig_open(): it joins when it is invited */
+    bool may_fail;   /* else a failure fails the test */
+    bool is_failed;  /* in this life: it said so, once, and sends nothing any more */
     int failed_status;
     time_ns paused_until_ns;  /* the process stands still, as after SIGSTOP */
     time_ns stalled_until_ns; /* its disk does nothing */
@@ -108,6 +110,8 @@ struct rig {
     struct rig_frame *frames;
     bool is_cut[RIG_NODES_MAX][RIG_NODES_MAX]; /* from, to */
     unsigned loss_percent;
+    unsigned seed_frames;     /* that were sent */
+    unsigned lost_seed_frame; /* that of this number is lost; 0: none */
     unsigned repeat_percent;
     unsigned late_percent; /* of frames that come up to RIG_LATE_NS_MAX later than others */
     time_ns delay_ns_max;

@@ -7,6 +7,7 @@
 #include "support/unit.h"
 
 #define FRAME_BYTES_MAX (1024 * 1024)
+#define FRAME_TYPE_AT 8
 
 static void push_frame(struct rig *rig, int from, int to, bool is_seed, struct wire_frame *frame)
 {
@@ -17,6 +18,8 @@ static void push_frame(struct rig *rig, int from, int to, bool is_seed, struct w
     if (rig_chance(rig, rig->late_percent)) {
         copy->due_ns += prng_between(&rig->prng, 0, RIG_LATE_NS_MAX);
     }
+    rig->seed_frames += is_seed ? 1 : 0;
+    copy->is_lost = is_seed && rig->seed_frames == rig->lost_seed_frame;
     for (size_t i = 0; i < frame->part_count; i++) {
         memcpy(copy->bytes + copy->size_bytes, frame->parts[i].data, frame->parts[i].size_bytes);
         copy->size_bytes += frame->parts[i].size_bytes;
@@ -95,12 +98,28 @@ void rig_network_deinit(struct rig *rig)
     }
 }
 
+/* Who dialed sees the connection go. */
+static void lose(struct rig *rig, const struct rig_frame *frame)
+{
+    bool is_answer = frame->bytes[FRAME_TYPE_AT] == WIRE_JOIN_RESPONSE ||
+                     frame->bytes[FRAME_TYPE_AT] == WIRE_INVITE_RESPONSE;
+    struct rig_node *dialer = &rig->nodes[is_answer ? frame->to : frame->from];
+    if (dialer->node != NULL && dialer->seed >= 0) {
+        dialer->seed = -1;
+        node_seed_closed(dialer->node, 0, "the connection was lost", rig->time);
+    }
+}
+
 static void deliver(struct rig *rig, const struct rig_frame *frame)
 {
     static struct entry entries[WIRE_ENTRIES_MAX];
     struct rig_node *target = &rig->nodes[frame->to];
     struct wire_message message;
     if (target->node == NULL || rig->is_cut[frame->from][frame->to]) {
+        return;
+    }
+    if (frame->is_lost) {
+        lose(rig, frame);
         return;
     }
     size_t length;
@@ -111,7 +130,8 @@ static void deliver(struct rig *rig, const struct rig_frame *frame)
     assert_non_null(chunk);
     memcpy(chunk->data, frame->bytes, frame->size_bytes);
     assert_int_equal(wire_decode(chunk, chunk->data, frame->size_bytes, entries, &message), 0);
-    if (frame->is_seed && message.type == WIRE_JOIN_RESPONSE) {
+    if (frame->is_seed &&
+        (message.type == WIRE_JOIN_RESPONSE || message.type == WIRE_INVITE_RESPONSE)) {
         node_seed_receive(target->node, &message, rig->time);
     } else {
         node_receive(target->node, (node_id)frame->from + 1,
@@ -165,14 +185,18 @@ void rig_network_dial(struct rig_node *self)
     struct wire_hello hello;
     struct wire_hello_response response;
     const char *reason = "no connection";
+    int status = 0;
     node_hello(self->node, false, 0, &hello);
-    bool is_accepted = seed->node != NULL && !rig->is_cut[self->number][self->seed] &&
-                       node_hello_check(seed->node, &hello, &response) == 0 &&
-                       node_hello_response_check(self->node, &response, false, 0, &reason) == 0;
-    if (is_accepted) {
+    bool is_met = seed->node != NULL && !rig->is_cut[self->number][self->seed];
+    if (is_met) {
+        int said = node_hello_check(seed->node, &hello, &response);
+        assert_int_equal(said, response.status);
+        status = node_hello_response_check(self->node, &response, false, 0, &reason);
+    }
+    if (is_met && status == 0) {
         node_seed_ready(self->node, rig->time);
     } else {
-        node_seed_closed(self->node, reason, rig->time);
+        node_seed_closed(self->node, status, reason, rig->time);
     }
 }
 

@@ -41,7 +41,8 @@ static int hello_check(void *context, const struct wire_hello *said,
     struct transport_side *side = context;
     *response = (struct wire_hello_response){
         .version = version_of(side), .cluster = side->cluster, .from = side->id};
-    if (!cluster_id_is_none(said->cluster) && !cluster_id_equal(said->cluster, side->cluster)) {
+    if (!cluster_id_is_none(said->cluster) && !cluster_id_is_none(side->cluster) &&
+        !cluster_id_equal(said->cluster, side->cluster)) {
         side->refused_count++;
         response->status = QR_ERR_FOREIGN;
         (void)snprintf(response->reason, sizeof(response->reason), "another cluster");
@@ -94,12 +95,14 @@ static void seed_received(void *context, const struct wire_message *message)
 {
     struct transport_side *side = context;
     side->seed_received_count += message->type == WIRE_JOIN_RESPONSE ? 1 : 0;
+    side->invited_count += message->type == WIRE_INVITE_RESPONSE ? 1 : 0;
 }
 
-static void seed_closed(void *context, const char *reason)
+static void seed_closed(void *context, int status, const char *reason)
 {
     struct transport_side *side = context;
     side->seed_closed_count++;
+    side->seed_status = status;
     (void)snprintf(side->reason, sizeof(side->reason), "%s", reason);
 }
 
@@ -151,6 +154,7 @@ int transport_side_open(struct transport_side *side, const char *address)
         .frame_bytes_max = TRANSPORT_PAIR_FRAME_BYTES_MAX,
         .queue_bytes_max = TRANSPORT_PAIR_QUEUE_BYTES_MAX,
         .backoff_ns_max = 50 * NS_PER_MS,
+        .idle_ns = side->idle_ns,
         .hello_timeout_ns = side->hello_timeout_ns == 0 ? 300 * NS_PER_MS : side->hello_timeout_ns,
     };
     int status = transport_open(&options, &side->transport, side->detail);

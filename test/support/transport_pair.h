@@ -24,6 +24,7 @@ struct transport_side {
     struct keyring *keyring;           /* NULL: plain */
     const struct allocator *allocator; /* NULL: the runtime's */
     uint64_t hello_timeout_ns;
+    uint64_t idle_ns;
     struct log_sink log;
     char logged[256]; /* the last warning */
     int logged_count;
@@ -43,6 +44,8 @@ struct transport_side {
     int seed_ready_count;
     int seed_received_count;
     int seed_closed_count;
+    int seed_status;                            /* it was closed with */
+    int invited_count;                          /* answers to an invitation */
     struct entry kept[TRANSPORT_PAIR_KEPT_MAX]; /* their chunks are held */
     size_t kept_count;
     struct raft_data kept_data[TRANSPORT_PAIR_DATA_MAX]; /* likewise */

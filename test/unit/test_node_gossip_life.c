@@ -59,7 +59,7 @@ static void one_that_joins_asks_the_leader_that_it_hears_of(void **state)
         gossip_rig_pass(&rig, 100, 0, 0);
         if (rig.solo.dial_count > before) {
             asked[strcmp(rig.solo.dialed, "a3") == 0]++;
-            node_seed_closed(rig.solo.node, "no connection", rig.solo.time);
+            node_seed_closed(rig.solo.node, 0, "no connection", rig.solo.time);
         }
     }
     assert_true(asked[0] > 2);
@@ -127,6 +127,37 @@ static void it_goes_over_to_the_cluster_that_takes_it_in(void **state)
     gossip_rig_deinit(&rig);
 }
 
+static void invite(struct gossip_rig *rig, struct cluster_id cluster, const char *address)
+{
+    struct wire_message message = {.type = WIRE_INVITE, .invite = {.from = 2, .cluster = cluster}};
+    memcpy(message.invite.address, address, strlen(address));
+    solo_receive(&rig->solo, 2, &message);
+    gossip_rig_pass(rig, 1000, 0, 0);
+}
+
+/* What it hears of the members of one cluster is no word of another. */
+static void one_that_is_invited_gossips_with_who_invites(void **state)
+{
+    (void)state;
+    static struct gossip_rig rig;
+    gossip_rig_init(&rig);
+    rig.solo.options.join = NULL;
+    rig.solo.options.is_waiting = true;
+    solo_start(&rig.solo);
+    gossip_rig_pass(&rig, 1000, 0, 0);
+    assert_true(cluster_id_is_none(swim_of(&rig).cluster));
+    invite(&rig, elsewhere, "a9");
+    assert_true(cluster_id_equal(swim_of(&rig).cluster, elsewhere));
+    invite(&rig, SOLO_CLUSTER, "a2");
+    gossip_rig_pass(&rig, 2000, 0, 0);
+    assert_true(cluster_id_equal(swim_of(&rig).cluster, SOLO_CLUSTER));
+    assert_int_equal(swim_of(&rig).live_count, 3);
+    solo_follow(&rig.solo);
+    gossip_rig_pass(&rig, 2000, 2, 1);
+    assert_int_equal(gossip_rig_counters(&rig).begun, 3);
+    gossip_rig_deinit(&rig);
+}
+
 static void a_bootstrap_begins_in_its_cluster(void **state)
 {
     (void)state;
@@ -173,6 +204,7 @@ static void a_removed_node_leaves_when_that_is_committed(void **state)
     assert_int_equal(gossip_rig_held(&rig, 3, NULL).reason, SWIM_REASON_REMOVED);
     assert_true(swim_of(&rig).is_stopped);
     assert_true(node_gossip_is_gone(rig.solo.node));
+    assert_int_equal(node_invite(rig.solo.node, "a4", false, 1, rig.solo.time), QR_ERR_NO_LEADER);
     rig.packet_count = 0;
     gossip_rig_pass(&rig, 60000, 2, 1);
     assert_int_equal(rig.packet_count, 0);
@@ -372,6 +404,7 @@ int main(void)
         cmocka_unit_test(an_observer_is_never_taken_in),
         cmocka_unit_test(one_that_waits_looks_where_it_is_told_to),
         cmocka_unit_test(it_goes_over_to_the_cluster_that_takes_it_in),
+        cmocka_unit_test(one_that_is_invited_gossips_with_who_invites),
         cmocka_unit_test(a_bootstrap_begins_in_its_cluster),
         cmocka_unit_test(a_restart_is_a_later_life),
         cmocka_unit_test(a_removed_node_leaves_when_that_is_committed),

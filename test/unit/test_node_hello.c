@@ -18,7 +18,7 @@
     }
 #define HELLO_TO(id, node, whom)                                                                   \
     {                                                                                              \
-        .version_min = 1, .version_max = 1, .cluster = id, .from = (node), .has_expected = true,   \
+        .version_min = 1, .version_max = 2, .cluster = id, .from = (node), .has_expected = true,   \
         .expected = (whom),                                                                        \
     }
 
@@ -93,6 +93,11 @@ static void a_node_without_a_cluster_takes_nobody_in(void **state)
         {"a member of some cluster", HELLO(1, 1, SOLO_CLUSTER, 2), QR_ERR_PENDING,
          "no cluster yet"},
         {"a joiner", HELLO(1, 1, NONE, 2), QR_ERR_PENDING, "no cluster yet"},
+        {"a joiner that knows invitations", HELLO(1, 2, NONE, 2), QR_ERR_PENDING, "no cluster yet"},
+        {"a member that means us", HELLO_TO(SOLO_CLUSTER, 2, SOLO_SELF), QR_ERR_PENDING,
+         "no cluster yet"},
+        {"one that may invite", HELLO(1, 2, SOLO_CLUSTER, 2), 0, ""},
+        {"one with our own id", HELLO(1, 2, SOLO_CLUSTER, SOLO_SELF), QR_ERR_FOREIGN, "my node id"},
         {"only newer", HELLO(NEWER, 9, NONE, 2), QR_ERR_VERSION, "version"},
     };
     struct solo solo;
@@ -188,11 +193,34 @@ static void a_member_believes_only_the_node_it_meant(void **state)
         {"no version", {0, 0, SOLO_CLUSTER, 2, ""}, true, QR_ERR_VERSION},
         {"a replaced node", {0, 1, SOLO_CLUSTER, 5, ""}, true, QR_ERR_FOREIGN},
         {"another cluster", {0, 1, OTHERS, 2, ""}, true, QR_ERR_FOREIGN},
-        {"no cluster", {0, 1, NONE, 2, ""}, true, QR_ERR_FOREIGN},
+        {"no cluster", {0, 2, NONE, 2, ""}, true, QR_ERR_FOREIGN},
+        {"no cluster, and nobody is invited", {0, 2, NONE, 2, ""}, false, QR_ERR_FOREIGN},
+        {"no cluster, and it is of an earlier release", {0, 1, NONE, 2, ""}, false, QR_ERR_FOREIGN},
     };
     /* clang-format on */
     struct solo solo;
     begin_member(&solo);
+    judge_answers(&solo, rows, COUNT_OF(rows));
+    solo_deinit(&solo);
+}
+
+static void who_invites_believes_only_who_knows_invitations(void **state)
+{
+    (void)state;
+    const struct answer_case rows[] = {
+        {"one of an earlier release", {0, 1, SOLO_CLUSTER, 5, ""}, false, QR_ERR_VERSION},
+        {"a member of one", {0, 1, SOLO_CLUSTER, 2, ""}, true, 0},
+        {"one that waits", {0, 2, NONE, 5, ""}, false, 0},
+        {"one of this cluster", {0, 2, SOLO_CLUSTER, 5, ""}, false, 0},
+        {"one of another", {0, 2, OTHERS, 5, ""}, false, QR_ERR_FOREIGN},
+        {"one that waits, of an earlier release",
+         {QR_ERR_PENDING, 1, NONE, 5, "in no cluster"},
+         false,
+         QR_ERR_PENDING},
+    };
+    struct solo solo;
+    begin_member(&solo);
+    assert_int_equal(node_invite(solo.node, "a5", false, 1, solo.time), 0);
     judge_answers(&solo, rows, COUNT_OF(rows));
     solo_deinit(&solo);
 }
@@ -220,6 +248,7 @@ int main(void)
         cmocka_unit_test(what_it_says_first_is_who_it_is),
         cmocka_unit_test(a_joiner_names_no_cluster),
         cmocka_unit_test(a_member_believes_only_the_node_it_meant),
+        cmocka_unit_test(who_invites_believes_only_who_knows_invitations),
         cmocka_unit_test(a_joiner_believes_whoever_it_was_told_of),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -152,7 +152,7 @@ static void a_joiner_asks_one_address_after_another(void **state)
             solo_run(&solo, 1);
         }
         assert_string_equal(solo.dialed, expected[i]);
-        node_seed_closed(solo.node, "refused", solo.time);
+        node_seed_closed(solo.node, 0, "refused", solo.time);
     }
     assert_true(solo_status(&solo).is_joining);
     solo_deinit(&solo);

@@ -157,7 +157,7 @@ static void a_node_that_waits_does_nothing_until_it_is_told(void **state)
     assert_int_equal(node_join(solo.node, "b1,b2", false, solo.time), 0);
     solo_turn(&solo);
     assert_string_equal(solo.dialed, "b1");
-    node_seed_closed(solo.node, "nobody answers", solo.time);
+    node_seed_closed(solo.node, 0, "nobody answers", solo.time);
     assert_int_equal(waits_of(&solo).join_status, QR_ERR_ADDRESS);
     assert_string_equal(waits_of(&solo).join_reason, "b1: nobody answers");
     solo_run(&solo, 500);
@@ -172,7 +172,7 @@ static void another_cluster_may_be_named_until_one_lets_it_in(void **state)
     wait_open(&solo);
     assert_int_equal(node_join(solo.node, "b1", false, solo.time), 0);
     solo_turn(&solo);
-    node_seed_closed(solo.node, "no", solo.time);
+    node_seed_closed(solo.node, 0, "no", solo.time);
     assert_int_equal(node_join(solo.node, "a2", true, solo.time), 0);
     assert_int_equal(waits_of(&solo).join_status, 0);
     solo_turn(&solo);
@@ -221,7 +221,7 @@ static void the_same_order_again_leaves_the_attempt_alone(void **state)
     wait_open(&solo);
     assert_int_equal(node_join(solo.node, "b1,b2", false, solo.time), 0);
     solo_turn(&solo);
-    node_seed_closed(solo.node, "nobody answers", solo.time);
+    node_seed_closed(solo.node, 0, "nobody answers", solo.time);
     size_t dialed = solo.dial_count;
     assert_int_equal(node_join(solo.node, "b1,b2", false, solo.time), 0);
     solo_turn(&solo);
@@ -244,7 +244,7 @@ static void one_that_was_told_at_its_start_obeys_nobody(void **state)
     solo_work(&solo);
     assert_string_equal(solo.dialed, "a2");
     assert_int_equal(node_join(solo.node, "b1", false, solo.time), QR_ERR_FOREIGN);
-    node_seed_closed(solo.node, "no", solo.time);
+    node_seed_closed(solo.node, 0, "no", solo.time);
     solo_run(&solo, 1000);
     assert_string_equal(solo.dialed, "a2");
     solo_deinit(&solo);

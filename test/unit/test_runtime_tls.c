@@ -202,6 +202,7 @@ static void a_seed_is_told_why_it_was_refused(void **state)
     transport_dial_seed(pair->a.transport, pair->b.address);
     WAIT_FOR(pair, pair->a.seed_closed_count == 1);
     assert_non_null(strstr(pair->a.reason, "it refused our cluster secret"));
+    assert_int_equal(pair->a.seed_status, QR_ERR_FOREIGN);
     assert_int_equal(pair->a.seed_ready_count, 0);
 }
 

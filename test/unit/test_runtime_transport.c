@@ -248,6 +248,99 @@ static void a_seed_is_dialed_and_answers_on_its_connection(void **state)
     WAIT_FOR(pair, pair->a.seed_closed_count == 1);
 }
 
+/* From a to b, on the connection of the seed. */
+static void say(struct transport_pair *pair, struct wire_message message)
+{
+    transport_send_seed(pair->a.transport, wire_encode(&runtime_allocator, &message));
+    transport_flush(pair->a.transport);
+}
+
+static void be_invited(struct transport_pair *pair)
+{
+    transport_dial_seed(pair->a.transport, pair->b.address);
+    WAIT_FOR(pair, pair->a.seed_ready_count == 1);
+    say(pair, (struct wire_message){.type = WIRE_INVITE, .invite = {.from = 1}});
+    WAIT_FOR(pair, pair->b.received_count == 1);
+    struct wire_message answer = {.type = WIRE_INVITE_RESPONSE};
+    transport_reply(pair->b.transport, pair->b.received_connection,
+                    wire_encode(&runtime_allocator, &answer));
+    transport_flush(pair->b.transport);
+    WAIT_FOR(pair, pair->a.invited_count == 1);
+}
+
+static void a_node_in_no_cluster_is_invited_and_told_nothing_else(void **state)
+{
+    struct transport_pair *pair = *state;
+    struct transport_stats stats;
+    pair->b.cluster = (struct cluster_id){0};
+    be_invited(pair);
+    say(pair, (struct wire_message){.type = WIRE_READ, .read = {.from = 1}});
+    WAIT_FOR(pair, pair->a.seed_closed_count == 1);
+    assert_int_equal(pair->a.seed_status, 0);
+    assert_int_equal(pair->b.received_count, 1);
+    transport_stats(pair->b.transport, &stats);
+    assert_int_equal(stats.frames_refused, 1);
+}
+
+static void a_member_answers_an_invitation_too(void **state)
+{
+    struct transport_pair *pair = *state;
+    be_invited(pair);
+    say(pair, (struct wire_message){.type = WIRE_READ, .read = {.from = 1}});
+    WAIT_FOR(pair, pair->b.received_count == 2);
+    assert_int_equal(pair->b.received_connection, 0); /* answered where members are */
+}
+
+/* Somebody dialed it, and is gone. */
+static bool was_left(const struct transport_side *side)
+{
+    struct transport_stats stats;
+    transport_stats(side->transport, &stats);
+    return stats.received_bytes > 0 && stats.incoming_count == 0;
+}
+
+static void nobody_gossips_with_a_node_in_no_cluster(void **state)
+{
+    struct transport_pair *pair = *state;
+    struct transport_stats stats;
+    pair->b.cluster = (struct cluster_id){0};
+    assert_true(transport_gossip(pair->a.transport, pair->b.address, 0, (const uint8_t *)"x", 1));
+    transport_flush(pair->a.transport);
+    WAIT_FOR(pair, was_left(&pair->b));
+    assert_int_equal(pair->b.gossip_count, 0);
+    transport_stats(pair->b.transport, &stats);
+    assert_int_equal(stats.frames_refused, 0);
+}
+
+static void who_invites_no_more_is_let_go(void **state)
+{
+    struct transport_pair *pair = *state;
+    struct transport_stats stats;
+    transport_side_close(&pair->b);
+    pair->b.cluster = (struct cluster_id){0};
+    pair->b.idle_ns = NS_PER_S;
+    assert_int_equal(transport_side_open(&pair->b, "127.0.0.1:0"), 0);
+    be_invited(pair);
+    for (time_ns limit_ns = runtime_now_ns() + TRANSPORT_PAIR_WAIT_NS;
+         pair->a.seed_closed_count == 0;) {
+        assert_true(runtime_now_ns() < limit_ns);
+        transport_pair_run_for(pair, 10 * NS_PER_MS);
+    }
+    transport_stats(pair->b.transport, &stats);
+    assert_int_equal(stats.incoming_count, 0);
+    assert_int_equal(stats.frames_refused, 0);
+}
+
+static void a_seed_of_another_cluster_is_told_as_such(void **state)
+{
+    struct transport_pair *pair = *state;
+    pair->b.cluster = (struct cluster_id){9, 9};
+    transport_dial_seed(pair->a.transport, pair->b.address);
+    WAIT_FOR(pair, pair->a.seed_closed_count == 1);
+    assert_int_equal(pair->a.seed_status, QR_ERR_FOREIGN);
+    assert_string_equal(pair->a.reason, "another cluster");
+}
+
 static void a_seed_that_is_not_there_is_told_once(void **state)
 {
     struct transport_pair *pair = *state;
@@ -257,6 +350,7 @@ static void a_seed_that_is_not_there_is_told_once(void **state)
     assert_int_equal(pair->a.seed_closed_count, 0);
     WAIT_FOR(pair, pair->a.seed_closed_count == 1);
     assert_string_equal(pair->a.reason, "connection refused");
+    assert_int_equal(pair->a.seed_status, 0);
     transport_dial_seed(pair->a.transport, pair->b.address);
     transport_dial_seed(pair->a.transport, NULL); /* changed its mind: no event */
     transport_pair_run_for(pair, 50 * NS_PER_MS);
@@ -292,6 +386,11 @@ int main(void)
         TRANSPORT_TEST(a_slow_reader_costs_no_more_than_its_queue),
         TRANSPORT_TEST(a_seed_is_dialed_and_answers_on_its_connection),
         TRANSPORT_TEST(a_seed_that_is_not_there_is_told_once),
+        TRANSPORT_TEST(a_node_in_no_cluster_is_invited_and_told_nothing_else),
+        TRANSPORT_TEST(a_member_answers_an_invitation_too),
+        TRANSPORT_TEST(nobody_gossips_with_a_node_in_no_cluster),
+        TRANSPORT_TEST(a_seed_of_another_cluster_is_told_as_such),
+        TRANSPORT_TEST(who_invites_no_more_is_let_go),
         TRANSPORT_TEST(a_port_in_use_is_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

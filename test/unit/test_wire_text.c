@@ -154,6 +154,17 @@ static const struct text_case text_cases[] = {
      "{\"type\":\"compare_response\",\"from\":\"0000000000000003\",\"history\":77,"
      "\"made\":1,\"index\":2048,\"digest\":9,\"wanted\":2050,\"is_isolated\":true,"
      "\"differed\":1024,\"differing\":5,\"agreed\":6}"},
+    {{.type = WIRE_INVITE, .invite = {1, {0, 7}, true, "a1"}}, false,
+     "invite from=1 cluster=00000000000000000000000000000007 is_learner=true address=\"a1\"",
+     "{\"type\":\"invite\",\"from\":\"0000000000000001\","
+     "\"cluster\":\"00000000000000000000000000000007\",\"is_learner\":true,"
+     "\"address\":\"a1\"}"},
+    {{.type = WIRE_INVITE_RESPONSE, .invite_response = {-16, 4, {0, 8}, "n4", "of another"}}, false,
+     "invite_response status=-16 from=4 cluster=00000000000000000000000000000008 name=\"n4\" "
+     "reason=\"of another\"",
+     "{\"type\":\"invite_response\",\"status\":-16,\"from\":\"0000000000000004\","
+     "\"cluster\":\"00000000000000000000000000000008\","
+     "\"name\":\"n4\",\"reason\":\"of another\"}"},
 };
 /* clang-format on */
 
