@@ -38,9 +38,9 @@ int qr_join(struct qr_engine *engine, const char *join, bool is_learner);
 /* Add a member: tell an engine that waits at an address, opened with options.is_waiting and in no
  * cluster, to join the cluster of this one, and wait until it is a member: a learner, which the
  * leader gives a vote once it has caught up, unless it is to be a learner. Any member can do it;
- * nothing is called on the engine that is added. One that is a member already is success, with a
- * vote or without, as is one that is asking to be taken in by then: of several that add it, the
- * first is followed, and what qr_join() said there goes before all.
+ * nothing is called on the engine that is added. Of one that is a member already it is success,
+ * whether it has a vote or not. Of several members that add it the first is followed, all wait for
+ * the same, and whether it is a learner the first says. What qr_join() said there goes before all.
  *
  * address      HOST:PORT, its peer address as this node reaches it; copied.
  * is_learner   it never asks for a vote: qr_promote() gives it one.

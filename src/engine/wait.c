@@ -249,8 +249,9 @@ int qr_add(struct qr_engine *engine, const char *address, bool is_learner, char 
     wait_init(&wait);
     engine_call(engine, take_add, &call);
     if (call.status != 0) {
-        bool is_in_none = call.status == QR_ERR_NO_LEADER;
-        (void)add_end(reason, call.status, is_in_none ? "this node is in no cluster itself" : NULL);
+        bool is_outside = call.status == QR_ERR_NO_LEADER;
+        (void)add_end(reason, call.status,
+                      is_outside ? "this node is no member of a cluster itself" : NULL);
     }
     return wait_end(&wait, call.status);
 }

@@ -2,7 +2,8 @@
  *
  * One machine lives as long as the node is to be seen by the others. It ends, and the next one
  * begins as a new life,
- *   - when the node was taken into a cluster that the machine has not found by itself;
+ *   - when the node was taken into a cluster, or invited to one, that the machine has not found by
+ *     itself;
  *   - when the log says that the node was removed: it leaves, so that its name is free; the next
  *     begins if the log takes it in again;
  *   - some time after an older member kept its name, or memory ran out.
@@ -38,7 +39,7 @@ static struct cluster_id cluster_of(const struct node *node)
     if (node->identity.is_log_used || node->phase == NODE_OPENING) {
         return node->identity.cluster;
     }
-    return node->options.is_bootstrap ? node->options.fresh_cluster_id : node->invited_to;
+    return node->options.is_bootstrap ? node->options.fresh_cluster_id : node->invited.cluster;
 }
 
 /* A new life, above every incarnation of this node that can be known. */

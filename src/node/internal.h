@@ -154,9 +154,9 @@ struct node {
     char meta[RAFT_META_BYTES_MAX];
     char *join; /* copy of options.join */
     size_t join_bytes;
-    bool asks_no_vote;            /* when it joins: as it was told last */
-    struct cluster_id invited_to; /* by an invitation that took the place of `join`; or none */
-    time_ns invited_until_ns;     /* so long no other may take its place */
+    bool asks_no_vote;       /* when it joins: as it was told last */
+    bool was_told_otherwise; /* before that */
+    struct node_invited invited;
     struct node_identity identity;
     enum node_phase phase;
     struct node_time time;

@@ -107,7 +107,9 @@ static void succeed(struct node *node)
 static void give_up(struct node *node)
 {
     struct node_invite *invite = &node->invite;
-    if (!invite->is_sent) {
+    if (!invite->is_sent && node->seed_state == NODE_SEED_ASKED) {
+        finish(node, QR_ERR_BUSY, "memory ran out");
+    } else if (!invite->is_sent) {
         finish(node, QR_ERR_ADDRESS, "it did not answer in time");
     } else if (invite->is_in) {
         finish(node, QR_ERR_TIMEOUT,
@@ -246,35 +248,39 @@ static bool is_address(const char *text)
 /* To ask whom it says, instead of whom an earlier invitation said. */
 static int follow(struct node *node, const struct wire_invite *invite, const char **reason)
 {
-    bool is_news = node->join == NULL || !text_equal(node->join, invite->address);
+    bool is_news = node->join == NULL || !text_equal(node->join, invite->address) ||
+                   !cluster_id_equal(node->invited.cluster, invite->cluster);
     int status = node_join(node, invite->address, invite->is_learner, node->time);
     if (status != 0) {
         *reason = "memory ran out";
         return QR_ERR_BUSY;
     }
-    node->invited_to = invite->cluster;
-    node->invited_until_ns = node->time.now_ns + NODE_INVITED_NS;
+    node->invited.cluster = invite->cluster;
+    node->invited.until_ns = node->time.now_ns + NODE_INVITED_NS;
     if (is_news) {
+        node->invited.turn_ns = node->time.now_ns + NODE_INVITED_TURN_NS;
         LOG(node->options.log, LOG_INFO, "invited", log_id("by", invite->from),
             log_string("address", invite->address));
     }
     return 0;
 }
 
-/* Of a node that waits. The first invitation is followed for as long as it is said again; a list
- * that was told here, by node_join(), goes before all of them.
+/* Of a node that waits. The first invitation is followed for as long as it is said again, if need
+ * be in turns with those of other members; a list that was told here, by node_join(), goes before
+ * all of them.
  */
 static int judge_waiting(struct node *node, const struct wire_invite *invite, const char **reason)
 {
     *reason = node->join_reason;
-    bool is_list = node->join != NULL && cluster_id_is_none(node->invited_to);
-    bool is_followed = !is_list && node->join != NULL && node->time.now_ns < node->invited_until_ns;
-    bool is_ours = cluster_id_equal(node->invited_to, invite->cluster);
+    bool is_list = node->join != NULL && cluster_id_is_none(node->invited.cluster);
+    bool is_followed = !is_list && node->join != NULL && node->time.now_ns < node->invited.until_ns;
+    bool is_ours = cluster_id_equal(node->invited.cluster, invite->cluster);
     if (is_followed && !is_ours) {
         *reason = "another cluster invites it";
         return QR_ERR_BUSY;
     }
-    if (is_list || (is_followed && !text_equal(node->join, invite->address))) {
+    bool is_another = is_followed && !text_equal(node->join, invite->address);
+    if (is_list || (is_another && node->time.now_ns < node->invited.turn_ns)) {
         return 0; /* it is at it */
     }
     return follow(node, invite, reason);

@@ -10,6 +10,7 @@
 #include "node/node.h"
 
 #define NODE_INVITED_NS NS_PER_S /* an invitation that is not said again for so long has ended */
+#define NODE_INVITED_TURN_NS (5 * NS_PER_S) /* then another member of the cluster has its turn */
 
 /* Of the connection of io.dial_seed, for a join or an invitation. */
 enum node_seed_state {
@@ -32,6 +33,13 @@ struct node_invite {
     time_ns due_ns; /* to dial, or to say it again */
     time_ns deadline_ns;
     struct node_change_result result;
+};
+
+/* The invitation that a node which waits follows: it took the place of the join list. */
+struct node_invited {
+    struct cluster_id cluster; /* that invites it; none: it was told otherwise, or nothing */
+    time_ns until_ns;          /* so long none of another cluster may take its place, */
+    time_ns turn_ns;           /* and so long none of the same */
 };
 
 void node_invite_turn(struct node *node);

@@ -63,6 +63,9 @@ static bool next_by_gossip(struct node *node)
     node_id leader = 0;
     raft_term term = 0;
     node->joins_by_gossip = !node->joins_by_gossip;
+    if (node->was_told_otherwise && cluster_id_is_none(node->invited.cluster)) {
+        return false; /* what gossip found may be of the cluster that it was told of before */
+    }
     if (!node->joins_by_gossip || !node_leader(node, &leader, &term)) {
         return false;
     }
@@ -129,8 +132,8 @@ static void taken_in(struct node *node, struct cluster_id cluster)
 bool node_may_enter(const struct node *node, struct cluster_id cluster)
 {
     return !cluster_id_is_none(cluster) &&
-           (cluster_id_is_none(node->invited_to) || MUTANT(INVITED_ANYWHERE) ||
-            cluster_id_equal(cluster, node->invited_to));
+           (cluster_id_is_none(node->invited.cluster) || MUTANT(INVITED_ANYWHERE) ||
+            cluster_id_equal(cluster, node->invited.cluster));
 }
 
 void node_seed_receive(struct node *node, const struct wire_message *message, struct node_time time)
@@ -143,21 +146,26 @@ void node_seed_receive(struct node *node, const struct wire_message *message, st
         return;
     }
     const struct wire_join_response *response = &message->join_response;
-    if (response->status == 0 && node_may_enter(node, response->cluster)) {
+    int status = response->status;
+    const char *reason = response->reason;
+    if (status == 0 && node_may_enter(node, response->cluster)) {
         taken_in(node, response->cluster);
         return;
     }
-    bool is_redirected = response->status == QR_ERR_NOT_LEADER;
-    note_failure(node, response->status, response->reason);
+    if (status == 0) {
+        status = QR_ERR_FOREIGN;
+        reason =
+            "it took this node into another cluster than the one that invited it, or into none";
+    }
+    bool is_redirected = status == QR_ERR_NOT_LEADER;
+    note_failure(node, status, reason);
     if (is_redirected || may_log(node)) {
         LOG(node->options.log, is_redirected ? LOG_DEBUG : LOG_WARN, "join_refused",
-            log_string("address", node->seed_address),
-            log_string("error", qr_error_name(response->status)),
-            log_string("reason", response->reason),
-            log_string("leader_address", response->leader_address));
+            log_string("address", node->seed_address), log_string("error", qr_error_name(status)),
+            log_string("reason", reason), log_string("leader_address", response->leader_address));
     }
     try_again_later(node);
-    if (response->status == QR_ERR_NOT_LEADER) {
+    if (is_redirected) {
         memcpy(node->seed_hint, response->leader_address, sizeof(node->seed_hint));
         node->seed_due_ns = node->seed_hint[0] != '\0' ? time.now_ns : node->seed_due_ns;
     }
@@ -196,15 +204,18 @@ int node_join(struct node *node, const char *join, bool is_learner, struct node_
         return QR_ERR_FOREIGN;
     }
     bool asks_no_vote = node->options.is_learner || is_learner;
-    node->invited_to = (struct cluster_id){0};
+    node->time = time;
     if (node->join != NULL && asks_no_vote == node->asks_no_vote && text_equal(node->join, join)) {
+        node->invited.cluster = (struct cluster_id){0};
         return 0; /* it is at it */
     }
+    bool is_other = node->join != NULL;
     int status = node_join_copy(node, join);
     if (status != 0) {
         return status;
     }
-    node->time = time;
+    node->was_told_otherwise = node->was_told_otherwise || is_other;
+    node->invited.cluster = (struct cluster_id){0};
     node->asks_no_vote = asks_no_vote;
     node->seed_hint[0] = '\0';
     node->join_status = 0;

@@ -159,7 +159,7 @@ static void only_a_member_adds_others(void **state)
 {
     struct bench *bench = *state;
     engines_open(&bench->engines, 1);
-    expect(bench, add(bench, 1, 2), QR_ERR_NO_LEADER, "in no cluster itself");
+    expect(bench, add(bench, 1, 2), QR_ERR_NO_LEADER, "no member of a cluster");
     qr_engine_stop(bench->engines.members[1].engine);
     expect(bench, add(bench, 1, 2), QR_ERR_STOPPED, "");
 }

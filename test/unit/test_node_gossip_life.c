@@ -158,6 +158,31 @@ static void one_that_is_invited_gossips_with_who_invites(void **state)
     gossip_rig_deinit(&rig);
 }
 
+static void what_it_was_told_here_is_not_led_back_by_gossip(void **state)
+{
+    (void)state;
+    static struct gossip_rig rig;
+    node_id leader = 0;
+    raft_term term = 0;
+    gossip_rig_init(&rig);
+    gossip_rig_peer_step(&rig, 2, (struct swim_event){.type = SWIM_EVENT_LEADER, .leader = {4, 3}});
+    rig.solo.options.join = NULL;
+    rig.solo.options.is_waiting = true;
+    solo_start(&rig.solo);
+    invite(&rig, SOLO_CLUSTER, "a2");
+    assert_int_equal(swim_of(&rig).live_count, 3);
+    assert_true(node_leader(rig.solo.node, &leader, &term));
+    assert_int_equal(node_join(rig.solo.node, "a9", false, rig.solo.time), 0);
+    unsigned before = rig.solo.dial_count;
+    for (unsigned i = 0; i < 20; i++) {
+        gossip_rig_pass(&rig, 500, 0, 0);
+        assert_string_equal(rig.solo.dialed, "a9");
+        node_seed_closed(rig.solo.node, 0, "no connection", rig.solo.time);
+    }
+    assert_true(rig.solo.dial_count > before + 10);
+    gossip_rig_deinit(&rig);
+}
+
 static void a_bootstrap_begins_in_its_cluster(void **state)
 {
     (void)state;
@@ -405,6 +430,7 @@ int main(void)
         cmocka_unit_test(one_that_waits_looks_where_it_is_told_to),
         cmocka_unit_test(it_goes_over_to_the_cluster_that_takes_it_in),
         cmocka_unit_test(one_that_is_invited_gossips_with_who_invites),
+        cmocka_unit_test(what_it_was_told_here_is_not_led_back_by_gossip),
         cmocka_unit_test(a_bootstrap_begins_in_its_cluster),
         cmocka_unit_test(a_restart_is_a_later_life),
         cmocka_unit_test(a_removed_node_leaves_when_that_is_committed),

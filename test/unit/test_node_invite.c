@@ -255,6 +255,23 @@ static void without_memory_it_is_said_later(void **state)
     solo_deinit(&solo);
 }
 
+static void without_memory_at_all_it_was_told_nothing(void **state)
+{
+    (void)state;
+    struct solo solo;
+    begin_inviter(&solo);
+    solo.heap.fail_at = solo.heap.allocate_count + 1;
+    node_seed_ready(solo.node, solo.time);
+    for (unsigned i = 0; i < 6000 && solo.changes[TOKEN].count == 0; i += 20) {
+        solo_hear(&solo, 2, 1);
+        solo.heap.fail_at = solo.heap.allocate_count + 1;
+        solo_run(&solo, 20);
+    }
+    assert_int_equal(solo_count(&solo, WIRE_INVITE), 0);
+    expect_end(&solo, QR_ERR_BUSY, "memory");
+    solo_deinit(&solo);
+}
+
 static void there_is_one_at_a_time(void **state)
 {
     (void)state;
@@ -481,6 +498,7 @@ int main(void)
         cmocka_unit_test(it_is_said_again_on_the_same_connection),
         cmocka_unit_test(a_connection_that_is_lost_is_made_again),
         cmocka_unit_test(without_memory_it_is_said_later),
+        cmocka_unit_test(without_memory_at_all_it_was_told_nothing),
         cmocka_unit_test(there_is_one_at_a_time),
         cmocka_unit_test(only_a_member_invites),
         cmocka_unit_test(a_node_that_stops_says_whether_it_was_told),

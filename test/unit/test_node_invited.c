@@ -200,7 +200,7 @@ static void of_two_members_the_first_is_followed(void **state)
     (void)state;
     struct solo solo;
     begin_waiting(&solo);
-    for (unsigned i = 0; i < 10; i++) {
+    for (unsigned i = 0; i < 3; i++) {
         expect(&solo, invitation(SOLO_CLUSTER, "a2"), 0, "");
         solo_run(&solo, 400);
         expect(&solo, invitation(SOLO_CLUSTER, "a3"), 0, "");
@@ -209,6 +209,49 @@ static void of_two_members_the_first_is_followed(void **state)
     }
     assert_int_equal(solo.dial_count, 1);
     solo_run(&solo, 700); /* the first is silent by now */
+    expect(&solo, invitation(SOLO_CLUSTER, "a3"), 0, "");
+    assert_string_equal(solo.dialed, "a3");
+    solo_deinit(&solo);
+}
+
+/* One of them may be where the node does not reach it. */
+static void members_that_go_on_are_followed_in_turns(void **state)
+{
+    (void)state;
+    struct solo solo;
+    unsigned turns = 0;
+    const char *address = "a2";
+    begin_waiting(&solo);
+    for (unsigned i = 0; i < 300; i++) {
+        expect(&solo, invitation(SOLO_CLUSTER, "a2"), 0, "");
+        expect(&solo, invitation(SOLO_CLUSTER, "a3"), 0, "");
+        if (strcmp(solo.dialed, address) != 0) {
+            address = solo.dialed[1] == '2' ? "a2" : "a3";
+            turns++;
+        }
+        solo_run(&solo, 100);
+    }
+    assert_in_range(turns, 4, 6);
+    solo_deinit(&solo);
+}
+
+/* Nothing was done, so that the next one may take its place. */
+static void without_memory_what_it_was_told_before_stays(void **state)
+{
+    (void)state;
+    struct solo solo;
+    const char *reason = "";
+    struct wire_hello_response hello = {.version = WIRE_VERSION_MAX, .cluster = OTHERS, .from = 3};
+    begin_waiting(&solo);
+    expect(&solo, invitation(SOLO_CLUSTER, "a2"), 0, "");
+    solo_run(&solo, 1500);
+    solo.heap.fail_at = solo.heap.allocate_count + 1;
+    expect(&solo, invitation(SOLO_CLUSTER, "a3"), QR_ERR_BUSY, "memory");
+    solo.heap.fail_at = solo.heap.allocate_count + 1;
+    assert_int_equal(node_join(solo.node, "a9", false, solo.time), QR_ERR_NO_MEMORY);
+    assert_string_equal(solo.dialed, "a2");
+    assert_int_equal(node_hello_response_check(solo.node, &hello, false, 0, &reason),
+                     QR_ERR_FOREIGN);
     expect(&solo, invitation(SOLO_CLUSTER, "a3"), 0, "");
     assert_string_equal(solo.dialed, "a3");
     solo_deinit(&solo);
@@ -250,6 +293,7 @@ static void only_the_cluster_that_invited_takes_it_in(void **state)
     node_seed_receive(solo.node, &response, solo.time);
     solo_turn(&solo);
     assert_true(solo_status(&solo).is_joining);
+    expect(&solo, invitation(SOLO_CLUSTER, "a2"), 0, "a2: it took this node into another cluster");
     solo_run(&solo, 500); /* it asks again */
     assert_int_equal(solo.dial_count, 2);
     node_seed_ready(solo.node, solo.time);
@@ -297,6 +341,8 @@ int main(void)
         cmocka_unit_test(an_invitation_that_is_none_is_refused_or_ignored),
         cmocka_unit_test(who_has_no_memory_refuses_or_is_silent),
         cmocka_unit_test(of_two_members_the_first_is_followed),
+        cmocka_unit_test(members_that_go_on_are_followed_in_turns),
+        cmocka_unit_test(without_memory_what_it_was_told_before_stays),
         cmocka_unit_test(another_cluster_may_invite_when_the_first_is_silent),
         cmocka_unit_test(only_the_cluster_that_invited_takes_it_in),
         cmocka_unit_test(what_it_was_told_here_goes_before_an_invitation),
