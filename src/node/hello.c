@@ -94,7 +94,7 @@ int node_hello_response_check(struct node *node, const struct wire_hello_respons
     bool is_in = !cluster_id_is_none(own);
     if (response->status != 0) {
         *reason = response->reason;
-        return response->status;
+        return response->status < 0 ? response->status : QR_ERR_FOREIGN; /* no error of ours */
     }
     if (response->version < WIRE_VERSION_MIN || response->version > WIRE_VERSION_MAX) {
         *reason = "it chose a version of the protocol that was not offered";

@@ -127,7 +127,7 @@ static void judge_answer(enum judge judge, const struct wire_hello_response *res
         response->status == 0 && response->version >= WIRE_VERSION_MIN &&
         response->version <= WIRE_VERSION_MAX && (!has_expected || response->from == MEANT) &&
         (judge == JUDGE_JOINER || (is_ours && may_hear(judge, has_expected, response)));
-    ASSERT((status == 0) == is_believed);
+    ASSERT((status == 0) == is_believed && status <= 0);
     ASSERT(reason != NULL);
     ASSERT_IMPLIES(status == 0, reason[0] == '\0');
     ASSERT_IMPLIES(response->status == 0 && status != 0, reason[0] != '\0');

@@ -121,7 +121,7 @@ static int on_hello_response_check(void *context, const struct wire_hello_respon
     (void)has_expected;
     (void)expected;
     *reason = response->reason;
-    return response->status;
+    return response->status > 0 ? QR_ERR_FOREIGN : response->status;
 }
 
 /* Hold one entry's chunk, as a log would. */

@@ -189,6 +189,7 @@ static void a_member_believes_only_the_node_it_meant(void **state)
         {"the one", {0, 1, SOLO_CLUSTER, 2, ""}, true, 0},
         {"anybody of the cluster", {0, 1, SOLO_CLUSTER, 5, ""}, false, 0},
         {"a refusal", {QR_ERR_FOREIGN, 1, SOLO_CLUSTER, 2, "because"}, true, QR_ERR_FOREIGN},
+        {"what is no error", {42, 1, SOLO_CLUSTER, 2, "because"}, true, QR_ERR_FOREIGN},
         {"a version not offered", {0, NEWER, SOLO_CLUSTER, 2, ""}, true, QR_ERR_VERSION},
         {"no version", {0, 0, SOLO_CLUSTER, 2, ""}, true, QR_ERR_VERSION},
         {"a replaced node", {0, 1, SOLO_CLUSTER, 5, ""}, true, QR_ERR_FOREIGN},
