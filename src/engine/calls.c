@@ -52,9 +52,7 @@ int engine_propose(struct qr_engine *engine, const struct qr_proposal *proposal,
     status = node_propose(engine->node, &given, token, engine_time());
     engine->in_node--;
     if (status != 0) {
-        struct waiter_call unused;
-        bool was_there = waiters_take(&engine->proposals, token, &unused);
-        ASSERT(was_there);
+        waiters_forget(&engine->proposals, token);
         return status;
     }
     engine->counters.proposals++;
@@ -76,9 +74,7 @@ int engine_snapshot(struct qr_engine *engine, qr_snapshot_done *done, void *argu
     status = node_snapshot(engine->node, token, engine_time());
     engine->in_node--;
     if (status != 0) {
-        struct waiter_call unused;
-        bool was_there = waiters_take(&engine->snapshots, token, &unused);
-        ASSERT(was_there);
+        waiters_forget(&engine->snapshots, token);
         return status;
     }
     engine_mark(engine);

@@ -71,6 +71,13 @@ bool waiters_take(struct waiters *waiters, uint64_t token, struct waiter_call *o
     return true;
 }
 
+void waiters_forget(struct waiters *waiters, uint64_t token)
+{
+    struct waiter_call unused;
+    bool was_there = waiters_take(waiters, token, &unused);
+    ASSERT(was_there);
+}
+
 bool waiters_take_any(struct waiters *waiters, struct waiter_call *out)
 {
     for (uint32_t slot = 0; slot < waiters->used_slots; slot++) {

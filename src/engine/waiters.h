@@ -38,6 +38,9 @@ NODISCARD int waiters_add(struct waiters *waiters, void (*done)(void), void *arg
 /* Take one out; false when the token is of none. */
 bool waiters_take(struct waiters *waiters, uint64_t token, struct waiter_call *out);
 
+/* Take one out that is there, and of which nobody is told. */
+void waiters_forget(struct waiters *waiters, uint64_t token);
+
 /* Take any out; false when there is none. Cost: linear, for the end. */
 bool waiters_take_any(struct waiters *waiters, struct waiter_call *out);
 
