@@ -300,10 +300,11 @@ NODISCARD int node_read_stale(struct node *node, time_ns age_ns_max, struct node
 /* That age, for who looks at the node. */
 time_ns node_age(const struct node *node, time_ns now_ns);
 
-/* Take a snapshot now, whatever the limits say, of at least all that is applied here by now: when
- * one that is under way has less, the next one follows at once. io.snapshot_done(token) follows in
- * some later turn. Returns 0, or, then nothing follows, QR_ERR_INVALID (the state machine makes
- * none), QR_ERR_BUSY (NODE_SNAPSHOT_WAITERS_MAX wait), QR_ERR_DIVERGED or QR_ERR_STOPPED.
+/* Take a snapshot now, whatever the limits say, of at least all that is applied here by now, with
+ * the batch that is being applied: when one that is under way has less, the next one follows at
+ * once. io.snapshot_done(token) follows in some later turn. Returns 0, or, then nothing follows,
+ * QR_ERR_INVALID (the state machine makes none), QR_ERR_BUSY (NODE_SNAPSHOT_WAITERS_MAX wait),
+ * QR_ERR_DIVERGED or QR_ERR_STOPPED.
  */
 NODISCARD int node_snapshot(struct node *node, uint64_t token, struct node_time time);
 

@@ -45,7 +45,7 @@ void node_snapshots_tell(struct node *node, int status, raft_index index)
     size_t kept_count = 0;
     for (size_t i = 0; i < snapshots->waiter_count; i++) {
         struct node_snapshot_waiter *waiter = &snapshots->waiters[i];
-        if (status != 0 || waiter->applied_index <= index) {
+        if (status != 0 || waiter->index_min <= index) {
             told[told_count++] = *waiter;
         } else {
             snapshots->waiters[kept_count++] = *waiter;
@@ -269,6 +269,12 @@ time_ns node_snapshots_deadline(const struct node *node)
     return deadline;
 }
 
+/* Up to where answers may have been given: those for a batch may go out before its end is told. */
+static raft_index answered_index(const struct node *node)
+{
+    return node->is_applying ? node->apply_last : node_raft_status(node)->applied_index;
+}
+
 int node_snapshot(struct node *node, uint64_t token, struct node_time time)
 {
     struct node_snapshots *snapshots = &node->snapshots;
@@ -285,8 +291,8 @@ int node_snapshot(struct node *node, uint64_t token, struct node_time time)
         return QR_ERR_BUSY;
     }
     node->time = time;
-    snapshots->waiters[snapshots->waiter_count++] = (struct node_snapshot_waiter){
-        .token = token, .applied_index = node_raft_status(node)->applied_index};
+    snapshots->waiters[snapshots->waiter_count++] =
+        (struct node_snapshot_waiter){.token = token, .index_min = answered_index(node)};
     snapshots->is_asked = true;
     snapshots->due_ns = 0;
     node->needs_turn = true;

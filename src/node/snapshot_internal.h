@@ -47,10 +47,10 @@ struct node_taking {
     time_ns began_ns;
 };
 
-/* Who asked for a snapshot, and what it must have at least: all that was applied then. */
+/* Who asked for a snapshot, and where it must stand at least: it has all that was applied then. */
 struct node_snapshot_waiter {
     uint64_t token;
-    raft_index applied_index;
+    raft_index index_min;
 };
 
 /* What is kept for all that has to do with snapshots of our own making. */
