@@ -178,9 +178,9 @@ def case_observed(cluster):
                      "it hears who leads now")
         cluster.restart(leader)
         wait_all_alive(cluster)
-        kinds = [m["kind"] for m in cluster.status(cluster.wait_leader())["members"]
-                 if m["name"] == node.name]
-        tap.check_equal(kinds, ["observer"], "what it is to the leader")
+        rig.wait_for(lambda: [m["kind"] for m in cluster.status(cluster.wait_leader())["members"]
+                              if m["name"] == node.name] == ["observer"],
+                     "the leader takes it for an observer")
     finally:
         node.process.kill()
         node.process.wait()

@@ -7,10 +7,12 @@
 import json
 import os
 import pathlib
+import runpy
 import shutil
 import subprocess
 import sys
 import tempfile
+import traceback
 
 TOOLS = pathlib.Path(__file__).resolve().parent.parent.parent / "tools"
 SPDX = "/* SPDX-License-Identifier: Apache-2.0 */\n"
@@ -36,7 +38,42 @@ CLEAN = {
 }
 
 
+def become(script, arguments, folder):
+    """End as the script does, which begins as if by itself: but the interpreter is there already."""
+    sys.argv = [str(script), *arguments]
+    sys.path[0] = str(script.parent)
+    if folder is not None:
+        os.chdir(folder)
+    status = 0
+    try:
+        runpy.run_path(str(script), run_name="__main__")
+    except SystemExit as ended:
+        status = ended.code if isinstance(ended.code, int) else 1
+        if isinstance(ended.code, str):
+            print(ended.code, file=sys.stderr)
+    except BaseException:  # as the interpreter does
+        traceback.print_exc()
+        status = 1
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
+
+
+def run_python(script, arguments, folder):
+    with tempfile.TemporaryFile() as output:
+        child = os.fork()
+        if child == 0:
+            os.dup2(output.fileno(), 1)
+            os.dup2(output.fileno(), 2)
+            become(script, arguments, folder)
+        _, status = os.waitpid(child, 0)
+        output.seek(0)
+        return os.waitstatus_to_exitcode(status), output.read().decode()
+
+
 def run(tool, *arguments, folder=None):
+    if tool.endswith(".py"):
+        return run_python(TOOLS / tool, arguments, folder)
     command = [str(TOOLS / tool), *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder)
     return done.returncode, done.stdout + done.stderr
