@@ -61,6 +61,7 @@ void rig_release_apply(struct rig *rig, int i)
     struct rig_node *self = &rig->nodes[i];
     size_t count = self->held_count;
     self->is_apply_held = false;
+    self->has_input = true;
     self->held_count = 0;
     if (self->is_batch_held) {
         self->is_batch_held = false;
@@ -194,6 +195,7 @@ int rig_open(struct rig *rig, int i)
     };
     rig_network_join(&options.io);
     rig_promises_join(&options.io);
+    self->has_input = true;
     return node_open(&options, rig->time, &self->node, self->detail);
 }
 
@@ -259,7 +261,13 @@ void rig_deinit(struct rig *rig)
 void rig_change(struct rig *rig, int i, struct wire_change change)
 {
     struct rig_node *self = &rig->nodes[i];
+    self->has_input = true;
     assert_int_equal(node_change(self->node, &change, self->change_count, rig->time), 0);
+}
+
+static bool wants_turn(const struct rig_node *self)
+{
+    return self->has_input || node_deadline(self->node) <= self->rig->time.now_ns;
 }
 
 void rig_step(struct rig *rig)
@@ -276,12 +284,13 @@ void rig_step(struct rig *rig)
         while (self->disk.pending_count > 0 && self->stalled_until_ns <= rig->time.now_ns &&
                rig_chance(rig, rig->disk_percent)) {
             (void)disk_memory_step(&self->disk);
+            self->has_input = true;
         }
         if (self->is_dialing) {
             rig_network_dial(self);
         }
-        for (int turns = 0;
-             turns == 0 || (turns < 50 && node_deadline(self->node) <= rig->time.now_ns); turns++) {
+        for (int turns = 0; turns < 50 && wants_turn(self); turns++) {
+            self->has_input = false;
             node_turn(self->node, rig->time);
         }
     }

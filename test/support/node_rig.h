@@ -55,6 +55,7 @@ struct rig_node {
     struct disk_memory disk;
     struct node *node;              /* NULL: down */
     char detail[NODE_DETAIL_BYTES]; /* of rig_open() */
+    bool has_input;                 /* since its last turn */
     bool is_dialing;
     int seed;        /* the member it dialed, or -1 */
     bool is_waiting; /* for the next rig_open(): it joins when it is invited */
@@ -183,7 +184,7 @@ void rig_stop(struct rig *rig, int i);
 /* Stop node `i` as a lost machine does: what was not synced is lost, in part. */
 void rig_crash(struct rig *rig, int i);
 
-/* Let a millisecond pass. */
+/* Let a millisecond pass. A node has its turns when something came in, or when it asked for one. */
 void rig_step(struct rig *rig);
 void rig_run(struct rig *rig, unsigned milliseconds);
 

@@ -106,6 +106,7 @@ static void lose(struct rig *rig, const struct rig_frame *frame)
     struct rig_node *dialer = &rig->nodes[is_answer ? frame->to : frame->from];
     if (dialer->node != NULL && dialer->seed >= 0) {
         dialer->seed = -1;
+        dialer->has_input = true;
         node_seed_closed(dialer->node, 0, "the connection was lost", rig->time);
     }
 }
@@ -118,6 +119,7 @@ static void deliver(struct rig *rig, const struct rig_frame *frame)
     if (target->node == NULL || rig->is_cut[frame->from][frame->to]) {
         return;
     }
+    target->has_input = true;
     if (frame->is_lost) {
         lose(rig, frame);
         return;
@@ -182,6 +184,7 @@ void rig_network_dial(struct rig_node *self)
     struct rig *rig = self->rig;
     struct rig_node *seed = &rig->nodes[self->seed];
     self->is_dialing = false;
+    self->has_input = true;
     struct wire_hello hello;
     struct wire_hello_response response;
     const char *reason = "no connection";

@@ -63,6 +63,7 @@ static void propose_number(struct rig *rig, int i, uint64_t number)
     if (rig->is_once) {
         proposal.id = (struct proposal_id){QR_SESSION_BIT | QR_TOKEN_BIT, number};
     }
+    rig->nodes[i].has_input = true;
     if (node_propose(rig->nodes[i].node, &proposal, number, rig->time) != 0) {
         rig->outcomes[number] = RIG_REFUSED;
     }
@@ -89,6 +90,7 @@ void rig_read(struct rig *rig, int i)
         return;
     }
     rig->read_floor[rig->read_count] = rig->acked_index;
+    rig->nodes[i].has_input = true;
     if (node_read(rig->nodes[i].node, rig->read_count, rig->time) == 0) {
         rig->read_count++;
     }
