@@ -76,7 +76,7 @@ test: deps-test ## build and run all tests
 
 sweeps: deps-test ## run every case of the sweeps, of which `make test` takes a sample
 	@SWEEP=full tools/test.sh release --verbose --timeout-multiplier 0 \
-		sweep_cluster sweep_damage sweep_subsets
+		kv_snapshot sweep_cluster sweep_damage sweep_subsets
 
 rounds: deps-test ## change members, kill and pause real nodes for QUORATE_ROUNDS (40) rounds
 	@QUORATE_ROUNDS=$(QUORATE_ROUNDS) tools/test.sh release --verbose --timeout-multiplier 0 \

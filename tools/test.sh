@@ -21,7 +21,10 @@ if [ "$kind" = tsan ] && setarch "$(uname -m)" -R true 2>/dev/null; then
 fi
 # Shadow of big blocks is cleared by writing it: mapping it anew, as is done by default, has each
 # other core flush what it knows of addresses, and then faults page by page.
-asan_options=abort_on_error=1:detect_stack_use_after_return=1:clear_shadow_mmap_threshold=16777216
+# What was freed is kept until 64 MB more were: with the 256 of the default, pages that nobody has
+# touched yet are a fifth of the work.
+asan_options=abort_on_error=1:detect_stack_use_after_return=1:quarantine_size_mb=64
+asan_options+=:clear_shadow_mmap_threshold=16777216
 export ASAN_OPTIONS=${ASAN_OPTIONS:-$asan_options}
 export UBSAN_OPTIONS=${UBSAN_OPTIONS:-abort_on_error=1:halt_on_error=1:print_stacktrace=1}
 export TSAN_OPTIONS=${TSAN_OPTIONS:-halt_on_error=1:abort_on_error=1:suppressions=$PWD/tools/tsan.supp}
