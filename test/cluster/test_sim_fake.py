@@ -133,7 +133,7 @@ def case_many(_):
     """Many seeds are run whatever some of them do, and each that fails is told for itself."""
     settings = ["abort_every=11", "hang_every=13", "fail_every=7"]
     sets = [word for setting in settings for word in ("--set", setting)]
-    arguments = ["--seeds", 28, "--seed-timeout-s", 2, "--set", "nodes=3", *sets]
+    arguments = ["--seeds", 28, "--seed-timeout-s", 1, "--set", "nodes=3", *sets]
     done = sim(*arguments)
     tap.check_equal(done.returncode, 1, f"the exit code ({done.stderr})")
     kinds = dict(re.findall(r"^seed (\d+) failed: ([a-z-]+)", done.stdout, re.M))

@@ -152,8 +152,8 @@ def case_kept(_):
 def case_wrong(_):
     """A stale read, a lost write and an increment done twice are each found and shown."""
     for fault in ("stale", "lost", "twice"):
-        # A slow machine may do too little in two seconds to see what is wrong.
-        for seconds in (2, 8, 30):
+        # A slow machine may do too little in a second to see what is wrong.
+        for seconds in (1, 4, 16):
             code, found, _ = judge_store(fault, "--keys", 4, seconds=seconds)
             if found["verdict"] == "violated":
                 break
