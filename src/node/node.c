@@ -247,10 +247,10 @@ static void running_turn(struct node *node)
         node_digests_turn(node);
     }
     if (node_is_running(node)) {
-        node_start_apply(node);
+        node_snapshots_turn(node); /* between two batches: behind it the next one is under way */
     }
     if (node_is_running(node)) {
-        node_snapshots_turn(node);
+        node_start_apply(node);
     }
     if (node_is_running(node)) {
         node_sendings_turn(node);

@@ -24,6 +24,42 @@ static void a_log_stays_as_short_as_it_is_told_to(void **state)
     end();
 }
 
+/* A batch ends only when there is more to apply: the next is handed over in the very next turn. */
+static void step_with_more_to_apply(void)
+{
+    struct rig_node *self = &rig.nodes[0];
+    self->is_apply_held = true;
+    write_many(1);
+    rig_step(&rig);
+    if (self->is_batch_held && status_of(0).raft.commit_index > self->applied_index) {
+        rig_release_apply(&rig, 0);
+    }
+}
+
+static void entries_that_always_wait_keep_it_no_longer(void **state)
+{
+    (void)state;
+    begin(1);
+    struct rig_node *self = &rig.nodes[0];
+    for (unsigned i = 0; i < 1000; i++) {
+        step_with_more_to_apply();
+    }
+    struct node_status now = status_of(0);
+    assert_true(now.raft.applied_index > 500);
+    assert_true(now.raft.commit_index > self->applied_index); /* they waited */
+    assert_true(now.snapshots_taken > 2);
+    assert_true(now.raft.applied_index - (now.raft.first_index - 1) <= KEPT);
+    assert_int_equal(node_snapshot(self->node, 1, rig.time), 0);
+    for (unsigned i = 0; i < 200; i++) {
+        step_with_more_to_apply();
+    }
+    assert_int_equal(self->told_count, 1);
+    assert_int_equal(self->told_status, 0);
+    rig_release_apply(&rig, 0);
+    assert_true(rig_settle(&rig, 1, SETTLE_MS));
+    end();
+}
+
 static void without_a_limit_it_is_kept_whole(void **state)
 {
     (void)state;
@@ -294,6 +330,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_log_stays_as_short_as_it_is_told_to),
+        cmocka_unit_test(entries_that_always_wait_keep_it_no_longer),
         cmocka_unit_test(without_a_limit_it_is_kept_whole),
         cmocka_unit_test(a_state_machine_without_snapshots_keeps_it_whole_too),
         cmocka_unit_test(a_restart_goes_on_from_snapshot_and_log),
