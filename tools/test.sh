@@ -34,8 +34,12 @@ if [ "$kind" = asan ]; then
     export SWEEP=${SWEEP:-few}
 fi
 
-# Two for each core: half of the tests wait, for processes, timers or the disk.
+# Two for each core: half of the tests wait, for processes, timers or the disk. Of those that are
+# run under sanitizers the first, which take longest, do little but wait.
 processes=$((2 * $(nproc)))
+if [ "$kind" != release ]; then
+    processes=$((3 * $(nproc)))
+fi
 
 status=0
 build=(tools/build.sh "$kind")
