@@ -134,8 +134,9 @@ struct application {
     bool has_piece[NODE_BACKUPS_MAX];        /* one of it waits to be told */
 
     struct application_batch batch;
-    atomic_size_t owed;  /* ends of calls that were taken, and are not told */
-    atomic_size_t ended; /* those of them that wait in the queue */
+    atomic_bool is_isolated; /* the replica differs, as the loop knows it */
+    atomic_size_t owed;      /* ends of calls that were taken, and are not told */
+    atomic_size_t ended;     /* those of them that wait in the queue */
 };
 
 /* Make it; on: it is to have a thread. Returns 0 or QR_ERR_NO_MEMORY. */

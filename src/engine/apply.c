@@ -74,19 +74,30 @@ static void end_poison(struct qr_engine *engine, int status, const struct qr_ent
     }
 }
 
+/* Why no result of the batch can be told; 0: they can. Of a replica that was found to differ while
+ * it applied they would be wrong, and whether the others have the entry is not known here.
+ */
+static int no_result(struct qr_engine *engine, const struct application_batch *batch)
+{
+    if (batch->status != 0) {
+        return QR_ERR_STOPPED;
+    }
+    return atomic_load(&engine->application.is_isolated) ? QR_ERR_TIMEOUT : 0;
+}
+
 /* Who waits for an entry of the batch is told right where it was applied. */
 static void end_waiters(struct qr_engine *engine, struct application_batch *batch)
 {
     size_t told = 0;
-    bool is_applied = batch->status == 0;
     batch->failed_count = 0;
     for (size_t i = 0; i < batch->count; i++) {
         const struct waiter_call *waiter = &batch->waiters[i];
         if (waiter->done != NULL) {
-            int status = is_applied ? engine->results[i].status : QR_ERR_STOPPED;
+            int none = no_result(engine, batch);
+            int status = none == 0 ? engine->results[i].status : none;
             ((qr_propose_done *)waiter->done)(waiter->argument, status,
-                                              is_applied ? batch->entries[i].index : 0,
-                                              is_applied ? &engine->results[i] : NULL);
+                                              none == 0 ? batch->entries[i].index : 0,
+                                              none == 0 ? &engine->results[i] : NULL);
             told++;
             batch->failed_count += status == 0 ? 0 : 1;
         }

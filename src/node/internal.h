@@ -476,7 +476,6 @@ time_ns node_divergence_deadline(const struct node *node);
 /* A leader's verdict on this replica. It may end the node. */
 void node_divergence_judge(struct node *node, const struct wire_compare *verdict);
 void node_divergence_restored(struct node *node);
-bool node_is_isolated(const struct node *node);
 void node_bar(struct node *node);
 raft_index node_rebuild_wants(const struct node *node);
 bool node_rebuild_takes(const struct node *node, struct raft_position position);

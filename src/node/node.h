@@ -451,6 +451,11 @@ bool node_claim_waiters(struct node *node, uint64_t *tokens);
 /* Let everything that came in happen, and all that is due by now. */
 void node_turn(struct node *node, struct node_time time);
 
+/* Whether this replica's state was found to differ from a majority's: what it gives as results may
+ * be wrong.
+ */
+bool node_is_isolated(const struct node *node);
+
 /* When node_turn() must be called at the latest; TIME_NEVER for none. */
 time_ns node_deadline(const struct node *node);
 

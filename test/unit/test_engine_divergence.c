@@ -1,0 +1,167 @@
+/* test_engine_divergence.c: a replica that is found wrong, and who waits for it. */
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "support/unit.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+
+#include "quorate/engine.h"
+#include "runtime/clock.h"
+#include "support/engines.h"
+#include "support/tally.h"
+
+#define WAIT_NS (60 * NS_PER_S)
+#define STOPS 42      /* what is applied there stops at an entry with this byte */
+#define COMPARED 1024 /* every replica takes a digest behind each so manieth entry */
+
+struct gate {
+    atomic_bool is_shut;
+    atomic_bool is_reached;
+};
+
+struct bench {
+    struct engines engines;
+    struct gate gates[ENGINES];
+    atomic_int answer_count;
+    atomic_int last_status;
+    atomic_uint_fast64_t last_index;
+    atomic_bool has_result;
+};
+
+static void choose(void *context, size_t at, struct qr_engine_options *options)
+{
+    (void)context;
+    (void)at;
+    options->limits.election_timeout_min_ms = 1000;
+    options->limits.election_timeout_max_ms = 2000;
+}
+
+static int setup(void **state)
+{
+    struct bench *bench = calloc(1, sizeof(*bench));
+    engines_init(&bench->engines, choose, NULL);
+    for (size_t i = 0; i < ENGINES; i++) {
+        engines_open(&bench->engines, i);
+    }
+    engines_wait_for_voters(&bench->engines, ENGINES);
+    *state = bench;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct bench *bench = *state;
+    for (size_t i = 0; i < ENGINES; i++) {
+        atomic_store(&bench->gates[i].is_shut, false);
+    }
+    engines_deinit(&bench->engines);
+    free(bench);
+    return 0;
+}
+
+/* On the application thread: nothing else is applied meanwhile. */
+static void on_entry(void *argument, const struct qr_entry *entry)
+{
+    struct gate *gate = argument;
+    if (entry->payload_bytes == 1 && ((const uint8_t *)entry->payload)[0] == STOPS) {
+        atomic_store(&gate->is_reached, true);
+        while (atomic_load(&gate->is_shut)) {
+            pause_a_little();
+        }
+    }
+}
+
+static void on_answer(void *argument, int status, uint64_t index, const struct qr_result *result)
+{
+    struct bench *bench = argument;
+    atomic_store(&bench->last_status, status);
+    atomic_store(&bench->last_index, index);
+    atomic_store(&bench->has_result, result != NULL);
+    atomic_fetch_add(&bench->answer_count, 1);
+}
+
+static void propose(struct bench *bench, struct engines_member *member, uint8_t byte)
+{
+    const struct qr_proposal proposal = {
+        .size_bytes = sizeof(proposal), .payload = &byte, .payload_bytes = 1};
+    assert_int_equal(qr_propose(member->engine, &proposal, on_answer, bench), 0);
+}
+
+static void wait_for_answers(struct bench *bench, int count)
+{
+    for (time_ns limit_ns = runtime_now_ns() + WAIT_NS;
+         atomic_load(&bench->answer_count) < count;) {
+        assert_true(runtime_now_ns() < limit_ns);
+        pause_a_little();
+    }
+}
+
+static void wait_until_reached(struct gate *gate)
+{
+    for (time_ns limit_ns = runtime_now_ns() + WAIT_NS; !atomic_load(&gate->is_reached);) {
+        assert_true(runtime_now_ns() < limit_ns);
+        pause_a_little();
+    }
+}
+
+static void wait_until_diverged(struct engines_member *member)
+{
+    for (time_ns limit_ns = runtime_now_ns() + WAIT_NS; !member->status.is_diverged;) {
+        assert_true(runtime_now_ns() < limit_ns);
+        pause_a_little();
+        qr_status(member->engine, &member->status);
+    }
+}
+
+/* Its entry was applied by then, to a state of which only the others know that it is wrong. */
+static void what_is_applied_when_it_is_found_wrong_is_unknown(void **state)
+{
+    struct bench *bench = *state;
+    struct engines_member *leader = engines_leader(&bench->engines);
+    assert_non_null(leader);
+    size_t leads = (size_t)(leader - bench->engines.members);
+    size_t right = (leads + 1) % ENGINES;
+    size_t wrong = (leads + 2) % ENGINES;
+    struct engines_member *self = &bench->engines.members[wrong];
+    uint64_t token;
+    assert_int_equal(
+        qr_on_commit(bench->engines.members[right].engine, on_entry, &bench->gates[right], &token),
+        0);
+    assert_int_equal(qr_on_commit(self->engine, on_entry, &bench->gates[wrong], &token), 0);
+
+    /* As long as the third does not say what it has, nobody knows who of two is right. */
+    atomic_store(&bench->gates[right].is_shut, true);
+    propose(bench, leader, STOPS);
+    wait_until_reached(&bench->gates[right]);
+    wait_until_reached(&bench->gates[wrong]);
+    pthread_mutex_lock(&self->tally.mutex);
+    self->tally.sum++;
+    pthread_mutex_unlock(&self->tally.mutex);
+    for (int i = 0; i < COMPARED; i++) {
+        propose(bench, leader, 1);
+    }
+    wait_for_answers(bench, 1 + COMPARED);
+    assert_int_equal(atomic_load(&bench->last_status), 0);
+
+    atomic_store(&bench->gates[wrong].is_reached, false);
+    atomic_store(&bench->gates[wrong].is_shut, true);
+    propose(bench, self, STOPS);
+    wait_until_reached(&bench->gates[wrong]);
+    assert_int_equal(atomic_load(&bench->answer_count), 1 + COMPARED);
+    atomic_store(&bench->gates[right].is_shut, false);
+    wait_until_diverged(self);
+    atomic_store(&bench->gates[wrong].is_shut, false);
+    wait_for_answers(bench, 2 + COMPARED);
+    assert_int_equal(atomic_load(&bench->last_status), QR_ERR_TIMEOUT);
+    assert_int_equal(atomic_load(&bench->last_index), 0);
+    assert_false(atomic_load(&bench->has_result));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(what_is_applied_when_it_is_found_wrong_is_unknown, setup,
+                                        teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
