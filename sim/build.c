@@ -137,7 +137,7 @@ static void on_apply(void *context, const struct qr_entry *entries, size_t count
         return;
     }
     struct node_batch_end end = {.digest = self->world->digest(self->world->context)};
-    node_applied(self->node, &end, self->time);
+    (void)node_applied(self->node, &end, self->time);
 }
 
 static int on_snapshot_open(void *context, void **snapshot)
@@ -598,7 +598,7 @@ static void applied(struct build_node *self, int status, const struct build_resu
                                  .results = self->results,
                                  .digest =
                                      has_digest ? self->world->digest(self->world->context) : 0};
-    node_applied(self->node, &end, node_time_of(time));
+    (void)node_applied(self->node, &end, node_time_of(time));
 }
 
 static void turn(struct build_node *self, struct build_time time)

@@ -174,7 +174,7 @@ void engine_apply(void *context, const struct qr_entry *entries, size_t count, b
         .results = engine->results,
         .digest = wants_digest && status == 0 ? machine->digest(machine->context) : 0,
     };
-    node_applied(engine->node, &end, engine_time());
+    (void)node_applied(engine->node, &end, engine_time());
 }
 
 void engine_take_applied(struct qr_engine *engine)
@@ -199,9 +199,11 @@ void engine_take_applied(struct qr_engine *engine)
         .digest = engine_facts(engine).digest,
     };
     engine->in_node++;
-    node_applied(engine->node, &end, engine_time());
+    bool is_settled = node_applied(engine->node, &end, engine_time());
     engine->in_node--;
-    engine->settled_digest = end.digest;
+    if (is_settled) {
+        engine->settled_digest = end.digest;
+    }
 }
 
 uint64_t engine_wake_at(void *context)

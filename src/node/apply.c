@@ -118,7 +118,7 @@ static void give_batch(struct node *node)
     node->is_apply_claimed = false;
     if (node->apply_count == 0 && !wants_digest) {
         /* only the engine's own entries */
-        node_applied(node, &(struct node_batch_end){.status = 0}, node->time);
+        (void)node_applied(node, &(struct node_batch_end){.status = 0}, node->time);
         return;
     }
     node->options.io.apply(node->options.io.context, node->apply_entries, node->apply_count,
@@ -244,7 +244,7 @@ static void finish_plain(struct node *node, const struct qr_result *results)
     }
 }
 
-void node_applied(struct node *node, const struct node_batch_end *end, struct node_time time)
+bool node_applied(struct node *node, const struct node_batch_end *end, struct node_time time)
 {
     int status = end->status;
     const struct qr_result *results = end->results;
@@ -252,12 +252,12 @@ void node_applied(struct node *node, const struct node_batch_end *end, struct no
     ASSERT(node->is_applying);
     node->is_applying = false;
     node->time = time;
-    if (!node_is_running(node)) {
-        return;
-    }
-    if (status != 0) {
+    if (node_is_running(node) && status != 0) {
         node_fail(node, status, "the state machine cannot go on");
-        return;
+    }
+    if (!node_is_running(node)) {
+        node->is_apply_lost = true;
+        return false;
     }
     raft_index last = node->apply_last;
     status = node_step(node, (struct raft_event){.type = RAFT_EVENT_APPLIED, .applied = last});
@@ -265,11 +265,12 @@ void node_applied(struct node *node, const struct node_batch_end *end, struct no
     finish_plain(node, results);
     node_finish_guarded(node, results);
     if (!node_is_running(node)) {
-        return;
+        return true;
     }
     node_digests_note(node, last, end->digest);
     node_sweep_superseded(node);
     node->needs_turn = node->needs_turn || raft_applicable_index(node->raft) > last;
+    return true;
 }
 
 /* When log time must move though nobody writes: the leader says so through the log. */

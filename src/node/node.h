@@ -433,7 +433,10 @@ struct node_batch_end {
     uint64_t digest;                 /* behind the batch, where it was asked for */
 };
 
-void node_applied(struct node *node, const struct node_batch_end *end, struct node_time time);
+/* Returns false when the node has stopped, now or before: status and digests stay those of before
+ * the batch.
+ */
+bool node_applied(struct node *node, const struct node_batch_end *end, struct node_time time);
 
 #define NODE_NO_WAITER UINT64_MAX
 

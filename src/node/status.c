@@ -75,8 +75,9 @@ void node_status(const struct node *node, struct node_status *out)
         .is_stopped = node->phase == NODE_STOPPED,
         .is_joining = node->phase == NODE_JOINING,
         .pending_count = node->pending.count,
-        .sessions_digest =
-            node->is_applying ? node->apply_sessions_digest : sessions_digest(&node->sessions),
+        .sessions_digest = node->is_applying || node->is_apply_lost
+                               ? node->apply_sessions_digest
+                               : sessions_digest(&node->sessions),
         .session_count = node->sessions.session_count,
         .outcome_count = node->sessions.outcome_count,
         .elections_started = node->elections_started,

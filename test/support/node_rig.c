@@ -33,7 +33,7 @@ static void tell_applied(struct rig_node *self, size_t count)
     }
     struct node_batch_end end = {.results = results, .digest = self->sum};
     end.digest ^= self->wants_digest ? 0 : UINT64_MAX; /* nobody may look at it */
-    node_applied(self->node, &end, self->rig->time);
+    (void)node_applied(self->node, &end, self->rig->time);
 }
 
 static void on_apply(void *context, const struct qr_entry *entries, size_t count, bool wants_digest)

@@ -134,7 +134,7 @@ void solo_applied(struct solo *solo, int status)
     solo->held_count = 0;
     struct node_batch_end end = {
         .status = status, .results = solo->results, .digest = solo->applied_count};
-    node_applied(solo->node, &end, solo->time);
+    (void)node_applied(solo->node, &end, solo->time);
 }
 
 static void tell(struct solo_told *told, uint64_t token, int status, raft_index index)

@@ -1,4 +1,4 @@
-/* test_engine_divergence.c: a replica that is found wrong, and who waits for it. */
+/* test_engine_batch.c: what comes while a batch is applied, on the application's thread. */
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "support/unit.h"
 
@@ -36,15 +36,23 @@ static void choose(void *context, size_t at, struct qr_engine_options *options)
     options->limits.election_timeout_max_ms = 2000;
 }
 
-static int setup(void **state)
+static int setup_alone(void **state)
 {
     struct bench *bench = calloc(1, sizeof(*bench));
     engines_init(&bench->engines, choose, NULL);
-    for (size_t i = 0; i < ENGINES; i++) {
+    engines_open(&bench->engines, 0);
+    *state = bench;
+    return 0;
+}
+
+static int setup(void **state)
+{
+    (void)setup_alone(state);
+    struct bench *bench = *state;
+    for (size_t i = 1; i < ENGINES; i++) {
         engines_open(&bench->engines, i);
     }
     engines_wait_for_voters(&bench->engines, ENGINES);
-    *state = bench;
     return 0;
 }
 
@@ -157,10 +165,53 @@ static void what_is_applied_when_it_is_found_wrong_is_unknown(void **state)
     assert_false(atomic_load(&bench->has_result));
 }
 
+/* The session table has it by then, but not its result: what is told is of before it. */
+static void what_is_applied_when_it_stops_is_not_half_told(void **state)
+{
+    struct bench *bench = *state;
+    struct engines_member *self = &bench->engines.members[0];
+    const struct qr_proposal guarded = {.size_bytes = sizeof(guarded),
+                                        .id = qr_token_id("t", 1),
+                                        .is_guarded = true,
+                                        .payload = (const uint8_t[]){STOPS},
+                                        .payload_bytes = 1};
+    engines_wait_for_voters(&bench->engines, 1);
+    propose(bench, self, 1);
+    wait_for_answers(bench, 1);
+    assert_int_equal(atomic_load(&bench->last_status), 0);
+    qr_status(self->engine, &self->status);
+    uint64_t index = self->status.applied_index;
+    uint64_t digest = self->status.digest;
+    uint64_t token;
+    assert_int_equal(qr_on_commit(self->engine, on_entry, &bench->gates[0], &token), 0);
+    atomic_store(&bench->gates[0].is_shut, true);
+    assert_int_equal(qr_propose(self->engine, &guarded, on_answer, bench), 0);
+    wait_until_reached(&bench->gates[0]);
+    qr_status(self->engine, &self->status);
+    assert_int_equal(self->status.applied_index, index);
+    assert_int_equal(self->status.digest, digest);
+
+    qr_engine_stop(self->engine);
+    while (!self->status.is_stopped) {
+        pause_a_little();
+        qr_status(self->engine, &self->status);
+    }
+    atomic_store(&bench->gates[0].is_shut, false);
+    wait_for_answers(bench, 2);
+    qr_status(self->engine, &self->status);
+    qr_engine_free(self->engine);
+    self->engine = NULL;
+    assert_int_equal(atomic_load(&bench->last_status), QR_ERR_STOPPED);
+    assert_int_equal(self->status.applied_index, index);
+    assert_int_equal(self->status.digest, digest);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(what_is_applied_when_it_is_found_wrong_is_unknown, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(what_is_applied_when_it_stops_is_not_half_told, setup_alone,
                                         teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
