@@ -10,6 +10,7 @@
 #include "quorate/error.h"
 #include "support/unit.h"
 
+#define TURNS_MAX 1000 /* of a node, in a millisecond */
 #define STEP_NS NS_PER_MS
 
 bool rig_chance(struct rig *rig, unsigned percent)
@@ -289,7 +290,8 @@ void rig_step(struct rig *rig)
         if (self->is_dialing) {
             rig_network_dial(self);
         }
-        for (int turns = 0; turns < 50 && wants_turn(self); turns++) {
+        for (int turns = 0; wants_turn(self); turns++) {
+            assert_true(turns < TURNS_MAX); /* else it wants one for ever */
             self->has_input = false;
             node_turn(self->node, rig->time);
         }
