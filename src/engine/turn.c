@@ -94,7 +94,6 @@ static void turn(struct qr_engine *engine, bool is_polled)
     engine->in_node++;
     node_turn(engine->node, now);
     engine->in_node--;
-    atomic_store(&engine->application.is_isolated, node_is_isolated(engine->node));
     engine_memory_turn(engine, now.now_ns);
     transport_flush(engine->transport);
     engine_leave_turn(engine);

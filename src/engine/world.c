@@ -61,6 +61,13 @@ static void changed(void *context)
     engine_publish_role(context);
 }
 
+/* Who waits is told on the application's thread, see apply.c. */
+static void isolated(void *context, bool is_isolated)
+{
+    struct qr_engine *engine = context;
+    atomic_store(&engine->application.is_isolated, is_isolated);
+}
+
 static void failed(void *context, int status, const char *reason)
 {
     engine_note_stop(context, status, reason);
@@ -79,6 +86,7 @@ struct node_io engine_node_io(struct qr_engine *engine)
         .wake_at = engine_wake_at,
         .machine = engine_machine(engine),
         .is_restore_busy = engine->application.is_on ? engine_is_restore_busy : NULL,
+        .isolated = isolated,
         .snapshot_done = engine_snapshot_done,
         .backup_read = engine_backup_read,
         .proposal_done = engine_proposal_done,

@@ -156,6 +156,7 @@ static void apply_batch(struct node *node, const struct entry *entries, size_t c
         note_applied(node, entry);
         int status = take_entry(node, entry);
         if (status != 0) {
+            node->is_apply_lost = true;
             node_fail(node, status, "memory ran out");
             return;
         }

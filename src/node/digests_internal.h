@@ -69,4 +69,7 @@ struct node_compare {
     struct node_compared members[RAFT_MEMBERS_MAX];
 };
 
+/* Whether this replica's state was found to differ from a majority's. */
+bool node_is_isolated(const struct node *node);
+
 #endif

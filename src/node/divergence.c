@@ -148,12 +148,20 @@ static void refuse_proposals(struct node *node)
     }
 }
 
+static void tell_isolated(struct node *node, bool is_isolated)
+{
+    if (node->options.io.isolated != NULL) {
+        node->options.io.isolated(node->options.io.context, is_isolated);
+    }
+}
+
 static void isolate(struct node *node, const struct wire_compare *verdict)
 {
     struct node_divergence *divergence = &node->divergence;
     divergence->is_confirmed = true;
     divergence->found = (struct node_difference){verdict->judged, verdict->digest, verdict->agreed};
     divergence->found_count++;
+    tell_isolated(node, true);
     LOG(node->options.log, LOG_ERROR, "replica_diverged", log_string("name", node->name),
         log_u64("index", verdict->judged), log_id("digest", verdict->digest),
         log_id("agreed", verdict->agreed),
@@ -183,6 +191,7 @@ static void join_again(struct node *node, const char *why)
         log_string("reason", why));
     node->divergence.found = (struct node_difference){.index = 0};
     node->divergence.is_confirmed = false;
+    tell_isolated(node, false);
     write_mark(node);
     node_bar(node);
     node->needs_turn = true;

@@ -191,7 +191,7 @@ struct node {
 
     /* Applying. */
     bool is_applying;
-    bool is_apply_lost;    /* the node had stopped when the last batch ended */
+    bool is_apply_lost;    /* the last batch does not count: the node stopped */
     bool is_apply_claimed; /* who waits for the batch under way is told by who applies it */
     bool is_apply_fetching;
     raft_index apply_last;          /* of the batch under way */

@@ -244,10 +244,10 @@ static void running_turn(struct node *node)
         node_divergence_turn(node);
     }
     if (node_is_running(node)) {
-        node_digests_turn(node);
+        node_snapshots_turn(node); /* between two batches: below the next one is under way */
     }
     if (node_is_running(node)) {
-        node_snapshots_turn(node); /* between two batches: behind it the next one is under way */
+        node_digests_turn(node);
     }
     if (node_is_running(node)) {
         node_start_apply(node);

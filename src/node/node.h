@@ -99,6 +99,12 @@ struct node_io {
      */
     bool (*is_restore_busy)(void *context);
 
+    /* From here on what this replica gives as results may be wrong, or no longer: its state was
+     * found to differ from a majority's, or agrees again. Told before that is made durable. May be
+     * NULL.
+     */
+    void (*isolated)(void *context, bool is_isolated);
+
     /* node_snapshot() ended: 0, and there is one that stands at `index`. */
     void (*snapshot_done)(void *context, uint64_t token, int status, raft_index index);
 
@@ -453,11 +459,6 @@ bool node_claim_waiters(struct node *node, uint64_t *tokens);
 
 /* Let everything that came in happen, and all that is due by now. */
 void node_turn(struct node *node, struct node_time time);
-
-/* Whether this replica's state was found to differ from a majority's: what it gives as results may
- * be wrong.
- */
-bool node_is_isolated(const struct node *node);
 
 /* When node_turn() must be called at the latest; TIME_NEVER for none. */
 time_ns node_deadline(const struct node *node);

@@ -11,7 +11,9 @@
 #include "support/tally.h"
 
 #define WAIT_NS (60 * NS_PER_S)
-#define STOPS 42      /* what is applied there stops at an entry with this byte */
+#define STOPS 42 /* what is applied there stops at an entry with this byte */
+#define FOUND_NS (5 * NS_PER_S)
+#define TRIES_MAX 5
 #define COMPARED 1024 /* every replica takes a digest behind each so manieth entry */
 
 struct gate {
@@ -26,12 +28,22 @@ struct bench {
     atomic_int last_status;
     atomic_uint_fast64_t last_index;
     atomic_bool has_result;
+    atomic_bool is_closed; /* one of the engines */
 };
+
+static void on_stopped(void *argument, int status, const char *reason)
+{
+    struct bench *bench = argument;
+    (void)status;
+    (void)reason;
+    atomic_store(&bench->is_closed, true);
+}
 
 static void choose(void *context, size_t at, struct qr_engine_options *options)
 {
-    (void)context;
     (void)at;
+    options->on_stopped = on_stopped;
+    options->argument = context;
     options->limits.election_timeout_min_ms = 1000;
     options->limits.election_timeout_max_ms = 2000;
 }
@@ -39,7 +51,7 @@ static void choose(void *context, size_t at, struct qr_engine_options *options)
 static int setup_alone(void **state)
 {
     struct bench *bench = calloc(1, sizeof(*bench));
-    engines_init(&bench->engines, choose, NULL);
+    engines_init(&bench->engines, choose, bench);
     engines_open(&bench->engines, 0);
     *state = bench;
     return 0;
@@ -112,36 +124,30 @@ static void wait_until_reached(struct gate *gate)
     }
 }
 
-static void wait_until_diverged(struct engines_member *member)
+/* Whether it is found wrong soon: a round of the leader may have ended without who is right. */
+static bool is_found_wrong(struct engines_member *member)
 {
-    for (time_ns limit_ns = runtime_now_ns() + WAIT_NS; !member->status.is_diverged;) {
-        assert_true(runtime_now_ns() < limit_ns);
+    for (time_ns limit_ns = runtime_now_ns() + FOUND_NS;
+         !member->status.is_diverged && runtime_now_ns() < limit_ns;) {
         pause_a_little();
         qr_status(member->engine, &member->status);
     }
+    return member->status.is_diverged;
 }
 
-/* Its entry was applied by then, to a state of which only the others know that it is wrong. */
-static void what_is_applied_when_it_is_found_wrong_is_unknown(void **state)
+/* Two differ, and the third says too late for `wrong`, whose next batch is held, who of them is
+ * right. False: it did not come to that.
+ */
+static bool is_found_wrong_while_it_applies(struct bench *bench, size_t leads, size_t wrong)
 {
-    struct bench *bench = *state;
-    struct engines_member *leader = engines_leader(&bench->engines);
-    assert_non_null(leader);
-    size_t leads = (size_t)(leader - bench->engines.members);
-    size_t right = (leads + 1) % ENGINES;
-    size_t wrong = (leads + 2) % ENGINES;
+    struct engines_member *leader = &bench->engines.members[leads];
     struct engines_member *self = &bench->engines.members[wrong];
-    uint64_t token;
-    assert_int_equal(
-        qr_on_commit(bench->engines.members[right].engine, on_entry, &bench->gates[right], &token),
-        0);
-    assert_int_equal(qr_on_commit(self->engine, on_entry, &bench->gates[wrong], &token), 0);
-
-    /* As long as the third does not say what it has, nobody knows who of two is right. */
-    atomic_store(&bench->gates[right].is_shut, true);
+    struct gate *right_gate = &bench->gates[ENGINES - leads - wrong];
+    struct gate *wrong_gate = &bench->gates[wrong];
+    atomic_store(&right_gate->is_shut, true);
     propose(bench, leader, STOPS);
-    wait_until_reached(&bench->gates[right]);
-    wait_until_reached(&bench->gates[wrong]);
+    wait_until_reached(right_gate);
+    wait_until_reached(wrong_gate);
     pthread_mutex_lock(&self->tally.mutex);
     self->tally.sum++;
     pthread_mutex_unlock(&self->tally.mutex);
@@ -149,20 +155,46 @@ static void what_is_applied_when_it_is_found_wrong_is_unknown(void **state)
         propose(bench, leader, 1);
     }
     wait_for_answers(bench, 1 + COMPARED);
-    assert_int_equal(atomic_load(&bench->last_status), 0);
 
-    atomic_store(&bench->gates[wrong].is_reached, false);
-    atomic_store(&bench->gates[wrong].is_shut, true);
+    atomic_store(&wrong_gate->is_reached, false);
+    atomic_store(&wrong_gate->is_shut, true);
     propose(bench, self, STOPS);
-    wait_until_reached(&bench->gates[wrong]);
-    assert_int_equal(atomic_load(&bench->answer_count), 1 + COMPARED);
-    atomic_store(&bench->gates[right].is_shut, false);
-    wait_until_diverged(self);
-    atomic_store(&bench->gates[wrong].is_shut, false);
-    wait_for_answers(bench, 2 + COMPARED);
-    assert_int_equal(atomic_load(&bench->last_status), QR_ERR_TIMEOUT);
-    assert_int_equal(atomic_load(&bench->last_index), 0);
-    assert_false(atomic_load(&bench->has_result));
+    for (time_ns limit_ns = runtime_now_ns() + FOUND_NS;
+         !atomic_load(&wrong_gate->is_reached) && runtime_now_ns() < limit_ns;) {
+        pause_a_little();
+    }
+    bool is_held = atomic_load(&wrong_gate->is_reached);
+    bool is_waiting = is_held && atomic_load(&bench->answer_count) == 1 + COMPARED;
+    atomic_store(&right_gate->is_shut, false);
+    return is_waiting && is_found_wrong(self);
+}
+
+/* Its entry was applied by then, to a state of which only the others know that it is wrong. */
+static void what_is_applied_when_it_is_found_wrong_is_unknown(void **state)
+{
+    for (int tries = 1;; tries++) {
+        struct bench *bench = *state;
+        const struct engines_member *leader = engines_leader(&bench->engines);
+        size_t leads = leader == NULL ? 0 : (size_t)(leader - bench->engines.members);
+        size_t wrong = (leads + 2) % ENGINES;
+        for (size_t i = 0; i < ENGINES; i++) {
+            uint64_t token;
+            struct qr_engine *engine = bench->engines.members[i].engine;
+            assert_int_equal(
+                i == leads ? 0 : qr_on_commit(engine, on_entry, &bench->gates[i], &token), 0);
+        }
+        if (is_found_wrong_while_it_applies(bench, leads, wrong)) {
+            atomic_store(&bench->gates[wrong].is_shut, false);
+            wait_for_answers(bench, 2 + COMPARED);
+            assert_int_equal(atomic_load(&bench->last_status), QR_ERR_TIMEOUT);
+            assert_int_equal(atomic_load(&bench->last_index), 0);
+            assert_false(atomic_load(&bench->has_result));
+            return;
+        }
+        assert_true(tries < TRIES_MAX);
+        (void)teardown(state);
+        (void)setup(state);
+    }
 }
 
 /* The session table has it by then, but not its result: what is told is of before it. */
@@ -198,6 +230,9 @@ static void what_is_applied_when_it_stops_is_not_half_told(void **state)
     }
     atomic_store(&bench->gates[0].is_shut, false);
     wait_for_answers(bench, 2);
+    while (!atomic_load(&bench->is_closed)) {
+        pause_a_little();
+    }
     qr_status(self->engine, &self->status);
     qr_engine_free(self->engine);
     self->engine = NULL;
