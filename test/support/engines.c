@@ -109,6 +109,14 @@ void engines_wait_for_voters(struct engines *engines, size_t count)
     }
 }
 
+void engines_open_others(struct engines *engines)
+{
+    for (size_t i = 1; i < ENGINES; i++) {
+        engines_open(engines, i);
+    }
+    engines_wait_for_voters(engines, ENGINES);
+}
+
 void pause_a_little(void)
 {
     const struct timespec wait = {.tv_nsec = 2000000};

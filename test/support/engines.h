@@ -47,6 +47,9 @@ int engines_try_open(struct engines *engines, size_t at);
 /* Open one, or fail the test. */
 void engines_open(struct engines *engines, size_t at);
 
+/* Open all but the first, and wait until all vote. */
+void engines_open_others(struct engines *engines);
+
 /* End one, as a process ends: its directory stays, and what its tally had is gone. One that is on a
  * loop has stopped before.
  */

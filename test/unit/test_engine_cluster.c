@@ -53,10 +53,7 @@ static int setup(void **state)
 {
     (void)setup_alone(state);
     struct bench *bench = *state;
-    for (size_t i = 1; i < ENGINES; i++) {
-        engines_open(&bench->engines, i);
-    }
-    engines_wait_for_voters(&bench->engines, ENGINES);
+    engines_open_others(&bench->engines);
     return 0;
 }
 
