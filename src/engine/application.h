@@ -134,7 +134,7 @@ struct application {
     bool has_piece[NODE_BACKUPS_MAX];        /* one of it waits to be told */
 
     struct application_batch batch;
-    atomic_bool is_isolated; /* the replica differs, as the loop knows it */
+    atomic_bool is_isolated; /* results may be wrong: the replica was found to differ */
     atomic_size_t owed;      /* ends of calls that were taken, and are not told */
     atomic_size_t ended;     /* those of them that wait in the queue */
 };

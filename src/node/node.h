@@ -439,8 +439,8 @@ struct node_batch_end {
     uint64_t digest;                 /* behind the batch, where it was asked for */
 };
 
-/* Returns false when the node has stopped, now or before: status and digests stay those of before
- * the batch.
+/* Returns whether the batch counts. It does not when the node had stopped, nor when the state
+ * machine cannot go on, with which the node stops: status and digests stay those of before it.
  */
 bool node_applied(struct node *node, const struct node_batch_end *end, struct node_time time);
 
