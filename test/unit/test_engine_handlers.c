@@ -101,6 +101,12 @@ static void *remove_from_elsewhere(void *argument)
     return NULL;
 }
 
+static void on_commit_nothing(void *argument, const struct qr_entry *entry)
+{
+    (void)argument;
+    (void)entry;
+}
+
 static void a_removal_from_elsewhere_waits_for_the_call_under_way(void **state)
 {
     struct bench *bench = *state;
@@ -108,14 +114,20 @@ static void a_removal_from_elsewhere_waits_for_the_call_under_way(void **state)
     struct program *program = &member->program;
     struct removing removing = {.member = member};
     pthread_t thread;
+    uint64_t token;
     open_member(bench, 0);
     assert_int_equal(
         qr_on_commit(member->self->engine, program_on_commit, program, program->tokens), 0);
+    while (qr_on_commit(member->self->engine, on_commit_nothing, NULL, &token) == 0) {
+    }
     program_hold(program, PROGRAM_COMMIT, true);
     propose(member);
     propose(member);
     wait_for(NULL, program, PROGRAM_COMMIT, 0);
     assert_int_equal(pthread_create(&thread, NULL, remove_from_elsewhere, &removing), 0);
+    while (qr_on_commit(member->self->engine, on_commit_nothing, NULL, &token) == QR_ERR_BUSY) {
+        pause_a_little(); /* it is gone when there is room for another */
+    }
     for (int i = 0; i < 20; i++) {
         pause_a_little();
         assert_false(atomic_load(&removing.is_done));
